@@ -1,0 +1,62 @@
+# Thin: each line is a command that you could type. CORES limits the jobs, ARGS goes to Snakemake as it is:
+#   make run CORES=2 ARGS="--configfile config/paper.yaml"
+PYTHON ?= $(shell for p in python3.11 python3; do $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
+CORES ?= all
+ARGS ?=
+TESTS ?= tests
+
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALL := $(BIN)/python -m pip install --disable-pip-version-check --constraint constraints.txt
+RUN := $(BIN)/python tools/run.py --cores $(CORES)
+
+.DEFAULT_GOAL := help
+.PHONY: help run dry-run figures report test lint format envs clean-results
+
+help: ## show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-14s %s\n", $$1, $$2}' Makefile
+
+run: $(VENV)/run.stamp ## set up, then run the workflow (unlocks after a crash)
+	$(RUN) $(ARGS)
+
+dry-run: $(VENV)/run.stamp ## show what would run, and why
+	$(BIN)/python -m snakemake --cores $(CORES) --dry-run $(ARGS)
+
+figures: $(VENV)/run.stamp ## only the figures and what they need
+	$(RUN) figures $(ARGS)
+
+report: $(VENV)/run.stamp ## only results/report.html and what it needs
+	$(RUN) results/report.html $(ARGS)
+
+test: $(VENV)/test.stamp ## set up, then run the tests (TESTS=tests/unit for a part)
+	$(BIN)/python -m pytest $(TESTS)
+
+lint: $(VENV)/test.stamp ## check the style and the types
+	$(BIN)/python -m ruff check .
+	$(BIN)/python -m ruff format --check .
+	$(BIN)/python -m mypy
+	$(BIN)/snakefmt --check Snakefile workflow/Snakefile rules
+	$(BIN)/python -m snakemake --lint
+
+format: $(VENV)/test.stamp ## mend the style
+	$(BIN)/python -m ruff check --fix .
+	$(BIN)/python -m ruff format .
+	$(BIN)/snakefmt Snakefile workflow/Snakefile rules
+
+envs: $(VENV)/test.stamp ## write envs/<rule>.yaml from the lock
+	$(BIN)/python tools/make_envs.py
+
+clean-results: $(VENV)/run.stamp ## delete what the workflow made; resources/ and logs stay
+	$(BIN)/python -m snakemake --cores 1 --delete-all-output $(ARGS)
+
+$(VENV)/bin/python:
+	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed; name it with: make PYTHON=/path/to/python" >&2; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/run.stamp: requirements.txt constraints.txt | $(VENV)/bin/python
+	$(INSTALL) --requirement requirements.txt
+	@touch $@
+
+$(VENV)/test.stamp: requirements-dev.txt requirements.txt constraints.txt | $(VENV)/bin/python
+	$(INSTALL) --requirement requirements-dev.txt
+	@touch $@ $(VENV)/run.stamp

@@ -1,0 +1,74 @@
+"""What `make` would do, without doing it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+FILES = ("Makefile", "requirements.txt", "requirements-dev.txt", "constraints.txt")
+
+
+@pytest.fixture
+def folder(tmp_path):
+    for name in FILES:
+        shutil.copy(ROOT / name, tmp_path)
+    return tmp_path
+
+
+def planned(folder, *arguments):
+    # a make above this one must not pass its flags on
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "MFLAGS"))}
+    run = subprocess.run(
+        ["make", "--dry-run", *arguments], cwd=folder, env=environment, capture_output=True, text=True, check=True
+    )
+    return run.stdout.splitlines()
+
+
+def install(folder, *stamps):
+    (folder / ".venv" / "bin").mkdir(parents=True)
+    for path in ("bin/python", *stamps):
+        (folder / ".venv" / path).touch()
+
+
+def test_first_call_sets_up_from_the_lock(folder):
+    commands = "\n".join(planned(folder, "run", "PYTHON=python3.11"))
+    assert "python3.11 -m venv .venv" in commands
+    assert "--constraint constraints.txt --requirement requirements.txt" in commands
+
+
+def test_second_call_only_starts_the_workflow(folder):
+    install(folder, "run.stamp")
+    assert planned(folder, "run", "CORES=2", "ARGS=--quiet") == [".venv/bin/python tools/run.py --cores 2 --quiet"]
+
+
+@pytest.mark.parametrize("changed", ["requirements.txt", "constraints.txt"])
+def test_a_changed_lock_is_installed(folder, changed):
+    install(folder, "run.stamp")
+    later = time.time() + 10
+    os.utime(folder / changed, (later, later))
+    assert any("pip install" in command for command in planned(folder, "run"))
+
+
+def test_tests_install_their_own_needs(folder):
+    install(folder, "run.stamp")
+    commands = planned(folder, "test", "TESTS=tests/unit")
+    assert any("--requirement requirements-dev.txt" in command for command in commands)
+    assert commands[-1] == ".venv/bin/python -m pytest tests/unit"
+
+
+def test_missing_python_is_told(folder):
+    run = subprocess.run(["make", "run", "PYTHON="], cwd=folder, capture_output=True, text=True, check=False)
+    assert run.returncode
+    assert "Python 3.11 or newer is needed" in run.stderr
+
+
+def test_ci_runs_the_tests():
+    script = ROOT / ".ci" / "run"
+    assert os.access(script, os.X_OK)
+    assert script.read_text().rstrip().endswith("make test")

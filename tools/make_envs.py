@@ -1,0 +1,104 @@
+"""Write envs/<rule>.yaml: each rule's direct needs of envs/rules.yaml and all they bring, in the lock's exact versions.
+
+Run it as `make envs` after a change of constraints.txt or envs/rules.yaml, in an environment installed from the lock:
+what a package brings is read from the packages that are installed.
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+
+import yaml
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+ROOT = Path(__file__).parents[1]
+PYTHON = "3.11"
+PLATFORMS = (("linux", "Linux", "x86_64"), ("linux", "Linux", "aarch64"), ("darwin", "Darwin", "arm64"))
+# torch pins these itself, to the digit, on the one platform that has them
+BROUGHT_BY_TORCH = ("nvidia-", "cuda-", "triton")
+HEADER = "# Generated from envs/rules.yaml and constraints.txt by `make envs`: do not edit.\n"
+
+
+def read_lock(path: Path = ROOT / "constraints.txt") -> dict[str, str]:
+    """Return version by canonical package name."""
+    lines = (line.strip() for line in path.read_text(encoding="utf-8").splitlines())
+    pairs = (line.split("==") for line in lines if line and not line.startswith("#"))
+    return {canonicalize_name(name): version for name, version in pairs}
+
+
+def read_requirements(path: Path) -> list[str]:
+    """Return the canonical names in a requirements file, without those of the files that it includes."""
+    lines = (line.strip() for line in path.read_text(encoding="utf-8").splitlines())
+    return [canonicalize_name(Requirement(line).name) for line in lines if line and line[0] not in "#-"]
+
+
+def read_rules(path: Path = ROOT / "envs" / "rules.yaml") -> dict[str, list[str]]:
+    """Return each rule's direct needs, as canonical names."""
+    rules = yaml.safe_load(path.read_text(encoding="utf-8"))["rules"]
+    return {rule: [canonicalize_name(name) for name in names] for rule, names in rules.items()}
+
+
+def closure(direct: Iterable[str]) -> set[str]:
+    """Return `direct` and everything it needs, by canonical name, on every platform that we support."""
+    found: set[str] = set()
+    todo = [(canonicalize_name(name), "") for name in direct]
+    seen = set(todo)
+    while todo:
+        name, extra = todo.pop()
+        found.add(name)
+        for text in importlib.metadata.requires(name) or []:
+            requirement = Requirement(text)
+            needed = canonicalize_name(requirement.name)
+            if needed.startswith(BROUGHT_BY_TORCH) or not _applies(requirement, extra):
+                continue
+            new = {(needed, ""), *((needed, wanted) for wanted in requirement.extras)} - seen
+            seen |= new
+            todo += new
+    return found
+
+
+def _applies(requirement: Requirement, extra: str) -> bool:
+    version = {"python_version": PYTHON, "python_full_version": f"{PYTHON}.0", "implementation_name": "cpython"}
+    return requirement.marker is None or any(
+        requirement.marker.evaluate(
+            version | {"sys_platform": system, "platform_system": name, "platform_machine": machine, "extra": extra}
+        )
+        for system, name, machine in PLATFORMS
+    )
+
+
+def render(direct: Iterable[str], lock: dict[str, str]) -> str:
+    """Return the text of the conda environment for a rule that needs `direct`."""
+    names = sorted(closure(direct) - {"pip"})  # conda gives pip
+    missing = [name for name in names if name not in lock]
+    if missing:
+        sys.exit(f"constraints.txt: no version of {', '.join(missing)}; install them and add what `pip freeze` says")
+    environment: list[object] = [f"python={PYTHON}", "pip"]
+    if names:
+        environment.append({"pip": [f"{name}=={lock[name]}" for name in names]})
+    content = {"channels": ["conda-forge", "nodefaults"], "dependencies": environment}
+    return HEADER + yaml.safe_dump(content, sort_keys=False)
+
+
+def generated() -> dict[str, str]:
+    """Return the text of every environment by rule."""
+    lock = read_lock()
+    return {rule: render(direct, lock) for rule, direct in read_rules().items()}
+
+
+def main(folder: Path = ROOT / "envs") -> None:
+    """Write all environments and remove those of rules that are gone."""
+    texts = generated()
+    for path in folder.glob("*.yaml"):
+        if path.stem not in texts and path.name != "rules.yaml":
+            path.unlink()
+    for rule, text in texts.items():
+        (folder / f"{rule}.yaml").write_text(text, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
