@@ -1,0 +1,155 @@
+"""The configuration is checked as a whole, and every complaint says where, what and what is allowed."""
+
+import copy
+from pathlib import Path
+
+import pytest
+import yaml
+from sparse_attention import config as settings
+from sparse_attention.errors import InputError
+
+ROOT = Path(__file__).parents[2]
+FILE = str(ROOT / "config" / "config.yaml")
+REGISTRY = {"enwiki-2016-excerpt": {"kind": "text", "version": "1"}, "all-minilm-l6-v2": {"kind": "model", "version": "1"}}
+
+
+@pytest.fixture
+def config():
+    return yaml.safe_load(Path(FILE).read_text())
+
+
+def put(config, key, value):
+    *parents, last = key.split(".")
+    for part in parents:
+        config = config[int(part)] if isinstance(config, list) else config[part]
+    config[int(last) if isinstance(config, list) else last] = value
+
+
+def complaint(config, files=(FILE,)):
+    with pytest.raises(InputError) as caught:
+        settings.validate(config, list(files), REGISTRY, ROOT)
+    return str(caught.value)
+
+
+def test_default_configuration_is_valid(config):
+    settings.validate(config, [FILE], REGISTRY, ROOT)
+
+
+@pytest.mark.parametrize("file", sorted(path.name for path in (ROOT / "config").glob("*.yaml") if path.name != "datasets.yaml"))
+def test_every_preset_uses_known_keys(config, file):
+    def keys(mapping, prefix=()):
+        for key, value in mapping.items():
+            yield (*prefix, key)
+            if isinstance(value, dict) and prefix + (key,) not in {("corpora",), ("models",), ("datasets",)}:
+                yield from keys(value, (*prefix, key))
+
+    known = set(keys(config))
+    preset = yaml.safe_load((ROOT / "config" / file).read_text())
+    assert {key for key in keys(preset) if key[0] != "predictors"} <= known
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "words"),
+    [
+        ("seedz", 1, ["seedz: no such key", "did you mean seeds?"]),
+        ("train_mlm.stepz", 1, ["train_mlm.stepz: no such key", "did you mean steps?"]),
+        ("predictors.kmeens", {}, ["predictors.kmeens: no such key", "did you mean kmeans?"]),
+        ("predictors.cos.thresold", [1], ["predictors.cos.thresold: no such key", "did you mean threshold?"]),
+        ("train_mlm.steps", 0, ["train_mlm.steps: 0", "a whole number at least 1"]),
+        ("train_mlm.steps", "many", ["train_mlm.steps: 'many'", "a whole number"]),
+        ("train_mlm.mask_probability", 1.5, ["train_mlm.mask_probability: 1.5", "above 0", "below 1"]),
+        ("attentions", ["entmax~1"], ["attentions[0]: 'entmax~1'", "A in (1, 2]"]),
+        ("attentions", ["softmax"], ["attentions: softmax alone", "at least one entmax"]),
+        ("seeds", [1, 1], ["seeds: [1, 1]", "without repeats"]),
+        ("seeds", [], ["seeds: []"]),
+        ("device", "gpu", ["device: 'gpu'", "cuda"]),
+        ("corpus", "wiki-2017", ["corpus: 'wiki-2017'", "did you mean wiki-2016?"]),
+        ("corpora.wiki-2016.dataset", "enwiki-2016", ["corpora.wiki-2016.dataset: 'enwiki-2016'", "enwiki-2016-excerpt"]),
+        ("corpora.wiki-2016.dataset", "all-minilm-l6-v2", ["corpora.wiki-2016.dataset", "is a model", "a text"]),
+        ("corpora.wiki-2016.path", "here", ["corpora.wiki-2016: needs either dataset or path"]),
+        ("prepare.split.train", 0.9, ["prepare.split: train, validation and test must sum to 1"]),
+        ("blocks.min_length", 1000, ["blocks.min_length: 1000", "blocks.length"]),
+        ("evaluate.windows", [0, 4], ["evaluate.windows[1]: 4 is even"]),
+        ("evaluate.keep", ["clz"], ["evaluate.keep[0]: 'clz'", "none | cls | cls+last"]),
+        ("projections", [{"kind": "linear"}], ["projections[0]: kind linear takes dim"]),
+        ("projections", [{"kind": "mlp", "dim": 4}], ["projections[0]: kind mlp takes dim, hidden"]),
+        ("projections", [{"kind": "none", "dim": 4}], ["projections[0]: kind none takes nothing"]),
+        ("figures.window", 5, ["figures.window: 5 is not in evaluate.windows"]),
+        ("figures.heatmap.predictor", "kmeanz", ["figures.heatmap.predictor: 'kmeanz'", "kmeans"]),
+        ("train_mlm.anneal.start", 1.1, ["train_mlm.anneal: start and steps belong together"]),
+        ("extract_qk.source", "no/such_enc-attn.pt", ["extract_qk.source: no/such_enc-attn.pt: no such file"]),
+        ("extract_qk.source", {"train": "a"}, ["extract_qk.source", "train, validation"]),
+        ("fit_clusters.source", "nothing.pt", ["fit_clusters.source: nothing.pt: no such file"]),
+        ("predictors.cos", {"threshold": []}, ["predictors.cos.threshold: []"]),
+    ],
+    ids=lambda value: value if isinstance(value, str) else None,
+)
+def test_a_bad_value_is_named_with_what_is_allowed(config, key, value, words):
+    put(config, key, value)
+    text = complaint(config)
+    for word in words:
+        assert word in text
+
+
+def test_all_problems_come_at_once_with_their_files(config, tmp_path):
+    overlay = tmp_path / "mine.yaml"
+    overlay.write_text("train_mlm: {steps: -1}\nevaluate: {windows: [-3]}\n")
+    put(config, "train_mlm.steps", -1)
+    put(config, "evaluate.windows", [-3])
+    put(config, "blocks.length", 1)
+    text = complaint(config, [FILE, str(overlay)])
+    assert f"{overlay}: train_mlm.steps: -1" in text
+    assert f"{overlay}: evaluate.windows[0]: -3" in text
+    assert f"{FILE}: blocks.length: 1" in text
+
+
+def test_each_missing_key_is_reported_once(config):
+    del config["train_mlm"]["steps"], config["train_mlm"]["batch_size"]
+    text = complaint(config)
+    assert text.count("train_mlm.steps: is missing") == 1
+    assert text.count("train_mlm.batch_size: is missing") == 1
+
+
+def test_null_switches_a_predictor_off(config):
+    before = copy.deepcopy(config)
+    config["predictors"]["bigbird"] = None
+    settings.validate(config, [FILE], REGISTRY, ROOT)
+    assert before["predictors"]["bigbird"] is not None
+
+
+def test_a_path_becomes_a_source_of_its_own(config, tmp_path):
+    text = tmp_path / "mine.txt"
+    text.write_text("words")
+    config["corpora"]["mine"] = {"path": str(text), "format": "text"}
+    config["corpus"] = "mine"
+    settings.validate(config, [FILE], REGISTRY, ROOT)
+    source = settings.selected_dataset(config, REGISTRY, "corpus")
+    assert (source.name, source.version, source.local_files()) == ("mine-text", "local", [str(text)])
+
+
+def test_a_trained_model_also_gives_the_tokeniser(config):
+    config["train_mlm"]["source"] = "trained"
+    assert settings.selected_dataset(config, REGISTRY, "model").entry["source"] == {"type": "path", "path": "trained"}
+
+
+def test_a_dump_needs_a_name_of_its_own_and_no_corpus(config, tmp_path):
+    for name in ("train.pt", "validation.pt"):
+        (tmp_path / name).touch()
+    config["extract_qk"]["source"] = str(tmp_path / "train.pt")
+    assert "corpus: 'wiki-2016' is one of corpora" in complaint(config)
+    config["corpus"], config["model"] = "my-dump", "my-model"
+    settings.validate(config, [FILE], REGISTRY, ROOT)
+    config["attentions"] = ["entmax~1.5", "entmax~2"]
+    assert "attentions: a dump has one attention" in complaint(config)
+    config["attentions"] = ["entmax~1.5"]
+    config["extract_qk"]["source"] = {"train": str(tmp_path / "train.pt"), "validation": f"{tmp_path}/./train.pt"}
+    assert "extract_qk.source" in complaint(config)
+    config["extract_qk"]["source"]["validation"] = str(tmp_path / "validation.pt")
+    settings.validate(config, [FILE], REGISTRY, ROOT)
+
+
+def test_dump_files_are_named(config):
+    config["extract_qk"]["source"] = "one.pt"
+    assert settings.dump_files(config) == {"dump": "one.pt"}
+    config["extract_qk"]["source"] = {"train": "a.pt", "validation": "b.pt"}
+    assert settings.dump_files(config) == {"train": "a.pt", "validation": "b.pt"}

@@ -1,0 +1,59 @@
+"""Grids become settings, path segments and jobs."""
+
+import pytest
+from sparse_attention import grids
+
+
+def config(**predictors):
+    return {
+        "projections": [{"kind": "linear", "dim": [2, 4], "shared": True}, {"kind": "none"}],
+        "predictors": predictors,
+        "attentions": ["entmax~1.5", "softmax", "entmax~2"],
+    }
+
+
+def test_product_takes_single_values_and_lists():
+    assert grids.product({"a": [1, 2], "b": "x"}) == [{"a": 1, "b": "x"}, {"a": 2, "b": "x"}]
+    assert grids.product({}) == [{}]
+
+
+@pytest.mark.parametrize(
+    "setting",
+    [{"kind": "mlp", "dim": 4, "hidden": 16, "shared": False}, {"bucket_size": 8, "temperature": 0.5}, {"threshold": 1e-05}],
+    ids=["projection", "underscores", "small number"],
+)
+def test_segments_round_trip(setting):
+    assert grids.parse_segment(grids.segment(setting)) == setting
+
+
+def test_projections_are_expanded_once_each():
+    doubled = config()
+    doubled["projections"] *= 2
+    assert list(grids.projections(doubled)) == ["kind~linear_dim~2_shared~true", "kind~linear_dim~4_shared~true", "kind~none"]
+
+
+def test_jobs_split_on_what_is_fitted_and_sweep_the_rest():
+    jobs = grids.predictor_jobs(config(kmeans={"clusters": [4, 8], "runs": 1, "top": [1, 2]}, window={"width": [1, 3]}))
+    kmeans = [job for job in jobs if job.predictor == "kmeans"]
+    assert {job.point for job in kmeans} == {"clusters~4_runs~1", "clusters~8_runs~1"}
+    assert len(kmeans) == 2 * 3
+    assert all(job.grid == {"top": [1, 2]} and job.points == 2 for job in kmeans)
+    (window,) = [job for job in jobs if job.predictor == "window"]
+    assert (window.projection, window.point, window.grid) == ("kind~none", "all", {"width": [1, 3]})
+
+
+def test_a_predictor_that_is_switched_off_has_no_jobs():
+    assert grids.predictor_jobs(config(window=None)) == []
+
+
+def test_clusterings_come_from_the_predictors_that_need_them():
+    study = config(kmeans={"clusters": [4], "runs": [1, 2], "top": 1}, cos={"threshold": 0.5})
+    assert grids.clusterings(study) == {
+        "clusters~4_runs~1": {"clusters": 4, "runs": 1},
+        "clusters~4_runs~2": {"clusters": 4, "runs": 2},
+    }
+
+
+def test_attentions():
+    assert grids.entmax_attentions(config()) == ["entmax~1.5", "entmax~2"]
+    assert [grids.alpha_of(name) for name in ("entmax~1.5", "entmax~2", "softmax")] == [1.5, 2.0, 1.0]

@@ -1,0 +1,253 @@
+"""Checks a configuration before any job starts: every error at once, each with file, key, value and what is allowed."""
+
+from __future__ import annotations
+
+import difflib
+import functools
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import yaml
+
+from sparse_attention.errors import InputError
+from sparse_attention.grids import as_list, entmax_attentions
+from sparse_attention.predictors.registry import discover
+
+SCHEMA = Path(__file__).parents[2] / "schemas" / "config.schema.yaml"
+Problem = tuple[tuple[Any, ...], str]
+
+
+@dataclass(frozen=True)
+class Source:
+    """A data set that the run retrieves: its name, version and registry entry."""
+
+    name: str
+    version: str
+    entry: dict[str, Any]
+
+    def local_files(self) -> list[str]:
+        """Return the user's own file or folder, so that editing it re-runs what depends on it."""
+        source = self.entry["source"]
+        if source["type"] != "path" or any(mark in source["path"] for mark in "*?["):
+            return []
+        return [str(Path(source["path"]).expanduser())]
+
+
+def selected_dataset(config: dict[str, Any], registry: dict[str, Any], selection: str) -> Source:
+    """Return the source of the selected `corpus` or `model`; a path in the configuration becomes an entry of its own."""
+    section, kind = {"corpus": ("corpora", "text"), "model": ("models", "model")}[selection]
+    name = config[selection]
+    entry = config[section][name]
+    path = config["train_mlm"]["source"] if selection == "model" and config["train_mlm"]["source"] else entry.get("path")
+    if path:
+        # a corpus and a model may share a name
+        return Source(f"{name}-{kind}", "local", {"kind": kind, "version": "local", "source": {"type": "path", "path": path}})
+    return Source(entry["dataset"], str(registry[entry["dataset"]]["version"]), registry[entry["dataset"]])
+
+
+def dump_files(config: dict[str, Any]) -> dict[str, str]:
+    """Return the named input files of a query/key dump: `dump`, or `train` and `validation`."""
+    source = config["extract_qk"]["source"]
+    files = source if isinstance(source, dict) else {"dump": source}
+    return {name: str(Path(path).expanduser()) for name, path in files.items()}
+
+
+def validate(config: dict[str, Any], files: list[str], registry: dict[str, Any], folder: Path) -> None:
+    """Check a merged configuration.
+
+    Parameters
+    ----------
+    config : dict
+        The configuration after all overlays.
+    files : list of str
+        The files it came from, later ones winning; they are named in the errors.
+    registry : dict
+        Data set entries by name, the user's own included.
+    folder : Path
+        The folder that relative paths start from.
+
+    Raises
+    ------
+    InputError
+        With one line for every problem found.
+    """
+    problems = list(dict.fromkeys(_schema_problems(config)))
+    if not problems:
+        problems = [*_selection_problems(config, registry), *_range_problems(config), *_path_problems(config, folder)]
+    if problems:
+        sources = [(file, yaml.safe_load(Path(file).read_text(encoding="utf-8")) or {}) for file in files]
+        lines = [f"  {_origin(key, sources)}{dotted(key)}: {text}" for key, text in problems]
+        raise InputError("\n".join(["the configuration cannot be used:", *lines]))
+
+
+def dotted(key: tuple[Any, ...]) -> str:
+    """Return a key path as text: `evaluate.windows[2]`."""
+    text = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in key)
+    return text.lstrip(".") or "(top level)"
+
+
+def _origin(key: tuple[Any, ...], sources: list[tuple[str, Any]]) -> str:
+    for file, content in reversed(sources):
+        found = content
+        for part in key:
+            if isinstance(found, dict) and part in found:
+                found = found[part]
+            elif isinstance(found, list) and isinstance(part, int) and part < len(found):
+                found = found[part]
+            else:
+                break
+        else:
+            return f"{file}: "
+    return ""
+
+
+def nearest(name: str, allowed: Any) -> str:
+    """Return a hint that names the allowed name nearest to `name`, or all of them when none is near."""
+    names = [str(item) for item in allowed]
+    match = difflib.get_close_matches(str(name), names, n=1, cutoff=0.6)
+    return f"did you mean {match[0]}?" if match else f"allowed: {', '.join(names)}"
+
+
+@functools.cache
+def _schema() -> dict[str, Any]:
+    schema = yaml.safe_load(SCHEMA.read_text(encoding="utf-8"))
+    settings = {}
+    for info in discover().values():
+        values = {
+            key: {"oneOf": [value, {"type": "array", "minItems": 1, "uniqueItems": True, "items": value}]}
+            for key, value in info.parameters.items()
+        }
+        settings[info.name] = {
+            "type": ["object", "null"],
+            "additionalProperties": False,
+            "properties": values,
+            "required": list(values),
+        }
+    schema["properties"]["predictors"] = {
+        "type": "object", "additionalProperties": False, "properties": settings, "minProperties": 1,
+    }  # fmt: skip
+    return schema
+
+
+def _schema_problems(config: dict[str, Any]) -> Iterator[Problem]:
+    for error in jsonschema.Draft202012Validator(_schema()).iter_errors(config):
+        yield from _explain(error)
+
+
+def _explain(error: jsonschema.ValidationError) -> Iterator[Problem]:
+    key, schema = tuple(error.absolute_path), error.schema
+    if error.validator == "additionalProperties":
+        known = list(schema.get("properties", {}))
+        for name in sorted(set(error.instance) - set(known)):
+            yield (*key, name), f"no such key; {nearest(name, known)}"
+    elif error.validator == "required":
+        # one error comes for every missing key, and none says which: name them all, the caller drops repeats
+        yield from (((*key, name), "is missing") for name in error.validator_value if name not in error.instance)
+    elif error.validator == "oneOf":
+        yield key, _explain_alternatives(error)
+    else:
+        yield key, f"{error.instance!r} is not allowed; allowed: {_allowed(schema)}"
+
+
+def _explain_alternatives(error: jsonschema.ValidationError) -> str:
+    options = [_allowed(option) for option in error.validator_value]
+    return f"{error.instance!r} is not allowed; allowed: {', or '.join(options)}"
+
+
+def _allowed(schema: dict[str, Any]) -> str:
+    """Say in words what a schema of one value allows."""
+    if "$ref" in schema:
+        schema = _schema()["$defs"][schema["$ref"].split("/")[-1]]
+    if "description" in schema:
+        return schema["description"]
+    if "enum" in schema:
+        return " | ".join(map(str, schema["enum"]))
+    if "pattern" in schema:
+        return f"text like {schema['pattern']}"
+    if schema.get("type") == "array":
+        items = _allowed(schema.get("items", {}))
+        return f"a list without repeats, each {items}" if schema.get("uniqueItems") else f"a list, each {items}"
+    kinds = {"integer": "a whole number", "number": "a number", "boolean": "true | false", "string": "a text",
+             "object": "a mapping with " + ", ".join(schema.get("properties", {})), "null": "null"}  # fmt: skip
+    words = " or ".join(kinds.get(kind, kind) for kind in as_list(schema.get("type", "number")))
+    limits = {"minimum": "at least", "exclusiveMinimum": "above", "maximum": "at most", "exclusiveMaximum": "below"}
+    bounds = [f"{word} {schema[limit]:g}" for limit, word in limits.items() if limit in schema]
+    return " ".join([words, " and ".join(bounds)]).strip()
+
+
+def _dump_problems(config: dict[str, Any]) -> Iterator[Problem]:
+    source = config["extract_qk"]["source"]
+    if config["corpus"] in config["corpora"]:
+        yield ("corpus",), f"{config['corpus']!r} is one of corpora; allowed with extract_qk.source: a new name for the dump"
+    if len(entmax_attentions(config)) > 1:
+        yield ("attentions",), "a dump has one attention; allowed with extract_qk.source: exactly one entmax~A"
+    if isinstance(source, dict) and Path(source["train"]).resolve() == Path(source["validation"]).resolve():
+        yield ("extract_qk", "source"), f"{source['train']} is both; allowed: two files without common documents"
+
+
+def _selection_problems(config: dict[str, Any], registry: dict[str, Any]) -> Iterator[Problem]:
+    for selection, section, kind in (("corpus", "corpora", "text"), ("model", "models", "model")):
+        if config["extract_qk"]["source"]:
+            continue
+        name, entries = config[selection], {key: value for key, value in config[section].items() if value}
+        if name not in entries:
+            yield (selection,), f"{name!r} is not in {section}; {nearest(name, entries)}"
+            continue
+        entry = entries[name]
+        if ("dataset" in entry) == ("path" in entry):
+            yield (section, name), "needs either dataset or path, and not both"
+        elif "dataset" in entry:
+            dataset = entry["dataset"]
+            if dataset not in registry:
+                yield (section, name, "dataset"), f"{dataset!r} is not in datasets; {nearest(dataset, registry)}"
+            elif registry[dataset]["kind"] != kind:
+                yield (section, name, "dataset"), f"{dataset!r} is a {registry[dataset]['kind']}; allowed: a {kind}"
+    if not entmax_attentions(config):
+        yield ("attentions",), "softmax alone has no support to predict; allowed: at least one entmax~A"
+    if config["extract_qk"]["source"]:
+        yield from _dump_problems(config)
+    heatmap = config["figures"]["heatmap"]["predictor"]
+    active = [name for name, grid in config["predictors"].items() if grid is not None]
+    if heatmap not in active:
+        yield ("figures", "heatmap", "predictor"), f"{heatmap!r} is not among predictors; {nearest(heatmap, active)}"
+    if config["figures"]["window"] not in config["evaluate"]["windows"]:
+        allowed = ", ".join(map(str, config["evaluate"]["windows"]))
+        yield ("figures", "window"), f"{config['figures']['window']} is not in evaluate.windows; allowed: {allowed}"
+
+
+def _range_problems(config: dict[str, Any]) -> Iterator[Problem]:
+    split = config["prepare"]["split"]
+    if abs(split["train"] + split["validation"] + split["test"] - 1) > 1e-9:
+        yield ("prepare", "split"), "train, validation and test must sum to 1"
+    if config["blocks"]["min_length"] > config["blocks"]["length"]:
+        yield ("blocks", "min_length"), f"{config['blocks']['min_length']} is above blocks.length"
+    for position, window in enumerate(config["evaluate"]["windows"]):
+        if window and window % 2 == 0:
+            yield ("evaluate", "windows", position), f"{window} is even; allowed: 0 or odd numbers, they are centred"
+    anneal = config["train_mlm"]["anneal"]
+    if (anneal["start"] is None) != (anneal["steps"] == 0):
+        yield ("train_mlm", "anneal"), "start and steps belong together; allowed: both, or start null and steps 0"
+    for position, entry in enumerate(config["projections"]):
+        needed = {"linear": {"dim"}, "mlp": {"dim", "hidden"}, "none": set()}[entry["kind"]]
+        given = set(entry) - {"kind", "shared"}
+        if given != needed:
+            wanted = ", ".join(sorted(needed)) or "nothing"
+            yield ("projections", position), f"kind {entry['kind']} takes {wanted} beside kind and shared"
+
+
+def _path_problems(config: dict[str, Any], folder: Path) -> Iterator[Problem]:
+    for section in ("train_mlm", "extract_qk", "fit_projections", "fit_clusters"):
+        source = config[section]["source"]
+        named = source.items() if isinstance(source, dict) else [(None, source)]
+        for name, path in named:
+            if path is not None and not (folder / Path(path).expanduser()).exists():
+                yield (section, "source", *filter(None, [name])), f"{path}: no such file or folder"
+    for section, selection in (("corpora", "corpus"), ("models", "model")):
+        if config["extract_qk"]["source"]:
+            continue
+        path = (config[section].get(config[selection]) or {}).get("path")
+        if path and not (folder / Path(path).expanduser()).exists():
+            yield (section, config[selection], "path"), f"{path}: no such file or folder"

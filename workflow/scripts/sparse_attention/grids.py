@@ -1,0 +1,134 @@
+"""From the configuration's grids to the settings, path segments and jobs of a run; free of torch."""
+
+from __future__ import annotations
+
+import itertools
+import re
+from dataclasses import dataclass
+from typing import Any
+
+from sparse_attention.predictors.registry import discover
+
+NO_PROJECTION = "kind~none"
+ALL_POINTS = "all"
+_PAIR = re.compile(r"([a-z][a-z_]*?)~([^_]+)(?:_|$)")
+
+
+def as_list(value: Any) -> list[Any]:
+    """Return `value` itself when it is a list, otherwise a list of it."""
+    return value if isinstance(value, list) else [value]
+
+
+def product(grid: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return every combination of a grid whose values are single values or lists, first key slowest."""
+    return [dict(zip(grid, values, strict=True)) for values in itertools.product(*map(as_list, grid.values()))]
+
+
+def segment(setting: dict[str, Any]) -> str:
+    """Return a setting as one path segment, `key~value` joined by `_`.
+
+    Examples
+    --------
+    >>> segment({"kind": "linear", "dim": 4, "shared": True})
+    'kind~linear_dim~4_shared~true'
+    """
+    return "_".join(f"{key}~{_text(value)}" for key, value in setting.items())
+
+
+def parse_segment(text: str) -> dict[str, Any]:
+    """Return the setting that `segment` wrote.
+
+    Examples
+    --------
+    >>> parse_segment("bucket_size~4_temperature~0.5")
+    {'bucket_size': 4, 'temperature': 0.5}
+    """
+    return {key: _value(value) for key, value in _PAIR.findall(text)}
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def _value(text: str) -> Any:
+    if text in ("true", "false"):
+        return text == "true"
+    for kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            continue
+    return text
+
+
+@dataclass(frozen=True)
+class PredictorJob:
+    """One evaluation job: a predictor, what was fitted for it, and the points that it sweeps inside.
+
+    Attributes
+    ----------
+    predictor : str
+        Name in the registry.
+    projection, point : str
+        Path segments; `kind~none` and `all` when there is nothing to name.
+    fixed : dict
+        Values of the settings in `point`.
+    grid : dict of lists
+        The settings swept inside the job.
+    """
+
+    predictor: str
+    projection: str
+    point: str
+    fixed: dict[str, Any]
+    grid: dict[str, list[Any]]
+
+    @property
+    def points(self) -> int:
+        """Number of points in the job, windows and kept tokens not counted."""
+        return len(product(self.grid))
+
+
+def projections(config: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """Return the projection settings of a configuration by path segment, without repeats."""
+    settings: dict[str, dict[str, Any]] = {}
+    for entry in config["projections"]:
+        keys = {"linear": ("kind", "dim", "shared"), "mlp": ("kind", "dim", "hidden", "shared"), "none": ("kind",)}
+        grid = {"shared": True, **entry}
+        for setting in product({key: grid[key] for key in keys[entry["kind"]]}):
+            settings[segment(setting)] = setting
+    return settings
+
+
+def clusterings(config: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """Return the clusterings that the configured predictors need, by path segment."""
+    return {
+        job.point: job.fixed for job in predictor_jobs(config) if "clusters" in discover()[job.predictor].needs
+    }  # fmt: skip
+
+
+def predictor_jobs(config: dict[str, Any]) -> list[PredictorJob]:
+    """Return the evaluation jobs of a configuration: one per predictor, projection and fitted setting."""
+    jobs = []
+    for name, grid in config["predictors"].items():
+        if grid is None:
+            continue
+        info = discover()[name]
+        segments = list(projections(config)) if "projection" in info.needs else [NO_PROJECTION]
+        swept = {key: as_list(value) for key, value in grid.items() if key not in info.fitted}
+        for fixed in product({key: grid[key] for key in info.fitted}):
+            point = segment(fixed) or ALL_POINTS
+            jobs += [PredictorJob(name, projection, point, fixed, swept) for projection in segments]
+    return jobs
+
+
+def entmax_attentions(config: dict[str, Any]) -> list[str]:
+    """Return the attentions that have a support to predict: all but softmax."""
+    return [attention for attention in config["attentions"] if attention != "softmax"]
+
+
+def alpha_of(attention: str) -> float:
+    """Return the alpha of `entmax~A`, and 1 for softmax."""
+    return float(parse_segment(attention).get("entmax", 1.0))
