@@ -1,0 +1,31 @@
+from __future__ import annotations
+
+import json
+from types import SimpleNamespace
+
+import pytest
+
+import retrieve
+from sparse_attention.errors import InputError
+
+
+def snakemake(folder, path):
+    entry = {"kind": "text", "version": "local", "source": {"type": "path", "path": str(path)}}
+    return SimpleNamespace(
+        input=SimpleNamespace(local=[str(path)]),
+        output=SimpleNamespace(receipt=str(folder / "resources/mine/local/receipt.json")),
+        params=SimpleNamespace(dataset="mine", entry=entry, code="x"),
+        log=[],
+    )
+
+
+def test_the_receipt_names_the_users_file(tmp_path):
+    (tmp_path / "a.txt").write_text("text", encoding="utf-8")
+    retrieve.main(snakemake(tmp_path, tmp_path / "a.txt"))
+    receipt = json.loads((tmp_path / "resources/mine/local/receipt.json").read_text())
+    assert receipt["dataset"] == "mine" and receipt["files"][0]["path"] == "a.txt"
+
+
+def test_a_missing_file_is_an_error_of_the_user(tmp_path):
+    with pytest.raises(InputError, match=r"none\.txt: no such file"):
+        retrieve.main(snakemake(tmp_path, tmp_path / "none.txt"))

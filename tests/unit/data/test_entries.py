@@ -1,0 +1,80 @@
+from __future__ import annotations
+
+import copy
+from pathlib import Path
+
+import pytest
+import yaml
+
+from sparse_attention.data.entries import load_registry
+from sparse_attention.errors import InputError
+
+SHIPPED = Path(__file__).parents[3] / "config" / "datasets.yaml"
+GOOD = {
+    "kind": "text",
+    "version": "1",
+    "source": {"type": "url", "url": "https://example.org/a"},
+    "files": [{"path": "b.txt", "sha256": "0" * 64}],
+}
+
+
+def write(folder: Path, entries: object) -> Path:
+    file = folder / "datasets.yaml"
+    file.write_text(yaml.safe_dump(entries), encoding="utf-8")
+    return file
+
+
+def changed(**changes: object) -> dict:
+    return {**copy.deepcopy(GOOD), **changes}
+
+
+def test_what_ships_is_valid_and_every_wheel_is_pinned():
+    registry = load_registry(SHIPPED)
+    assert {"enwiki-2016-excerpt", "all-minilm-l6-v2", "wikitext-103-raw", "roberta-base"} <= set(registry)
+    for entry in registry.values():
+        assert entry["licence"] and entry["citation"]
+        if entry["source"]["type"] == "wheel":
+            assert all(file["sha256"] and file["size"] for file in entry["files"])
+        else:
+            assert len(entry["source"]["revision"]) == 40
+
+
+def test_own_entries_add_and_replace(tmp_path):
+    registry = load_registry(write(tmp_path, {"a": GOOD}), {"a": changed(version="2"), "b": GOOD})
+    assert registry["a"]["version"] == "2" and set(registry) == {"a", "b"}
+
+
+@pytest.mark.parametrize(
+    ("entry", "messages"),
+    [
+        (changed(kind="corpus"), ["a.kind: 'corpus' is not one of"]),
+        (changed(colour="red"), ["'colour' was unexpected"]),
+        (changed(source={"type": "ftp"}), ["a.source: type 'ftp' is not allowed; allowed: wheel, hub, url, path"]),
+        (changed(source={"type": "url", "url": "file:///x"}), ["a.source: url: 'file:///x' does not match"]),
+        (changed(source={"type": "hub", "repo": "a/b"}), ["a.source: 'revision' is a required property"]),
+        (changed(version="1/2"), ["a.version: '1/2' does not match"]),
+        (changed(files=[{"path": "x/b"}, {"path": "y/b"}]), ["a.files: two files would be called 'b'"]),
+        (changed(files=[{"path": "b", "name": "../b"}]), ["a.files: '../b' leaves the data set's folder"]),
+        (
+            changed(source={"type": "wheel", "package": "p", "version": "1"}, files=[{"path": "b"}]),
+            ["'sha256' is a required property"],
+        ),
+        (changed(kind="x", version=""), ["a.kind", "a.version"]),
+    ],
+    ids=lambda value: None if isinstance(value, dict) else value[0][:30],
+)
+def test_every_problem_is_named(tmp_path, entry, messages):
+    with pytest.raises(InputError) as error:
+        load_registry(write(tmp_path, {"a": entry}))
+    assert all(message in str(error.value) for message in messages)
+    with pytest.raises(InputError, match=r"datasets\.a"):
+        load_registry(write(tmp_path, {}), {"a": entry})
+
+
+def test_a_file_that_is_no_yaml_is_named(tmp_path):
+    file = tmp_path / "datasets.yaml"
+    file.write_text("a: [", encoding="utf-8")
+    with pytest.raises(InputError, match=r"datasets\.yaml: not YAML"):
+        load_registry(file)
+    with pytest.raises(InputError, match="no such file"):
+        load_registry(tmp_path / "none.yaml")

@@ -1,0 +1,274 @@
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+
+import pytest
+
+from sparse_attention.data.fetch import retrieve
+from sparse_attention.data.registry import open_dataset
+from sparse_attention.data.sources import hub as hub_source
+from sparse_attention.data.sources import url
+from sparse_attention.errors import InputError
+
+
+@pytest.fixture(autouse=True)
+def no_pauses(monkeypatch):
+    monkeypatch.setattr(url, "PAUSE", 0.0)
+
+
+@pytest.fixture
+def messages(caplog, monkeypatch):
+    """What is logged, whatever other tests did to the library's logger."""
+    monkeypatch.setattr(logging.getLogger("sparse_attention"), "propagate", True)
+    caplog.set_level(logging.INFO)
+    return caplog
+
+
+def sha256(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
+
+
+def from_url(server, **files: bytes) -> dict:
+    records = []
+    for name, content in files.items():
+        server.files[f"/data/{name}"] = content
+        records.append({"path": name, "sha256": sha256(content), "size": len(content)})
+    return {
+        "kind": "text",
+        "version": "1",
+        "source": {"type": "url", "url": f"{server.url}/data"},
+        "files": records,
+    }
+
+
+CONTENT = bytes(range(256)) * 2000
+
+
+class TestUrl:
+    def test_files_come_with_a_receipt_that_verifies(self, server, tmp_path):
+        retrieve("toy", from_url(server, a=CONTENT, b=b"b"), tmp_path / "receipt.json")
+        dataset = open_dataset(tmp_path / "receipt.json")
+        assert [file.name for file in dataset.files] == ["a", "b"]
+        assert dataset.files[0].read_bytes() == CONTENT
+        assert sorted(path.name for path in tmp_path.iterdir()) == ["a", "b", "receipt.json"]
+
+    def test_a_cut_download_is_resumed_where_it_stopped(self, server, tmp_path):
+        entry = from_url(server, a=CONTENT)
+        server.cuts["/data/a"] = 98_304
+        retrieve("toy", entry, tmp_path / "receipt.json")
+        assert (tmp_path / "a").read_bytes() == CONTENT
+        assert [ranges for _, _, ranges in server.requests] == [None, "bytes=98304-"]
+
+    def test_a_run_that_was_killed_is_resumed_by_the_next(self, server, tmp_path, monkeypatch):
+        entry = from_url(server, a=CONTENT)
+        server.cuts["/data/a"] = 65_536
+        monkeypatch.setattr(url, "ATTEMPTS", 1)
+        with pytest.raises(InputError):
+            retrieve("toy", entry, tmp_path / "receipt.json")
+        assert not (tmp_path / "a").exists()
+        retrieve("toy", entry, tmp_path / "receipt.json")
+        assert server.requests[-1][2] == "bytes=65536-" and (tmp_path / "a").read_bytes() == CONTENT
+
+    def test_a_server_without_ranges_starts_again(self, server, tmp_path):
+        entry = from_url(server, a=CONTENT)
+        server.ranges = False
+        server.cuts["/data/a"] = 1000
+        retrieve("toy", entry, tmp_path / "receipt.json")
+        assert (tmp_path / "a").read_bytes() == CONTENT
+
+    def test_good_files_are_not_fetched_again(self, server, tmp_path):
+        entry = from_url(server, a=CONTENT, b=b"b")
+        retrieve("toy", entry, tmp_path / "receipt.json")
+        (tmp_path / "receipt.json").unlink()
+        (tmp_path / "b").write_bytes(b"c")
+        server.requests.clear()
+        retrieve("toy", entry, tmp_path / "receipt.json")
+        assert [path for _, path, _ in server.requests] == ["/data/b"]
+        assert (tmp_path / "b").read_bytes() == b"b"
+
+    def test_busy_servers_are_asked_again(self, server, tmp_path):
+        entry = from_url(server, a=b"a")
+        server.failures["/data/a"] = [503, 429]
+        retrieve("toy", entry, tmp_path / "receipt.json")
+        assert len(server.requests) == 3
+
+    def test_a_leftover_longer_than_the_file_is_thrown_away(self, server, tmp_path):
+        entry = from_url(server, a=b"abc")
+        (tmp_path / ".download").mkdir()
+        (tmp_path / ".download" / "a.part").write_bytes(b"something longer")
+        retrieve("toy", entry, tmp_path / "receipt.json")
+        assert (tmp_path / "a").read_bytes() == b"abc"
+
+    def test_a_failure_says_what_to_fetch_and_where_to_put_it(self, server, tmp_path):
+        entry = from_url(server, a=b"abc", b=b"b")
+        del server.files["/data/a"]
+        with pytest.raises(InputError) as error:
+            retrieve("toy", entry, tmp_path / "receipt.json")
+        text = str(error.value)
+        assert "404" in text and f"download {server.url}/data/a" in text
+        assert f"put it at {tmp_path / 'a'} (sha256 {sha256(b'abc')}, 3 bytes)" in text
+        assert len(server.requests) == 1
+        # what the text promises: the file dropped there is taken
+        (tmp_path / "a").write_bytes(b"abc")
+        retrieve("toy", entry, tmp_path / "receipt.json")
+        assert len(open_dataset(tmp_path / "receipt.json").files) == 2
+
+    def test_a_wrong_file_dropped_by_hand_is_named_with_both_checksums(self, server, tmp_path):
+        entry = from_url(server, a=b"abc")
+        del server.files["/data/a"]
+        (tmp_path / "a").write_bytes(b"abd")
+        with pytest.raises(InputError, match=f"expected sha256 {sha256(b'abc')}, found {sha256(b'abd')}"):
+            retrieve("toy", entry, tmp_path / "receipt.json")
+
+    def test_a_wrong_checksum_names_file_expected_and_found(self, server, tmp_path):
+        entry = from_url(server, a=b"abc")
+        server.files["/data/a"] = b"abd"
+        with pytest.raises(InputError, match=f"toy: a .*expected sha256 {sha256(b'abc')}, found {sha256(b'abd')}"):
+            retrieve("toy", entry, tmp_path / "receipt.json")
+        assert not (tmp_path / "a").exists() and not (tmp_path / "receipt.json").exists()
+
+    def test_a_file_without_a_checksum_is_taken_and_its_checksum_told(self, server, tmp_path, messages):
+        entry = from_url(server, a=b"abc")
+        del entry["files"][0]["sha256"]
+        retrieve("toy", entry, tmp_path / "receipt.json")
+        assert sha256(b"abc") in messages.text
+
+    def test_passwords_in_addresses_are_not_shown(self, tmp_path, messages):
+        source = {"type": "url", "url": "http://user:secret@127.0.0.1:9/data"}
+        entry = {"kind": "text", "version": "1", "source": source, "files": [{"path": "a"}]}
+        with pytest.raises(InputError) as error:
+            retrieve("toy", entry, tmp_path / "receipt.json")
+        assert "secret" not in str(error.value) + messages.text and "127.0.0.1:9/data/a" in str(error.value)
+
+
+class TestWheel:
+    def entry(self, content: bytes = b"hello", path: str = "toy_data/inner/text.txt", version: str = "1.0") -> dict:
+        source = {"type": "wheel", "package": "toy-data", "version": version, "platform": "any", "python": "3.11"}
+        files = [{"path": path, "name": "renamed.txt", "sha256": sha256(content)}]
+        return {"kind": "text", "version": "1", "source": source, "files": files}
+
+    def test_only_the_named_file_is_kept(self, package_index, tmp_path):
+        retrieve("toy", self.entry(), tmp_path / "data" / "receipt.json")
+        assert open_dataset(tmp_path / "data/receipt.json").files[0].read_text() == "hello"
+        assert sorted(path.name for path in (tmp_path / "data").iterdir()) == ["receipt.json", "renamed.txt"]
+        for wheel in package_index.iterdir():
+            wheel.unlink()
+        retrieve("toy", self.entry(), tmp_path / "data" / "receipt.json")
+
+    def test_a_package_that_is_not_there_tells_the_way_by_hand(self, package_index, tmp_path):
+        with pytest.raises(InputError) as error:
+            retrieve("toy", self.entry(version="2.0"), tmp_path / "data" / "receipt.json")
+        text = str(error.value)
+        assert "No matching distribution found for toy-data==2.0" in text
+        assert "pip download --no-deps --only-binary=:all: --platform=any --python-version=3.11 toy-data==2.0" in text
+        assert f"put it at {tmp_path / 'data' / 'renamed.txt'}" in text
+
+    def test_a_path_that_the_wheel_lacks_is_named(self, package_index, tmp_path):
+        with pytest.raises(InputError, match=r"toy_data-1\.0-py3-none-any\.whl has no file 'toy_data/none'"):
+            retrieve("toy", self.entry(path="toy_data/none"), tmp_path / "data" / "receipt.json")
+
+    def test_a_wrong_checksum_is_refused(self, package_index, tmp_path):
+        with pytest.raises(InputError, match="expected sha256"):
+            retrieve("toy", self.entry(content=b"other"), tmp_path / "data" / "receipt.json")
+
+
+class TestHub:
+    def entry(self, **changes: object) -> dict:
+        source = {"type": "hub", "repo": "org/tiny", "revision": "main", **changes}
+        return {"kind": "model", "version": "1", "source": source}
+
+    def test_a_snapshot_comes_with_its_commit(self, hub, tmp_path):
+        retrieve("tiny", self.entry(), tmp_path / "receipt.json")
+        dataset = open_dataset(tmp_path / "receipt.json")
+        assert [file.name for file in dataset.files] == ["README.md", "config.json", "model.safetensors"]
+        assert dataset.receipt["source"]["commit"] == "0123456789abcdef0123456789abcdef01234567"
+        assert not (tmp_path / ".download").exists()
+
+    def test_named_files_and_patterns_choose(self, hub, tmp_path):
+        named = self.entry() | {"files": [{"path": "config.json"}]}
+        retrieve("tiny", named, tmp_path / "a" / "receipt.json")
+        retrieve("tiny", self.entry(patterns=["*.json", "*.md"]), tmp_path / "b" / "receipt.json")
+        assert [file.name for file in open_dataset(tmp_path / "a/receipt.json").files] == ["config.json"]
+        assert [file.name for file in open_dataset(tmp_path / "b/receipt.json").files] == ["README.md", "config.json"]
+
+    def test_files_that_are_there_need_no_hub(self, hub, tmp_path):
+        entry = self.entry() | {"files": [{"path": "config.json"}, {"path": "model.safetensors"}]}
+        retrieve("tiny", entry, tmp_path / "receipt.json")
+        hub.requests.clear()
+        retrieve("tiny", entry, tmp_path / "receipt.json")
+        assert not hub.requests
+
+    @pytest.mark.parametrize("name", ["config.json", "model.safetensors"], ids=["git", "lfs"])
+    def test_content_that_is_not_the_hubs_is_refused(self, hub, tmp_path, name):
+        path = f"/org/tiny/resolve/0123456789abcdef0123456789abcdef01234567/{name}"
+        hub.files[path] = hub.files[path][:-1] + b"!"
+        with pytest.raises(InputError, match=r"expected (git sha1|sha256)"):
+            retrieve("tiny", self.entry(), tmp_path / "receipt.json")
+
+    def test_what_the_repository_lacks_is_named(self, hub, tmp_path):
+        with pytest.raises(InputError, match=r"org/tiny at main does not hold vocab\.txt"):
+            retrieve("tiny", self.entry() | {"files": [{"path": "vocab.txt"}]}, tmp_path / "receipt.json")
+        with pytest.raises(InputError, match=r"does not hold anything like \*\.bin"):
+            retrieve("tiny", self.entry(patterns=["*.bin"]), tmp_path / "receipt.json")
+
+    def test_the_token_is_sent_and_never_shown(self, hub, tmp_path, monkeypatch, messages):
+        monkeypatch.setenv("HF_TOKEN", "hf_secret")
+        entry = self.entry() | {"files": [{"path": "config.json"}]}
+        retrieve("tiny", entry, tmp_path / "receipt.json")
+        assert "Bearer hf_secret" in hub.tokens
+        with pytest.raises(InputError) as error:
+            retrieve("tiny", self.entry(repo="org/none"), tmp_path / "b" / "receipt.json")
+        assert "hf_secret" not in str(error.value) + messages.text + (tmp_path / "receipt.json").read_text()
+        assert "hf download org/none" in str(error.value)
+
+    def test_a_configuration_is_stored_as_parquet(self, tmp_path, monkeypatch):
+        (tmp_path / "repo").mkdir()
+        (tmp_path / "repo" / "train.jsonl").write_text('{"text": "a"}\n{"text": "b"}\n')
+        monkeypatch.setenv("HF_DATASETS_CACHE", str(tmp_path / "cache"))
+        source = {"type": "hub", "repo": str(tmp_path / "repo"), "revision": None, "config": "default"}
+        (tmp_path / "out").mkdir()
+        assert hub_source.fetch_config(source, tmp_path / "out") == ["train.parquet"]
+        assert (tmp_path / "out" / "train.parquet").is_file()
+
+
+class TestPath:
+    def entry(self, path: object, kind: str = "text") -> dict:
+        return {"kind": kind, "version": "local", "source": {"type": "path", "path": str(path)}}
+
+    @pytest.fixture
+    def folder(self, tmp_path):
+        for name in ("in/b.txt", "in/a.txt", "in/sub/c.txt", "in/.hidden/d.txt"):
+            file = tmp_path / name
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_text(name)
+        return tmp_path
+
+    @pytest.mark.parametrize(
+        ("path", "names"),
+        [("in/a.txt", ["a.txt"]), ("in", ["a.txt", "b.txt", "c.txt"]), ("in/**/*.txt", ["a.txt", "b.txt", "c.txt"])],
+        ids=["file", "folder", "glob"],
+    )
+    def test_nothing_is_copied(self, folder, path, names):
+        receipt = folder / "out" / "receipt.json"
+        retrieve("mine", self.entry(folder / path), receipt)
+        dataset = open_dataset(receipt)
+        assert [file.name for file in dataset.files] == names
+        assert dataset.root == folder / "in" and [file.name for file in receipt.parent.iterdir()] == ["receipt.json"]
+
+    def test_relative_paths_start_at_the_working_folder(self, folder, monkeypatch):
+        monkeypatch.chdir(folder)
+        receipt = folder / "resources/x/receipt.json"
+        retrieve("mine", self.entry("in"), receipt)
+        assert json.loads(receipt.read_text())["root"] == "../../in"
+        assert open_dataset(receipt).files[0].read_text() == "in/a.txt"
+
+    @pytest.mark.parametrize("path", ["none.txt", "*.none"])
+    def test_what_is_not_there_is_named(self, folder, path):
+        with pytest.raises(InputError, match=r"no such file or folder|there is no file"):
+            retrieve("mine", self.entry(folder / path), folder / "receipt.json")
+
+    def test_a_folder_that_is_no_model_is_refused(self, folder):
+        with pytest.raises(InputError, match=r"config\.json is missing"):
+            retrieve("mine", self.entry(folder / "in", kind="model"), folder / "receipt.json")

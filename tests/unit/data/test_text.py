@@ -1,0 +1,110 @@
+from __future__ import annotations
+
+import bz2
+import json
+
+import datasets
+import pytest
+
+from sparse_attention.data import text
+from sparse_attention.data.documents import Reading
+from sparse_attention.errors import InputError
+
+
+def read(reader, *files, **options):
+    reading = Reading(0, None)
+    return list(reading.filter(reader(list(files), reading, **options))), reading
+
+
+@pytest.fixture
+def folder(tmp_path):
+    rows = [{"text": "one", "title": "A", "id": 7}, {"text": "two", "title": None, "id": 8}]
+    datasets.Dataset.from_list(rows).to_parquet(tmp_path / "a.parquet")
+    (tmp_path / "a.jsonl").write_text("".join(json.dumps(row) + "\n\n" for row in rows), encoding="utf-8")
+    datasets.DatasetDict({"train": datasets.Dataset.from_list(rows)}).save_to_disk(tmp_path / "saved")
+    (tmp_path / "a.arrow").write_bytes((tmp_path / "saved/train/data-00000-of-00001.arrow").read_bytes())
+    return tmp_path
+
+
+class TestPlain:
+    def test_a_file_is_a_document(self, tmp_path):
+        (tmp_path / "sub").mkdir()
+        (tmp_path / "a.txt").write_bytes(b"\xef\xbb\xbfOne\r\n\nparagraph \n")
+        (tmp_path / "sub" / "b.txt.bz2").write_bytes(bz2.compress("Zwölf".encode()))
+        documents, _ = read(text.read_plain, tmp_path / "a.txt", tmp_path / "sub" / "b.txt.bz2")
+        assert [(doc.id, doc.text) for doc in documents] == [("a.txt", "One\n\nparagraph"), ("sub/b.txt.bz2", "Zwölf")]
+
+    def test_separator_lines_cut_a_file(self, tmp_path):
+        (tmp_path / "a.txt").write_text("one\n---\n---\ntwo\n--- not alone\n ---\n", encoding="utf-8")
+        documents, _ = read(text.read_plain, tmp_path / "a.txt")
+        assert [(doc.id, doc.text) for doc in documents] == [("a.txt#1", "one"), ("a.txt#3", "two\n--- not alone")]
+
+    def test_bytes_that_are_not_utf8_are_placed(self, tmp_path):
+        (tmp_path / "a.txt").write_bytes(b"good\nb\xe4d\n")
+        with pytest.raises(InputError, match=r"a\.txt: line 2, byte 1: 0xe4 is not UTF-8"):
+            read(text.read_plain, tmp_path / "a.txt")
+
+
+WIKITEXT = (
+    " \n = Valkyria Chronicles III = \n \n Senjō no Valkyria 3 , is a game . \n\n = = Gameplay = = \n \n"
+    " It plays @-@ well .\n = = = Deeper = = = \n = Tower = \n Stone = brick = here .\n"
+)
+
+
+class TestWikitext:
+    EXPECTED = [
+        ("#1", "Valkyria Chronicles III", "Senjō no Valkyria 3 , is a game .\nIt plays @-@ well ."),
+        ("#2", "Tower", "Stone = brick = here ."),
+    ]
+
+    def test_headings_of_the_first_level_begin_documents(self, tmp_path):
+        (tmp_path / "wiki.train.raw").write_text(WIKITEXT, encoding="utf-8")
+        documents, _ = read(text.read_wikitext, tmp_path / "wiki.train.raw")
+        assert [(doc.id.removeprefix("wiki.train.raw"), doc.title, doc.text) for doc in documents] == self.EXPECTED
+
+    def test_rows_of_lines_as_on_the_hub(self, tmp_path):
+        rows = [{"text": line} for line in WIKITEXT.splitlines(keepends=True)]
+        datasets.Dataset.from_list(rows).to_parquet(tmp_path / "train.parquet")
+        documents, _ = read(text.read_wikitext, tmp_path / "train.parquet")
+        assert [(doc.id.removeprefix("train.parquet"), doc.title, doc.text) for doc in documents] == self.EXPECTED
+
+    def test_an_article_that_goes_on_in_the_next_file_is_one(self, tmp_path):
+        (tmp_path / "1.txt").write_text(" = A = \n\n One\n", encoding="utf-8")
+        (tmp_path / "2.txt").write_text(" more\n = B = \n\n Two\n", encoding="utf-8")
+        documents, _ = read(text.read_wikitext, tmp_path / "1.txt", tmp_path / "2.txt")
+        assert [(doc.id, doc.text) for doc in documents] == [("1.txt#1", "One\nmore"), ("2.txt#1", "Two")]
+
+    def test_text_without_titles_is_refused(self, tmp_path):
+        (tmp_path / "a.txt").write_text("Just text.\n = = Section = =\n", encoding="utf-8")
+        with pytest.raises(InputError, match=r"no line like ' = Title = '"):
+            read(text.read_wikitext, tmp_path / "a.txt")
+
+
+class TestRows:
+    @pytest.mark.parametrize("name", ["a.parquet", "a.jsonl", "a.arrow"])
+    def test_a_row_is_a_document(self, folder, name):
+        documents, _ = read(text.read_rows, folder / name)
+        assert [(doc.id, doc.title, doc.text) for doc in documents] == [("7", "A", "one"), ("8", "", "two")]
+
+    @pytest.mark.parametrize("name", ["a.parquet", "a.jsonl", "a.arrow"])
+    def test_an_unknown_column_names_those_there_are(self, folder, name):
+        with pytest.raises(InputError, match=f"{name}: there is no column 'body'; its columns: id, text, title"):
+            read(text.read_rows, folder / name, column="body")
+
+    @pytest.mark.parametrize("name", ["a.parquet", "a.arrow"])
+    def test_truncated_tables_are_named(self, folder, name):
+        content = (folder / name).read_bytes()
+        (folder / name).write_bytes(content[: len(content) // 2])
+        with pytest.raises(InputError, match=f"{name}: not a readable"):
+            read(text.read_rows, folder / name)
+
+    @pytest.mark.parametrize("line", ["{", "[1]", '"a"'], ids=["cut", "list", "string"])
+    def test_lines_that_are_no_objects_are_named(self, tmp_path, line):
+        (tmp_path / "a.jsonl").write_text(f'{{"text": "a"}}\n{line}\n', encoding="utf-8")
+        with pytest.raises(InputError, match=r"a\.jsonl: line 2 is not"):
+            read(text.read_rows, tmp_path / "a.jsonl")
+
+    def test_rows_without_text_are_counted(self, tmp_path):
+        (tmp_path / "a.jsonl").write_text('{"text": null}\n{"text": "a"}\n', encoding="utf-8")
+        documents, reading = read(text.read_rows, tmp_path / "a.jsonl")
+        assert [doc.id for doc in documents] == ["a.jsonl#2"] and sum(reading.dropped.values()) == 1

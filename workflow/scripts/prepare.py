@@ -1,0 +1,21 @@
+"""Turn a retrieved corpus into clean documents, split by document."""
+
+from pathlib import Path
+
+from sparse_attention.data.prepare import prepare
+from sparse_attention.data.registry import open_dataset
+from sparse_attention.scriptio import run
+from sparse_attention.tables import write_table
+
+
+def main(snakemake):
+    params = snakemake.params
+    options = {name: getattr(params, name) for name in ("format", "min_characters", "max_documents", "split")}
+    options["text_column"] = getattr(params, "text_column", None)
+    dataset = open_dataset(snakemake.input.receipt)
+    statistics = prepare(dataset, Path(snakemake.output.documents), Path(snakemake.output.splits), options)
+    write_table(statistics, snakemake.output.statistics)
+
+
+if __name__ == "__main__":
+    run(main, snakemake)  # noqa: F821

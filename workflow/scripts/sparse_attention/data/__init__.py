@@ -1,0 +1,1 @@
+"""From a named data set to tokenised blocks: retrieval, readers, splits."""

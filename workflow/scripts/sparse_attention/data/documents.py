@@ -1,0 +1,89 @@
+"""What a reader yields, and the reading loop that every format shares."""
+
+from __future__ import annotations
+
+import collections
+import json
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from sparse_attention.errors import InputError
+
+QUANTILES = {"min": 0, "q25": 0.25, "median": 0.5, "q75": 0.75, "max": 1}
+
+
+@dataclass(frozen=True)
+class Document:
+    """A document of a corpus.
+
+    Attributes
+    ----------
+    id : str
+        Stable name within its source: a page id, a file's path, a row's number.
+    title : str
+        May be empty.
+    text : str
+        Clean prose, paragraphs separated by newlines.
+    revision : str, optional
+        For wikis.
+    """
+
+    id: str
+    title: str
+    text: str
+    revision: str | None = None
+
+
+class Reading:
+    """Filters the documents of a reader and remembers why others were left out."""
+
+    def __init__(self, min_characters: int, max_documents: int | None) -> None:
+        self.min_characters, self.max_documents = min_characters, max_documents
+        self.dropped: collections.Counter[str] = collections.Counter()
+        self.kept = 0
+
+    def drop(self, reason: str) -> None:
+        """Count one thing that was read and left out."""
+        self.dropped[reason] += 1
+
+    def filter(self, documents: Iterable[Document]) -> Iterator[Document]:
+        """Yield the documents that are long enough, each id once, until there are `max_documents`."""
+        seen: set[str] = set()
+        for document in documents:
+            if document.id in seen:
+                self.drop("an id that came before")
+            elif len(document.text) < self.min_characters:
+                self.drop(f"shorter than min_characters ({self.min_characters})")
+            else:
+                seen.add(document.id)
+                self.kept += 1
+                yield document
+                if self.kept == self.max_documents:
+                    return
+
+    def summary(self) -> str:
+        """Say how many were read, kept and dropped, and why."""
+        reasons = ", ".join(f"{number} {reason}" for reason, number in sorted(self.dropped.items()))
+        read = self.kept + sum(self.dropped.values())
+        return f"{read} read, {self.kept} kept" + (f"; left out: {reasons}" if reasons else "")
+
+    def require_some(self, files: Iterable[Path]) -> None:
+        """Raise `InputError` when nothing was kept."""
+        if not self.kept:
+            raise InputError(f"{', '.join(map(str, files))}: no document is left: {self.summary()}")
+
+
+def read_documents(path: Path) -> Iterator[dict[str, Any]]:
+    """Yield the documents of a `documents.jsonl`."""
+    with open(path, encoding="utf-8") as stream:
+        for line in stream:
+            yield json.loads(line)
+
+
+def quantiles(values: list[int]) -> dict[str, float | None]:
+    """Return the smallest, the quartiles and the largest of `values`; None for each when there are none."""
+    return {name: float(np.quantile(values, share)) if values else None for name, share in QUANTILES.items()}

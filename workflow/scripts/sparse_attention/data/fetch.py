@@ -1,0 +1,130 @@
+"""Brings a data set's files to their place, checks them and writes the receipt."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import os
+import shutil
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from sparse_attention.data.registry import difference, sha256_of, write_receipt
+from sparse_attention.data.sources import hub, path, url, wheel
+from sparse_attention.data.sources.common import SourceError, Wanted
+from sparse_attention.errors import InputError
+
+logger = logging.getLogger(__name__)
+
+SOURCES: dict[str, ModuleType] = {"wheel": wheel, "hub": hub, "url": url}
+
+
+def retrieve(name: str, entry: dict[str, Any], receipt: Path) -> None:
+    """Retrieve the data set `name` into the folder of its `receipt`, which is written last.
+
+    Files that already lie there and fit their checksum are not fetched again, however they came there.
+
+    Parameters
+    ----------
+    name : str
+        Name of the data set.
+    entry : dict
+        Its registry entry, see `workflow/schemas/datasets.schema.yaml`.
+    receipt : Path
+        The file to write: `resources/{dataset}/{version}/receipt.json`.
+
+    Raises
+    ------
+    InputError
+        When a file cannot be fetched or is not what the entry says; the text tells how to bring it by hand.
+    """
+    source = entry["source"]
+    if source["type"] == "path":
+        root, files = path.resolve(source["path"])
+    else:
+        root = receipt.parent
+        root.mkdir(parents=True, exist_ok=True)
+        names, source = _bring(name, entry, root)
+        files = [root / local for local in names]
+    if entry["kind"] == "model" and not (root / "config.json").is_file():
+        raise InputError(f"{root}: not a Hugging Face model folder: config.json is missing")
+    write_receipt(receipt, name, entry, source, root, files)
+    logger.info("%s %s: %d files in %s", name, entry["version"], len(files), root)
+
+
+def _bring(name: str, entry: dict[str, Any], folder: Path) -> tuple[list[str], dict[str, Any]]:
+    """Bring all files of an entry; return their names in `folder` and the source as it was resolved."""
+    source = entry["source"]
+    wanted = [Wanted.of(file) for file in entry["files"]] if "files" in entry else None
+    notes = {item.name: _difference(folder / item.name, item) for item in wanted or []}
+    missing = [item for item in wanted or [] if notes[item.name]]
+    if wanted is not None and not missing:
+        return [item.name for item in wanted], source
+    downloads = folder / ".download"
+    downloads.mkdir(exist_ok=True)
+    try:
+        if "config" in source:
+            names = hub.fetch_config(source, downloads)
+            wanted = missing = [Wanted(local, local) for local in names]
+        else:
+            if source["type"] == "hub":
+                wanted, source = hub.plan(source, wanted)
+                missing = [item for item in wanted if _difference(folder / item.name, item)]
+            _announce(name, missing, folder)
+            SOURCES[source["type"]].fetch(source, missing, downloads)
+    except SourceError as error:
+        raise InputError(_instructions(name, source, str(error), missing, folder)) from None
+    for item in missing:
+        _accept(name, downloads / item.name, folder / item.name, item)
+    shutil.rmtree(downloads)
+    return [item.name for item in wanted or []], source
+
+
+def _announce(name: str, missing: list[Wanted], folder: Path) -> None:
+    for item in missing:
+        problem = _difference(folder / item.name, item)
+        if (folder / item.name).exists():
+            logger.warning("%s %s; it is fetched again", folder / item.name, problem)
+    known = [item.size for item in missing if item.size is not None]
+    size = f", {sum(known) / 1e6:.1f} MB" if known else ""
+    if missing:
+        logger.info("%s: fetching %d files%s", name, len(missing), size)
+
+
+def _accept(name: str, found: Path, target: Path, item: Wanted) -> None:
+    """Move a fetched file to its place if it is the one that is wanted."""
+    problem = _difference(found, item)
+    if problem:
+        found.unlink(missing_ok=True)
+        raise InputError(f"{name}: {item.path} {problem}; it was not kept")
+    if item.sha256 is None and item.git_sha1 is None:
+        logger.warning("%s: the registry has no checksum of %s; found sha256 %s", name, item.path, sha256_of(found))
+    target.parent.mkdir(parents=True, exist_ok=True)
+    os.replace(found, target)
+
+
+def _difference(file: Path, item: Wanted) -> str | None:
+    problem = difference(file, {"sha256": item.sha256, "size": item.size})
+    if problem is None and item.git_sha1 is not None:
+        content = file.read_bytes()
+        found = hashlib.sha1(b"blob %d\0" % len(content) + content, usedforsecurity=False).hexdigest()
+        if found != item.git_sha1:
+            return f"has the wrong checksum: expected git sha1 {item.git_sha1}, found {found}"
+    return problem
+
+
+def _instructions(name: str, source: dict[str, Any], reason: str, missing: list[Wanted], folder: Path) -> str:
+    """Say what could not be fetched, why, and how to bring each file by hand."""
+    lines = [f"{name}: cannot be fetched: {reason}"]
+    if not missing:
+        lines.append(f"To bring it by hand: {hub.by_hand(source)}; put them in {folder} and name them under `files`.")
+    for item in missing:
+        place = folder / item.name
+        lines.append(f"To bring it by hand: {SOURCES[source['type']].by_hand(source, item)}")
+        expected = [f"sha256 {item.sha256}"] if item.sha256 else []
+        expected += [f"{item.size} bytes"] if item.size is not None else []
+        lines.append(f"  and put it at {place}" + (f" ({', '.join(expected)})" if expected else ""))
+        if place.exists():
+            lines.append(f"  (the file there {_difference(place, item)})")
+    return "\n".join([*lines, "Then run again: a file that fits is not fetched."])

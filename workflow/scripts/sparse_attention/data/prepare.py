@@ -1,0 +1,106 @@
+"""From a retrieved corpus to split documents."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import asdict
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from sparse_attention.data import mediawiki, text
+from sparse_attention.data.documents import Document, Reading, quantiles, read_documents
+from sparse_attention.data.files import suffix_of
+from sparse_attention.data.registry import Dataset
+from sparse_attention.data.splits import SPLITS, split_documents
+from sparse_attention.errors import InputError
+from sparse_attention.scriptio import atomic_path
+
+logger = logging.getLogger(__name__)
+
+Read = Callable[[list[Path], Reading], Iterator[Document]]
+FORMATS: dict[str, tuple[Read, tuple[str, ...]]] = {
+    "mediawiki": (mediawiki.read, mediawiki.SUFFIXES),
+    "text": (text.read_plain, text.PLAIN_SUFFIXES),
+    "wikitext": (text.read_wikitext, text.WIKITEXT_SUFFIXES),
+    "datasets": (text.read_rows, text.ROW_SUFFIXES),
+}
+
+
+def prepare(dataset: Dataset, documents: Path, splits: Path, options: dict[str, Any]) -> pd.DataFrame:
+    """Write the documents of a corpus and their split; return the statistics of each split.
+
+    Parameters
+    ----------
+    dataset : Dataset
+        What was retrieved.
+    documents : Path
+        JSON lines to write: id, title, split, text (and revision for wikis), in source order.
+    splits : Path
+        JSON to write: the shares, the seed and each split's ids.
+    options : dict
+        `format`, `min_characters`, `max_documents`, `split`, as in the config, and `text_column` for tables.
+    """
+    files = corpus_files(dataset, options["format"])
+    reading = Reading(options["min_characters"], options["max_documents"])
+    read = FORMATS[options["format"]][0]
+    if options["format"] == "datasets" and options.get("text_column"):
+        read = partial(text.read_rows, column=options["text_column"])
+    with atomic_path(documents) as target:
+        # two passes over a file on disk: the split needs all ids, memory should not need all texts
+        unsplit = target.with_suffix(".unsplit")
+        try:
+            ids, lengths = _write_unsplit(unsplit, reading.filter(read(files, reading)))
+            logger.info("%s: %s", dataset.name, reading.summary())
+            reading.require_some(files)
+            assigned = split_documents(ids, options["split"])
+            _write_split(unsplit, target, assigned)
+        finally:
+            unsplit.unlink(missing_ok=True)
+    members = {name: [id_ for id_, split in zip(ids, assigned, strict=True) if split == name] for name in SPLITS}
+    with atomic_path(splits) as target:
+        content = {"shares": dict(options["split"]), "splits": members}
+        target.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    return _statistics(assigned, lengths)
+
+
+def corpus_files(dataset: Dataset, format_name: str) -> list[Path]:
+    """Return the files that a format reads: those with its suffixes, or the only file there is."""
+    suffixes = FORMATS[format_name][1]
+    found = [file for file in dataset.files if suffix_of(file) in suffixes]
+    if not found and len(dataset.files) == 1:
+        found = dataset.files
+    if not found:
+        raise InputError(f"{dataset.root}: no file of format {format_name}; they end in {', '.join(suffixes)}")
+    return found
+
+
+def _write_unsplit(path: Path, documents: Iterable[Document]) -> tuple[list[str], list[int]]:
+    ids, lengths = [], []
+    with open(path, "w", encoding="utf-8") as stream:
+        for document in documents:
+            stream.write(json.dumps(asdict(document), ensure_ascii=False) + "\n")
+            ids.append(document.id)
+            lengths.append(len(document.text))
+    return ids, lengths
+
+
+def _write_split(source: Path, target: Path, assigned: list[str]) -> None:
+    with open(target, "w", encoding="utf-8") as stream:
+        for row, split in zip(read_documents(source), assigned, strict=True):
+            ordered = {"id": row["id"], "title": row["title"], "split": split, "text": row["text"]}
+            if row["revision"] is not None:
+                ordered["revision"] = row["revision"]
+            stream.write(json.dumps(ordered, ensure_ascii=False) + "\n")
+
+
+def _statistics(assigned: list[str], lengths: list[int]) -> pd.DataFrame:
+    rows = []
+    for name in SPLITS:
+        own = [length for length, split in zip(lengths, assigned, strict=True) if split == name]
+        rows.append({"split": name, "documents": len(own), "characters": sum(own), **quantiles(own)})
+    return pd.DataFrame(rows)

@@ -1,0 +1,59 @@
+"""A seeded split by document that stays as it is when documents are added."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from typing import Any
+
+from sparse_attention.errors import InputError
+
+SPLITS = ("train", "validation", "test")
+
+
+def position(seed: int, document: str) -> float:
+    """Return a document's place in [0, 1): uniform over documents, decided by the seed and its id alone."""
+    digest = hashlib.sha256(f"{seed}\0{document}".encode()).digest()
+    return int.from_bytes(digest[:8], "big") / 2**64
+
+
+def split_documents(documents: Sequence[str], shares: dict[str, Any]) -> list[str]:
+    """Return the split of each document.
+
+    The unit interval is cut into one piece for each split, as long as its share, and a document belongs to the piece
+    that its `position` falls into. So a document's split depends on no other document and adding documents moves none;
+    the price is that shares are met only on average (standard deviation sqrt(share (1 - share) documents)).
+    One exception keeps small corpora usable: a split with a positive share that got nothing takes the document nearest
+    to its piece from a split that has more than one.
+
+    Parameters
+    ----------
+    documents : sequence of str
+        Unique ids.
+    shares : dict
+        `train`, `validation`, `test`, summing to 1, and `seed`.
+
+    Raises
+    ------
+    InputError
+        When there are fewer documents than splits with a positive share.
+    """
+    edges = {"train": (0.0, shares["train"])}
+    edges["validation"] = (edges["train"][1], edges["train"][1] + shares["validation"])
+    edges["test"] = (edges["validation"][1], 1.0)
+    wanted = [split for split in SPLITS if shares[split] > 0]
+    if len(documents) < len(wanted):
+        raise InputError(
+            f"split: {len(documents)} documents cannot fill {len(wanted)} splits ({', '.join(wanted)}); "
+            "bring more documents, or cut a text file with lines that hold only ---"
+        )
+    positions = [position(shares["seed"], document) for document in documents]
+    assigned = [next((split for split in wanted if place < edges[split][1]), wanted[-1]) for place in positions]
+    for split in wanted:
+        if split in assigned:
+            continue
+        low, high = edges[split]
+        spare = [index for index, owner in enumerate(assigned) if assigned.count(owner) > 1]
+        nearest = min(spare, key=lambda index: (max(low - positions[index], positions[index] - high), documents[index]))
+        assigned[nearest] = split
+    return assigned

@@ -1,0 +1,186 @@
+"""Cuts documents into blocks of a model's tokens."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from safetensors.numpy import save as serialise
+
+from sparse_attention.data.documents import quantiles
+from sparse_attention.data.splits import SPLITS
+from sparse_attention.errors import InputError
+from sparse_attention.scriptio import atomic_path
+
+BATCH = 32
+
+
+@dataclass
+class SplitBlocks:
+    """The blocks of one split while they are collected."""
+
+    tokens: list[np.ndarray] = field(default_factory=list)
+    lengths: list[int] = field(default_factory=list)
+    owners: list[int] = field(default_factory=list)
+    documents: list[str] = field(default_factory=list)
+    document_lengths: list[int] = field(default_factory=list)
+    kept: int = 0
+    characters: int = 0
+
+
+class Tokeniser:
+    """A model's tokenizer, set up for cutting.
+
+    Parameters
+    ----------
+    folder : Path
+        A Hugging Face model folder.
+    length : int
+        Tokens of a block, special tokens included.
+    """
+
+    def __init__(self, folder: Path, length: int) -> None:
+        from transformers import AutoTokenizer
+
+        try:
+            self.tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
+        except (OSError, ValueError, KeyError) as error:
+            raise InputError(f"{folder}: its tokenizer cannot be loaded: {error}") from None
+        self.length = length
+        self.special = {name: getattr(self.tokenizer, f"{name}_token_id") for name in ("pad", "cls", "sep", "mask")}
+        absent = [name for name in ("pad", "mask") if self.special[name] is None]
+        if absent or not self.tokenizer.is_fast:
+            what = f"has no {' and no '.join(absent)} token" if absent else "is not a fast one"
+            raise InputError(f"{folder}: its tokenizer {what}; allowed: one of a masked language model")
+        self._check_length(folder)
+        sample = self.tokenizer("a", return_special_tokens_mask=True)
+        marks = sample["special_tokens_mask"]
+        first = marks.index(0)
+        last = len(marks) - marks[::-1].index(0)
+        self.prefix, self.suffix = sample["input_ids"][:first], sample["input_ids"][last:]
+
+    def _check_length(self, folder: Path) -> None:
+        limit = self.tokenizer.model_max_length
+        config = folder / "config.json"
+        if config.is_file():
+            positions = json.loads(config.read_text(encoding="utf-8")).get("max_position_embeddings") or limit
+            limit = min(limit, positions)
+        if self.length > limit:
+            raise InputError(
+                f"blocks.length: {self.length} is more than the model in {folder} can read; allowed: at most {limit}"
+            )
+
+    @property
+    def content(self) -> int:
+        """How many tokens of a block are not special."""
+        return self.length - len(self.prefix) - len(self.suffix)
+
+    def encode(self, texts: list[str]) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """Yield each text's token ids (tokens,) and their character spans (tokens, 2), special tokens left out."""
+        encoded = self.tokenizer(texts, add_special_tokens=False, return_offsets_mapping=True, verbose=False)
+        for ids, spans in zip(encoded["input_ids"], encoded["offset_mapping"], strict=True):
+            yield np.asarray(ids, dtype=np.int32), np.asarray(spans, dtype=np.int64).reshape(-1, 2)
+
+    def block(self, tokens: np.ndarray) -> np.ndarray:
+        """Return one block (length,) of content `tokens` between special tokens, padded."""
+        block = np.full(self.length, self.special["pad"], dtype=np.int32)
+        whole = np.concatenate([np.asarray(part, dtype=np.int32) for part in (self.prefix, tokens, self.suffix)])
+        block[: len(whole)] = whole
+        return block
+
+
+def collect(documents: Iterable[dict[str, Any]], tokeniser: Tokeniser, min_length: int) -> dict[str, SplitBlocks]:
+    """Cut documents into blocks; a document's last block is kept when it has at least `min_length` tokens."""
+    splits = {name: SplitBlocks() for name in SPLITS}
+    extra = tokeniser.length - tokeniser.content
+    iterator = iter(documents)
+    while batch := list(islice(iterator, BATCH)):
+        encoded = tokeniser.encode([document["text"] for document in batch])
+        for document, (tokens, spans) in zip(batch, encoded, strict=True):
+            split = splits[document["split"]]
+            split.document_lengths.append(len(tokens))
+            starts = [
+                start
+                for start in range(0, len(tokens), tokeniser.content)
+                if min(tokeniser.content, len(tokens) - start) + extra >= min_length
+            ]
+            for start in starts:
+                piece = tokens[start : start + tokeniser.content]
+                split.tokens.append(tokeniser.block(piece))
+                split.lengths.append(len(piece) + extra)
+                split.owners.append(len(split.documents))
+                split.kept += len(piece)
+            if starts:
+                split.documents.append(document["id"])
+                end = min(starts[-1] + tokeniser.content, len(tokens))
+                split.characters += int(spans[end - 1, 1] - spans[0, 0])
+    for name, split in splits.items():
+        if split.document_lengths and not split.lengths:
+            longest = max(split.document_lengths) + extra
+            raise InputError(
+                f"blocks.min_length: {min_length} is more than any document of the {name} split has "
+                f"({len(split.document_lengths)} documents); allowed: at most {longest}, or longer documents"
+            )
+    return splits
+
+
+def statistics(splits: dict[str, SplitBlocks]) -> pd.DataFrame:
+    """Return, for each split: documents, tokens, blocks, tokens cut off as tails, quantiles of documents' tokens."""
+    rows = []
+    for name, split in splits.items():
+        tokens = sum(split.document_lengths)
+        row = {"split": name, "documents": len(split.document_lengths), "tokens": tokens, "blocks": len(split.lengths)}
+        rows.append(row | {"dropped_tokens": tokens - split.kept, **quantiles(split.document_lengths)})
+    return pd.DataFrame(rows)
+
+
+def unigram_loss(splits: dict[str, SplitBlocks], vocabulary: int, extra: tuple[int, int]) -> float:
+    """Return the validation split's loss, in nats per token, under the train split's token frequencies.
+
+    Frequencies are add-one smoothed over the whole vocabulary; `extra` special tokens at a block's start and end are
+    not counted, since they are never predicted.
+    """
+    counts = {}
+    for name in ("train", "validation"):
+        split = splits[name]
+        counts[name] = np.zeros(vocabulary, dtype=np.int64)
+        for block, length in zip(split.tokens, split.lengths, strict=True):
+            counts[name] += np.bincount(block[extra[0] : length - extra[1]], minlength=vocabulary)
+    smoothed = counts["train"] + 1
+    logs = np.log(smoothed) - math.log(smoothed.sum())
+    return float(-(counts["validation"] * logs).sum() / counts["validation"].sum())
+
+
+def save(path: Path, info_path: Path, splits: dict[str, SplitBlocks], tokeniser: Tokeniser) -> None:
+    """Write the blocks and their sidecar."""
+    tensors, described = {}, {}
+    for name, split in splits.items():
+        tensors[f"{name}.tokens"] = np.array(split.tokens, dtype=np.int32).reshape(-1, tokeniser.length)
+        tensors[f"{name}.lengths"] = np.asarray(split.lengths, dtype=np.int32)
+        tensors[f"{name}.documents"] = np.asarray(split.owners, dtype=np.int32)
+        described[name] = {
+            "blocks": len(split.lengths),
+            "tokens": split.kept,
+            "characters": split.characters,
+            "documents": split.documents,
+        }
+    vocabulary = len(tokeniser.tokenizer)
+    edges = len(tokeniser.prefix), len(tokeniser.suffix)
+    info = {
+        "length": tokeniser.length,
+        "special": tokeniser.special,
+        "vocabulary": vocabulary,
+        "unigram_loss": unigram_loss(splits, vocabulary, edges),
+        "splits": described,
+    }
+    with atomic_path(path) as partial:
+        partial.write_bytes(serialise(tensors))
+    with atomic_path(info_path) as partial:
+        partial.write_text(json.dumps(info, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
