@@ -1,0 +1,40 @@
+"""Compute the exact support of the full attention, for every example, layer, head and query."""
+
+import hashlib
+
+import pandas as pd
+
+from sparse_attention.attention.support import GoldReader, GoldWriter, gold_of
+from sparse_attention.qk.store import SIDECAR, QKReader
+from sparse_attention.scriptio import atomic_path, logger, progress, run, set_threads
+from sparse_attention.tables import write_table
+
+
+def main(snakemake):
+    """Write the bit-packed supports and their sparsity per layer and head."""
+    set_threads(snakemake.params.threads)
+    reader = QKReader(snakemake.input.qk)
+    info = reader.info
+    logger.info("%s: %d examples, %d layers, %d heads", reader.folder, info.examples, info.layers, info.heads)
+    source = {SIDECAR: hashlib.sha256((reader.folder / SIDECAR).read_bytes()).hexdigest()}
+    with atomic_path(snakemake.output.gold) as folder, GoldWriter(folder, info, source) as writer:
+        todo = ((layer, example) for layer in range(info.layers) for example in reader.examples(layer))
+        for layer, example in progress(todo, info.layers * info.examples, "gold support"):
+            writer.write(layer, example, gold_of(example, info.alpha))
+    gold = GoldReader(snakemake.output.gold)
+    write_table(sparsity_table(gold), snakemake.output.sparsity)
+    logger.info("mean gold sparsity %.4f; wrote %s", gold.sparsity.mean(), gold.folder)
+
+
+def sparsity_table(gold):
+    """Return the gold sparsity and the mean number of keys per query, a row for each layer and head."""
+    rows = [
+        (layer, head, gold.sparsity[layer, head], gold.support_size[layer, head], gold.info.examples)
+        for layer in range(gold.info.layers)
+        for head in range(gold.info.heads)
+    ]
+    return pd.DataFrame(rows, columns=["layer", "head", "gold_sparsity", "support_size", "examples"])
+
+
+if __name__ == "__main__":
+    run(main, snakemake)  # noqa: F821

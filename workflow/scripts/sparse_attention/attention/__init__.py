@@ -1,0 +1,1 @@
+"""Entmax attention, its support and its masks."""

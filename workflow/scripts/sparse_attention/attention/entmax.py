@@ -1,0 +1,171 @@
+"""Exact alpha-entmax for any alpha in (1, 2]: a sparse softmax (Peters et al. 2019), solved for its threshold.
+
+`p = relu((alpha - 1) * scores - tau) ** k` with `k = 1 / (alpha - 1)`, where `tau` makes a row sum to one. The packages
+sort (alpha 1.5 and 2) or bisect (other alphas); here Newton's method runs on the k-norm of the bracket, a convex
+decreasing function of `tau` that equals one at the solution. From `max - 1` it rises monotonically and needs about five
+steps. Rows are worked on in pieces that stay in the processor's cache. No step depends on other rows, so a row's result
+does not depend on its batch. For alpha 2 the last step is the closed form on the support; for 1.5 it equals it to
+rounding.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+
+PIECE = 2**18  # elements of a float32 piece: one megabyte, the second-level cache of a common core
+PIECE_ON_DEVICE = 2**26
+MAX_STEPS = 100
+
+
+@torch.no_grad()
+def threshold(scores: Tensor, alpha: float, valid: Tensor | None = None) -> Tensor:
+    """Find the entmax threshold of every row, without gradient.
+
+    Parameters
+    ----------
+    scores : (..., keys), any real values; -inf is masked
+    alpha : in (1, 2]
+    valid : bool, broadcastable to `scores`; False is masked
+
+    Returns
+    -------
+    tau : (..., 1), in the units of `(alpha - 1) * scores`; half precision is computed and returned in float32.
+        Use `probabilities` rather than this where scores are huge: it works relative to the row's maximum.
+        Rows with nothing valid get a finite value.
+    """
+    _check(alpha)
+    rows, masks = _rows(scores), _mask_rows(valid, scores)
+    result = torch.empty(rows.shape[0], 1, dtype=_working_dtype(scores), device=scores.device)
+    for piece in _pieces(rows):
+        shifted, top = _shifted(rows[piece], alpha, None if masks is None else masks[piece])
+        torch.add(_solve(shifted, alpha)[0], top, out=result[piece])
+    return result.reshape(*scores.shape[:-1], 1)
+
+
+@torch.no_grad()
+def probabilities(scores: Tensor, alpha: float, valid: Tensor | None = None) -> Tensor:
+    """Give the entmax probabilities over the last axis, without gradient; rows with nothing valid give zeros.
+
+    Parameters
+    ----------
+    scores : (..., keys), any real values; -inf is masked
+    alpha : in (1, 2]
+    valid : bool, broadcastable to `scores`; False is masked
+
+    Returns
+    -------
+    Tensor of the shape and dtype of `scores`; half precision is computed in float32.
+    """
+    _check(alpha)
+    rows, masks = _rows(scores), _mask_rows(valid, scores)
+    result = torch.empty_like(rows, memory_format=torch.contiguous_format)
+    for piece in _pieces(rows):
+        shifted, _ = _shifted(rows[piece], alpha, None if masks is None else masks[piece])
+        _, excess = _solve(shifted, alpha)
+        result[piece] = _power(excess, 1 / (alpha - 1))
+    return result.reshape(scores.shape)
+
+
+def entmax(scores: Tensor, alpha: float, valid: Tensor | None = None) -> Tensor:
+    """Give the entmax probabilities over the last axis with their gradient; see `probabilities`."""
+    result: Tensor = _Entmax.apply(scores, alpha, valid)
+    return result
+
+
+class _Entmax(torch.autograd.Function):
+    """Saves the probabilities only: the gradient needs nothing else (Peters et al. 2019, proposition 2)."""
+
+    @staticmethod
+    def forward(ctx: Any, scores: Tensor, alpha: float, valid: Tensor | None) -> Tensor:
+        result = probabilities(scores, alpha, valid)
+        ctx.save_for_backward(result)
+        ctx.alpha = alpha
+        return result
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None]:
+        (saved,) = ctx.saved_tensors
+        rows, incoming = _rows(saved), _rows(gradients[0])
+        result = torch.empty_like(rows)
+        for piece in _pieces(rows):
+            slope = _power(rows[piece].to(_working_dtype(rows)), 2 - ctx.alpha)
+            outgoing = slope * incoming[piece]
+            total = slope.sum(-1, keepdim=True).clamp_min_(torch.finfo(slope.dtype).tiny)
+            mean = outgoing.sum(-1, keepdim=True).div_(total)
+            result[piece] = outgoing.addcmul_(slope, mean, value=-1)
+        return result.reshape(saved.shape), None, None
+
+
+def _solve(shifted: Tensor, alpha: float) -> tuple[Tensor, Tensor]:
+    """Find the thresholds of rows whose maximum is 0: `(tau, relu(shifted - tau))`."""
+    k = 1 / (alpha - 1)
+    precision = torch.finfo(shifted.dtype)
+    tau = shifted.new_full((shifted.shape[0], 1), -1.0)
+    excess = torch.empty_like(shifted)
+    for _ in range(MAX_STEPS):
+        torch.sub(shifted, tau, out=excess).relu_()
+        norm, slope = _norm_and_slope(excess, k)
+        step = (norm - 1).div_(slope.clamp_min_(precision.tiny))
+        # A step below rounding is not taken: a finished row stays as it is while others go on.
+        step.masked_fill_(step <= 4 * precision.eps, 0.0)
+        if not (step > 0).any():
+            break
+        tau += step
+    return tau, excess
+
+
+def _norm_and_slope(excess: Tensor, k: float) -> tuple[Tensor, Tensor]:
+    """Give the k-norm of every row and minus its derivative by `tau`, `sum(excess^(k-1)) / norm^(k-1)`."""
+    if k == 1:
+        return excess.sum(-1, keepdim=True), (excess > 0).sum(-1, keepdim=True).to(excess.dtype)
+    norm = torch.linalg.vector_norm(excess, ord=k, dim=-1, keepdim=True).clamp_min_(torch.finfo(excess.dtype).tiny)
+    if k == 2:
+        return norm, excess.sum(-1, keepdim=True).div_(norm)
+    return norm, (excess / norm).pow_(k - 1).sum(-1, keepdim=True)
+
+
+def _power(values: Tensor, exponent: float) -> Tensor:
+    """Raise non-negative values to `exponent`, 0 ** 0 being 0."""
+    if exponent == 0:
+        return (values > 0).to(values.dtype)
+    if exponent == 0.5:
+        # Seven times faster on a processor than sqrt, which stumbles over zeros
+        return values.clamp_min(torch.finfo(values.dtype).tiny).rsqrt_().mul_(values)
+    return values.square() if exponent == 2 else values.pow(exponent)
+
+
+def _shifted(scores: Tensor, alpha: float, valid: Tensor | None) -> tuple[Tensor, Tensor]:
+    """Give `(alpha - 1) * scores` relative to each row's maximum, and that maximum (finite also when all is masked)."""
+    work = scores.to(_working_dtype(scores)) * (alpha - 1)
+    if valid is not None:
+        work.masked_fill_(~valid, -torch.inf)
+    top = work.amax(-1, keepdim=True).clamp_min_(torch.finfo(work.dtype).min)
+    return work.sub_(top), top
+
+
+def _working_dtype(tensor: Tensor) -> torch.dtype:
+    return torch.float64 if tensor.dtype == torch.float64 else torch.float32
+
+
+def _rows(tensor: Tensor) -> Tensor:
+    return tensor.reshape(-1, tensor.shape[-1])
+
+
+def _mask_rows(valid: Tensor | None, scores: Tensor) -> Tensor | None:
+    return None if valid is None else _rows(valid.expand(scores.shape))
+
+
+def _pieces(rows: Tensor) -> list[slice]:
+    elements = PIECE if rows.device.type == "cpu" else PIECE_ON_DEVICE
+    size = max(1, elements // max(rows.shape[1], 1))
+    return [slice(start, start + size) for start in range(0, rows.shape[0], size)]
+
+
+def _check(alpha: float) -> None:
+    if not 1 < alpha <= 2:
+        raise ValueError(f"alpha: {alpha} is not in (1, 2]")

@@ -1,0 +1,258 @@
+"""Queries and keys of many examples on disk: a safetensors shard per layer, written and read an example at a time."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field
+from itertools import accumulate
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from sparse_attention.attention.masks import valid_pairs
+from sparse_attention.errors import InputError
+from sparse_attention.scriptio import atomic_path
+from sparse_attention.shards import ShardReader, ShardWriter
+
+FORMAT = "sparse_attention.qk"
+VERSION = 1
+SIDECAR = "qk.json"
+DTYPES = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
+
+
+@dataclass(frozen=True)
+class QKInfo:
+    """What a folder of queries and keys holds.
+
+    Attributes
+    ----------
+    layers, heads, head_dim : int
+        Shape of the attention.
+    query_lengths, key_lengths : tuple of int
+        Tokens of each example; they differ only in cross-attention.
+    documents : tuple of str
+        The document that each example comes from.
+    causal : bool
+        A query sees no later key.
+    alpha : float
+        Of the entmax that the model was trained with; 1 is softmax.
+    local_windows : tuple of (int or None)
+        For each layer, the greatest distance between a query and its keys, inclusive; None for full attention.
+    dtype : str
+        Of the numbers on disk: float32, float16 or bfloat16.
+    source : dict
+        Where they come from, with a sha256 for each file.
+    """
+
+    layers: int
+    heads: int
+    head_dim: int
+    query_lengths: tuple[int, ...]
+    key_lengths: tuple[int, ...]
+    documents: tuple[str, ...]
+    causal: bool = False
+    alpha: float = 1.5
+    local_windows: tuple[int | None, ...] = ()
+    dtype: str = "float32"
+    source: dict[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for name in ("query_lengths", "key_lengths", "documents", "local_windows"):
+            object.__setattr__(self, name, tuple(getattr(self, name)))
+        if not self.local_windows:
+            object.__setattr__(self, "local_windows", (None,) * self.layers)
+        if min(self.layers, self.heads, self.head_dim) < 1:
+            raise ValueError(
+                f"layers {self.layers}, heads {self.heads}, head_dim {self.head_dim}; allowed: at least 1 each"
+            )
+        if not self.query_lengths or min(self.query_lengths + self.key_lengths, default=0) < 1:
+            raise ValueError("there must be at least one example and every length must be at least 1")
+        if not len(self.query_lengths) == len(self.key_lengths) == len(self.documents):
+            raise ValueError("query_lengths, key_lengths and documents must tell of the same number of examples")
+        if len(self.local_windows) != self.layers:
+            raise ValueError(f"{len(self.local_windows)} local_windows for {self.layers} layers")
+        if self.dtype not in DTYPES:
+            raise ValueError(f"dtype {self.dtype!r}; allowed: {', '.join(DTYPES)}")
+        if not 1 <= self.alpha <= 2:
+            raise ValueError(f"alpha {self.alpha}; allowed: 1 (softmax) to 2 (sparsemax)")
+
+    @property
+    def examples(self) -> int:
+        """Number of examples."""
+        return len(self.query_lengths)
+
+    def valid(self, layer: int, index: int) -> Tensor:
+        """Return the pairs that the attention of `layer` may use in example `index`, boolean (queries, keys)."""
+        return valid_pairs(self.query_lengths[index], self.key_lengths[index], self.causal, self.local_windows[layer])
+
+    def layout(self) -> dict[str, tuple[torch.dtype, tuple[int, ...]]]:
+        """Return the tensors of one shard with their dtypes and shapes (tokens, heads, head_dim)."""
+        tokens = {"queries": sum(self.query_lengths), "keys": sum(self.key_lengths)}
+        return {name: (DTYPES[self.dtype], (rows, self.heads, self.head_dim)) for name, rows in tokens.items()}
+
+
+@dataclass(frozen=True)
+class Example:
+    """Queries and keys of one example in one layer.
+
+    Attributes
+    ----------
+    index : int
+        Position of the example in its store.
+    queries, keys : Tensor
+        float32 (heads, queries, head_dim) and (heads, keys, head_dim), not scaled.
+    valid : Tensor
+        Boolean (queries, keys): the pairs that attention may use.
+    """
+
+    index: int
+    queries: Tensor
+    keys: Tensor
+    valid: Tensor
+
+
+class QKWriter:
+    """Writes a store: every (layer, example) once, in any order; the sidecar comes last.
+
+    Only what is being written is in memory. Used as a context manager, it leaves no sidecar when the block fails.
+    """
+
+    def __init__(self, folder: str | os.PathLike[str], info: QKInfo) -> None:
+        self.folder, self.info = Path(folder), info
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self._starts = {"queries": _starts(info.query_lengths), "keys": _starts(info.key_lengths)}
+        self._written = np.zeros((info.layers, info.examples), dtype=bool)
+        self._shards = [ShardWriter(shard_path(self.folder, layer), info.layout()) for layer in range(info.layers)]
+
+    def write(self, layer: int, example: int, queries: Tensor, keys: Tensor) -> None:
+        """Store the queries (heads, queries, head_dim) and keys (heads, keys, head_dim) of one example in one layer.
+
+        Raises
+        ------
+        InputError
+            When a number is not finite, or leaves the range of the dtype on disk.
+        """
+        for name, vectors, lengths in (
+            ("queries", queries, self.info.query_lengths),
+            ("keys", keys, self.info.key_lengths),
+        ):
+            shape = (self.info.heads, lengths[example], self.info.head_dim)
+            if tuple(vectors.shape) != shape:
+                what = f"{name} of example {example}, layer {layer}"
+                raise ValueError(f"{what}: shape {tuple(vectors.shape)}, expected {shape}")
+            rows = vectors.detach().to(DTYPES[self.info.dtype]).transpose(0, 1)
+            if not torch.isfinite(rows).all():
+                finite = bool(torch.isfinite(vectors).all())
+                cause = f"do not fit into {self.info.dtype}" if finite else "hold NaN or infinity"
+                raise InputError(
+                    f"{name} of layer {layer}, example {example} of the split, {cause}; allowed: finite numbers"
+                )
+            self._shards[layer].write(name, self._starts[name][example], rows)
+        self._written[layer, example] = True
+
+    def close(self) -> None:
+        """Finish the shards and write the sidecar."""
+        if not self._written.all():
+            layer, example = np.argwhere(~self._written)[0]
+            self.abandon()
+            raise ValueError(f"{self.folder}: layer {layer}, example {example} was never written")
+        for shard in self._shards:
+            shard.close()
+        write_sidecar(self.folder / SIDECAR, self.info)
+
+    def abandon(self) -> None:
+        """Close the files and leave the store unreadable."""
+        for shard in self._shards:
+            shard.abandon()
+
+    def __enter__(self) -> QKWriter:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: object, trace: object) -> None:
+        self.abandon() if kind else self.close()
+
+
+class QKReader:
+    """Reads a store one example at a time.
+
+    Raises
+    ------
+    InputError
+        When the sidecar or a shard is missing, truncated, damaged, or does not match the other.
+    """
+
+    def __init__(self, folder: str | os.PathLike[str]) -> None:
+        self.folder = Path(folder)
+        self.info = read_sidecar(self.folder / SIDECAR)
+        self._starts = {"queries": _starts(self.info.query_lengths), "keys": _starts(self.info.key_lengths)}
+        self._shards = [ShardReader(shard_path(self.folder, layer)) for layer in range(self.info.layers)]
+        for shard in self._shards:
+            shard.expect(self.info.layout())
+
+    def example(self, layer: int, i: int) -> Example:
+        """Return example `i` of `layer`."""
+        queries, keys = (self._vectors(name, layer, i) for name in ("queries", "keys"))
+        return Example(i, queries, keys, self.info.valid(layer, i))
+
+    def examples(self, layer: int) -> Iterator[Example]:
+        """Yield the examples of `layer` in order, one in memory at a time."""
+        return (self.example(layer, i) for i in range(self.info.examples))
+
+    def _vectors(self, name: str, layer: int, i: int) -> Tensor:
+        rows = self._shards[layer].read(name, self._starts[name][i], self._starts[name][i + 1])
+        if not torch.isfinite(rows).all():
+            path = self._shards[layer].path
+            raise InputError(f"{path}: {name} of example {i} hold NaN or infinity; allowed: finite numbers")
+        return rows.float().transpose(0, 1).contiguous()
+
+
+def shard_path(folder: Path, layer: int) -> Path:
+    """Return the path of the shard of `layer`."""
+    return folder / f"layer~{layer}.safetensors"
+
+
+def write_sidecar(path: Path, info: QKInfo) -> None:
+    """Write `info` and the shapes of the shards as JSON."""
+    shapes = {name: list(shape) for name, (_, shape) in info.layout().items()}
+    shards = {shard_path(Path(), layer).name: shapes for layer in range(info.layers)}
+    content = {"format": FORMAT, "version": VERSION, **asdict(info), "shards": shards}
+    with atomic_path(path) as partial:
+        partial.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+
+
+def read_sidecar(path: Path) -> QKInfo:
+    """Read and check a sidecar.
+
+    Raises
+    ------
+    InputError
+        When it is missing, is not ours, or contradicts itself.
+    """
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        text = f"{path}: the file is missing; a folder of queries and keys holds {SIDECAR} and layer~N.safetensors"
+        raise InputError(text) from None
+    except ValueError as error:
+        raise InputError(f"{path}: not valid JSON: {error}") from None
+    if not isinstance(content, dict) or content.get("format") != FORMAT or content.get("version") != VERSION:
+        raise InputError(f"{path}: not a sidecar of queries and keys; expected format {FORMAT!r}, version {VERSION}")
+    try:
+        info = QKInfo(**{name: value for name, value in content.items() if name not in ("format", "version", "shards")})
+        if not all(isinstance(length, int) for length in (*info.query_lengths, *info.key_lengths)) or math.isnan(
+            info.alpha
+        ):
+            raise ValueError("lengths must be whole numbers and alpha a number")
+    except (TypeError, ValueError) as error:
+        raise InputError(f"{path}: {error}") from None
+    return info
+
+
+def _starts(lengths: tuple[int, ...]) -> list[int]:
+    return list(accumulate(lengths, initial=0))
