@@ -1,0 +1,80 @@
+"""Buckets against their plain definitions."""
+
+from __future__ import annotations
+
+import bisect
+import math
+
+import pytest
+import torch
+
+from sparse_attention.predictors.base import Context
+from sparse_attention.predictors.buckets import DynamicBuckets, FixedBuckets, ranks
+
+
+def plain_ranks(column):
+    order = sorted(range(len(column)), key=lambda position: (column[position], position))
+    return [order.index(position) for position in range(len(column))]
+
+
+@pytest.mark.parametrize("bucket_size", [1, 2, 4, 100])
+def test_fixed_buckets_hold_neighbours_in_rank(bucket_size, features, by_definition):
+    heads, _, dim = features.queries.shape
+    rank = {
+        (side, h, d): plain_ranks(vectors[h, :, d].tolist())
+        for side, vectors in (("q", features.queries), ("k", features.keys))
+        for h in range(heads)
+        for d in range(dim)
+    }
+
+    def rule(h, i, j):
+        return any(rank["q", h, d][i] // bucket_size == rank["k", h, d][j] // bucket_size for d in range(dim))
+
+    (support,) = FixedBuckets(Context()).supports(features, [{"bucket_size": bucket_size}])
+    assert torch.equal(support, by_definition(features, rule))
+
+
+def test_every_full_fixed_bucket_joins_as_many_queries_as_keys(make_features):
+    features = make_features("square", dim=1, heads=1)
+    (support,) = FixedBuckets(Context()).supports(features, [{"bucket_size": 3}])
+    assert (support.sum(1) == 3).all()
+    assert (support.sum(2) == 3).all()
+
+
+@pytest.mark.parametrize("temperature", [0.3, 1.0, 20.0])
+@pytest.mark.parametrize("bucket_size", [1, 2, 4, 100])
+def test_dynamic_buckets_are_intervals_of_equal_width(bucket_size, temperature, features, by_definition):
+    _, _, keys = features.shape
+    count = math.ceil(keys / bucket_size)
+    boundaries = torch.linspace(-1 + 2 / count, 1 - 2 / count, count - 1).tolist()
+
+    def bucket(x):
+        return bisect.bisect_left(boundaries, x)
+
+    q, k = (torch.tanh(temperature * vectors).tolist() for vectors in (features.queries, features.keys))
+
+    def rule(h, i, j):
+        return any(bucket(x) == bucket(y) for x, y in zip(q[h][i], k[h][j], strict=True))
+
+    point = {"bucket_size": bucket_size, "temperature": temperature}
+    (support,) = DynamicBuckets(Context()).supports(features, [point])
+    assert torch.equal(support, by_definition(features, rule))
+
+
+def test_intervals_cut_the_open_interval_from_minus_one_to_one_evenly():
+    count = 8
+    boundaries = torch.linspace(-1 + 2 / count, 1 - 2 / count, count - 1)
+    assert torch.allclose(torch.diff(boundaries, prepend=torch.tensor([-1.0]), append=torch.tensor([1.0])),
+                          torch.full((count,), 2 / count))  # fmt: skip
+
+
+def test_one_bucket_for_all_keeps_every_valid_pair(features):
+    for predictor in (FixedBuckets, DynamicBuckets):
+        (support,) = predictor(Context()).supports(features, [{"bucket_size": 1000}])
+        assert torch.equal(support, features.valid.expand(features.shape))
+
+
+def test_ranks_are_places_in_ascending_order_with_ties_by_position():
+    vectors = torch.randint(0, 3, (3, 5, 4), generator=torch.Generator().manual_seed(0)).float()
+    columns, places = (tensor.transpose(1, 2).flatten(0, 1).tolist() for tensor in (vectors, ranks(vectors)))
+    assert places == [plain_ranks(column) for column in columns]

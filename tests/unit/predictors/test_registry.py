@@ -1,0 +1,95 @@
+"""Predictors are found by reading their source."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import jsonschema
+import pytest
+import yaml
+
+from sparse_attention.errors import InputError
+from sparse_attention.predictors import registry
+from sparse_attention.predictors.base import Context, Predictor
+from sparse_attention.predictors.registry import create, discover
+
+ROOT = Path(__file__).parents[3]
+NAMES = ["bigbird", "cos", "dynamic", "fixed", "kmeans", "l2", "longformer", "oracle", "random", "window"]
+
+
+def test_discovers_all_in_alphabetical_order():
+    assert list(discover()) == NAMES
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_what_is_read_is_what_the_class_says(name):
+    info = discover()[name]
+    centroids = object()
+    predictor = create(name, Context(centroids=centroids))
+    assert isinstance(predictor, Predictor)
+    assert type(predictor).__name__ == info.class_name
+    for field in registry.LITERALS:
+        assert getattr(predictor, field) == getattr(info, field), field
+    assert info.label
+    assert set(info.fitted) <= set(info.parameters)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_default_grids_pass_the_schemas(name):
+    grid = yaml.safe_load((ROOT / "config/config.yaml").read_text())["predictors"][name]
+    schemas = discover()[name].parameters
+    assert set(grid) == set(schemas)
+    for key, values in grid.items():
+        jsonschema.Draft202012Validator.check_schema(schemas[key])
+        for value in values if isinstance(values, list) else [values]:
+            jsonschema.validate(value, schemas[key])
+
+
+@pytest.mark.parametrize(
+    ("name", "key", "value"),
+    [("cos", "threshold", 0), ("cos", "threshold", 2.5), ("l2", "threshold", -1), ("window", "width", 4),
+     ("window", "width", 0), ("random", "sparsity", 1.1), ("oracle", "keys", 0), ("oracle", "keys", 1.5),
+     ("kmeans", "clusters", 1), ("fixed", "bucket_size", 0), ("dynamic", "temperature", 0)],
+)  # fmt: skip
+def test_the_schemas_refuse(name, key, value):
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate(value, discover()[name].parameters[key])
+
+
+def test_discovery_needs_no_torch():
+    code = (
+        "import sys; sys.modules['torch'] = None; from sparse_attention.predictors.registry import discover; discover()"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=Path(registry.__file__).parents[2])
+
+
+def test_an_unknown_name_is_answered_with_the_known_ones():
+    with pytest.raises(InputError, match=r"predictors\.cosine: no such predictor; allowed: bigbird, cos, dynamic"):
+        create("cosine", Context())
+
+
+CLASS = "class A(Predictor):\n    name = 'a'\n"
+
+
+def test_a_new_file_is_a_new_predictor(tmp_path):
+    (tmp_path / "mine.py").write_text(CLASS + "    needs: tuple = ('projection',)\n\nclass Helper:\n    size = 3\n")
+    found = discover(tmp_path)
+    assert list(found) == ["a"]
+    assert (found["a"].module, found["a"].class_name, found["a"].needs) == ("mine", "A", ("projection",))
+
+
+@pytest.mark.parametrize(
+    ("source", "message"),
+    [
+        ("class A(:\n", r"mine\.py:1: not valid Python"),
+        (CLASS + "    needs = tuple('x')\n", r"mine\.py:3: A\.needs must be a literal"),
+        (CLASS + CLASS.replace("A", "B"), r"mine\.py: predictor 'a' is already defined in mine\.py"),
+    ],
+    ids=["syntax", "computed", "twice"],
+)
+def test_what_cannot_be_read_is_told_with_its_place(source, message, tmp_path):
+    (tmp_path / "mine.py").write_text(source)
+    with pytest.raises(InputError, match=message):
+        discover(tmp_path)

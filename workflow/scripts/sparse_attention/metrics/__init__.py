@@ -1,0 +1,1 @@
+"""How good a predicted support is."""
