@@ -1,0 +1,49 @@
+"""Training and fitting curves: what is drawn, and bands over seeds."""
+
+import pytest
+
+from sparse_attention.plotting import curves, style
+from sparse_attention.tables import read_table
+
+
+def training(folder, context):
+    return curves.training(read_table(folder / "training.tsv"), read_table(folder / "masked_lm.tsv"), context)
+
+
+def test_losses_and_the_unigram_loss_are_drawn(tables, fabricate):
+    axes = training(tables, fabricate.CONTEXT).axes[0]
+    assert [text.get_text() for text in axes.texts] == ["unigram loss 7.30"]
+    legend = [text.get_text() for text in axes.get_legend().get_texts()]
+    assert legend[0].startswith("entmax 1.5 (5.") and legend[1].startswith("softmax (5.")
+    validation = next(line for line in axes.lines if line.get_marker() == "o")
+    assert list(validation.get_xdata()) == [0, 5, 10] and validation.get_ydata()[0] == 11
+    assert not axes.collections
+
+
+def test_several_seeds_have_bands(tables_of_seeds, fabricate):
+    assert training(tables_of_seeds, fabricate.CONTEXT).axes[0].collections
+
+
+def test_projections_have_a_curve_for_each_layer_and_split(tables, fabricate):
+    figure = curves.projections(read_table(tables / "projections.tsv"), fabricate.CONTEXT)
+    assert [axes.get_title(loc="left") for axes in figure.axes] == ["loss", "recall", "sparsity"]
+    assert all(len(axes.lines) == 4 for axes in figure.axes)
+    assert figure.texts[1].get_text().endswith("linear, dim 4, shared")
+
+
+def test_many_layers_and_projections_can_be_drawn(tables, fabricate, tmp_path):
+    import pandas as pd
+
+    table = read_table(tables / "projections.tsv")
+    other = table.assign(projection="kind~mlp_dim~8_hidden~32_shared~false")
+    layers = [table.assign(layer=table["layer"] + 2 * index) for index in range(12)]
+    figure = curves.projections(pd.concat([*layers, other]), fabricate.CONTEXT)
+    assert len(figure.axes) == 6
+    style.save(figure, [str(tmp_path / "curves.svg")])
+
+
+@pytest.mark.parametrize("suffix", ["svg", "png"])
+def test_equal_tables_give_equal_bytes(suffix, tables, fabricate, tmp_path):
+    for name in "ab":
+        style.save(training(tables, fabricate.CONTEXT), [str(tmp_path / f"{name}.{suffix}")])
+    assert (tmp_path / f"a.{suffix}").read_bytes() == (tmp_path / f"b.{suffix}").read_bytes()

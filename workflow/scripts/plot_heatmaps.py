@@ -1,0 +1,19 @@
+"""Draw, per layer and head, the gold sparsity, and sparsity and recall of the chosen predictor."""
+
+from sparse_attention.plotting import heatmaps, style
+from sparse_attention.scriptio import run
+from sparse_attention.tables import read_table
+
+
+def main(snakemake):
+    params, given, output = snakemake.params, snakemake.input, snakemake.output
+    gold, points = read_table(given.gold_sparsity), read_table(given.predictors)
+    style.require(gold, given.gold_sparsity)
+    style.save(heatmaps.gold_sparsity(gold, params.context), output.gold)
+    chosen = heatmaps.chosen_point(points, params.predictor, params.sparsity, params.window, params.keep)
+    by_head = read_table(given.predictors_by_head)
+    style.save(heatmaps.predictor_heads(chosen, by_head, params.context), output.predictor)
+
+
+if __name__ == "__main__":
+    run(main, snakemake)  # noqa: F821

@@ -1,0 +1,21 @@
+"""Write the report of the run: one HTML file that needs nothing else."""
+
+import json
+from pathlib import Path
+
+from sparse_attention.reporting import page
+from sparse_attention.scriptio import logger, run
+from sparse_attention.summaries.models import listed
+
+
+def main(snakemake):
+    given, params = snakemake.input, snakemake.params
+    parts = (listed(getattr(given, name, None)) for name in ("tables", "figures", "captions"))
+    manifest = json.loads(Path(given.manifest).read_text(encoding="utf-8"))
+    text = page.render(given.template, page.Inputs(*parts), manifest, params.context, params.window, params.keep)
+    page.write(text, snakemake.output.report)
+    logger.info("%s: %.1f MB", snakemake.output.report, len(text) / 1e6)
+
+
+if __name__ == "__main__":
+    run(main, snakemake)  # noqa: F821

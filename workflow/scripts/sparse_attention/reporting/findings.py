@@ -1,0 +1,177 @@
+"""Sentences with the numbers that matter, made from the published tables."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pandas as pd
+
+from sparse_attention.summaries.wording import spell
+
+IGNORES_CONTENT = ("patterns", "window")
+TARGETS = (0.95, 0.9, 0.98, 0.8)
+"""At which sparsity predictors are compared: the first of these that some predictor reaches."""
+
+
+def percent(share: float, half_width: float = float("nan")) -> str:
+    """Write a share for readers: `48 %`, with a decimal near the ends and beside an interval: `51.2 ± 3.4 %`."""
+    value = 100 * share
+    if pd.notna(half_width):
+        return f"{value:.1f} ± {100 * half_width:.1f}\N{NO-BREAK SPACE}%"
+    return f"{value:.{1 if min(value, 100 - value) < 10 else 0}f}\N{NO-BREAK SPACE}%"
+
+
+def number(value: float, half_width: float = float("nan"), digits: int = 2) -> str:
+    """Write a number, with its interval when there is one."""
+    return f"{value:,.{digits}f}" + ("" if pd.isna(half_width) or half_width == 0 else f" ± {half_width:.{digits}f}")
+
+
+def language_models(quality: pd.DataFrame, trained: bool) -> list[str]:
+    """Say how good each language model is, against the unigram loss and against the softmax control.
+
+    Parameters
+    ----------
+    quality : pandas.DataFrame
+        The table `masked_lm`.
+    trained : bool
+        Whether this run trained the models.
+    """
+    sentences = []
+    after = {row["attention"]: row for row in quality[quality["stage"] == "after"].to_dict("records")}
+    for attention, row in after.items():
+        verdict = "below" if row["nats_below_unigram"] > 0 else "above"
+        sentences.append(
+            f"With {spell(attention)} attention the model {'ends' if trained else 'is'} at a validation loss of "
+            f"{number(row['loss'], row['loss_ci95'])} nats per masked token "
+            f"(perplexity {number(row['perplexity'], digits=0)}, accuracy {percent(row['accuracy'])}): "
+            f"{number(abs(row['nats_below_unigram']))} nats {verdict} the unigram loss of "
+            f"{number(row['unigram_loss'])}."
+        )
+    sparse = next((name for name in after if name != "softmax"), None)
+    if "softmax" in after and sparse:
+        gap = after[sparse]["loss"] - after["softmax"]["loss"]
+        relation = f"{number(abs(gap))} nats {'worse' if gap > 0 else 'better'} than"
+        sentences.append(f"{spell(sparse).capitalize()} is {relation} softmax at the same budget.")
+    return sentences
+
+
+def gold_attention(gold: pd.DataFrame) -> list[str]:
+    """Say how sparse the full attention is, on average and by layer."""
+    sentences = []
+    for attention, rows in gold.groupby("attention", sort=False):
+        layers = rows.groupby("layer")["gold_sparsity"].mean()
+        sentences.append(
+            f"With {spell(attention)}, {percent(rows['gold_sparsity'].mean())} of query–key pairs get exactly zero "
+            f"attention; a query attends to {number(rows['support_size'].mean(), digits=1)} keys on average. "
+            f"The densest layer is {layers.idxmin()} ({percent(layers.min())}), "
+            f"the sparsest {layers.idxmax()} ({percent(layers.max())})."
+        )
+    return sentences
+
+
+def comparison(fixed: pd.DataFrame, windows: str, keep: str) -> tuple[float, pd.DataFrame] | None:
+    """Choose the sparsity at which predictors are compared.
+
+    Parameters
+    ----------
+    fixed : pandas.DataFrame
+        The table `predictors_at_sparsity`.
+    windows, keep : str
+        The setting to compare in.
+
+    Returns
+    -------
+    (float, pandas.DataFrame) or None
+        The sparsity and the rows there, best recall first; None when no real predictor reaches any.
+    """
+    chosen = fixed[(fixed["windows"].astype(str) == windows) & (fixed["keep"] == keep) & fixed["recall"].notna()]
+    available = sorted(chosen.loc[chosen["bound"].isna(), "at_sparsity"].unique(), key=lambda level: -level)
+    preferred = [level for level in TARGETS if level in available] or available
+    if not preferred:
+        return None
+    rows = chosen[chosen["at_sparsity"] == preferred[0]]
+    return float(preferred[0]), rows.sort_values("recall", ascending=False, kind="stable")
+
+
+def predictors(fixed: pd.DataFrame, windows: str, keep: str) -> list[str]:
+    """Say which predictor is best at a high sparsity, and how far it is from the bounds and from patterns."""
+    found = comparison(fixed, windows, keep)
+    if found is None:
+        return ["No predictor reaches one of the compared sparsities in this setting: see the figure."]
+    at, everything = found
+    sentences = []
+    for attention, rows in everything.groupby("attention", sort=False):
+        real = rows[rows["bound"].isna()]
+        if real.empty:
+            continue
+        best = real.iloc[0]
+        sentences.append(
+            f"At {100 * at:.4g}\N{NO-BREAK SPACE}% sparsity {name(best, real)} predicts {spell(attention)} support "
+            f"best: it recalls {percent(best['recall'], best['recall_ci95'])} of the gold pairs and "
+            f"{percent(best['mass_recall'], best['mass_recall_ci95'])} of the attention probability, and leaves "
+            f"{percent(best['exactness'], best['exactness_ci95'])} of the queries exact."
+        )
+        sentences += _against_bounds(best, rows)
+        sentences += _against_others(best, real)
+    return sentences
+
+
+def name(row: Any, among: pd.DataFrame) -> str:
+    """Name a predictor, with its projection when it was tried with several."""
+    several = among.loc[among["predictor"] == row["predictor"], "projection"].nunique() > 1
+    return f"{row['label']} ({spell(row['projection'])})" if several else str(row["label"])
+
+
+def _against_bounds(best: pd.Series, rows: pd.DataFrame) -> list[str]:
+    bounds = {kind: rows[rows["bound"] == kind]["recall"] for kind in ("upper", "lower")}
+    if bounds["upper"].empty and bounds["lower"].empty:
+        return []
+    parts = []
+    if len(bounds["upper"]):
+        parts.append(f"the oracle recalls {percent(bounds['upper'].iloc[0])}")
+    if len(bounds["lower"]):
+        parts.append(f"random pairs {'' if parts else 'recall '}{percent(bounds['lower'].iloc[0])}")
+    sentence = f"At the same sparsity {' and '.join(parts)}"
+    if len(parts) == 2:
+        low, high = bounds["lower"].iloc[0], bounds["upper"].iloc[0]
+        if high > low:
+            way = percent((best["recall"] - low) / (high - low))
+            sentence += f", so it covers {way} of the way from chance to the oracle"
+    return [sentence + "."]
+
+
+def _against_others(best: pd.Series, real: pd.DataFrame) -> list[str]:
+    sentences = []
+    if len(real) > 1:
+        second = real.iloc[1]
+        sentences.append(f"Next is {name(second, real)} with {percent(second['recall'], second['recall_ci95'])}.")
+    fixed = real[real["family"].isin(IGNORES_CONTENT)]
+    if len(fixed) and best["family"] not in IGNORES_CONTENT:
+        pattern = fixed.iloc[0]
+        sentences.append(
+            f"The best pattern that ignores content, {name(pattern, real)}, recalls {percent(pattern['recall'])}."
+        )
+    return sentences
+
+
+def with_windows(fixed: pd.DataFrame, windows: str, keep: str) -> list[str]:
+    """Say whether choosing the window freely changes who is best at the same sparsity."""
+    before, after = comparison(fixed, windows, keep), comparison(fixed, "all", keep)
+    if before is None or after is None or before[0] != after[0]:
+        return []
+    sentences = []
+    for attention, rows in after[1].groupby("attention", sort=False):
+        free = rows[rows["bound"].isna()]
+        confined = before[1][(before[1]["attention"] == attention) & before[1]["bound"].isna()]
+        if free.empty or confined.empty:
+            continue
+        best, gain = free.iloc[0], free.iloc[0]["recall"] - confined.iloc[0]["recall"]
+        prefix = f"For {spell(attention)}: " if after[1]["attention"].nunique() > 1 else ""
+        if gain < 0.0005:
+            sentences.append(f"{prefix}No window makes the best predictor better at this sparsity.")
+        else:
+            sentences.append(
+                f"{prefix}With the window chosen freely, {name(best, free)} is best with "
+                f"{percent(best['recall'], best['recall_ci95'])}, {100 * gain:.1f} points more."
+            )
+    return sentences

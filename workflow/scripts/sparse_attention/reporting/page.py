@@ -1,0 +1,196 @@
+"""Puts findings, figures and tables into the page."""
+
+from __future__ import annotations
+
+import base64
+import html
+import json
+import os
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import jinja2
+import pandas as pd
+from markupsafe import Markup
+
+from sparse_attention.reporting import content, findings
+from sparse_attention.scriptio import atomic_path
+from sparse_attention.summaries.models import QUANTILES
+from sparse_attention.summaries.wording import spell
+from sparse_attention.tables import read_table
+
+FIGURES = {
+    "training_curves": ("models", "Training curves"),
+    "heatmap_gold": ("gold", "Gold sparsity by layer and head"),
+    "pareto_recall": ("predictors", "Recall against sparsity"),
+    "pareto_mass_recall": ("predictors", "Mass recall against sparsity"),
+    "pareto_exactness": ("predictors", "Exactness against sparsity"),
+    "pareto_windows": ("predictors", "Recall against sparsity, by window"),
+    "heatmap_predictor": ("predictors", "One predictor by layer and head"),
+    "projection_curves": ("projections", "Fitting the projections"),
+}
+"""Section and title of each figure, in the order in which they are told; others follow at the end of the predictors."""
+KEY_PACKAGES = ("torch", "transformers", "scikit-learn", "numpy", "pandas", "matplotlib", "snakemake")
+REM_PER_POINT = 0.1
+"""Figures are shown a fifth larger than printed, all at one scale."""
+LARGE = ("predictors_by_head", "training", "projections", "pareto")
+"""Tables that are named but not shown."""
+LEFT_OUT = {
+    "corpus": [f"characters_{quantile}" for quantile in QUANTILES]
+    + ["dropped_tokens", "tokens_min", "tokens_q25", "tokens_q75"],
+    "masked_lm": ["seeds", "masked_tokens", "blocks"],
+    "predictors": ["predictor", "family", "bound"],
+}
+"""Columns that are in the file only."""
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A figure of the page; its width is in rem."""
+
+    name: str
+    title: str
+    section: str
+    caption: Markup
+    source: str
+    width: float
+
+
+class Inputs:
+    """What the page is made from, each part by the stem of its file; any part may be missing."""
+
+    def __init__(self, tables: Iterable[str], figures: Iterable[str], captions: Iterable[str]) -> None:
+        self.tables = {Path(path).stem: read_table(path) for path in tables}
+        self.captions = {Path(path).stem: Path(path).read_text(encoding="utf-8").strip() for path in captions}
+        self.paths = {Path(path).stem: Path(path) for path in figures}
+
+    def table(self, name: str) -> pd.DataFrame | None:
+        """Return a table that has rows, or None."""
+        frame = self.tables.get(name)
+        return None if frame is None or frame.empty else frame
+
+    def caption(self, name: str) -> str:
+        """Return the caption of a figure or table as plain text."""
+        return " ".join(self.captions.get(name, "").split())
+
+    def figures(self) -> list[Figure]:
+        """Return the figures in the order of the story."""
+        known = [name for name in FIGURES if name in self.paths]
+        drawn = []
+        for name in [*known, *sorted(set(self.paths) - set(known))]:
+            section, title = FIGURES.get(name, ("predictors", name.replace("_", " ")))
+            drawing = self.paths[name].read_bytes()
+            source = f"data:image/svg+xml;base64,{base64.b64encode(drawing).decode('ascii')}"
+            points = re.search(rb'<svg[^>]* width="([\d.]+)pt"', drawing)
+            width = float(points[1]) * REM_PER_POINT if points else 40
+            drawn.append(Figure(name, title, section, marked_up(self.caption(name)), source, round(width, 1)))
+        return drawn
+
+
+def marked_up(text: str) -> Markup:
+    """Turn a caption (plain reStructuredText: words and ``literals``) into HTML."""
+    return Markup(re.sub(r"``(.+?)``", r"<code>\1</code>", html.escape(text, quote=False)))
+
+
+def render(
+    template: str, inputs: Inputs, manifest: Mapping[str, Any], context: Mapping[str, Any], window: int, keep: str
+) -> str:
+    """Return the page.
+
+    Parameters
+    ----------
+    template : path
+        The Jinja template.
+    inputs : Inputs
+        Tables, figures and captions.
+    manifest : mapping
+        The provenance manifest.
+    context : mapping
+        `corpus` and `model`.
+    window, keep
+        The setting of the Pareto figures.
+    """
+    folder, name = os.path.split(template)
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(folder or "."),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    config = manifest.get("config", {})
+    return environment.get_template(name).render(
+        context=context,
+        config=config,
+        manifest=manifest,
+        config_text=json.dumps(config, indent=2, ensure_ascii=False),
+        key_packages={name: manifest["packages"][name] for name in KEY_PACKAGES if name in manifest["packages"]},
+        facts=facts(inputs, manifest, context),
+        findings=told(inputs, config, str(window), keep),
+        figures=inputs.figures(),
+        tables=shown(inputs, str(window), keep),
+        files=[(name, len(frame), marked_up(inputs.caption(name))) for name, frame in sorted(inputs.tables.items())],
+        window=window,
+        keep=keep,
+    )
+
+
+def told(inputs: Inputs, config: Mapping[str, Any], windows: str, keep: str) -> dict[str, list[str]]:
+    """Return the sentences of each section; a section whose table is missing has none."""
+    said: dict[str, list[str]] = {"models": [], "gold": [], "predictors": []}
+    quality, gold, fixed = (inputs.table(name) for name in ("masked_lm", "gold_sparsity", "predictors_at_sparsity"))
+    if quality is not None:
+        trained = not (config.get("train_mlm") or {}).get("source")
+        said["models"] = findings.language_models(quality, trained)
+    if gold is not None:
+        said["gold"] = findings.gold_attention(gold)
+    if fixed is not None:
+        said["predictors"] = findings.predictors(fixed, windows, keep) + findings.with_windows(fixed, windows, keep)
+    return said
+
+
+def facts(inputs: Inputs, manifest: Mapping[str, Any], context: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Return what was run, as pairs of a name and a value; only what is known."""
+    found = [(name, str(context[name])) for name in ("corpus", "model") if context.get(name)]
+    points, gold, corpus = (inputs.table(name) for name in ("predictors", "gold_sparsity", "corpus"))
+    if gold is not None:
+        found.append(("attention", ", ".join(spell(name) for name in gold["attention"].unique())))
+        found.append(("layers × heads", f"{gold['layer'].nunique()} × {gold['head'].nunique()}"))
+    found.append(("seeds", ", ".join(str(seed) for seed in manifest.get("seeds", ()))))
+    if corpus is not None:
+        train = corpus[corpus["split"] == "train"]
+        found.append(("documents", f"{corpus['documents'].sum():,.0f}"))
+        if "tokens" in corpus and len(train):
+            found.append(("training tokens", f"{train['tokens'].iloc[0]:,.0f}"))
+    if points is not None:
+        found.append(("examples evaluated", f"{points['examples'].max():,.0f}"))
+        real = points[points["bound"].isna()]
+        found.append(("predictors", f"{real['predictor'].nunique()} at {len(real)} points"))
+    return [(name, value) for name, value in found if value]
+
+
+def shown(inputs: Inputs, windows: str, keep: str) -> dict[str, content.Table]:
+    """Return the tables that the page shows, by name."""
+    tables = {}
+    for name, frame in inputs.tables.items():
+        if frame.empty or name in LARGE:
+            continue
+        caption = inputs.caption(name)
+        if name == "predictors_at_sparsity":
+            tables[name] = content.at_sparsity(name, frame, caption, windows, keep)
+            if (frame["windows"].astype(str) == "all").any():
+                tables[f"{name}_all"] = content.at_sparsity(
+                    f"{name}_all", frame, "As above, with the best window at each sparsity.", "all", keep
+                )
+        else:
+            tables[name] = content.plain(name, frame, caption, LEFT_OUT.get(name, ()))
+    return tables
+
+
+def write(text: str, path: str | os.PathLike[str]) -> None:
+    """Write the page at once."""
+    with atomic_path(path) as partial:
+        partial.write_text(text, encoding="utf-8")

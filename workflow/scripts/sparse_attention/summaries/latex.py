@@ -1,0 +1,93 @@
+"""LaTeX tables (booktabs) of what a paper would print."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+
+import pandas as pd
+
+from sparse_attention.scriptio import atomic_path
+from sparse_attention.summaries.wording import spell
+
+SPECIAL = {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"} | {
+    c: f"\\{c}" for c in "&%$#_{}"
+}
+
+
+def escape(text: str) -> str:
+    """Return `text` with LaTeX's special characters made harmless."""
+    return "".join(SPECIAL.get(character, character) for character in text)
+
+
+def number(value: float, half_width: float = float("nan"), digits: int = 3) -> str:
+    """Format a value, with its interval when there is one; a missing value becomes a dash."""
+    if pd.isna(value):
+        return "--"
+    interval = "" if pd.isna(half_width) else f" \\pm {half_width:.{digits}f}"
+    return f"${value:.{digits}f}{interval}$"
+
+
+def tabular(groups: Sequence[tuple[str, Sequence[str]]], rows: Sequence[Sequence[str]], note: str) -> str:
+    """Return a booktabs `tabular`: first column left, the rest right, with one spanning header per group of columns.
+
+    Parameters
+    ----------
+    groups : sequence of (str, sequence of str)
+        Header over a group (may be empty) and the headers of its columns.
+    rows : sequence of sequence of str
+        Cells, already LaTeX.
+    note : str
+        A comment in the first line: what the table holds.
+    """
+    headers = [header for _, columns in groups for header in columns]
+    lines = [f"% {note}", f"\\begin{{tabular}}{{l{'r' * (len(headers) - 1)}}}", r"\toprule"]
+    if any(title for title, _ in groups):
+        lines.append(
+            " & ".join(f"\\multicolumn{{{len(columns)}}}{{c}}{{{title}}}" for title, columns in groups) + r" \\"
+        )
+        start = 1
+        for title, columns in groups:
+            if title:
+                lines.append(f"\\cmidrule(lr){{{start}-{start + len(columns) - 1}}}")
+            start += len(columns)
+    lines += [" & ".join(headers) + r" \\", r"\midrule", *(" & ".join(row) + r" \\" for row in rows)]
+    return "\n".join([*lines, r"\bottomrule", r"\end{tabular}", ""])
+
+
+def masked_lm(table: pd.DataFrame) -> str:
+    """Return the language models' table."""
+    columns = {"loss": "Loss", "perplexity": "Perplexity", "bits_per_character": "Bits/char.", "accuracy": "Accuracy"}
+    columns |= {"nats_below_unigram": "Below unigram", "gold_sparsity": "Gold sparsity"}
+    digits = {"perplexity": 1}
+    rows = [
+        [escape(spell(row["attention"])), escape(row["stage"])]
+        + [number(row[name], row[f"{name}_ci95"], digits.get(name, 3)) for name in columns]
+        for _, row in table.iterrows()
+    ]
+    note = "Masked language models on the validation split, before and after training; losses in nats."
+    return tabular([("", ["Attention", "Stage", *columns.values()])], rows, note)
+
+
+def predictors_at_sparsity(table: pd.DataFrame, windows: str, keep: str) -> str:
+    """Return the compact table of predictors: three metrics at fixed sparsities, for one choice of windows and keep."""
+    chosen = table[(table["windows"].astype(str) == windows) & (table["keep"] == keep)]
+    levels = sorted(chosen["at_sparsity"].unique())
+    learned = chosen.loc[chosen["projection"] != "kind~none", "projection"].nunique()
+    who = {"label": "Predictor"}
+    who |= {"projection": "Projection"} if learned > 1 else {}
+    who |= {"attention": "Attention"} if chosen["attention"].nunique() > 1 else {}
+    metrics = {"recall": "Recall", "mass_recall": "Mass recall", "exactness": "Exactness"}
+    rows = []
+    for _, series in chosen.groupby(["attention", "predictor", "projection"], sort=False):
+        values = {row["at_sparsity"]: row for row in series.to_dict("records")}
+        cells = [number(values[at][m], values[at][f"{m}_ci95"], 2) for m in metrics for at in levels]
+        rows.append([*(escape(spell(series[column].iloc[0])) for column in who), *cells])
+    groups = [("", list(who.values())), *((title, [f"{at:.3g}" for at in levels]) for title in metrics.values())]
+    return tabular(groups, rows, f"What each predictor attains at fixed sparsities; windows: {windows}, keep: {keep}.")
+
+
+def write(text: str, path: str | os.PathLike[str]) -> None:
+    """Write `text` to `path` at once."""
+    with atomic_path(path) as partial:
+        partial.write_text(text, encoding="utf-8")

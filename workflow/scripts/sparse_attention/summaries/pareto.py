@@ -1,0 +1,132 @@
+"""Pareto fronts of a metric against sparsity, and what lies between their points."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+METRICS = ("recall", "mass_recall", "exactness")
+SERIES = ("attention", "keep", "predictor", "label", "family", "bound", "projection")
+COLUMNS = ("metric", "front", "windows", *SERIES, "point", "window", "sparsity", "value")
+ALL = "all"
+
+
+def front(sparsity: np.ndarray, value: np.ndarray) -> np.ndarray:
+    """Tell which points no other point beats: none is as high in both and higher in one.
+
+    Equal points do not beat each other; a point with a missing coordinate is never on the front.
+
+    Parameters
+    ----------
+    sparsity, value : numpy.ndarray
+        Coordinates of the points, shape `(points,)`; both are better when higher.
+
+    Returns
+    -------
+    numpy.ndarray
+        Boolean, shape `(points,)`.
+    """
+    sparsity, value = np.asarray(sparsity, dtype=float), np.asarray(value, dtype=float)
+    on_front = np.zeros(len(value), dtype=bool)
+    known = np.flatnonzero(~np.isnan(sparsity) & ~np.isnan(value))
+    best = -np.inf
+    for index in known[np.lexsort((-value[known], -sparsity[known]))]:
+        equal = on_front & (sparsity == sparsity[index]) & (value == value[index])
+        if value[index] > best or equal.any():
+            on_front[index] = True
+            best = value[index]
+    return on_front
+
+
+def attainable(sparsity: np.ndarray, value: np.ndarray, at: float) -> float:
+    """Return the highest value at sparsity `at` that the points give, or NaN outside their range.
+
+    That is the upper concave hull of the points: between two of them one gets, on average, what lies on the straight
+    line by using the one for some queries and the other for the rest. So more points never give less.
+
+    Parameters
+    ----------
+    sparsity, value : numpy.ndarray
+        Coordinates of the points, shape `(points,)`.
+    at : float
+        Where to read.
+    """
+    x, y = np.asarray(sparsity, dtype=float), np.asarray(value, dtype=float)
+    known = ~np.isnan(x) & ~np.isnan(y)
+    if not known.any() or not x[known].min() <= at <= x[known].max():
+        return float("nan")
+    hull: list[tuple[float, float]] = []
+    chosen = front(x, y)
+    for point in sorted(zip(x[chosen].tolist(), y[chosen].tolist(), strict=True)):
+        while len(hull) > 1 and _turns_left(hull[-2], hull[-1], point):
+            hull.pop()
+        hull.append(point)
+    return float(np.interp(at, [point[0] for point in hull], [point[1] for point in hull]))
+
+
+def _turns_left(first: tuple[float, float], second: tuple[float, float], third: tuple[float, float]) -> bool:
+    """Tell whether `second` lies on or below the line from `first` to `third`."""
+    return (second[1] - first[1]) * (third[0] - first[0]) <= (third[1] - first[1]) * (second[0] - first[0])
+
+
+def _competitions(points: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
+    """Split into the sets of points that compete: those of one window, for every window, and then all of them."""
+    windows = [(str(window), rows) for window, rows in points.groupby("window", sort=True)]
+    return [*windows, (ALL, points)] if len(windows) > 1 else windows
+
+
+def _on_front(rows: pd.DataFrame, metric: str, name: str, windows: str) -> pd.DataFrame:
+    chosen = rows[front(rows["sparsity"].to_numpy(), rows[metric].to_numpy())]
+    chosen = chosen.sort_values(["sparsity", metric], ascending=[True, False], kind="stable")
+    return chosen.assign(metric=metric, front=name, windows=windows, value=chosen[metric])[list(COLUMNS)]
+
+
+def pareto_table(points: pd.DataFrame) -> pd.DataFrame:
+    """Return the points on every front: of each predictor, and overall (bounds excluded), for each metric.
+
+    Parameters
+    ----------
+    points : pandas.DataFrame
+        The table of predictors: one row per point, window and keep.
+
+    Returns
+    -------
+    pandas.DataFrame
+        `COLUMNS`; `windows` is the window to which the front is confined, or `all`.
+    """
+    found = []
+    for metric in METRICS:
+        for _, setting in points.groupby(["attention", "keep"], sort=False):
+            for windows, rows in _competitions(setting):
+                for _, series in rows.groupby(["predictor", "projection"], sort=False):
+                    found.append(_on_front(series, metric, "predictor", windows))
+                found.append(_on_front(rows[rows["bound"].isna()], metric, "overall", windows))
+    found = [frame for frame in found if len(frame)]
+    return pd.concat(found, ignore_index=True) if found else pd.DataFrame(columns=list(COLUMNS))
+
+
+def at_sparsities(points: pd.DataFrame, sparsities: list[float]) -> pd.DataFrame:
+    """Read what every predictor attains at fixed sparsities, seed by seed.
+
+    Parameters
+    ----------
+    points : pandas.DataFrame
+        One row per point, window, keep and seed.
+    sparsities : list of float
+        Where to read.
+
+    Returns
+    -------
+    pandas.DataFrame
+        `SERIES`, `windows`, `at_sparsity`, `seed` and `METRICS`; a metric is missing outside the range of the points.
+    """
+    rows = []
+    for _, setting in points.groupby(["attention", "keep"], sort=False):
+        for windows, competing in _competitions(setting):
+            for _, series in competing.groupby(["predictor", "projection", "seed"], sort=False):
+                fixed = {**{name: series[name].iloc[0] for name in (*SERIES, "seed")}, "windows": windows}
+                x = series["sparsity"].to_numpy()
+                for at in sparsities:
+                    values = {metric: attainable(x, series[metric].to_numpy(), at) for metric in METRICS}
+                    rows.append({**fixed, "at_sparsity": at, **values})
+    return pd.DataFrame(rows, columns=[*SERIES, "windows", "at_sparsity", "seed", *METRICS])

@@ -1,0 +1,56 @@
+"""Means over seeds with their 95 % intervals."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+from scipy.special import stdtrit  # type: ignore[import-untyped]
+
+
+def ci95(deviation: pd.Series, count: pd.Series) -> pd.Series:
+    """Return half the width of the two-sided 95 % Student-t interval of a mean; missing for fewer than two values.
+
+    Parameters
+    ----------
+    deviation : pandas.Series
+        Sample standard deviations (divisor n - 1).
+    count : pandas.Series
+        Numbers of values n.
+    """
+    several = count.where(count > 1)
+    return pd.Series(stdtrit(several - 1, 0.975), index=count.index) * deviation / np.sqrt(several)
+
+
+def over_seeds(
+    frame: pd.DataFrame, keys: Sequence[str], values: Sequence[str], constant: Sequence[str] = ()
+) -> pd.DataFrame:
+    """Average `values` over the rows of `frame`, one per seed, that share `keys`, in order of first appearance.
+
+    Parameters
+    ----------
+    frame : pandas.DataFrame
+        One row per combination of `keys` and `seed`.
+    keys, values : sequence of str
+        Columns to group by; columns to average. Missing values are left out of their mean.
+    constant : sequence of str
+        Columns that do not differ between seeds: their first value is kept.
+
+    Returns
+    -------
+    pandas.DataFrame
+        `keys`, `seeds` (how many), `constant`, then each value followed by `<value>_ci95`.
+    """
+    groups = frame.groupby(list(keys), sort=False, dropna=False)
+    means, deviations, counts = groups[list(values)].mean(), groups[list(values)].std(), groups[list(values)].count()
+    columns = {"seeds": groups["seed"].nunique(), **{name: groups[name].first() for name in constant}}
+    for value in values:
+        columns[value] = means[value]
+        columns[f"{value}_ci95"] = ci95(deviations[value], counts[value])
+    return pd.DataFrame(columns).reset_index()
+
+
+def stack(frames: Sequence[pd.DataFrame], columns: Sequence[str]) -> pd.DataFrame:
+    """Concatenate `frames`; with none, return an empty table that has `columns`."""
+    return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=list(columns))

@@ -1,0 +1,22 @@
+"""How path segments and counts are written for readers, in figures, tables and the report."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+
+def spell(segment: Any) -> str:
+    """Write a path segment for readers: `entmax~1.5` becomes `entmax 1.5`, `kind~none` becomes an empty text."""
+    text = str(segment)
+    if text == "kind~none":
+        return ""
+    text = re.sub(r"(~[^_~]*)_", r"\1, ", text)
+    for key, words in {"kind~": "", "shared~true": "shared", "shared~false": "separate", "~": " ", "_": " "}.items():
+        text = text.replace(key, words)
+    return text
+
+
+def count(number: Any, noun: str) -> str:
+    """Write a number of things: `1 seed`, `3 seeds`."""
+    return f"{int(number)} {noun}" + ("" if int(number) == 1 else "s")

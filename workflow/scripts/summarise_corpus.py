@@ -1,0 +1,14 @@
+"""Join what is known of the corpus: its documents and its blocks, per split."""
+
+from sparse_attention.scriptio import run
+from sparse_attention.summaries.models import corpus_table
+from sparse_attention.tables import write_table
+
+
+def main(snakemake):
+    table = corpus_table(snakemake.input.documents, getattr(snakemake.input, "blocks", None))
+    write_table(table, snakemake.output.corpus)
+
+
+if __name__ == "__main__":
+    run(main, snakemake)  # noqa: F821

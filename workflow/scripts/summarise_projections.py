@@ -1,0 +1,15 @@
+"""Average the fitting curves of the projections over seeds."""
+
+from sparse_attention.scriptio import run
+from sparse_attention.summaries.models import CURVES, listed, projections_table, read_runs
+from sparse_attention.tables import write_table
+
+
+def main(snakemake):
+    columns = ["layer", "step", "split", *CURVES]
+    curves = read_runs(listed(snakemake.input.curves), snakemake.params.runs, columns)
+    write_table(projections_table(curves), snakemake.output.projections)
+
+
+if __name__ == "__main__":
+    run(main, snakemake)  # noqa: F821
