@@ -16,8 +16,9 @@ import torch
 
 import sparse_attention
 from sparse_attention.errors import InputError
-from sparse_attention.qk.legacy import Dump, load_plain, write_dump
+from sparse_attention.qk.legacy import Dump, write_dump
 from sparse_attention.qk.store import QKInfo, QKReader, QKWriter
+from sparse_attention.torch_files import read_torch
 
 LAYERS, HEADS, DIM = 2, 3, 4
 LENGTHS = (5, 1, 8)
@@ -192,7 +193,7 @@ def test_nothing_in_a_pickle_is_run(tmp_path, write):
     target = tmp_path / "created"
     write(tmp_path / "bad.pt", {"q": [Attack(target), 1, 2]})
     with pytest.raises(InputError, match=r"bad.pt: holds (posix|nt).mkdir; allowed: tensors.*Nothing in it was run"):
-        load_plain(tmp_path / "bad.pt")
+        read_torch(tmp_path / "bad.pt")
     assert not target.exists()
     torch.load(save(tmp_path / "bad.pt", Attack(target)), weights_only=False)  # the attack is a real one
     assert target.exists()
@@ -202,19 +203,19 @@ def test_nothing_in_a_pickle_is_run(tmp_path, write):
 def test_nothing_in_a_newer_pickle_is_run(tmp_path):
     (tmp_path / "bad.pt").write_bytes(pickle.dumps([Attack(tmp_path / "created")], protocol=5))
     with pytest.raises(InputError, match=r"bad.pt: not a file of torch.save"):
-        load_plain(tmp_path / "bad.pt")
+        read_torch(tmp_path / "bad.pt")
     assert not (tmp_path / "created").exists()
 
 
 def test_objects_are_refused_by_their_type(tmp_path):
     with pytest.raises(InputError, match=r"bad.pt: holds .*Innocent; allowed: tensors"):
-        load_plain(save(tmp_path / "bad.pt", [Innocent()]))
+        read_torch(save(tmp_path / "bad.pt", [Innocent()]))
 
 
 def test_a_container_may_hold_itself(tmp_path):
     loop = [1]
     loop.append(loop)
-    assert load_plain(save(tmp_path / "loop.pt", loop))[0] == 1
+    assert read_torch(save(tmp_path / "loop.pt", loop))[0] == 1
 
 
 def cut(path):
@@ -238,13 +239,13 @@ def test_what_is_not_a_torch_file_is_refused(tmp_path, damage, zipped):
     torch.save(dump(), path, _use_new_zipfile_serialization=zipped)
     damage(path)
     with pytest.raises(InputError, match=r"bad.pt: .*(not a file of torch.save|truncated)"):
-        load_plain(path)
+        read_torch(path)
 
 
 @pytest.mark.parametrize("name", ["missing.pt", "."], ids=["missing", "folder"])
 def test_missing_file_is_named(tmp_path, name):
     with pytest.raises(InputError, match="there is no such file"):
-        load_plain(tmp_path / name)
+        read_torch(tmp_path / name)
 
 
 @pytest.mark.parametrize("queries", [LENGTHS, (2, 7, 3)], ids=["self-attention", "cross-attention"])

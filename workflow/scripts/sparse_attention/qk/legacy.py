@@ -9,8 +9,6 @@ from __future__ import annotations
 
 import itertools
 import os
-import pickle
-import re
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -23,6 +21,7 @@ from torch import Tensor
 from sparse_attention.errors import InputError
 from sparse_attention.qk.store import QKReader
 from sparse_attention.scriptio import atomic_path
+from sparse_attention.torch_files import read_torch
 
 REQUIRED = ("length_src", "q", "k")
 OPTIONAL = ("length_trg",)
@@ -50,7 +49,7 @@ class Dump:
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path = Path(path)
-        content = load_plain(self.path)
+        content = read_torch(self.path)
         self._check_keys(content)
         self._tensors: dict[str, list[Tensor]] = {"q": content["q"], "k": content["k"]}
         examples = len(self._tensors["q"])
@@ -139,58 +138,6 @@ class Dump:
             if (*tensor.shape[:2], tensor.shape[3]) != (*first[:2], first[3]):
                 text = f"{name} has shape {shapes[name]}, but q of example 0 {tuple(first)}"
                 raise InputError(f"{where}: {text}; layers, heads and head_dim must agree")
-
-
-def load_plain(path: str | os.PathLike[str]) -> Any:
-    """Load a file of `torch.save` that holds tensors, numbers, dicts with string keys, lists and tuples; nothing else.
-
-    No code in the file is run. Tensors stay on disk until they are used, where the file's format allows it.
-
-    Raises
-    ------
-    InputError
-        When the file is missing, truncated, not a torch file, or holds anything else: its type is named.
-    """
-    path = Path(path)
-    if not path.is_file():
-        raise InputError(f"{path}: there is no such file")
-    with path.open("rb") as stream:
-        mapped = stream.read(4) == b"PK\x03\x04"
-    try:
-        content = torch.load(path, map_location="cpu", weights_only=True, mmap=mapped)
-    except pickle.UnpicklingError as error:
-        found = re.search(r"(?:GLOBAL|class|Trying to call reduce for unrecognized function) ([\w.<>]+)", str(error))
-        if found is None:
-            raise InputError(f"{path}: not a file of torch.save, or damaged") from None
-        raise InputError(
-            f"{path}: holds {found[1]}; allowed: tensors, numbers, lists and dicts. Nothing in it was run"
-        ) from None
-    except Exception as error:  # the loader raises whatever a damaged file leads it to
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        raise InputError(f"{path}: truncated, damaged or not a file of torch.save ({reason})") from None
-    _check_plain(content, path)
-    return content
-
-
-def _check_plain(content: Any, path: Path) -> None:
-    """Raise `InputError` at the first thing that is not a tensor, a number or a plain container of these."""
-    waiting, seen = [("", content)], set()
-    while waiting:
-        place, value = waiting.pop()
-        if id(value) in seen:  # an object may refer to itself
-            continue
-        seen.add(id(value))
-        if isinstance(value, dict):
-            for key, item in value.items():
-                if not isinstance(key, str):
-                    text = f"a key of type {type(key).__name__} in {place or 'its dict'}"
-                    raise InputError(f"{path}: {text}; allowed: strings")
-                waiting.append((f"{place}[{key!r}]", item))
-        elif isinstance(value, list | tuple):
-            waiting += [(f"{place}[{index}]", item) for index, item in enumerate(value)]
-        elif not isinstance(value, Tensor | int | float):
-            text = f"holds a {type(value).__name__} at {place or 'the top'}"
-            raise InputError(f"{path}: {text}; allowed: tensors, numbers, lists and dicts")
 
 
 def write_dump(reader: QKReader, path: str | os.PathLike[str]) -> None:

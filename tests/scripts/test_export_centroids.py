@@ -1,0 +1,64 @@
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import pytest
+import torch
+
+import export_centroids
+from sparse_attention import clusters as module
+from sparse_attention.clusters import Centroids, fit_clusters, layer_vectors
+from sparse_attention.errors import InputError
+from sparse_attention.projections import Projections, ProjectionSetting, initial_weights
+from sparse_attention.qk.store import QKReader
+from sparse_attention.tables import read_table
+
+
+@pytest.fixture
+def clusters(small_stores, tmp_path):
+    weights = initial_weights(ProjectionSetting("linear", 2, True), 3, 6, torch.Generator().manual_seed(0))
+    projections = Projections.of([(weights, weights)] * 2)
+    projections.save(tmp_path / "p.safetensors")
+    train = QKReader(small_stores / "qk" / "train")
+    found = Centroids(tuple(fit_clusters(layer_vectors(train, projections, layer), 4, 2, 0)[0] for layer in (0, 1)))
+    found.save(tmp_path / "clusters.safetensors")
+    return found
+
+
+def export(stores, folder):
+    inputs = {"clusters": folder / "clusters.safetensors", "qk_validation": stores / "qk" / "validation",
+              "projections": folder / "p.safetensors"}  # fmt: skip
+    files = {"centroids": "c.safetensors", "original": "c.pt", "agreement": "agreement.tsv"}
+    export_centroids.main(
+        SimpleNamespace(
+            input=SimpleNamespace(**{name: str(path) for name, path in inputs.items()}),
+            output=SimpleNamespace(**{name: str(folder / "out" / file) for name, file in files.items()}),
+            params=SimpleNamespace(threads=1),
+        )
+    )
+    return read_table(folder / "out" / "agreement.tsv")
+
+
+def test_both_formats_hold_the_centroids_and_the_table_counts_every_vector(small_stores, tmp_path, clusters):
+    table = export(small_stores, tmp_path)
+    assert list(table.columns) == ["layer", "head", "run", "vectors", "mismatches", "ties"]
+    assert len(table) == 2 * 3 * 2 and set(table["vectors"]) == {2 * (8 + 11)} and not table["mismatches"].any()
+    for name in ("c.safetensors", "c.pt"):
+        found = Centroids.load(tmp_path / "out" / name)
+        assert all(torch.equal(a, b) for a, b in zip(found.layers, clusters.layers, strict=True))
+    content = torch.load(tmp_path / "out" / "c.pt", weights_only=True)
+    assert isinstance(content, list) and content[0].shape == (3, 2, 4, 2)
+
+
+def test_one_mismatch_fails_the_rule_and_nothing_is_exported(small_stores, tmp_path, clusters, monkeypatch):
+    labels = module._sklearn_labels
+
+    def one_wrong(points, centroids):
+        found = labels(points, centroids)
+        found[0] = (found[0] + 1) % len(centroids)
+        return found
+
+    monkeypatch.setattr(module, "_sklearn_labels", one_wrong)
+    with pytest.raises(InputError, match=rf"disagree on 12 of {12 * 38} validation vectors"):
+        export(small_stores, tmp_path)
+    assert not (tmp_path / "out").exists()

@@ -1,0 +1,65 @@
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import pytest
+import torch
+
+import fit_clusters
+from sparse_attention.clusters import Centroids
+from sparse_attention.clusters import fit_clusters as fit_vectors
+from sparse_attention.errors import InputError
+from sparse_attention.projections import Projections, ProjectionSetting, initial_weights
+from sparse_attention.qk.store import QKReader
+from sparse_attention.tables import read_table
+
+OPTIONS = {"source": None, "max_iterations": 20, "initialisations": 2}
+
+
+@pytest.fixture
+def projections(tmp_path):
+    setting, generator = ProjectionSetting("linear", 2, True), torch.Generator().manual_seed(0)
+    weights = [initial_weights(setting, 3, 6, generator) for _ in range(2)]
+    found = Projections.of([(both, both) for both in weights])
+    found.save(tmp_path / "p.safetensors")
+    return found
+
+
+def fit(stores, output, projections, clusters=4, runs=2, seed=1):
+    fit_clusters.main(
+        SimpleNamespace(
+            input=SimpleNamespace(qk_train=str(stores / "qk" / "train"), projections=projections),
+            output=SimpleNamespace(clusters=str(output / "c.safetensors"), inertia=str(output / "inertia.tsv")),
+            params=SimpleNamespace(threads=1, setting={"clusters": clusters, "runs": runs}, options=OPTIONS, seed=seed),
+        )
+    )
+    return Centroids.load(output / "c.safetensors"), read_table(output / "inertia.tsv")
+
+
+@pytest.mark.parametrize("projected", [True, False], ids=["projected", "not projected"])
+def test_centroids_are_those_of_all_train_queries_and_keys(small_stores, tmp_path, projections, projected):
+    centroids, table = fit(small_stores, tmp_path, str(tmp_path / "p.safetensors") if projected else [])
+    for layer in (0, 1):
+        examples = QKReader(small_stores / "qk" / "train").examples(layer)
+        sides = [(example.queries, example.keys) for example in examples]
+        if projected:
+            sides = [projections.project(layer, *pair) for pair in sides]
+        vectors = torch.cat([side for pair in sides for side in pair], 1)
+        expected, _ = fit_vectors(vectors, 4, 2, 1, max_iterations=20, initialisations=2)
+        assert torch.equal(centroids.layer(layer), expected)
+    assert list(table.columns) == ["layer", "head", "run", "inertia", "iterations", "vectors"]
+    assert len(table) == 2 * 3 * 2 and set(table["vectors"]) == {2 * (12 + 7 + 9 + 12)}
+
+
+def test_the_same_seed_gives_the_same_bytes(small_stores, tmp_path):
+    for name, seed in (("first", 1), ("again", 1), ("other", 2)):
+        fit(small_stores, tmp_path / name, [], seed=seed)
+    for file in ("c.safetensors", "inertia.tsv"):
+        first, again, other = ((tmp_path / name / file).read_bytes() for name in ("first", "again", "other"))
+        assert first == again and first != other
+
+
+def test_more_clusters_than_vectors_are_refused(small_stores, tmp_path):
+    with pytest.raises(InputError, match=r"predictors\.kmeans\.clusters: 81, .* only 80 distinct vectors"):
+        fit(small_stores, tmp_path, [], clusters=81)
+    assert not (tmp_path / "c.safetensors").exists()

@@ -1,0 +1,76 @@
+from __future__ import annotations
+
+import hashlib
+import json
+from types import SimpleNamespace
+
+import pytest
+import torch
+
+import import_projections
+from sparse_attention.errors import InputError
+from sparse_attention.projections import Projections, ProjectionSetting, initial_weights
+
+SETTINGS = {
+    "linear": {"kind": "linear", "dim": 2, "shared": True},
+    "separate": {"kind": "linear", "dim": 2, "shared": False},
+    "mlp": {"kind": "mlp", "dim": 2, "hidden": 5, "shared": True},
+}
+
+
+def make(setting, layers=2, heads=3, head_dim=6):
+    generator = torch.Generator().manual_seed(0)
+    pairs = []
+    for _ in range(layers):
+        queries, keys = (initial_weights(ProjectionSetting.of(setting), heads, head_dim, generator) for _ in range(2))
+        pairs.append((queries, queries if setting["shared"] else keys))
+    return Projections.of(pairs)
+
+
+def take(stores, folder, source, setting):
+    files = {"projections": "p.safetensors", "info": "p.json", "original": "p.pt"}
+    import_projections.main(
+        SimpleNamespace(
+            input=SimpleNamespace(source=str(source), qk_train=str(stores / "qk" / "train")),
+            output=SimpleNamespace(**{name: str(folder / "out" / file) for name, file in files.items()}),
+            params=SimpleNamespace(setting=setting),
+        )
+    )
+    return Projections.load(folder / "out" / "p.safetensors")
+
+
+@pytest.mark.parametrize("name", SETTINGS)
+@pytest.mark.parametrize("theirs", [True, False], ids=["original file", "our file"])
+def test_both_formats_come_in_unchanged(small_stores, tmp_path, name, theirs):
+    projections, source = make(SETTINGS[name]), tmp_path / "mine.bin"
+    projections.save_original(source) if theirs else projections.save(source)
+    taken = take(small_stores, tmp_path, source, SETTINGS[name])
+    assert all(torch.equal(value, projections.tensors()[key]) for key, value in taken.tensors().items())
+    info = json.loads((tmp_path / "out" / "p.json").read_text())
+    assert info["source"] == {"imported": "mine.bin", "sha256": hashlib.sha256(source.read_bytes()).hexdigest()}
+    assert Projections.load(tmp_path / "out" / "p.pt").setting == projections.setting
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"layers": 3}, "layers is 3, must be 2"),
+        ({"heads": 4}, "heads is 4, must be 3"),
+        ({"head_dim": 8}, "head_dim is 8, must be 6"),
+        ({"setting": SETTINGS["separate"]}, "shared is False, must be True"),
+        ({"setting": SETTINGS["linear"] | {"dim": 4}}, "dim is 4, must be 2"),
+        ({"setting": SETTINGS["mlp"]}, "kind is mlp, must be linear"),
+    ],
+    ids=["layers", "heads", "head_dim", "shared", "dim", "kind"],
+)
+def test_projections_of_something_else_are_refused_and_nothing_is_written(small_stores, tmp_path, changes, message):
+    make(**{"setting": SETTINGS["linear"]} | changes).save_original(tmp_path / "mine.pt")
+    with pytest.raises(InputError, match=message) as caught:
+        take(small_stores, tmp_path, tmp_path / "mine.pt", SETTINGS["linear"])
+    assert "fit_projections.source" in str(caught.value) and "mine.pt" in str(caught.value)
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_file_that_is_not_there_is_named(small_stores, tmp_path):
+    with pytest.raises(InputError, match=r"missing\.pt: there is no such file"):
+        take(small_stores, tmp_path, tmp_path / "missing.pt", SETTINGS["linear"])

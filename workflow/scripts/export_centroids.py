@@ -1,0 +1,29 @@
+"""Export centroids for others to use, after scikit-learn and torch agree on every validation query and key."""
+
+import pandas as pd
+
+from sparse_attention.clusters import Centroids, label_agreement, layer_vectors, require_agreement
+from sparse_attention.projections import load_projections
+from sparse_attention.qk.store import QKReader
+from sparse_attention.scriptio import logger, progress, run, set_threads
+from sparse_attention.tables import write_table
+
+
+def main(snakemake):
+    set_threads(snakemake.params.threads)
+    centroids = Centroids.load(snakemake.input.clusters)
+    reader = QKReader(snakemake.input.qk_validation)
+    projections = load_projections(snakemake.input.projections)
+    rows = []
+    for layer in progress(range(reader.info.layers), reader.info.layers, "checking layers"):
+        found = label_agreement(layer_vectors(reader, projections, layer), centroids.layer(layer))
+        rows.extend({"layer": layer} | row for row in found)
+    require_agreement(rows)
+    logger.info("scikit-learn and torch agree on %d labels", sum(row["vectors"] for row in rows))
+    centroids.save(snakemake.output.centroids)
+    centroids.save_original(snakemake.output.original)
+    write_table(pd.DataFrame(rows), snakemake.output.agreement)
+
+
+if __name__ == "__main__":
+    run(main, snakemake)  # noqa: F821

@@ -1,0 +1,32 @@
+"""Fit k-means clusters to the projected train queries and keys of every layer and head."""
+
+import pandas as pd
+
+from sparse_attention.clusters import Centroids, fit_clusters, layer_vectors
+from sparse_attention.projections import load_projections
+from sparse_attention.qk.store import QKReader
+from sparse_attention.scriptio import logger, progress, run, set_threads
+from sparse_attention.tables import write_table
+
+
+def main(snakemake):
+    params = snakemake.params
+    set_threads(params.threads)
+    reader = QKReader(snakemake.input.qk_train)
+    projections = load_projections(snakemake.input.projections)
+    options = {name: params.options[name] for name in ("max_iterations", "initialisations")}
+    clusters, runs = int(params.setting["clusters"]), int(params.setting["runs"])
+    layers, rows = [], []
+    for layer in progress(range(reader.info.layers), reader.info.layers, "clustering layers"):
+        vectors = layer_vectors(reader, projections, layer)
+        centroids, more = fit_clusters(vectors, clusters, runs, params.seed, **options, layer=layer)
+        layers.append(centroids)
+        rows.extend(more)
+    unfinished = sum(row["iterations"] >= options["max_iterations"] for row in rows)
+    logger.info("%d clusters, %d fits, %d stopped at fit_clusters.max_iterations", clusters, len(rows), unfinished)
+    Centroids(tuple(layers)).save(snakemake.output.clusters)
+    write_table(pd.DataFrame(rows), snakemake.output.inertia)
+
+
+if __name__ == "__main__":
+    run(main, snakemake)  # noqa: F821

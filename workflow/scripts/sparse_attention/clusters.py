@@ -1,0 +1,233 @@
+"""k-means clusters of projected queries and keys: fit, store, nearest centroids, and agreement with scikit-learn."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from safetensors.torch import save_file
+from torch import Tensor
+
+from sparse_attention.errors import InputError
+from sparse_attention.projections import Projections
+from sparse_attention.scriptio import atomic_path
+from sparse_attention.torch_files import StrPath, is_safetensors, read_safetensors, read_torch, write_torch
+
+KEY = "predictors.kmeans.clusters"
+TIE = 1e-12  # two squared distances that differ by less, relative to the vectors' squared norms, are equal to rounding
+
+
+@dataclass(frozen=True)
+class Centroids:
+    """The centroids of all layers, each float64 `(heads, runs, clusters, dim)`."""
+
+    layers: tuple[Tensor, ...]
+
+    def layer(self, layer: int) -> Tensor:
+        """Give one layer's centroids, float64 `(heads, runs, clusters, dim)`."""
+        return self.layers[layer]
+
+    def assign(self, layer: int, vectors: Tensor, top: int = 1) -> Tensor:
+        """Find each vector's `top` nearest centroids, in float64, nearest first, ties to the lowest index.
+
+        Parameters
+        ----------
+        vectors : projected, `(heads, n, dim)`.
+
+        Returns
+        -------
+        int64 `(heads, runs, n, top)`.
+        """
+        if not 1 <= top <= self.layers[layer].shape[2]:
+            raise InputError(f"predictors.kmeans.top: {top}; allowed: 1 to the {self.layers[layer].shape[2]} clusters")
+        squared = squared_distances(vectors, self.layers[layer].to(vectors.device))
+        if top == 1:
+            return squared.argmin(-1, keepdim=True)
+        return squared.argsort(dim=-1, stable=True)[..., :top]
+
+    def save(self, path: StrPath) -> None:
+        """Write safetensors, one tensor `layer~N` per layer."""
+        tensors = {f"layer~{layer}": centroids.contiguous().clone() for layer, centroids in enumerate(self.layers)}
+        with atomic_path(path) as partial:
+            save_file(tensors, partial)
+
+    def save_original(self, path: StrPath) -> None:
+        """Write the originals' torch file, a list over layers; float32 as theirs wherever that loses nothing."""
+        narrow = [centroids.to(torch.float32) for centroids in self.layers]
+        lossless = all(torch.equal(n.to(torch.float64), c) for n, c in zip(narrow, self.layers, strict=True))
+        write_torch(narrow if lossless else [centroids.contiguous() for centroids in self.layers], path)
+
+    @classmethod
+    def load(cls, path: StrPath) -> Centroids:
+        """Read our safetensors or the originals' torch list; raise `InputError` when it is neither or is damaged."""
+        if is_safetensors(path):
+            tensors: Any = read_safetensors(path)
+            if set(tensors) != {f"layer~{layer}" for layer in range(len(tensors))}:
+                raise InputError(f"{path}: tensors {sorted(tensors)}; must be layer~0, layer~1, …")
+            content = [tensors[f"layer~{layer}"] for layer in range(len(tensors))]
+        else:
+            content = read_torch(path)
+        if not isinstance(content, list | tuple) or not content:
+            raise InputError(f"{path}: must be a list over layers of centroids (heads, runs, clusters, dim)")
+        for layer, centroids in enumerate(content):
+            _check_layer(centroids, content[0], f"{path}: layer {layer}")
+        return cls(tuple(centroids.detach().to(torch.float64).contiguous().clone() for centroids in content))
+
+
+def _check_layer(centroids: Any, first: Any, where: str) -> None:
+    if not isinstance(centroids, Tensor) or not centroids.is_floating_point() or centroids.dim() != 4:
+        found = tuple(centroids.shape) if isinstance(centroids, Tensor) else type(centroids).__name__
+        raise InputError(f"{where}: {found}; must be floating-point numbers of shape (heads, runs, clusters, dim)")
+    if 0 in centroids.shape or centroids.shape != first.shape:
+        raise InputError(f"{where}: shape {tuple(centroids.shape)}; must be alike in all layers and not empty")
+    if not torch.isfinite(centroids).all():
+        raise InputError(f"{where}: holds NaN or infinite numbers")
+
+
+def check_centroids(
+    centroids: Centroids, projections: Projections, info: Any, clusters: int, runs: int, where: StrPath
+) -> None:
+    """Raise `InputError`, all differences at once, when centroids do not fit setting, projections, queries and keys.
+
+    Parameters
+    ----------
+    info : the `QKInfo` of the queries and keys.
+    """
+    dim = projections.setting.dim if projections.setting else info.head_dim
+    found = (len(centroids.layers), *centroids.layers[0].shape)
+    names = ("layers", "heads", "predictors.kmeans.runs", KEY, "dim")
+    wanted = (info.layers, info.heads, runs, clusters, dim)
+    wrong = [f"{name} is {a}, must be {b}" for name, a, b in zip(names, found, wanted, strict=True) if a != b]
+    if wrong:
+        raise InputError(f"fit_clusters.source: {where}: {'; '.join(wrong)}")
+
+
+def squared_distances(vectors: Tensor, centroids: Tensor) -> Tensor:
+    """Give the squared distances in float64, summed dimension by dimension so that equal vectors give exactly 0.
+
+    Parameters
+    ----------
+    vectors : `(heads, n, dim)`.
+    centroids : `(heads, runs, clusters, dim)`.
+
+    Returns
+    -------
+    `(heads, runs, n, clusters)`.
+    """
+    vectors, centroids = vectors.to(torch.float64), centroids.to(torch.float64)
+    columns = range(vectors.shape[-1])
+    total = (vectors[:, None, :, None, 0] - centroids[:, :, None, :, 0]).square()
+    for d in columns[1:]:
+        total += (vectors[:, None, :, None, d] - centroids[:, :, None, :, d]).square()
+    return total
+
+
+def layer_vectors(reader: Any, projections: Projections, layer: int) -> Tensor:
+    """Project all queries and keys of one layer: `(heads, vectors, dim)`, example by example, queries before keys."""
+    parts: list[Tensor] = []
+    for example in reader.examples(layer):
+        parts.extend(projections.project(layer, example.queries, example.keys))
+    return torch.cat(parts, dim=1)
+
+
+def fit_clusters(
+    vectors: Tensor, clusters: int, runs: int, seed: int, max_iterations: int = 100, initialisations: int = 1,
+    layer: int = 0,
+) -> tuple[Tensor, list[dict[str, Any]]]:  # fmt: skip
+    """Fit k-means to each head's vectors.
+
+    The first run starts from k-means++ (the best of `initialisations` starts), the others from random vectors, each
+    with the random state `seed` + run. Centroids are rounded to float32, so that the originals' float32 files hold
+    the very same ones.
+
+    Parameters
+    ----------
+    vectors : `(heads, vectors, dim)`.
+    layer : names the rows and the error.
+
+    Returns
+    -------
+    Centroids, float64 `(heads, runs, clusters, dim)`, and rows of layer, head, run, inertia, iterations, vectors.
+    """
+    from sklearn.cluster import KMeans  # here, since most jobs use centroids without fitting any: a second each
+
+    centroids, rows = [], []
+    for head, points in enumerate(vectors.to(torch.float64).numpy()):
+        _require_distinct(points, clusters, f"layer {layer}, head {head}")
+        for run in range(runs):
+            start = {"init": "k-means++", "n_init": initialisations} if run == 0 else {"init": "random", "n_init": 1}
+            means = KMeans(clusters, max_iter=max_iterations, random_state=(seed + run) % 2**32, **start).fit(points)
+            centroids.append(means.cluster_centers_.astype(np.float32).astype(np.float64))
+            rows.append({"layer": layer, "head": head, "run": run, "inertia": means.inertia_,
+                         "iterations": means.n_iter_, "vectors": len(points)})  # fmt: skip
+    stacked = np.stack(centroids).reshape(len(vectors), runs, clusters, -1)
+    return torch.from_numpy(stacked), rows
+
+
+def _require_distinct(points: np.ndarray, clusters: int, where: str) -> None:
+    """Raise `InputError` when there are fewer distinct vectors than clusters; a few usually tell."""
+    if len(np.unique(points[: 4 * clusters], axis=0)) >= clusters:
+        return
+    distinct = len(np.unique(points, axis=0))
+    if distinct < clusters:
+        raise InputError(
+            f"{KEY}: {clusters}, but {where} has only {distinct} distinct vectors (of {len(points)} queries and keys); "
+            f"allowed: at most {distinct}, or take more examples (extract_qk.examples.train)"
+        )
+
+
+def label_agreement(vectors: Tensor, centroids: Tensor) -> list[dict[str, int]]:
+    """Compare scikit-learn's labels with torch's nearest centroids, both in float64.
+
+    Parameters
+    ----------
+    vectors : `(heads, n, dim)`.
+    centroids : one layer's, `(heads, runs, clusters, dim)`.
+
+    Returns
+    -------
+    Rows of head, run, vectors, mismatches, ties. A vector whose two labels are equally near to rounding has no right
+    label: it counts under ties and not under mismatches.
+    """
+    rows = []
+    points = vectors.to(torch.float64)
+    squared = squared_distances(points, centroids)
+    for head, run in np.ndindex(*centroids.shape[:2]):
+        theirs = _sklearn_labels(points[head].numpy(), centroids[head, run].numpy())
+        near = squared[head, run]
+        ours = near.argmin(-1)
+        gap = near.gather(1, theirs[:, None])[:, 0] - near.gather(1, ours[:, None])[:, 0]
+        scale = points[head].square().sum(-1) + centroids[head, run].square().sum(-1).max()
+        differ = theirs != ours
+        wrong = differ & (gap > TIE * scale)
+        rows.append({"head": head, "run": run, "vectors": len(ours), "mismatches": int(wrong.sum()),
+                     "ties": int((differ & ~wrong).sum())})  # fmt: skip
+    return rows
+
+
+def _sklearn_labels(points: np.ndarray, centroids: np.ndarray) -> Tensor:
+    """Predict with a `KMeans` that has these centroids: fitted to them, as it cannot be made otherwise, then exact."""
+    from sklearn.cluster import KMeans
+    from sklearn.exceptions import ConvergenceWarning
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        means = KMeans(len(centroids), init=centroids, n_init=1, max_iter=1).fit(centroids)
+    means.cluster_centers_ = np.ascontiguousarray(centroids)
+    return torch.from_numpy(means.predict(points)).to(torch.int64)
+
+
+def require_agreement(rows: Sequence[dict[str, int]]) -> None:
+    """Raise `InputError` with the counts when any vector is a mismatch."""
+    wrong = [row for row in rows if row["mismatches"]]
+    if wrong:
+        worst = max(wrong, key=lambda row: row["mismatches"])
+        total, vectors = (sum(row[name] for row in rows) for name in ("mismatches", "vectors"))
+        raise InputError(
+            f"centroids: scikit-learn and torch disagree on {total} of {vectors} validation vectors, most in layer "
+            f"{worst['layer']}, head {worst['head']}, run {worst['run']}: {worst['mismatches']} of {worst['vectors']}"
+        )
