@@ -5,12 +5,16 @@ from pathlib import Path
 
 import pytest
 import yaml
+
 from sparse_attention import config as settings
 from sparse_attention.errors import InputError
 
 ROOT = Path(__file__).parents[2]
 FILE = str(ROOT / "config" / "config.yaml")
-REGISTRY = {"enwiki-2016-excerpt": {"kind": "text", "version": "1"}, "all-minilm-l6-v2": {"kind": "model", "version": "1"}}
+REGISTRY = {
+    "enwiki-2016-excerpt": {"kind": "text", "version": "1"},
+    "all-minilm-l6-v2": {"kind": "model", "version": "1"},
+}
 
 
 @pytest.fixture
@@ -35,12 +39,14 @@ def test_default_configuration_is_valid(config):
     settings.validate(config, [FILE], REGISTRY, ROOT)
 
 
-@pytest.mark.parametrize("file", sorted(path.name for path in (ROOT / "config").glob("*.yaml") if path.name != "datasets.yaml"))
+@pytest.mark.parametrize(
+    "file", sorted(path.name for path in (ROOT / "config").glob("*.yaml") if path.name != "datasets.yaml")
+)
 def test_every_preset_uses_known_keys(config, file):
     def keys(mapping, prefix=()):
         for key, value in mapping.items():
             yield (*prefix, key)
-            if isinstance(value, dict) and prefix + (key,) not in {("corpora",), ("models",), ("datasets",)}:
+            if isinstance(value, dict) and (*prefix, key) not in {("corpora",), ("models",), ("datasets",)}:
                 yield from keys(value, (*prefix, key))
 
     known = set(keys(config))
@@ -64,7 +70,11 @@ def test_every_preset_uses_known_keys(config, file):
         ("seeds", [], ["seeds: []"]),
         ("device", "gpu", ["device: 'gpu'", "cuda"]),
         ("corpus", "wiki-2017", ["corpus: 'wiki-2017'", "did you mean wiki-2016?"]),
-        ("corpora.wiki-2016.dataset", "enwiki-2016", ["corpora.wiki-2016.dataset: 'enwiki-2016'", "enwiki-2016-excerpt"]),
+        (
+            "corpora.wiki-2016.dataset",
+            "enwiki-2016",
+            ["corpora.wiki-2016.dataset: 'enwiki-2016'", "enwiki-2016-excerpt"],
+        ),
         ("corpora.wiki-2016.dataset", "all-minilm-l6-v2", ["corpora.wiki-2016.dataset", "is a model", "a text"]),
         ("corpora.wiki-2016.path", "here", ["corpora.wiki-2016: needs either dataset or path"]),
         ("prepare.split.train", 0.9, ["prepare.split: train, validation and test must sum to 1"]),

@@ -1,6 +1,7 @@
 """Grids become settings, path segments and jobs."""
 
 import pytest
+
 from sparse_attention import grids
 
 
@@ -19,7 +20,11 @@ def test_product_takes_single_values_and_lists():
 
 @pytest.mark.parametrize(
     "setting",
-    [{"kind": "mlp", "dim": 4, "hidden": 16, "shared": False}, {"bucket_size": 8, "temperature": 0.5}, {"threshold": 1e-05}],
+    [
+        {"kind": "mlp", "dim": 4, "hidden": 16, "shared": False},
+        {"bucket_size": 8, "temperature": 0.5},
+        {"threshold": 1e-05},
+    ],
     ids=["projection", "underscores", "small number"],
 )
 def test_segments_round_trip(setting):
@@ -29,7 +34,11 @@ def test_segments_round_trip(setting):
 def test_projections_are_expanded_once_each():
     doubled = config()
     doubled["projections"] *= 2
-    assert list(grids.projections(doubled)) == ["kind~linear_dim~2_shared~true", "kind~linear_dim~4_shared~true", "kind~none"]
+    assert list(grids.projections(doubled)) == [
+        "kind~linear_dim~2_shared~true",
+        "kind~linear_dim~4_shared~true",
+        "kind~none",
+    ]
 
 
 def test_jobs_split_on_what_is_fitted_and_sweep_the_rest():

@@ -1,6 +1,7 @@
 """A rule's digest changes with the code that its script runs, and with nothing else."""
 
 import pytest
+
 from sparse_attention.provenance import SCRIPTS, code_digest
 
 
@@ -15,7 +16,9 @@ def scripts(tmp_path):
         "sparse_attention/parts/__init__.py": "",
         "sparse_attention/parts/tool.py": "def run():\n    from sparse_attention import deep\n    return deep\n",
         "sparse_attention/deep.py": "VALUE = 1\n",
-        "sparse_attention/plugin.py": "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    from sparse_attention import typed\n",
+        "sparse_attention/plugin.py": (
+            "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    from sparse_attention import typed\n"
+        ),
         "sparse_attention/typed.py": "VALUE = 1\n",
     }
     for name, text in files.items():
@@ -44,7 +47,10 @@ def test_comments_docstrings_and_layout_do_not_count(scripts):
 
 
 def test_plugins_count_only_where_they_are_named(scripts):
-    plain, plugged = code_digest("job", scripts=scripts), code_digest("job", ["sparse_attention.plugin"], scripts=scripts)
+    plain, plugged = (
+        code_digest("job", scripts=scripts),
+        code_digest("job", ["sparse_attention.plugin"], scripts=scripts),
+    )
     assert plain != plugged
     edit(scripts / "sparse_attention/typed.py", "VALUE = 2\n")
     assert code_digest("job", ["sparse_attention.plugin"], scripts=scripts) == plugged

@@ -7,6 +7,7 @@ from types import SimpleNamespace
 
 import pytest
 import torch
+
 from sparse_attention import scriptio
 from sparse_attention.errors import InputError
 
@@ -49,7 +50,9 @@ def write_to_a_full_disk(snakemake):
 @pytest.mark.parametrize(
     "main",
     [
-        pytest.param(write_to_a_full_disk, marks=pytest.mark.skipif(not os.path.exists("/dev/full"), reason="Linux only")),
+        pytest.param(
+            write_to_a_full_disk, marks=pytest.mark.skipif(not os.path.exists("/dev/full"), reason="Linux only")
+        ),
         failing(OSError(errno.ENOSPC, "No space left on device")),
         failing(RuntimeError("Error while serializing: I/O error: No space left on device (os error 28)")),
     ],

@@ -2,6 +2,7 @@
 
 import pandas as pd
 import pytest
+
 from sparse_attention.errors import InputError
 from sparse_attention.tables import read_table, write_table
 

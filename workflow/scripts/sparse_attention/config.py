@@ -37,14 +37,15 @@ class Source:
 
 
 def selected_dataset(config: dict[str, Any], registry: dict[str, Any], selection: str) -> Source:
-    """Return the source of the selected `corpus` or `model`; a path in the configuration becomes an entry of its own."""
+    """Return the source of the selected `corpus` or `model`; a path becomes an entry of its own."""
     section, kind = {"corpus": ("corpora", "text"), "model": ("models", "model")}[selection]
     name = config[selection]
     entry = config[section][name]
-    path = config["train_mlm"]["source"] if selection == "model" and config["train_mlm"]["source"] else entry.get("path")
+    trained = config["train_mlm"]["source"] if selection == "model" else None
+    path = trained or entry.get("path")
     if path:
-        # a corpus and a model may share a name
-        return Source(f"{name}-{kind}", "local", {"kind": kind, "version": "local", "source": {"type": "path", "path": path}})
+        entry = {"kind": kind, "version": "local", "source": {"type": "path", "path": path}}
+        return Source(f"{name}-{kind}", "local", entry)  # a corpus and a model may share a name
     return Source(entry["dataset"], str(registry[entry["dataset"]]["version"]), registry[entry["dataset"]])
 
 
@@ -93,11 +94,9 @@ def _origin(key: tuple[Any, ...], sources: list[tuple[str, Any]]) -> str:
     for file, content in reversed(sources):
         found = content
         for part in key:
-            if isinstance(found, dict) and part in found:
+            try:
                 found = found[part]
-            elif isinstance(found, list) and isinstance(part, int) and part < len(found):
-                found = found[part]
-            else:
+            except (KeyError, IndexError, TypeError):
                 break
         else:
             return f"{file}: "
@@ -137,22 +136,22 @@ def _schema_problems(config: dict[str, Any]) -> Iterator[Problem]:
         yield from _explain(error)
 
 
-def _explain(error: jsonschema.ValidationError) -> Iterator[Problem]:
-    key, schema = tuple(error.absolute_path), error.schema
+def _explain(error: Any) -> Iterator[Problem]:
+    key, schema, rule, instance = tuple(error.absolute_path), error.schema, error.validator_value, error.instance
     if error.validator == "additionalProperties":
         known = list(schema.get("properties", {}))
-        for name in sorted(set(error.instance) - set(known)):
+        for name in sorted(set(instance) - set(known)):
             yield (*key, name), f"no such key; {nearest(name, known)}"
     elif error.validator == "required":
         # one error comes for every missing key, and none says which: name them all, the caller drops repeats
-        yield from (((*key, name), "is missing") for name in error.validator_value if name not in error.instance)
+        yield from (((*key, name), "is missing") for name in rule if name not in instance)
     elif error.validator == "oneOf":
         yield key, _explain_alternatives(error)
     else:
-        yield key, f"{error.instance!r} is not allowed; allowed: {_allowed(schema)}"
+        yield key, f"{instance!r} is not allowed; allowed: {_allowed(schema)}"
 
 
-def _explain_alternatives(error: jsonschema.ValidationError) -> str:
+def _explain_alternatives(error: Any) -> str:
     options = [_allowed(option) for option in error.validator_value]
     return f"{error.instance!r} is not allowed; allowed: {', or '.join(options)}"
 
@@ -181,7 +180,7 @@ def _allowed(schema: dict[str, Any]) -> str:
 def _dump_problems(config: dict[str, Any]) -> Iterator[Problem]:
     source = config["extract_qk"]["source"]
     if config["corpus"] in config["corpora"]:
-        yield ("corpus",), f"{config['corpus']!r} is one of corpora; allowed with extract_qk.source: a new name for the dump"
+        yield ("corpus",), f"{config['corpus']!r} is one of corpora; allowed with extract_qk.source: a name of its own"
     if len(entmax_attentions(config)) > 1:
         yield ("attentions",), "a dump has one attention; allowed with extract_qk.source: exactly one entmax~A"
     if isinstance(source, dict) and Path(source["train"]).resolve() == Path(source["validation"]).resolve():

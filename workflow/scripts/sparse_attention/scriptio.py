@@ -91,7 +91,7 @@ def progress(items: Iterable[T], total: int, what: str, every: float = 5.0) -> I
 
 
 class ProgressBar:
-    """A progress bar for loops that are not ours: call `update(done, note)`; it logs at most once per `every` seconds."""
+    """A progress bar for loops that are not ours: `update(done, note)` logs at most once per `every` seconds."""
 
     def __init__(self, total: int, what: str, every: float = 5.0) -> None:
         self.total, self.what, self.every = total, what, every
@@ -112,10 +112,11 @@ class ProgressBar:
         left = int((self.total - done) / rate)
         filled = 20 * done // max(self.total, 1)
         pace = f"{rate:.1f}/s" if rate >= 1 else f"{1 / rate:.1f} s each"
+        bar = "#" * filled + "-" * (20 - filled)
+        time_left = f"{left // 60}:{left % 60:02d} left"
         logger.info(
-            "%s [%s%s] %d/%d, %s, %d:%02d left%s",
-            self.what, "#" * filled, "-" * (20 - filled), done, self.total, pace, left // 60, left % 60, note and f", {note}",
-        )  # fmt: skip
+            "%s [%s] %d/%d, %s", self.what, bar, done, self.total, ", ".join(filter(None, [pace, time_left, note]))
+        )
 
 
 @contextlib.contextmanager

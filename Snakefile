@@ -1,0 +1,69 @@
+# From raw text to the figures on predicting attention sparsity; docs/methods.md says what is computed, config/README.md
+# what can be set. Results: results/<stage>/{corpus}/{model}/{attention}/seed~{seed}/…, see results/README.md.
+from snakemake.utils import min_version
+
+min_version("9.0")
+
+
+configfile: "config/config.yaml"
+
+
+report: "workflow/report/workflow.rst"
+
+
+include: "rules/common.smk"
+
+
+if not FROM_DUMP:
+
+    include: "rules/retrieve.smk"
+    include: "rules/prepare.smk"
+    include: "rules/train.smk"
+
+
+include: "rules/extract.smk"
+include: "rules/project.smk"
+include: "rules/quantizers.smk"
+include: "rules/centroids.smk"
+include: "rules/evaluate.smk"
+include: "rules/tables.smk"
+include: "rules/figures.smk"
+include: "rules/report.smk"
+
+
+localrules:
+    all,
+    tables,
+    figures,
+    retrieve,
+
+
+rule all:
+    default_target: True
+    input:
+        "results/report.html",
+        FIGURES,
+        TABLES,
+        CENTROIDS,
+
+
+rule tables:
+    input:
+        TABLES,
+
+
+rule figures:
+    input:
+        FIGURES,
+
+
+onstart:
+    running.record_start()
+
+
+onsuccess:
+    running.record_end()
+
+
+onerror:
+    running.record_end()

@@ -1,0 +1,140 @@
+import os
+import sys
+from pathlib import Path
+
+from snakemake.exceptions import WorkflowError
+
+ROOT = Path(workflow.current_basedir).parent
+sys.path.insert(0, str(ROOT / "workflow/scripts"))
+
+from sparse_attention import config as settings
+from sparse_attention import grids, provenance, running
+from sparse_attention.data.entries import load_registry
+from sparse_attention.errors import InputError
+from sparse_attention.predictors.registry import discover
+
+try:
+    DATASETS = load_registry(
+        ROOT / "config/datasets.yaml", config.get("datasets") or {}
+    )
+    settings.validate(
+        config, [str(path) for path in workflow.configfiles], DATASETS, Path.cwd()
+    )
+except InputError as error:
+    raise WorkflowError(str(error)) from None
+
+RUN = "{corpus}/{model}/{attention}/seed~{seed}"
+FROM_DUMP = config["extract_qk"]["source"] is not None
+# a dump brings its own text and model: their names are labels then
+TEXT, MODEL = (
+    None if FROM_DUMP else settings.selected_dataset(config, DATASETS, kind)
+    for kind in ("corpus", "model")
+)
+RETRIEVED = {
+    (source.name, source.version): source for source in (TEXT, MODEL) if source
+}
+PROJECTIONS = grids.projections(config)
+JOBS = grids.predictor_jobs(config)
+CLUSTERINGS = grids.clusterings(config)
+ATTENTIONS = grids.entmax_attentions(config)
+
+
+wildcard_constraints:
+    corpus="[^/]+",
+    model="[^/]+",
+    dataset="[^/]+",
+    version="[^/]+",
+    attention="softmax|entmax~[0-9.]+",
+    seed="[0-9]+",
+    split="train|validation",
+    projection="kind~[^/]+",
+    clustering="clusters~[^/]+",
+    predictor="[^/]+",
+    point="[^/]+",
+
+
+def code(script, *plugins):
+    """The digest that re-runs a rule when the library code below its script changes."""
+    return provenance.code_digest(script, plugins)
+
+
+def source(file):
+    """A file of the workflow's own, relative so that a folder that was moved stays up to date."""
+    return os.path.relpath(ROOT / file)
+
+
+def receipt(source):
+    return f"resources/{source.name}/{source.version}/receipt.json"
+
+
+def of_runs(pattern, attentions=ATTENTIONS, **wildcards):
+    """Every path of a pattern over the configured attentions and seeds."""
+    return expand(
+        pattern,
+        corpus=config["corpus"],
+        model=config["model"],
+        attention=attentions,
+        seed=config["seeds"],
+        **wildcards,
+    )
+
+
+def projections_of(wildcards):
+    """The fitted projections, or nothing where queries and keys stay as they are."""
+    if PROJECTIONS.get(wildcards.projection, {"kind": "none"})["kind"] == "none":
+        return []
+    return f"results/projections/{RUN}/{{projection}}/projections.safetensors"
+
+
+def centroids_of(wildcards):
+    if "clusters" not in discover()[wildcards.predictor].needs:
+        return []
+    return f"results/centroids/{RUN}/{{projection}}/{{point}}/centroids.safetensors"
+
+
+def train_split_of(stage):
+    """An input function: the train split of a stage for predictors that fit something themselves."""
+    return lambda wildcards: (
+        f"results/{stage}/{RUN}/train" if discover()[wildcards.predictor].fits else []
+    )
+
+
+def job_of(wildcards):
+    """The evaluation job that a table belongs to."""
+    key = (wildcards.predictor, wildcards.projection, wildcards.point)
+    return next(
+        job for job in JOBS if (job.predictor, job.projection, job.point) == key
+    )
+
+
+def gpu():
+    return int(config["device"].startswith("cuda"))
+
+
+def folder_of(stage, run):
+    """The folder of one stage of one run."""
+    place = expand(RUN, corpus=config["corpus"], model=config["model"], **run)[0]
+    return f"results/{stage}/{place}"
+
+
+def table_of(name, category):
+    """A table, with its place in Snakemake's own report."""
+    caption = f"../workflow/report/{name}.rst"
+    return report(
+        f"results/tables/{name}.tsv",
+        caption=caption,
+        category=category,
+        labels={"table": name},
+    )
+
+
+def figure_of(name, category):
+    """A figure in its three formats, with its place in Snakemake's own report."""
+    caption = f"../workflow/report/{name}.rst"
+    drawn = report(
+        f"results/figures/{name}.svg",
+        caption=caption,
+        category=category,
+        labels={"figure": name},
+    )
+    return [drawn, f"results/figures/{name}.pdf", f"results/figures/{name}.png"]

@@ -1,0 +1,130 @@
+CONTEXT = {"corpus": config["corpus"], "model": config["model"]}
+DRAWN = {
+    "pareto_recall": "The predictors",
+    "pareto_mass_recall": "The predictors",
+    "pareto_exactness": "The predictors",
+    "pareto_windows": "The predictors",
+    "heatmap_gold": "The gold support",
+    "heatmap_predictor": "The predictors",
+    **({} if FROM_DUMP else {"training_curves": "The language models"}),
+    **({"projection_curves": "The projections"} if FITTED else {}),
+}
+FIGURES = [
+    f"results/figures/{name}.{suffix}"
+    for name in DRAWN
+    for suffix in ("svg", "pdf", "png")
+]
+
+
+rule plot_pareto:
+    input:
+        predictors="results/tables/predictors.tsv",
+        pareto="results/tables/pareto.tsv",
+    output:
+        recall=figure_of("pareto_recall", "The predictors"),
+        mass_recall=figure_of("pareto_mass_recall", "The predictors"),
+        exactness=figure_of("pareto_exactness", "The predictors"),
+        windows=figure_of("pareto_windows", "The predictors"),
+    log:
+        "results/logs/plot_pareto.log",
+    benchmark:
+        "results/benchmarks/plot_pareto.tsv"
+    conda:
+        "../envs/plot_pareto.yaml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=10,
+    params:
+        code=code("plot_pareto"),
+        context=CONTEXT,
+        window=config["figures"]["window"],
+        keep=config["evaluate"]["keep"][0],
+    message:
+        "Drawing recall, mass recall and exactness against sparsity"
+    script:
+        "../workflow/scripts/plot_pareto.py"
+
+
+rule plot_heatmaps:
+    input:
+        gold_sparsity="results/tables/gold_sparsity.tsv",
+        predictors="results/tables/predictors.tsv",
+        predictors_by_head="results/tables/predictors_by_head.tsv",
+    output:
+        gold=figure_of("heatmap_gold", "The gold support"),
+        predictor=figure_of("heatmap_predictor", "The predictors"),
+    log:
+        "results/logs/plot_heatmaps.log",
+    benchmark:
+        "results/benchmarks/plot_heatmaps.tsv"
+    conda:
+        "../envs/plot_heatmaps.yaml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=10,
+    params:
+        code=code("plot_heatmaps"),
+        context=CONTEXT,
+        predictor=config["figures"]["heatmap"]["predictor"],
+        sparsity=config["figures"]["heatmap"]["sparsity"],
+        window=config["figures"]["window"],
+        keep=config["evaluate"]["keep"][0],
+    message:
+        "Drawing layers against heads"
+    script:
+        "../workflow/scripts/plot_heatmaps.py"
+
+
+if not FROM_DUMP:
+
+    rule plot_training:
+        input:
+            training="results/tables/training.tsv",
+            masked_lm="results/tables/masked_lm.tsv",
+        output:
+            figure=figure_of("training_curves", "The language models"),
+        log:
+            "results/logs/plot_training.log",
+        benchmark:
+            "results/benchmarks/plot_training.tsv"
+        conda:
+            "../envs/plot_training.yaml"
+        threads: 1
+        resources:
+            mem_mb=1000,
+            runtime=10,
+        params:
+            code=code("plot_training"),
+            context=CONTEXT,
+        message:
+            "Drawing the training curves"
+        script:
+            "../workflow/scripts/plot_training.py"
+
+
+if FITTED:
+
+    rule plot_projections:
+        input:
+            projections="results/tables/projections.tsv",
+        output:
+            figure=figure_of("projection_curves", "The projections"),
+        log:
+            "results/logs/plot_projections.log",
+        benchmark:
+            "results/benchmarks/plot_projections.tsv"
+        conda:
+            "../envs/plot_projections.yaml"
+        threads: 1
+        resources:
+            mem_mb=1000,
+            runtime=10,
+        params:
+            code=code("plot_projections"),
+            context=CONTEXT,
+        message:
+            "Drawing the fitting curves of the projections"
+        script:
+            "../workflow/scripts/plot_projections.py"

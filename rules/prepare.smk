@@ -1,0 +1,58 @@
+rule prepare:
+    input:
+        receipt=receipt(TEXT),
+    output:
+        documents="results/data/{corpus}/documents.jsonl",
+        splits="results/data/{corpus}/splits.json",
+        statistics="results/data/{corpus}/statistics.tsv",
+    log:
+        "results/logs/prepare/{corpus}.log",
+    benchmark:
+        "results/benchmarks/prepare/{corpus}.tsv"
+    conda:
+        "../envs/prepare.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=60,
+    params:
+        code=code("prepare"),
+        format=lambda wildcards: config["corpora"][wildcards.corpus]["format"],
+        text_column=lambda wildcards: config["corpora"][wildcards.corpus].get(
+            "text_column", "text"
+        ),
+        min_characters=config["prepare"]["min_characters"],
+        max_documents=config["prepare"]["max_documents"],
+        split=config["prepare"]["split"],
+    message:
+        "Cleaning and splitting the documents of {wildcards.corpus}"
+    script:
+        "../workflow/scripts/prepare.py"
+
+
+rule tokenise:
+    input:
+        documents="results/data/{corpus}/documents.jsonl",
+        model=receipt(MODEL),
+    output:
+        blocks="results/data/{corpus}/{model}/blocks.safetensors",
+        info="results/data/{corpus}/{model}/blocks.json",
+        statistics="results/data/{corpus}/{model}/statistics.tsv",
+    log:
+        "results/logs/tokenise/{corpus}/{model}.log",
+    benchmark:
+        "results/benchmarks/tokenise/{corpus}/{model}.tsv"
+    conda:
+        "../envs/tokenise.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=60,
+    params:
+        code=code("tokenise"),
+        length=config["blocks"]["length"],
+        min_length=config["blocks"]["min_length"],
+    message:
+        "Cutting {wildcards.corpus} into blocks of {params.length} tokens of {wildcards.model}"
+    script:
+        "../workflow/scripts/tokenise.py"

@@ -1,0 +1,63 @@
+if config["fit_projections"]["source"]:
+
+    rule import_projections:
+        input:
+            source=config["fit_projections"]["source"],
+            qk_train=f"results/qk/{RUN}/train",
+        output:
+            projections=f"results/projections/{RUN}/{{projection}}/projections.safetensors",
+            info=f"results/projections/{RUN}/{{projection}}/projections.json",
+            original=f"results/projections/{RUN}/{{projection}}/projections.pt",
+        log:
+            f"results/logs/import_projections/{RUN}/{{projection}}.log",
+        benchmark:
+            f"results/benchmarks/import_projections/{RUN}/{{projection}}.tsv"
+        conda:
+            "../envs/import_projections.yaml"
+        threads: 1
+        resources:
+            mem_mb=2000,
+            runtime=10,
+        params:
+            code=code("import_projections"),
+            setting=lambda wildcards: PROJECTIONS[wildcards.projection],
+        message:
+            "Reading the projections of {input.source}"
+        script:
+            "../workflow/scripts/import_projections.py"
+
+else:
+
+    rule fit_projections:
+        input:
+            qk_train=f"results/qk/{RUN}/train",
+            gold_train=f"results/gold/{RUN}/train",
+            qk_validation=f"results/qk/{RUN}/validation",
+            gold_validation=f"results/gold/{RUN}/validation",
+        output:
+            projections=f"results/projections/{RUN}/{{projection}}/projections.safetensors",
+            info=f"results/projections/{RUN}/{{projection}}/projections.json",
+            original=f"results/projections/{RUN}/{{projection}}/projections.pt",
+            curves=f"results/projections/{RUN}/{{projection}}/curves.tsv",
+        log:
+            f"results/logs/fit_projections/{RUN}/{{projection}}.log",
+        benchmark:
+            f"results/benchmarks/fit_projections/{RUN}/{{projection}}.tsv"
+        conda:
+            "../envs/fit_projections.yaml"
+        threads: config["threads"]["fit"]
+        resources:
+            mem_mb=3000,
+            runtime=240,
+            gpu=gpu(),
+        params:
+            code=code("fit_projections"),
+            threads=config["threads"]["fit"],
+            setting=lambda wildcards: PROJECTIONS[wildcards.projection],
+            options=config["fit_projections"],
+            seed=lambda wildcards: int(wildcards.seed),
+            device=config["device"],
+        message:
+            "Fitting projections {wildcards.projection}, seed {wildcards.seed}"
+        script:
+            "../workflow/scripts/fit_projections.py"

@@ -1,0 +1,53 @@
+rule manifest:
+    input:
+        receipts=[] if FROM_DUMP else [receipt(TEXT), receipt(MODEL)],
+        tables=TABLES,
+    output:
+        manifest="results/provenance/manifest.json",
+    log:
+        "results/logs/manifest.log",
+    benchmark:
+        "results/benchmarks/manifest.tsv"
+    conda:
+        "../envs/manifest.yaml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=10,
+    params:
+        code=code("manifest"),
+        config=config,
+    message:
+        "Writing down versions, checksums and settings"
+    script:
+        "../workflow/scripts/manifest.py"
+
+
+rule report:
+    input:
+        tables=TABLES,
+        figures=[f"results/figures/{name}.svg" for name in DRAWN],
+        captions=[source(f"workflow/report/{name}.rst") for name in [*DRAWN, *NAMES]],
+        manifest="results/provenance/manifest.json",
+        template=source("workflow/report/report.html.j2"),
+    output:
+        report="results/report.html",
+    log:
+        "results/logs/report.log",
+    benchmark:
+        "results/benchmarks/report.tsv"
+    conda:
+        "../envs/report.yaml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=10,
+    params:
+        code=code("report"),
+        context=CONTEXT,
+        window=config["figures"]["window"],
+        keep=config["evaluate"]["keep"][0],
+    message:
+        "Writing results/report.html"
+    script:
+        "../workflow/scripts/report.py"

@@ -1,0 +1,35 @@
+rule train_mlm:
+    input:
+        blocks="results/data/{corpus}/{model}/blocks.safetensors",
+        info="results/data/{corpus}/{model}/blocks.json",
+        model=receipt(MODEL),
+    output:
+        model=directory(f"results/models/{RUN}/model"),
+        training=f"results/models/{RUN}/training.tsv",
+        evaluation=f"results/models/{RUN}/evaluation.tsv",
+        sparsity=f"results/models/{RUN}/sparsity.tsv",
+    log:
+        f"results/logs/train_mlm/{RUN}.log",
+    benchmark:
+        f"results/benchmarks/train_mlm/{RUN}.tsv"
+    conda:
+        "../envs/train_mlm.yaml"
+    threads: config["threads"]["train"]
+    resources:
+        mem_mb=6000,
+        runtime=720,
+        gpu=gpu(),
+    params:
+        code=code("train_mlm"),
+        threads=config["threads"]["train"],
+        attention=lambda wildcards: wildcards.attention,
+        seed=lambda wildcards: int(wildcards.seed),
+        options=config["train_mlm"],
+        head=config["train_mlm"]["head"],
+        device=config["device"],
+        # Snakemake deletes the outputs of a killed job, so what a resumed one needs lies beside them
+        resume=f"results/models/{RUN}/resume",
+    message:
+        "Training {wildcards.model} on {wildcards.corpus} with {wildcards.attention}, seed {wildcards.seed}"
+    script:
+        "../workflow/scripts/train_mlm.py"

@@ -1,0 +1,114 @@
+"""Copies of the repository to run the workflow in, so that no test touches a user's results."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import re
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+NOT_COPIED = shutil.ignore_patterns(
+    ".git", ".venv", ".snakemake", "results", "resources", "__pycache__", ".*_cache", "*.egg-info", ".hypothesis"
+)
+TARGETS = {"all", "default", "tables", "figures"}
+TINY = "tests/config/tiny.yaml"
+
+
+@dataclass(frozen=True)
+class Checkout:
+    """A copy of the repository."""
+
+    folder: Path
+
+    def snakemake(self, *arguments: str, configfiles: tuple[str, ...] = (TINY,)) -> subprocess.CompletedProcess[str]:
+        """Run Snakemake in the copy, on two cores, with the tiny configuration unless told otherwise."""
+        command = [sys.executable, "-m", "snakemake", "--cores", "2", *arguments]
+        if configfiles:
+            command += ["--configfile", *configfiles]
+        environment = {**os.environ, "HF_HUB_OFFLINE": "1", "PYTHONHASHSEED": "0"}
+        return subprocess.run(command, cwd=self.folder, env=environment, capture_output=True, text=True, timeout=900)
+
+    def planned(self, *arguments: str, configfiles: tuple[str, ...] = (TINY,)) -> list[str]:
+        """Return the rules of the jobs that a dry run plans, one entry per job; targets are left out."""
+        run = self.snakemake("--dry-run", *arguments, configfiles=configfiles)
+        output = run.stdout + run.stderr
+        assert run.returncode == 0, output
+        if "Nothing to be done" in output:
+            return []
+        counts = re.findall(r"^(\w+) +(\d+)$", output.split("Job stats:")[1].split("\ntotal ")[0], re.MULTILINE)
+        return [rule for rule, count in counts for _ in range(int(count)) if rule not in TARGETS]
+
+    def write(self, name: str, text: str) -> str:
+        """Write a file into the copy and return its name."""
+        path = self.folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+        return name
+
+
+def copy_repository(folder: Path, tiny: Path) -> Checkout:
+    """Copy the repository and what the tiny configuration runs on."""
+    shutil.copytree(ROOT, folder, ignore=NOT_COPIED)
+    shutil.copytree(tiny, folder / "resources" / "tiny")
+    return Checkout(folder)
+
+
+@pytest.fixture(scope="session")
+def tiny_inputs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Make the small dump and the tiny model once."""
+    folder = tmp_path_factory.mktemp("inputs") / "tiny"
+    subprocess.run([sys.executable, ROOT / "tests" / "make_tiny.py", folder], check=True, capture_output=True)
+    return folder
+
+
+@pytest.fixture
+def checkout(tmp_path: Path, tiny_inputs: Path) -> Checkout:
+    """Return a fresh copy of the repository without results."""
+    return copy_repository(tmp_path / "checkout", tiny_inputs)
+
+
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory: pytest.TempPathFactory, tiny_inputs: Path) -> Checkout:
+    """Return a copy of the repository in which the tiny configuration has run; tests leave it as it is."""
+    checkout = copy_repository(tmp_path_factory.mktemp("finished") / "checkout", tiny_inputs)
+    run = checkout.snakemake()
+    assert run.returncode == 0, run.stdout + run.stderr
+    return checkout
+
+
+@pytest.fixture
+def copy_of_finished(finished: Checkout, tmp_path: Path) -> Checkout:
+    """Return a finished run that a test may edit."""
+    # times and links are kept, so Snakemake sees the same state
+    shutil.copytree(finished.folder, tmp_path / "copy", symlinks=True)
+    return Checkout(tmp_path / "copy")
+
+
+@pytest.fixture(scope="session")
+def fabricate() -> ModuleType:
+    """Return the module tests/fabricate.py."""
+    spec = importlib.util.spec_from_file_location("fabricate", ROOT / "tests" / "fabricate.py")
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope="session")
+def tables(fabricate: ModuleType, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the folder of published tables, made up, of a run with one seed."""
+    return fabricate.published(tmp_path_factory.mktemp("one_seed"))
+
+
+@pytest.fixture(scope="session")
+def tables_of_seeds(fabricate: ModuleType, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the folder of published tables, made up, of a run with three seeds and two attentions."""
+    return fabricate.published(tmp_path_factory.mktemp("seeds"), (1, 2, 3), ("entmax~1.5", "entmax~2"))

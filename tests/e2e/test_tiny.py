@@ -1,0 +1,155 @@
+"""The whole workflow on the tiny configuration: every stage for real, twice the same, and from a user's own files."""
+
+import json
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import torch
+from conftest import copy_repository
+
+RUN = "tiny/tiny/entmax~1.5/seed~1"
+
+
+def tables(folder: Path) -> dict[str, bytes]:
+    found = [path for path in (folder / "results").rglob("*.tsv") if not {"logs", "benchmarks"} & set(path.parts)]
+    return {str(path.relative_to(folder)): path.read_bytes() for path in found}
+
+
+def test_every_result_is_there(finished):
+    results = finished.folder / "results"
+    for name in ("report.html", "provenance/manifest.json", f"models/{RUN}/model/model.safetensors"):
+        assert (results / name).stat().st_size > 0, name
+    for name in ("predictors", "pareto", "masked_lm", "training", "gold_sparsity", "corpus", "projections"):
+        assert len(pd.read_csv(results / "tables" / f"{name}.tsv", sep="\t")) > 0, name
+    for path in sorted((results / "figures").glob("*.svg")):
+        for kind in (".pdf", ".png"):
+            assert path.with_suffix(kind).stat().st_size > 0, path
+
+
+def test_nothing_temporary_is_left(finished):
+    assert not list((finished.folder / "results").rglob("*.partial*"))
+    assert not (finished.folder / "results/models" / RUN / "resume").exists()
+
+
+def test_tables_make_sense(finished):
+    frame = pd.read_csv(finished.folder / "results/tables/predictors.tsv", sep="\t", keep_default_na=False)
+    for column in ("sparsity", "recall", "mass_recall", "exactness", "gold_sparsity"):
+        assert frame[column].astype(float).between(0, 1).all(), column
+    points = frame.groupby(["predictor", "projection", "point", "keep"])
+    for key, group in points:
+        ordered = group.sort_values("window")
+        assert ordered["recall"].is_monotonic_increasing and ordered["sparsity"].is_monotonic_decreasing, key
+    oracle = frame[(frame.predictor == "oracle") & (frame.window == 0) & (frame.keep == "none")]
+    assert oracle.sort_values("sparsity")["recall"].is_monotonic_decreasing
+    for split in ("train", "validation"):
+        gold = pd.read_csv(finished.folder / f"results/gold/{RUN}/{split}.tsv", sep="\t")
+        assert gold["gold_sparsity"].between(0, 1, inclusive="neither").all()
+
+
+def test_training_learnt_something(finished):
+    frame = pd.read_csv(finished.folder / f"results/models/{RUN}/evaluation.tsv", sep="\t").set_index("stage")
+    assert frame.loc["after", "loss"] < frame.loc["before", "loss"]
+
+
+def test_agreement_of_scikit_learn_and_torch(finished):
+    (path,) = (finished.folder / "results/centroids").rglob("agreement.tsv")
+    frame = pd.read_csv(path, sep="\t")
+    assert (frame["mismatches"] == 0).all() and (frame["vectors"] > 0).all()
+
+
+def test_fit_and_evaluation_documents_are_disjoint(finished):
+    train, validation = (
+        json.loads((finished.folder / f"results/qk/{RUN}/{split}/qk.json").read_text())["documents"]
+        for split in ("train", "validation")
+    )
+    assert set(train).isdisjoint(validation)
+
+
+def test_the_report_needs_no_network(finished):
+    html = (finished.folder / "results/report.html").read_text()
+    assert 'src="http' not in html and "@import" not in html and "<link" not in html
+    assert "tiny" in html and "entmax" in html
+
+
+def test_two_clean_runs_give_the_same_bytes(finished, tmp_path, tiny_inputs):
+    again = copy_repository(tmp_path / "again", tiny_inputs)
+    run = again.snakemake()
+    assert run.returncode == 0, run.stdout + run.stderr
+    first, second = tables(finished.folder), tables(again.folder)
+    assert first.keys() == second.keys()
+    assert [name for name in first if first[name] != second[name]] == []
+    for figure in sorted((finished.folder / "results/figures").iterdir()):
+        assert figure.read_bytes() == (again.folder / "results/figures" / figure.name).read_bytes(), figure.name
+
+
+def test_original_dump_projections_and_centroids_enter(copy_of_finished):
+    """A dump, projections and centroids in the originals' layouts give the tables that our own files gave."""
+    from sparse_attention.qk.legacy import write_dump
+    from sparse_attention.qk.store import QKReader
+
+    folder = copy_of_finished.folder
+    results = folder / "results"
+    for split in ("train", "validation"):
+        write_dump(QKReader(results / "qk" / RUN / split), folder / f"{split}_enc-attn.pt")
+    (projections,) = results.glob(f"projections/{RUN}/*/projections.pt")
+    (centroids,) = results.glob(f"centroids/{RUN}/*/*/centroids.pt")
+    assert isinstance(torch.load(projections, weights_only=True), list)
+    (folder / "mine").mkdir()
+    projections.rename(folder / "mine/projections.pt")
+    centroids.rename(folder / "mine/centroids.pt")
+    check_import(copy_of_finished, "mine/projections.pt", "mine/centroids.pt", ("cos", "l2", "kmeans", "oracle"))
+
+
+def test_our_own_projections_and_centroids_enter(copy_of_finished):
+    folder = copy_of_finished.folder
+    results = folder / "results"
+    (projections,) = results.glob(f"projections/{RUN}/*/projections.safetensors")
+    (centroids,) = results.glob(f"centroids/{RUN}/*/*/centroids.safetensors")
+    (folder / "mine").mkdir()
+    for path in (projections, centroids):
+        for file in path.parent.glob(f"{path.stem}.*"):
+            (folder / "mine" / file.name).write_bytes(file.read_bytes())
+    for split in ("train", "validation"):
+        (results / "qk" / RUN / split).rename(folder / "mine" / split)
+    overlay = "{train: mine/train, validation: mine/validation}"
+    check_import(
+        copy_of_finished, "mine/projections.safetensors", "mine/centroids.safetensors", ("cos", "kmeans"), overlay
+    )
+
+
+def check_import(
+    checkout, projections, centroids, predictors, dump="{train: train_enc-attn.pt, validation: validation_enc-attn.pt}"
+):
+    folder = checkout.folder
+    names = ["window", "cos", "l2", "fixed", "dynamic", "kmeans", "bigbird", "longformer", "oracle", "random"]
+    off = ", ".join(f"{name}: null" for name in names if name not in predictors)
+    overlay = checkout.write(
+        "mine.yaml",
+        f"corpus: my-dump\nextract_qk: {{source: {dump}}}\nfit_projections: {{source: {projections}}}\n"
+        f"fit_clusters: {{source: {centroids}}}\npredictors: {{{off}}}\n",
+    )
+    before = {
+        name: (next((folder / f"results/predictors/{RUN}").glob(f"*/{name}/*.tsv"))).read_bytes() for name in predictors
+    }
+    (folder / "results").rename(folder / "before")
+    run = checkout.snakemake(configfiles=("tests/config/tiny.yaml", overlay))
+    assert run.returncode == 0, run.stdout + run.stderr
+    for name in predictors:
+        after = next(
+            (folder / f"results/predictors/{RUN.replace('tiny', 'my-dump', 1)}").glob(f"*/{name}/*.tsv")
+        ).read_bytes()
+        assert after == before[name], name
+    assert "train_mlm" not in run.stdout + run.stderr
+    assert (folder / "results/report.html").exists()
+
+
+@pytest.mark.parametrize("seeds", [[1, 2]], ids=["two seeds"])
+def test_seeds_give_intervals(copy_of_finished, seeds):
+    off = ", ".join(f"{name}: null" for name in ("fixed", "dynamic", "bigbird", "longformer", "window", "l2"))
+    overlay = copy_of_finished.write("seeds.yaml", f"seeds: {seeds}\npredictors: {{{off}}}\n")
+    run = copy_of_finished.snakemake(configfiles=("tests/config/tiny.yaml", overlay))
+    assert run.returncode == 0, run.stdout + run.stderr
+    frame = pd.read_csv(copy_of_finished.folder / "results/tables/predictors.tsv", sep="\t")
+    assert (frame["seeds"] == 2).all()
+    assert frame["recall_ci95"].notna().all() and (frame["recall_ci95"] >= 0).all()

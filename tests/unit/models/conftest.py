@@ -1,0 +1,81 @@
+"""Models of two layers and 32 numbers, one of each family, and a corpus of random tokens."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+import torch
+from transformers import (
+    BertConfig,
+    BertForMaskedLM,
+    LongformerConfig,
+    LongformerForMaskedLM,
+    ModernBertConfig,
+    ModernBertForMaskedLM,
+    PreTrainedModel,
+    RobertaConfig,
+    RobertaForMaskedLM,
+)
+
+from sparse_attention.data.blocks import Blocks
+
+SMALL = {
+    "vocab_size": 60,
+    "hidden_size": 32,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 4,
+    "intermediate_size": 48,
+    "max_position_embeddings": 66,
+    "pad_token_id": 1,
+    "initializer_range": 0.3,  # so that scores differ enough for zeros
+}
+MODERN = {"local_attention": 6, "global_attn_every_n_layers": 2, "bos_token_id": 2, "eos_token_id": 3}
+TOKENS = {"cls_token_id": 2, "sep_token_id": 3, "reference_compile": False}
+
+
+def make(family: str, **changes: object) -> PreTrainedModel:
+    """Return a model with random weights and its library's own attention."""
+    torch.manual_seed(0)
+    settings = {**SMALL, **changes}
+    if family == "bert":
+        return BertForMaskedLM(BertConfig(**settings))
+    if family == "roberta":
+        return RobertaForMaskedLM(RobertaConfig(**settings))
+    if family == "modernbert":
+        return ModernBertForMaskedLM(ModernBertConfig(**settings, **MODERN, **TOKENS))
+    return LongformerForMaskedLM(LongformerConfig(**settings, attention_window=[8, 8]))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def one_thread() -> None:
+    """Keep these small models from fighting for cores."""
+    torch.set_num_threads(1)
+
+
+@pytest.fixture
+def make_model() -> Callable[..., PreTrainedModel]:
+    """Return the function that makes a tiny model of a family."""
+    return make
+
+
+@pytest.fixture
+def corpus() -> Blocks:
+    """Return ragged blocks of a language whose tokens follow each other by a rule, so that it can be learnt."""
+    generator = torch.Generator().manual_seed(1)
+    special = {"pad": 1, "cls": 2, "sep": 3, "mask": 4}
+    tensors, splits = {}, {}
+    for split, blocks in (("train", 40), ("validation", 12)):
+        lengths = torch.randint(12, 25, (blocks,), generator=generator, dtype=torch.int32)
+        starts = torch.randint(50, (blocks, 1), generator=generator)
+        tokens = (5 + (starts + 7 * torch.arange(24)) % 50).to(torch.int32)
+        tokens[:, 0] = special["cls"]
+        places = torch.arange(24)
+        tokens[places == lengths[:, None] - 1] = special["sep"]
+        tokens[places >= lengths[:, None]] = special["pad"]
+        tensors |= {f"{split}.tokens": tokens, f"{split}.lengths": lengths}
+        tensors[f"{split}.documents"] = (torch.arange(blocks) // 5).to(torch.int32)
+        documents = [f"{split}{number}" for number in range((blocks + 4) // 5)]
+        splits[split] = {"blocks": blocks, "tokens": int(lengths.sum()) - 2 * blocks, "documents": documents}
+        splits[split]["characters"] = 5 * splits[split]["tokens"]
+    return Blocks(tensors, {"length": 24, "special": special, "vocabulary": 60, "splits": splits, "unigram_loss": 4.0})

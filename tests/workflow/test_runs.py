@@ -1,0 +1,158 @@
+"""What the workflow plans: for each preset, after an edit, and when there is nothing to do."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+PRESETS = sorted(
+    path.name for path in (ROOT / "config").glob("*.yaml") if path.name not in ("config.yaml", "datasets.yaml")
+)
+TOY = '''"""A toy."""
+
+import torch
+
+from sparse_attention.predictors.base import Predictor
+
+
+class Diagonal(Predictor):
+    """Keeps the keys at a fixed offset."""
+
+    name = "diagonal"
+    label = "Diagonal"
+    parameters = {"offset": {"type": "integer", "minimum": 0}}
+
+    def predict(self, features, offset):
+        return torch.ones(features.shape[1:], dtype=torch.bool).triu(offset).tril(offset)
+'''
+
+
+def snakefiles():
+    return [ROOT / "Snakefile", ROOT / "workflow" / "Snakefile", *sorted((ROOT / "rules").glob("*.smk"))]
+
+
+def test_lint_is_clean(checkout):
+    run = checkout.snakemake("--lint")
+    assert run.returncode == 0, run.stdout + run.stderr
+
+
+def test_snakefiles_are_formatted():
+    run = subprocess.run(
+        [sys.executable, "-m", "snakefmt", "--check", *snakefiles()], capture_output=True, text=True, cwd=ROOT
+    )
+    assert run.returncode == 0, run.stderr
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_every_preset_plans(checkout, preset):
+    assert "report" in checkout.planned(configfiles=(f"config/{preset}",))
+
+
+def test_default_configuration_plans_and_says_how_much(checkout):
+    run = checkout.snakemake("--dry-run", configfiles=())
+    assert run.returncode == 0, run.stdout + run.stderr
+    assert "grid points" in run.stdout + run.stderr
+
+
+def test_the_catalogue_shim_plans_the_same(checkout):
+    shim = checkout.planned("--snakefile", "workflow/Snakefile")
+    assert sorted(shim) == sorted(checkout.planned())
+
+
+def test_tiny_configuration_stays_small(checkout):
+    assert len(checkout.planned()) <= 40
+
+
+def test_every_rule_has_log_benchmark_environment_threads_resources_and_message(checkout):
+    for path in sorted((ROOT / "rules").glob("*.smk")):
+        for block in path.read_text().split("\nrule ")[1:] + path.read_text().split("\n    rule ")[1:]:
+            if "script:" in block:
+                for directive in (
+                    "log:",
+                    "benchmark:",
+                    "conda:",
+                    "threads:",
+                    "resources:",
+                    "params:",
+                    "message:",
+                    "code=",
+                ):
+                    assert directive in block.split("\nrule ")[0], (
+                        f"{path.name}: {block.split(':')[0]} has no {directive}"
+                    )
+
+
+def test_driver_works_without_torch(checkout):
+    code = (
+        "import sys; sys.modules['torch'] = None; sys.modules['transformers'] = None\n"
+        "from snakemake.cli import main\n"
+        "main(['--dry-run', '--quiet', '--cores', '1', '--configfile', 'tests/config/tiny.yaml'])"
+    )
+    run = subprocess.run([sys.executable, "-c", code], cwd=checkout.folder, capture_output=True, text=True)
+    assert run.returncode == 0, run.stdout + run.stderr
+
+
+def test_a_second_run_does_nothing(finished):
+    assert finished.planned() == []
+
+
+def test_a_comment_in_the_library_re_runs_nothing(copy_of_finished):
+    module = copy_of_finished.folder / "workflow/scripts/sparse_attention/attention/entmax.py"
+    module.write_text(module.read_text() + "\n# a remark\n")
+    assert copy_of_finished.planned() == []
+
+
+def test_an_edit_of_the_metrics_re_runs_evaluation_but_no_training(copy_of_finished):
+    module = copy_of_finished.folder / "workflow/scripts/sparse_attention/metrics/support.py"
+    module.write_text(module.read_text() + "\nUNUSED = 1\n")
+    planned = set(copy_of_finished.planned())
+    assert "evaluate_predictor" in planned and "report" in planned
+    assert planned.isdisjoint({"retrieve", "prepare", "tokenise", "train_mlm", "extract_qk", "gold_support"})
+
+
+def test_an_edit_of_one_predictor_re_runs_only_its_jobs(copy_of_finished):
+    module = copy_of_finished.folder / "workflow/scripts/sparse_attention/predictors/buckets.py"
+    module.write_text(module.read_text() + "\nUNUSED = 1\n")
+    planned = copy_of_finished.planned("--until", "evaluate_predictor")
+    assert planned == ["evaluate_predictor"] * 2
+
+
+def test_a_new_predictor_schedules_only_its_own_job(copy_of_finished):
+    copy_of_finished.write("workflow/scripts/sparse_attention/predictors/diagonal.py", TOY)
+    overlay = copy_of_finished.write("toy.yaml", "predictors: {diagonal: {offset: [0, 2]}}\n")
+    planned = copy_of_finished.planned("--until", "evaluate_predictor", configfiles=("tests/config/tiny.yaml", overlay))
+    assert planned == ["evaluate_predictor"]
+    run = copy_of_finished.snakemake("results/tables/predictors.tsv", configfiles=("tests/config/tiny.yaml", overlay))
+    assert run.returncode == 0, run.stdout + run.stderr
+    assert "diagonal\t" in (copy_of_finished.folder / "results/tables/predictors.tsv").read_text()
+
+
+def test_a_wider_grid_re_runs_that_predictor_only(copy_of_finished):
+    overlay = copy_of_finished.write("wider.yaml", "predictors: {cos: {threshold: [0.05, 0.2, 0.5, 0.9]}}\n")
+    planned = copy_of_finished.planned("--until", "evaluate_predictor", configfiles=("tests/config/tiny.yaml", overlay))
+    assert planned == ["evaluate_predictor"]
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("blokcs: {length: 32}", ["blokcs: no such key; did you mean blocks?"]),
+        ("train_mlm: {steps: none}", ["train_mlm.steps: 'none'", "a whole number at least 1"]),
+        ("corpora: {tiny: {path: nowhere.xml}}", ["corpora.tiny.path: nowhere.xml: no such file or folder"]),
+        ("models: {tiny: {path: nowhere}}", ["models.tiny.path: nowhere: no such file or folder"]),
+        ("extract_qk: {source: nowhere.pt}", ["extract_qk.source: nowhere.pt: no such file or folder"]),
+    ],
+    ids=["unknown key", "wrong type", "missing text", "missing model", "missing dump"],
+)
+def test_a_bad_configuration_stops_before_any_job(checkout, text, words):
+    overlay = checkout.write("bad.yaml", text)
+    run = checkout.snakemake(configfiles=("tests/config/tiny.yaml", overlay))
+    output = run.stdout + run.stderr
+    assert run.returncode != 0
+    assert "Traceback" not in output
+    for word in words:
+        assert word in output
+    assert "bad.yaml" in output
+    assert not (checkout.folder / "results" / "data").exists()
