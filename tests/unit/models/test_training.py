@@ -28,6 +28,7 @@ OPTIONS = {
     "adam_epsilon": 1e-6,
     "max_grad_norm": 1.0,
     "mask_probability": 0.15,
+    "dropout": None,
     "anneal": {"start": None, "steps": 0},
     "eval_steps": 3,
     "eval_blocks": 6,

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-PIECE = 2**18  # elements of a float32 piece: one megabyte, the second-level cache of a common core
+PIECE = 2**19  # elements, 2 MB of float32: fastest on one core and on two; 2**17 to 2**22 are within a factor of two
 PIECE_ON_DEVICE = 2**26
 MAX_STEPS = 100
 
@@ -122,7 +122,7 @@ def _solve(shifted: Tensor, alpha: float) -> tuple[Tensor, Tensor]:
 def _norm_and_slope(excess: Tensor, k: float) -> tuple[Tensor, Tensor]:
     """Give the k-norm of every row and minus its derivative by `tau`, `sum(excess^(k-1)) / norm^(k-1)`."""
     if k == 1:
-        return excess.sum(-1, keepdim=True), (excess > 0).sum(-1, keepdim=True).to(excess.dtype)
+        return excess.sum(-1, keepdim=True), excess.sign().sum(-1, keepdim=True)
     norm = torch.linalg.vector_norm(excess, ord=k, dim=-1, keepdim=True).clamp_min_(torch.finfo(excess.dtype).tiny)
     if k == 2:
         return norm, excess.sum(-1, keepdim=True).div_(norm)

@@ -1,0 +1,145 @@
+"""The training script: what it writes, that it resumes to the byte, and what it refuses."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+import torch
+from safetensors.torch import save_file
+from transformers import AutoModelForMaskedLM, AutoTokenizer
+
+import train_mlm
+from sparse_attention.data.fetch import retrieve
+from sparse_attention.errors import InputError
+from sparse_attention.models.trainer import MaskedLMTrainer
+from sparse_attention.tables import read_table
+
+OPTIONS = {
+    "source": None, "steps": 4, "batch_size": 4, "accumulation": 1, "learning_rate": 1e-3, "schedule": "linear",
+    "warmup_steps": 1, "weight_decay": 0.01, "adam_epsilon": 1e-6, "max_grad_norm": 1.0, "mask_probability": 0.15,
+    "anneal": {"start": None, "steps": 0}, "eval_steps": 2, "eval_blocks": 4, "eval_batch_size": 4, "save_steps": 2,
+    "dropout": None, "bf16": False, "compile": False,
+}  # fmt: skip
+RESULTS = ("model/model.safetensors", "model/config.json", "training.tsv", "evaluation.tsv", "sparsity.tsv")
+
+
+def write_blocks(folder: Path, **counts: int) -> Path:
+    """Write blocks of random tokens of the tiny model, three of each document, and return their path."""
+    generator = torch.Generator().manual_seed(0)
+    special = {"pad": 0, "cls": 2, "sep": 3, "mask": 4}
+    tensors, splits = {}, {}
+    for split, count in counts.items():
+        lengths = torch.full((count,), 24)
+        places, tokens = torch.arange(24), torch.randint(5, 90, (count, 24), generator=generator)
+        tokens[:, 0] = special["cls"]
+        tokens[places == lengths[:, None] - 1] = special["sep"]
+        tokens[places >= lengths[:, None]] = special["pad"]
+        parts = {"tokens": tokens, "lengths": lengths, "documents": torch.arange(count) // 3}
+        tensors |= {f"{split}.{name}": tensor.to(torch.int32) for name, tensor in parts.items()}
+        size = int(lengths.sum()) - 2 * count
+        ids = [f"{split}{number}" for number in range((count + 2) // 3)]
+        splits[split] = {"blocks": count, "tokens": size, "characters": 5 * size, "documents": ids}
+    info = {"length": 24, "special": special, "vocabulary": 90, "unigram_loss": 4.4, "splits": splits}
+    save_file(tensors, folder / "blocks.safetensors")
+    (folder / "blocks.json").write_text(json.dumps(info))
+    return folder / "blocks.safetensors"
+
+
+@pytest.fixture(scope="module")
+def inputs(tiny_inputs: Path, tmp_path_factory: pytest.TempPathFactory) -> SimpleNamespace:
+    """Return blocks of random tokens and the receipt of the tiny model."""
+    folder = tmp_path_factory.mktemp("inputs")
+    model = tiny_inputs / "model"
+    entry = {"kind": "model", "version": "local", "source": {"type": "path", "path": str(model)}}
+    retrieve("tiny", entry, folder / "receipt.json")
+    blocks = write_blocks(folder, train=20, validation=8)
+    return SimpleNamespace(
+        blocks=str(blocks), info=str(blocks.with_suffix(".json")), model=str(folder / "receipt.json")
+    )
+
+
+@pytest.fixture
+def job(inputs: SimpleNamespace, tmp_path: Path):
+    """Return a function that runs the script into a folder of its own."""
+
+    def run(name: str = "out", attention: str = "entmax~1.5", seed: int = 1, **changes: object) -> Path:
+        out = tmp_path / name
+        outputs = {
+            "model": "model",
+            "training": "training.tsv",
+            "evaluation": "evaluation.tsv",
+            "sparsity": "sparsity.tsv",
+        }
+        params = {"attention": attention, "seed": seed, "options": {**OPTIONS, **changes}, "head": "identity"}
+        params |= {"device": "cpu", "threads": 1, "resume": str(out / "resume")}
+        train_mlm.main(
+            SimpleNamespace(
+                input=inputs,
+                output=SimpleNamespace(**{key: str(out / file) for key, file in outputs.items()}),
+                params=SimpleNamespace(**params),
+            )
+        )
+        return out
+
+    return run
+
+
+@pytest.mark.parametrize("attention", ["entmax~1.5", "softmax"])
+def test_outputs(attention, job):
+    out = job(attention=attention)
+    model = AutoModelForMaskedLM.from_pretrained(out / "model", local_files_only=True)
+    assert model.config.sparse_attention["kind"] == attention.split("~")[0]
+    assert AutoTokenizer.from_pretrained(out / "model").mask_token == "[MASK]"
+    training = read_table(out / "training.tsv", ["step", "phase", "loss", "learning_rate", "alpha"])
+    assert training[training.phase == "validation"].step.tolist() == [0, 2, 4]
+    evaluation = read_table(
+        out / "evaluation.tsv", ["loss", "perplexity", "bits_per_character", "accuracy", "unigram_loss"]
+    )
+    assert evaluation.stage.tolist() == ["before", "after"]
+    assert evaluation.loss.tolist() == training[training.phase == "validation"].loss.iloc[[0, -1]].tolist()
+    sparsity = read_table(out / "sparsity.tsv", ["layer", "head", "gold_sparsity"])
+    assert len(sparsity) == 4 and sparsity.gold_sparsity.between(0, 1).all()
+    assert not (out / "resume").exists()
+
+
+def test_a_terminated_job_resumes_to_the_same_bytes(job, monkeypatch):
+    whole = job("whole")
+    original = MaskedLMTrainer.compute_loss
+
+    def compute_loss(self, *arguments, **options):
+        if self.state.global_step == 2:
+            os.kill(os.getpid(), signal.SIGTERM)
+        return original(self, *arguments, **options)
+
+    with monkeypatch.context() as patch, pytest.raises(SystemExit):
+        patch.setattr(MaskedLMTrainer, "compute_loss", compute_loss)
+        job("parts")
+    assert not (whole.parent / "parts" / "model").exists()
+    parts = job("parts")
+    for file in RESULTS:
+        assert (parts / file).read_bytes() == (whole / file).read_bytes(), file
+
+
+def test_both_attentions_are_measured_on_the_same_masks(job):
+    tables = [read_table(job(kind, kind, steps=1) / "evaluation.tsv") for kind in ("softmax", "entmax~1.5")]
+    assert tables[0].masked_tokens.tolist() == tables[1].masked_tokens.tolist()
+    assert tables[0].loss[0] != tables[1].loss[0]
+
+
+def test_a_trained_model_is_measured_as_it_is(job, tmp_path):
+    trained = job("trained")
+    out = job("measured", source=str(trained / "model"))
+    assert (out / "model/model.safetensors").read_bytes() == (trained / "model/model.safetensors").read_bytes()
+    before, after = read_table(out / "evaluation.tsv").to_dict("records")
+    assert before["loss"] == after["loss"] == read_table(trained / "evaluation.tsv").loss[1]
+    assert read_table(out / "training.tsv").step.tolist() == [0]
+
+
+def test_a_source_that_is_no_model_is_refused(job, tmp_path):
+    with pytest.raises(InputError, match=r"config\.json"):
+        job(source=str(tmp_path / "nowhere"))

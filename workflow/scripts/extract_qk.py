@@ -1,0 +1,28 @@
+"""Extract the queries and keys of a trained model on train and validation blocks."""
+
+from pathlib import Path
+
+from sparse_attention.data.blocks import Blocks
+from sparse_attention.data.registry import sha256_of
+from sparse_attention.extraction import extract
+from sparse_attention.models.masked_lm import load_masked_lm
+from sparse_attention.scriptio import atomic_path, resolve_device, run, set_seed, set_threads
+
+
+def main(snakemake):
+    params, folder = snakemake.params, Path(snakemake.input.model)
+    set_threads(params.threads)
+    set_seed(0)
+    model = load_masked_lm(folder, params.attention).to(resolve_device(params.device))
+    blocks = Blocks.load(snakemake.input.blocks)
+    source = {
+        "model": {path.name: sha256_of(path) for path in sorted(folder.glob("*.safetensors"))},
+        "blocks": sha256_of(Path(snakemake.input.blocks)),
+    }
+    for split in ("train", "validation"):
+        with atomic_path(getattr(snakemake.output, split)) as partial:
+            extract(model, blocks, split, partial, params.options, source)
+
+
+if __name__ == "__main__":
+    run(main, snakemake)  # noqa: F821

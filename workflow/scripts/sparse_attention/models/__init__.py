@@ -1,0 +1,1 @@
+"""Masked language models with entmax or softmax attention: loading, masking, training, evaluation."""

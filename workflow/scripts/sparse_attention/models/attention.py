@@ -1,0 +1,146 @@
+"""Entmax and softmax attention behind transformers' `AttentionInterface`, with a way to watch it.
+
+A model whose `config._attn_implementation` is `NAME` reads `config.sparse_attention = {"kind": …, "alpha": …}` at
+every call: the saved `config.json` carries it, and changing it changes the model. Masks arrive as booleans, True where
+a query may look; without a registration of its own transformers gives none at all, and padding would be attended to.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from transformers import AttentionInterface, AttentionMaskInterface, PreTrainedModel
+from transformers.masking_utils import sdpa_mask
+
+from sparse_attention.attention.entmax import entmax
+from sparse_attention.errors import InputError
+
+NAME = "sparse_attention"
+
+
+@dataclass(frozen=True)
+class Attention:
+    """How scores become probabilities.
+
+    Attributes
+    ----------
+    kind : str
+        entmax or softmax.
+    alpha : float
+        In (1, 2] for entmax (2 is sparsemax), 1 for softmax.
+    """
+
+    kind: str
+    alpha: float
+
+    @classmethod
+    def parse(cls, text: str) -> Attention:
+        """Read `softmax` or `entmax~A`."""
+        if text == "softmax":
+            return cls("softmax", 1.0)
+        kind, _, number = text.partition("~")
+        with contextlib.suppress(ValueError):
+            if kind == "entmax" and 1 < float(number) <= 2:
+                return cls(kind, float(number))
+        raise InputError(f"attentions: {text!r} is not known; allowed: softmax, entmax~A with A in (1, 2]")
+
+
+@dataclass(frozen=True)
+class Observation:
+    """What one layer's attention saw in one call.
+
+    Attributes
+    ----------
+    queries, keys : Tensor
+        (batch, heads, tokens, head_dim), after rotary embeddings, before the scaling.
+    mask : Tensor or None
+        True where a query may look, (batch, 1, queries, keys); None: everywhere.
+    probabilities : Tensor
+        (batch, heads, queries, keys), before dropout.
+    """
+
+    queries: Tensor
+    keys: Tensor
+    mask: Tensor | None
+    probabilities: Tensor
+
+
+_observers: list[Callable[[Observation], None]] = []
+
+
+def set_attention(model: PreTrainedModel, attention: Attention) -> None:
+    """Make `model`, whose `_attn_implementation` is `NAME`, attend by `attention` from the next call on."""
+    model.config.sparse_attention = asdict(attention)
+
+
+@contextlib.contextmanager
+def observed(observer: Callable[[Observation], None]) -> Iterator[None]:
+    """Call `observer` in every attention layer, in the order in which they run, while the block lasts."""
+    _observers.append(observer)
+    try:
+        yield
+    finally:
+        _observers.remove(observer)
+
+
+def attend(
+    module: nn.Module,
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    attention_mask: Tensor | None = None,
+    scaling: float | None = None,
+    dropout: float = 0.0,
+    **options: Any,
+) -> tuple[Tensor, Tensor | None]:
+    """Attend, as transformers' interface asks: output (batch, tokens, heads, head_dim) and the probabilities."""
+    settings = module.config.sparse_attention  # type: ignore[union-attr]
+    scaling = query.shape[-1] ** -0.5 if scaling is None else scaling
+    if settings["kind"] != "softmax" or _observers or options.get("output_attentions"):  # type: ignore[index]
+        return _attend_explicitly(module, query, key, value, attention_mask, scaling, dropout)
+    output = nn.functional.scaled_dot_product_attention(
+        query, key, value, attn_mask=attention_mask, dropout_p=dropout, scale=scaling
+    )
+    return output.transpose(1, 2).contiguous(), None
+
+
+@torch.compiler.disable  # a compiled model would be compiled anew for every alpha
+def _attend_explicitly(
+    module: nn.Module, query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, scaling: float, dropout: float
+) -> tuple[Tensor, Tensor]:
+    """Attend by way of the probabilities, and show them to the observers."""
+    settings: dict[str, Any] = module.config.sparse_attention  # type: ignore[union-attr, assignment]
+    scores = _masked(torch.matmul(query * scaling, key.transpose(2, 3)), mask)
+    probabilities = _softmax(scores) if settings["kind"] == "softmax" else entmax(scores, settings["alpha"])
+    for observer in _observers:
+        observer(Observation(query, key, mask, probabilities))
+    weights = nn.functional.dropout(probabilities, dropout) if dropout else probabilities
+    return torch.matmul(weights, value).transpose(1, 2).contiguous(), probabilities
+
+
+def _masked(scores: Tensor, mask: Tensor | None) -> Tensor:
+    if mask is None:
+        return scores
+    if mask.dtype == torch.bool:
+        return scores.masked_fill(~mask, -torch.inf)
+    # Some models add biases of their own; the lowest number is how transformers writes "may not look".
+    return (scores + mask).masked_fill(mask <= torch.finfo(mask.dtype).min / 2, -torch.inf)
+
+
+def _softmax(scores: Tensor) -> Tensor:
+    # A query that may look nowhere (padding beside a local window) gets zeros, as with entmax.
+    return torch.softmax(scores.float(), dim=-1).nan_to_num(0.0).to(scores.dtype)
+
+
+def _boolean_mask(*arguments: Any, **options: Any) -> Tensor | None:
+    """Make transformers' boolean mask; a causal one is never left to a flag that `attend` would not see."""
+    return sdpa_mask(*arguments, **{**options, "allow_is_causal_skip": False})
+
+
+AttentionInterface.register(NAME, attend)
+AttentionMaskInterface.register(NAME, _boolean_mask)
