@@ -4,6 +4,9 @@ from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
 
+# threads that wait for each other must not spin: beside other work on the same cores that is many times slower
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
 ROOT = Path(workflow.current_basedir).parent
 sys.path.insert(0, str(ROOT / "workflow/scripts"))
 

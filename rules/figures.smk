@@ -39,7 +39,7 @@ rule plot_pareto:
         code=code("plot_pareto"),
         context=CONTEXT,
         window=config["figures"]["window"],
-        keep=config["evaluate"]["keep"][0],
+        keep=config["figures"]["keep"],
     message:
         "Drawing recall, mass recall and exactness against sparsity"
     script:
@@ -70,7 +70,7 @@ rule plot_heatmaps:
         predictor=config["figures"]["heatmap"]["predictor"],
         sparsity=config["figures"]["heatmap"]["sparsity"],
         window=config["figures"]["window"],
-        keep=config["evaluate"]["keep"][0],
+        keep=config["figures"]["keep"],
     message:
         "Drawing layers against heads"
     script:

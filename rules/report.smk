@@ -46,7 +46,7 @@ rule report:
         code=code("report"),
         context=CONTEXT,
         window=config["figures"]["window"],
-        keep=config["evaluate"]["keep"][0],
+        keep=config["figures"]["keep"],
     message:
         "Writing results/report.html"
     script:

@@ -161,7 +161,7 @@ rule summarise_predictors:
         runs=EVALUATED,
         sparsities=config["figures"]["sparsities"],
         window=config["figures"]["window"],
-        keep=config["evaluate"]["keep"][0],
+        keep=config["figures"]["keep"],
     message:
         "Averaging the predictors over layers, heads and seeds"
     script:

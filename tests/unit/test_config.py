@@ -84,6 +84,7 @@ def test_every_preset_uses_known_keys(config, file):
         ("projections", [{"kind": "linear"}], ["projections[0]: kind linear takes dim"]),
         ("projections", [{"kind": "mlp", "dim": 4}], ["projections[0]: kind mlp takes dim, hidden"]),
         ("projections", [{"kind": "none", "dim": 4}], ["projections[0]: kind none takes nothing"]),
+        ("figures.keep", "cls", ["figures.keep: cls is not in evaluate.keep"]),
         ("figures.window", 5, ["figures.window: 5 is not in evaluate.windows"]),
         ("figures.heatmap.predictor", "kmeanz", ["figures.heatmap.predictor: 'kmeanz'", "kmeans"]),
         ("train_mlm.anneal.start", 1.1, ["train_mlm.anneal: start and steps belong together"]),

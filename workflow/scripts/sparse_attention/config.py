@@ -212,9 +212,11 @@ def _selection_problems(config: dict[str, Any], registry: dict[str, Any]) -> Ite
     active = [name for name, grid in config["predictors"].items() if grid is not None]
     if heatmap not in active:
         yield ("figures", "heatmap", "predictor"), f"{heatmap!r} is not among predictors; {nearest(heatmap, active)}"
-    if config["figures"]["window"] not in config["evaluate"]["windows"]:
-        allowed = ", ".join(map(str, config["evaluate"]["windows"]))
-        yield ("figures", "window"), f"{config['figures']['window']} is not in evaluate.windows; allowed: {allowed}"
+    for drawn, evaluated in (("window", "windows"), ("keep", "keep")):
+        value, allowed = config["figures"][drawn], config["evaluate"][evaluated]
+        if value not in allowed:
+            text = f"{value} is not in evaluate.{evaluated}; allowed: {', '.join(map(str, allowed))}"
+            yield ("figures", drawn), text
 
 
 def _range_problems(config: dict[str, Any]) -> Iterator[Problem]:
