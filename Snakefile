@@ -57,6 +57,10 @@ rule figures:
         FIGURES,
 
 
+if workflow.is_main_process:
+    logger.info(preflight())
+
+
 onstart:
     running.record_start()
 

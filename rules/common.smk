@@ -16,13 +16,16 @@ from sparse_attention.data.entries import load_registry
 from sparse_attention.errors import InputError
 from sparse_attention.predictors.registry import discover
 
+# the defaults first, then the overlays in the order of the command line
+CONFIGFILES = sorted(
+    map(str, workflow.configfiles), key=lambda file: file != "config/config.yaml"
+)
+
 try:
     DATASETS = load_registry(
         ROOT / "config/datasets.yaml", config.get("datasets") or {}
     )
-    settings.validate(
-        config, [str(path) for path in workflow.configfiles], DATASETS, Path.cwd()
-    )
+    settings.validate(config, CONFIGFILES, DATASETS, Path.cwd())
 except InputError as error:
     raise WorkflowError(str(error)) from None
 
@@ -141,3 +144,16 @@ def figure_of(name, category):
         labels={"figure": name},
     )
     return [drawn, f"results/figures/{name}.pdf", f"results/figures/{name}.png"]
+
+
+def preflight():
+    """Say how large the grids are, before any job starts."""
+    runs = len(ATTENTIONS) * len(config["seeds"])
+    points = runs * sum(job.points for job in JOBS)
+    settings_of_each = len(config["evaluate"]["windows"]) * len(
+        config["evaluate"]["keep"]
+    )
+    return (
+        f"{config['corpus']}, {config['model']}: {points} grid points with {settings_of_each} windows and kept tokens "
+        f"each, in {runs * len(JOBS)} evaluation jobs"
+    )

@@ -1,12 +1,12 @@
 """The whole workflow on the tiny configuration: every stage for real, twice the same, and from a user's own files."""
 
 import json
+import zipfile
 from pathlib import Path
 
 import pandas as pd
 import pytest
 import torch
-from conftest import copy_repository
 
 RUN = "tiny/tiny/entmax~1.5/seed~1"
 
@@ -72,15 +72,14 @@ def test_the_report_needs_no_network(finished):
     assert "tiny" in html and "entmax" in html
 
 
-def test_two_clean_runs_give_the_same_bytes(finished, tmp_path, tiny_inputs):
-    again = copy_repository(tmp_path / "again", tiny_inputs)
-    run = again.snakemake()
+def test_two_clean_runs_give_the_same_bytes(finished, checkout):
+    run = checkout.snakemake()
     assert run.returncode == 0, run.stdout + run.stderr
-    first, second = tables(finished.folder), tables(again.folder)
+    first, second = tables(finished.folder), tables(checkout.folder)
     assert first.keys() == second.keys()
     assert [name for name in first if first[name] != second[name]] == []
     for figure in sorted((finished.folder / "results/figures").iterdir()):
-        assert figure.read_bytes() == (again.folder / "results/figures" / figure.name).read_bytes(), figure.name
+        assert figure.read_bytes() == (checkout.folder / "results/figures" / figure.name).read_bytes(), figure.name
 
 
 def test_original_dump_projections_and_centroids_enter(copy_of_finished):
@@ -142,6 +141,14 @@ def check_import(
         assert after == before[name], name
     assert "train_mlm" not in run.stdout + run.stderr
     assert (folder / "results/report.html").exists()
+
+
+def test_snakemakes_own_report_is_made(finished, tmp_path):
+    run = finished.snakemake("--report", str(tmp_path / "report.zip"))
+    assert run.returncode == 0, run.stdout + run.stderr
+    with zipfile.ZipFile(tmp_path / "report.zip") as archive:
+        names = " ".join(archive.namelist())
+    assert "report.html" in names and "pareto_recall" in names and "predictors.tsv" in names
 
 
 @pytest.mark.parametrize("seeds", [[1, 2]], ids=["two seeds"])

@@ -108,10 +108,12 @@ def test_all_problems_come_at_once_with_their_files(config, tmp_path):
     put(config, "train_mlm.steps", -1)
     put(config, "evaluate.windows", [-3])
     put(config, "blocks.length", 1)
+    put(config, "figures.window", 5)
     text = complaint(config, [FILE, str(overlay)])
     assert f"{overlay}: train_mlm.steps: -1" in text
     assert f"{overlay}: evaluate.windows[0]: -3" in text
     assert f"{FILE}: blocks.length: 1" in text
+    assert f"{FILE}: figures.window: 5 is not in evaluate.windows" in text
 
 
 def test_each_missing_key_is_reported_once(config):

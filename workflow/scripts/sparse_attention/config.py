@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 import functools
 from collections.abc import Iterator
@@ -76,8 +77,10 @@ def validate(config: dict[str, Any], files: list[str], registry: dict[str, Any],
         With one line for every problem found.
     """
     problems = list(dict.fromkeys(_schema_problems(config)))
-    if not problems:
-        problems = [*_selection_problems(config, registry), *_range_problems(config), *_path_problems(config, folder)]
+    for check in (_selection_problems(config, registry), _range_problems(config), _path_problems(config, folder)):
+        # what the schema refused may stop a check that builds on it; the rest of the checks still count
+        with contextlib.suppress(*((KeyError, TypeError, AttributeError, ValueError) if problems else ())):
+            problems.extend(check)
     if problems:
         sources = [(file, yaml.safe_load(Path(file).read_text(encoding="utf-8")) or {}) for file in files]
         lines = [f"  {_origin(key, sources)}{dotted(key)}: {text}" for key, text in problems]
