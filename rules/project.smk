@@ -2,7 +2,7 @@ if config["fit_projections"]["source"]:
 
     rule import_projections:
         input:
-            source=config["fit_projections"]["source"],
+            source=os.path.expanduser(config["fit_projections"]["source"]),
             qk_train=f"results/qk/{RUN}/train",
         output:
             projections=f"results/projections/{RUN}/{{projection}}/projections.safetensors",

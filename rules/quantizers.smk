@@ -2,7 +2,7 @@ if config["fit_clusters"]["source"]:
 
     rule import_clusters:
         input:
-            source=config["fit_clusters"]["source"],
+            source=os.path.expanduser(config["fit_clusters"]["source"]),
             qk_train=f"results/qk/{RUN}/train",
             projections=projections_of,
         output:

@@ -151,6 +151,20 @@ def test_snakemakes_own_report_is_made(finished, tmp_path):
     assert "report.html" in names and "pareto_recall" in names and "predictors.tsv" in names
 
 
+def test_a_trained_model_enters_and_is_only_evaluated(copy_of_finished):
+    folder = copy_of_finished.folder
+    (folder / f"results/models/{RUN}/model").rename(folder / "trained")
+    overlay = copy_of_finished.write("trained.yaml", "model: mine\ntrain_mlm: {source: trained}\n")
+    target = f"results/models/{RUN.replace('tiny/tiny', 'tiny/mine')}/evaluation.tsv"
+    run = copy_of_finished.snakemake(target, configfiles=("tests/config/tiny.yaml", overlay))
+    assert run.returncode == 0, run.stdout + run.stderr
+    losses = [
+        pd.read_csv(folder / path, sep="\t").set_index("stage")["loss"]
+        for path in (f"results/models/{RUN}/evaluation.tsv", target)
+    ]
+    assert losses[1]["before"] == losses[1]["after"] == losses[0]["after"]
+
+
 @pytest.mark.parametrize("seeds", [[1, 2]], ids=["two seeds"])
 def test_seeds_give_intervals(copy_of_finished, seeds):
     off = ", ".join(f"{name}: null" for name in ("fixed", "dynamic", "bigbird", "longformer", "window", "l2"))

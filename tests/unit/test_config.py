@@ -140,9 +140,15 @@ def test_a_path_becomes_a_source_of_its_own(config, tmp_path):
     assert (source.name, source.version, source.local_files()) == ("mine-text", "local", [str(text)])
 
 
-def test_a_trained_model_also_gives_the_tokeniser(config):
-    config["train_mlm"]["source"] = "trained"
-    assert settings.selected_dataset(config, REGISTRY, "model").entry["source"] == {"type": "path", "path": "trained"}
+def test_a_trained_model_has_a_name_of_its_own_and_gives_the_tokeniser(config, tmp_path):
+    config["train_mlm"]["source"] = str(tmp_path)
+    assert "model: 'minilm-l6' is one of models" in complaint(config)
+    config["model"] = "trained"
+    settings.validate(config, [FILE], REGISTRY, ROOT)
+    assert settings.selected_dataset(config, REGISTRY, "model").entry["source"] == {
+        "type": "path",
+        "path": str(tmp_path),
+    }
 
 
 def test_a_dump_needs_a_name_of_its_own_and_no_corpus(config, tmp_path):

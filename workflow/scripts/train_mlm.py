@@ -21,8 +21,8 @@ def main(snakemake):
     set_threads(params.threads)
     set_seed(params.seed)
     attention, resume = Attention.parse(params.attention), Path(params.resume)
-    dataset = None if options["source"] else open_dataset(snakemake.input.model)
-    folder = Path(options["source"] or dataset.root)
+    dataset = open_dataset(snakemake.input.model)
+    folder = dataset.root
     if options["source"]:
         logger.info("train_mlm.source: %s is evaluated as it is", folder)
         options["steps"] = 0

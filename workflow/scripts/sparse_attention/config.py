@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import difflib
 import functools
+import glob
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -41,7 +42,7 @@ def selected_dataset(config: dict[str, Any], registry: dict[str, Any], selection
     """Return the source of the selected `corpus` or `model`; a path becomes an entry of its own."""
     section, kind = {"corpus": ("corpora", "text"), "model": ("models", "model")}[selection]
     name = config[selection]
-    entry = config[section][name]
+    entry = config[section].get(name) or {}
     trained = config["train_mlm"]["source"] if selection == "model" else None
     path = trained or entry.get("path")
     if path:
@@ -192,7 +193,7 @@ def _dump_problems(config: dict[str, Any]) -> Iterator[Problem]:
 
 def _selection_problems(config: dict[str, Any], registry: dict[str, Any]) -> Iterator[Problem]:
     for selection, section, kind in (("corpus", "corpora", "text"), ("model", "models", "model")):
-        if config["extract_qk"]["source"]:
+        if config["extract_qk"]["source"] or (selection == "model" and config["train_mlm"]["source"]):
             continue
         name, entries = config[selection], {key: value for key, value in config[section].items() if value}
         if name not in entries:
@@ -211,6 +212,8 @@ def _selection_problems(config: dict[str, Any], registry: dict[str, Any]) -> Ite
         yield ("attentions",), "softmax alone has no support to predict; allowed: at least one entmax~A"
     if config["extract_qk"]["source"]:
         yield from _dump_problems(config)
+    elif config["train_mlm"]["source"] and config["model"] in config["models"]:
+        yield ("model",), f"{config['model']!r} is one of models; allowed with train_mlm.source: a name of its own"
     heatmap = config["figures"]["heatmap"]["predictor"]
     active = [name for name, grid in config["predictors"].items() if grid is not None]
     if heatmap not in active:
@@ -247,11 +250,16 @@ def _path_problems(config: dict[str, Any], folder: Path) -> Iterator[Problem]:
         source = config[section]["source"]
         named = source.items() if isinstance(source, dict) else [(None, source)]
         for name, path in named:
-            if path is not None and not (folder / Path(path).expanduser()).exists():
+            if path is not None and not _exists(folder, path):
                 yield (section, "source", *filter(None, [name])), f"{path}: no such file or folder"
     for section, selection in (("corpora", "corpus"), ("models", "model")):
         if config["extract_qk"]["source"]:
             continue
         path = (config[section].get(config[selection]) or {}).get("path")
-        if path and not (folder / Path(path).expanduser()).exists():
+        if path and not _exists(folder, path):
             yield (section, config[selection], "path"), f"{path}: no such file or folder"
+
+
+def _exists(folder: Path, path: str) -> bool:
+    place = folder / Path(path).expanduser()
+    return place.exists() or bool(glob.glob(str(place)))
