@@ -9,8 +9,8 @@ import retrieve
 from sparse_attention.errors import InputError
 
 
-def snakemake(folder, path):
-    entry = {"kind": "text", "version": "local", "source": {"type": "path", "path": str(path)}}
+def snakemake(folder, path, kind="text"):
+    entry = {"kind": kind, "version": "local", "source": {"type": "path", "path": str(path)}}
     return SimpleNamespace(
         input=SimpleNamespace(local=[str(path)]),
         output=SimpleNamespace(receipt=str(folder / "resources/mine/local/receipt.json")),
@@ -29,3 +29,10 @@ def test_the_receipt_names_the_users_file(tmp_path):
 def test_a_missing_file_is_an_error_of_the_user(tmp_path):
     with pytest.raises(InputError, match=r"none\.txt: no such file"):
         retrieve.main(snakemake(tmp_path, tmp_path / "none.txt"))
+
+
+def test_a_folder_that_is_no_model_is_refused(tmp_path):
+    (tmp_path / "model").mkdir()
+    (tmp_path / "model" / "weights.bin").write_bytes(b"x")
+    with pytest.raises(InputError, match=r"not a Hugging Face model folder: config\.json is missing"):
+        retrieve.main(snakemake(tmp_path, tmp_path / "model", kind="model"))
