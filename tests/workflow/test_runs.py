@@ -1,5 +1,6 @@
 """What the workflow plans: for each preset, after an edit, and when there is nothing to do."""
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -65,23 +66,30 @@ def test_tiny_configuration_stays_small(checkout):
     assert len(checkout.planned()) <= 40
 
 
-def test_every_rule_has_log_benchmark_environment_threads_resources_and_message(checkout):
+def rules():
+    """Yield the name and the text of every rule."""
     for path in sorted((ROOT / "rules").glob("*.smk")):
-        for block in path.read_text().split("\nrule ")[1:] + path.read_text().split("\n    rule ")[1:]:
-            if "script:" in block:
-                for directive in (
-                    "log:",
-                    "benchmark:",
-                    "conda:",
-                    "threads:",
-                    "resources:",
-                    "params:",
-                    "message:",
-                    "code=",
-                ):
-                    assert directive in block.split("\nrule ")[0], (
-                        f"{path.name}: {block.split(':')[0]} has no {directive}"
-                    )
+        parts = re.split(r"^ *rule (\w+):$", path.read_text(), flags=re.MULTILINE)
+        yield from (pytest.param(*pair, id=pair[0]) for pair in zip(parts[1::2], parts[2::2], strict=True))
+
+
+@pytest.mark.parametrize(("name", "text"), list(rules()))
+def test_every_rule_is_complete(name, text):
+    order = "input output log benchmark conda threads resources params message script".split()
+    found = re.findall(r"^ +(\w+):", text, re.MULTILINE)
+    assert [word for word in found if word in order] == order
+    assert re.search(rf'code\(\s*"{name}"', text)
+    for expected in (f"../envs/{name}.yaml", f"../workflow/scripts/{name}.py", "results/logs/", "mem_mb="):
+        assert expected in text
+
+
+@pytest.mark.parametrize("script", sorted((ROOT / "workflow/scripts").glob("*.py")), ids=lambda path: path.stem)
+def test_scripts_are_thin_and_can_be_run_by_snakemake(script):
+    text = script.read_text()
+    assert len(text.splitlines()) <= 60
+    # Snakemake writes a preamble in front of a script, and this import must be first
+    assert "from __future__" not in text
+    assert text.endswith('if __name__ == "__main__":\n    run(main, snakemake)  # noqa: F821\n')
 
 
 def test_driver_works_without_torch(checkout):
