@@ -140,8 +140,22 @@ def test_a_path_becomes_a_source_of_its_own(config, tmp_path):
     assert (source.name, source.version, source.local_files()) == ("mine-text", "local", [str(text)])
 
 
+def test_a_folder_of_texts_is_followed_file_by_file(config, tmp_path):
+    config["corpora"]["mine"] = {"path": str(tmp_path / "texts"), "format": "text"}
+    config["corpus"] = "mine"
+    (tmp_path / "texts").mkdir()
+    assert "corpora.mine.path" in complaint(config) and "there is no file" in complaint(config)
+    for name in ("b.txt", "a.txt", ".hidden"):
+        (tmp_path / "texts" / name).write_text("words")
+    files = settings.selected_dataset(config, REGISTRY, "corpus").local_files()
+    assert [Path(file).name for file in files] == ["a.txt", "b.txt"]
+    config["corpora"]["mine"]["path"] = str(tmp_path / "texts" / "*.txt")
+    assert settings.selected_dataset(config, REGISTRY, "corpus").local_files() == files
+
+
 def test_a_trained_model_has_a_name_of_its_own_and_gives_the_tokeniser(config, tmp_path):
     config["train_mlm"]["source"] = str(tmp_path)
+    (tmp_path / "config.json").write_text("{}")
     assert "model: 'minilm-l6' is one of models" in complaint(config)
     config["model"] = "trained"
     settings.validate(config, [FILE], REGISTRY, ROOT)

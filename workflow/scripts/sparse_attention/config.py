@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import difflib
 import functools
-import glob
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +13,7 @@ from typing import Any
 import jsonschema
 import yaml
 
+from sparse_attention.data.sources.path import resolve
 from sparse_attention.errors import InputError
 from sparse_attention.grids import as_list, entmax_attentions
 from sparse_attention.predictors.registry import discover
@@ -31,11 +31,9 @@ class Source:
     entry: dict[str, Any]
 
     def local_files(self) -> list[str]:
-        """Return the user's own file or folder, so that editing it re-runs what depends on it."""
+        """Return the user's own files, so that editing one re-runs what depends on it."""
         source = self.entry["source"]
-        if source["type"] != "path" or any(mark in source["path"] for mark in "*?["):
-            return []
-        return [str(Path(source["path"]).expanduser())]
+        return [str(file) for file in resolve(source["path"])[1]] if source["type"] == "path" else []
 
 
 def selected_dataset(config: dict[str, Any], registry: dict[str, Any], selection: str) -> Source:
@@ -246,20 +244,18 @@ def _range_problems(config: dict[str, Any]) -> Iterator[Problem]:
 
 
 def _path_problems(config: dict[str, Any], folder: Path) -> Iterator[Problem]:
+    given: list[tuple[tuple[Any, ...], str | None]] = []
     for section in ("train_mlm", "extract_qk", "fit_projections", "fit_clusters"):
         source = config[section]["source"]
-        named = source.items() if isinstance(source, dict) else [(None, source)]
-        for name, path in named:
-            if path is not None and not _exists(folder, path):
-                yield (section, "source", *filter(None, [name])), f"{path}: no such file or folder"
-    for section, selection in (("corpora", "corpus"), ("models", "model")):
-        if config["extract_qk"]["source"]:
-            continue
-        path = (config[section].get(config[selection]) or {}).get("path")
-        if path and not _exists(folder, path):
-            yield (section, config[selection], "path"), f"{path}: no such file or folder"
-
-
-def _exists(folder: Path, path: str) -> bool:
-    place = folder / Path(path).expanduser()
-    return place.exists() or bool(glob.glob(str(place)))
+        parts = source.items() if isinstance(source, dict) else [(None, source)]
+        given += [((section, "source", *filter(None, [part])), path) for part, path in parts]
+    if not config["extract_qk"]["source"]:
+        for section, selection in (("corpora", "corpus"), ("models", "model")):
+            entry = config[section].get(config[selection]) or {}
+            given.append(((section, config[selection], "path"), entry.get("path")))
+    for key, path in given:
+        if path is not None:
+            try:
+                resolve(str(folder / Path(path).expanduser()))
+            except InputError as error:
+                yield key, f"{path}: {str(error).rpartition(': ')[2]}"
