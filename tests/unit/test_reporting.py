@@ -67,9 +67,19 @@ def test_without_bounds_or_rivals_nothing_is_said_of_them():
 
 def test_a_window_that_helps_is_told():
     table = fixed()
-    assert findings.with_windows(table, "0", "none") == ["No window makes the best predictor better at this sparsity."]
+    told = findings.with_more_kept(table, "0", "none")
+    assert told == ["No window makes the best predictor better at this sparsity."]
     table.loc[(table["windows"] == "all") & (table["predictor"] == "window"), "recall"] = 0.5
-    assert "WINDOW is best with 50" in findings.with_windows(table, "0", "none")[0]
+    assert "WINDOW is best with 50" in findings.with_more_kept(table, "0", "none")[0]
+
+
+def test_tokens_kept_as_well_are_told():
+    table = fixed()
+    more = table.assign(keep="cls+last", recall=table["recall"] / 2)
+    told = findings.with_more_kept(pd.concat([more, table]), "0", "none")
+    assert len(told) == 2
+    assert told[1].startswith("With the window chosen freely and the first and last token kept, ")
+    assert told[1].endswith(" points less.")
 
 
 def test_language_models_are_compared_with_softmax(tables):

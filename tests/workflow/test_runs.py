@@ -106,6 +106,19 @@ def test_a_second_run_does_nothing(finished):
     assert finished.planned() == []
 
 
+def test_a_fresh_checkout_of_the_same_code_re_runs_nothing(copy_of_finished):
+    for path in (copy_of_finished.folder / "workflow").rglob("*.py"):
+        path.touch()
+    assert copy_of_finished.planned() == []
+
+
+def test_an_edit_of_a_script_re_runs_its_rule(copy_of_finished):
+    script = copy_of_finished.folder / "workflow/scripts/gold_support.py"
+    script.write_text(script.read_text().replace("def main", "UNUSED = 1\n\n\ndef main"))
+    planned = set(copy_of_finished.planned())
+    assert {"gold_support", "evaluate_predictor"} <= planned and "extract_qk" not in planned
+
+
 def test_a_comment_in_the_library_re_runs_nothing(copy_of_finished):
     module = copy_of_finished.folder / "workflow/scripts/sparse_attention/attention/entmax.py"
     module.write_text(module.read_text() + "\n# a remark\n")

@@ -32,6 +32,16 @@ def test_fronts_are_joined_and_dominated_points_are_faint(tables, fabricate):
     assert len(solid.get_xdata()) == 2 and solid.get_alpha() is None
 
 
+def test_only_the_kept_tokens_that_are_drawn_count(tables, fabricate):
+    points, fronts = read(tables)
+    more = [frame.assign(keep="cls+last", sparsity=frame["sparsity"] / 2) for frame in (points, fronts)]
+    alone, among = (
+        pareto.tradeoff(*given, "recall", 0, "none", fabricate.CONTEXT).axes[0]
+        for given in ((points, fronts), (pd.concat([points, more[0]]), pd.concat([more[1], fronts])))
+    )
+    assert [line.get_xydata().tolist() for line in among.lines] == [line.get_xydata().tolist() for line in alone.lines]
+
+
 def test_sparsity_grows_to_the_right_and_the_gold_sparsity_is_marked(tables, fabricate):
     points, fronts = read(tables)
     axes = pareto.tradeoff(points, fronts, "exactness", 0, "none", fabricate.CONTEXT).axes[0]

@@ -15,7 +15,7 @@ from matplotlib.ticker import FuncFormatter, NullLocator
 
 from sparse_attention.errors import InputError
 from sparse_attention.plotting import style
-from sparse_attention.summaries.wording import spell
+from sparse_attention.summaries.wording import kept_tokens, spell
 
 NAMES = {"recall": "Recall", "mass_recall": "Mass recall", "exactness": "Exactness"}
 MEANING = {
@@ -116,7 +116,7 @@ def small_multiples(
             X_LABEL if columns > 1 else SHORT_X_LABEL, fontsize=8.5, x=middle, y=0.09 / figure.get_figheight()
         )
         style.head_line(
-            figure, f"{NAMES[metric]} against sparsity, by window", style.state(context, chosen, _kept_tokens(keep))
+            figure, f"{NAMES[metric]} against sparsity, by window", style.state(context, chosen, kept_tokens(keep))
         )
         _legend(axes[0, -1], chosen, metric)
     return figure
@@ -130,13 +130,9 @@ def _drawable(points: pd.DataFrame, setting: str) -> pd.DataFrame:
     return chosen
 
 
-def _kept_tokens(keep: str) -> str:
-    return {"none": "", "cls": "first token kept", "cls+last": "first and last token kept"}.get(keep, keep)
-
-
 def _setting(window: int, keep: str) -> str:
     near = f"window {window}" if window else "no window"
-    return " · ".join(part for part in (near, _kept_tokens(keep)) if part)
+    return " · ".join(part for part in (near, kept_tokens(keep)) if part)
 
 
 def _kept(sparsity: pd.Series) -> np.ndarray:
@@ -151,7 +147,7 @@ def _learned(rows: pd.DataFrame) -> list[str]:
 def _panel(axes: Axes, rows: pd.DataFrame, fronts: pd.DataFrame, metric: str, window: str, small: bool = False) -> None:
     """Draw every curve of one panel: dominated points faint, fronts solid, bounds grey, gold sparsity as a line."""
     fronts = fronts[(fronts["metric"] == metric) & (fronts["windows"] == window) & (fronts["front"] == "predictor")]
-    fronts = fronts[fronts["sparsity"] < 1]
+    fronts = fronts[fronts["keep"].isin(rows["keep"]) & (fronts["sparsity"] < 1)]
     looks = style.looks(rows["predictor"])
     learned = _learned(rows)
     for names, series in rows.groupby(["predictor", "projection"], sort=False):

@@ -6,7 +6,7 @@ from typing import Any
 
 import pandas as pd
 
-from sparse_attention.summaries.wording import spell
+from sparse_attention.summaries.wording import kept_tokens, spell
 
 IGNORES_CONTENT = ("patterns", "window")
 TARGETS = (0.95, 0.9, 0.98, 0.8)
@@ -154,24 +154,31 @@ def _against_others(best: pd.Series, real: pd.DataFrame) -> list[str]:
     return sentences
 
 
-def with_windows(fixed: pd.DataFrame, windows: str, keep: str) -> list[str]:
-    """Say whether choosing the window freely changes who is best at the same sparsity."""
-    before, after = comparison(fixed, windows, keep), comparison(fixed, "all", keep)
-    if before is None or after is None or before[0] != after[0]:
+def with_more_kept(fixed: pd.DataFrame, windows: str, keep: str) -> list[str]:
+    """Say who is best at the same sparsity when the window is chosen freely, and when other tokens are kept as well."""
+    before = comparison(fixed, windows, keep)
+    if before is None:
         return []
     sentences = []
-    for attention, rows in after[1].groupby("attention", sort=False):
-        free = rows[rows["bound"].isna()]
-        confined = before[1][(before[1]["attention"] == attention) & before[1]["bound"].isna()]
-        if free.empty or confined.empty:
+    for kept in sorted(fixed["keep"].unique(), key=lambda kept: kept != keep):
+        after = comparison(fixed, "all", kept)
+        if after is None or after[0] != before[0]:
             continue
-        best, gain = free.iloc[0], free.iloc[0]["recall"] - confined.iloc[0]["recall"]
-        prefix = f"For {spell(attention)}: " if after[1]["attention"].nunique() > 1 else ""
-        if gain < 0.0005:
-            sentences.append(f"{prefix}No window makes the best predictor better at this sparsity.")
-        else:
-            sentences.append(
-                f"{prefix}With the window chosen freely, {name(best, free)} is best with "
-                f"{percent(best['recall'], best['recall_ci95'])}, {100 * gain:.1f} points more."
-            )
+        several = after[1]["attention"].nunique() > 1
+        for attention, rows in after[1].groupby("attention", sort=False):
+            free = rows[rows["bound"].isna()]
+            confined = before[1][(before[1]["attention"] == attention) & before[1]["bound"].isna()]
+            if len(free) and len(confined):
+                also = "" if kept == keep else f" and the {kept_tokens(kept)}"
+                prefix = f"For {spell(attention)}: " if several else ""
+                sentences.append(prefix + _gain(free, confined, also))
     return sentences
+
+
+def _gain(free: pd.DataFrame, confined: pd.DataFrame, also: str) -> str:
+    best, gain = free.iloc[0], free.iloc[0]["recall"] - confined.iloc[0]["recall"]
+    if abs(gain) < 0.0005 and not also:
+        return "No window makes the best predictor better at this sparsity."
+    recall = percent(best["recall"], best["recall_ci95"])
+    change = f"{100 * abs(gain):.1f} points {'more' if gain > 0 else 'less'}"
+    return f"With the window chosen freely{also}, {name(best, free)} is best with {recall}, {change}."

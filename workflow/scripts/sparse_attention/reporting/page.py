@@ -19,7 +19,7 @@ from markupsafe import Markup
 from sparse_attention.reporting import content, findings
 from sparse_attention.scriptio import atomic_path
 from sparse_attention.summaries.models import QUANTILES
-from sparse_attention.summaries.wording import spell
+from sparse_attention.summaries.wording import kept_tokens, spell
 from sparse_attention.tables import read_table
 
 FIGURES = {
@@ -135,7 +135,15 @@ def render(
         files=[(name, len(frame), marked_up(inputs.caption(name))) for name, frame in sorted(inputs.tables.items())],
         window=window,
         keep=keep,
+        others_kept=others_kept(inputs, keep),
     )
+
+
+def others_kept(inputs: Inputs, keep: str) -> dict[str, str]:
+    """Return what else was kept beside the supports, other than `keep`, with its words."""
+    fixed = inputs.table("predictors_at_sparsity")
+    found = [] if fixed is None else [str(kept) for kept in fixed["keep"].unique() if kept != keep]
+    return {kept: kept_tokens(kept) for kept in found}
 
 
 def told(inputs: Inputs, config: Mapping[str, Any], windows: str, keep: str) -> dict[str, list[str]]:
@@ -148,7 +156,7 @@ def told(inputs: Inputs, config: Mapping[str, Any], windows: str, keep: str) -> 
     if gold is not None:
         said["gold"] = findings.gold_attention(gold)
     if fixed is not None:
-        said["predictors"] = findings.predictors(fixed, windows, keep) + findings.with_windows(fixed, windows, keep)
+        said["predictors"] = findings.predictors(fixed, windows, keep) + findings.with_more_kept(fixed, windows, keep)
     return said
 
 
@@ -182,9 +190,10 @@ def shown(inputs: Inputs, windows: str, keep: str) -> dict[str, content.Table]:
         if name == "predictors_at_sparsity":
             tables[name] = content.at_sparsity(name, frame, caption, windows, keep)
             if (frame["windows"].astype(str) == "all").any():
-                tables[f"{name}_all"] = content.at_sparsity(
-                    f"{name}_all", frame, "As above, with the best window at each sparsity.", "all", keep
-                )
+                for kept in frame["keep"].unique():
+                    key = f"{name}_all" if kept == keep else f"{name}_all_{kept}"
+                    text = "As above, with the best window at each sparsity."
+                    tables[key] = content.at_sparsity(key, frame, text, "all", kept)
         else:
             tables[name] = content.plain(name, frame, caption, LEFT_OUT.get(name, ()))
     return tables

@@ -20,3 +20,8 @@ def spell(segment: Any) -> str:
 def count(number: Any, noun: str) -> str:
     """Write a number of things: `1 seed`, `3 seeds`."""
     return f"{int(number)} {noun}" + ("" if int(number) == 1 else "s")
+
+
+def kept_tokens(keep: str) -> str:
+    """Say which tokens are kept beside a predicted support; nothing for `none`."""
+    return {"none": "", "cls": "first token kept", "cls+last": "first and last token kept"}.get(keep, keep)
