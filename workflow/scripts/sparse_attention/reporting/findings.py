@@ -142,11 +142,12 @@ def _against_bounds(best: pd.Series, rows: pd.DataFrame) -> list[str]:
 
 def _against_others(best: pd.Series, real: pd.DataFrame) -> list[str]:
     sentences = []
+    fixed = real[real["family"].isin(IGNORES_CONTENT)]
     if len(real) > 1:
         second = real.iloc[1]
-        sentences.append(f"Next is {name(second, real)} with {percent(second['recall'], second['recall_ci95'])}.")
-    fixed = real[real["family"].isin(IGNORES_CONTENT)]
-    if len(fixed) and best["family"] not in IGNORES_CONTENT:
+        kind = ", which ignores content," if second["family"] in IGNORES_CONTENT else ""
+        sentences.append(f"Next is {name(second, real)}{kind} with {percent(second['recall'], second['recall_ci95'])}.")
+    if len(fixed) and not {best["family"], real.iloc[:2]["family"].iloc[-1]} & set(IGNORES_CONTENT):
         pattern = fixed.iloc[0]
         sentences.append(
             f"The best pattern that ignores content, {name(pattern, real)}, recalls {percent(pattern['recall'])}."
