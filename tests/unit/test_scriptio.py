@@ -47,16 +47,22 @@ def write_to_a_full_disk(snakemake):
         stream.write("x" * 100_000)
 
 
+def save_with_torch(snakemake):
+    torch.save({"weights": torch.zeros(100_000)}, "/dev/full")
+
+
 @pytest.mark.parametrize(
     "main",
     [
         pytest.param(
             write_to_a_full_disk, marks=pytest.mark.skipif(not os.path.exists("/dev/full"), reason="Linux only")
         ),
+        pytest.param(save_with_torch, marks=pytest.mark.skipif(not os.path.exists("/dev/full"), reason="Linux only")),
         failing(OSError(errno.ENOSPC, "No space left on device")),
         failing(RuntimeError("Error while serializing: I/O error: No space left on device (os error 28)")),
+        failing(RuntimeError("[enforce fail at inline_container.cc:672] . unexpected pos 9920 vs 9812")),
     ],
-    ids=["device", "python", "rust"],
+    ids=["device", "torch on device", "python", "rust", "torch"],
 )
 def test_a_full_disk_is_said_so(job, main):
     with pytest.raises(SystemExit):

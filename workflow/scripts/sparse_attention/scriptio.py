@@ -19,6 +19,8 @@ from sparse_attention.errors import InputError
 
 logger = logging.getLogger("sparse_attention")
 T = TypeVar("T")
+# how Rust and, without a number, torch's file writer tell of a full disk
+FULL_DISK = ("No space left on device", "basic_ios::clear: iostream error", "unexpected pos ")
 
 
 def run(main: Callable[[Any], None], snakemake: Any) -> None:
@@ -44,7 +46,7 @@ def run(main: Callable[[Any], None], snakemake: Any) -> None:
 def disk_is_full(error: BaseException | None) -> bool:
     """Tell whether an error, or one that caused it, comes from a full disk: libraries in C++ and Rust only say so."""
     while error is not None:
-        if getattr(error, "errno", None) == errno.ENOSPC or "No space left on device" in str(error):
+        if getattr(error, "errno", None) == errno.ENOSPC or any(words in str(error) for words in FULL_DISK):
             return True
         error = error.__cause__ or error.__context__
     return False
