@@ -58,7 +58,7 @@ rule figures:
 
 
 if workflow.is_main_process:
-    logger.info(preflight())
+    logger.info(grids.preflight(config))
 
 
 onstart:

@@ -17,14 +17,10 @@ from sparse_attention.errors import InputError
 from sparse_attention.predictors.registry import discover
 
 # the defaults first, then the overlays in the order of the command line
-CONFIGFILES = sorted(
-    map(str, workflow.configfiles), key=lambda file: file != "config/config.yaml"
-)
+CONFIGFILES = sorted(map(str, workflow.configfiles), key=lambda file: file != "config/config.yaml")
 
 try:
-    DATASETS = load_registry(
-        ROOT / "config/datasets.yaml", config.get("datasets") or {}
-    )
+    DATASETS = load_registry(ROOT / "config/datasets.yaml", config.get("datasets") or {})
     settings.validate(config, CONFIGFILES, DATASETS, Path.cwd())
 except InputError as error:
     raise WorkflowError(str(error)) from None
@@ -32,13 +28,8 @@ except InputError as error:
 RUN = "{corpus}/{model}/{attention}/seed~{seed}"
 FROM_DUMP = config["extract_qk"]["source"] is not None
 # a dump brings its own text and model: their names are labels then
-TEXT, MODEL = (
-    None if FROM_DUMP else settings.selected_dataset(config, DATASETS, kind)
-    for kind in ("corpus", "model")
-)
-RETRIEVED = {
-    (source.name, source.version): source for source in (TEXT, MODEL) if source
-}
+TEXT, MODEL = (None if FROM_DUMP else settings.selected_dataset(config, DATASETS, kind) for kind in ("corpus", "model"))
+RETRIEVED = {(source.name, source.version): source for source in (TEXT, MODEL) if source}
 PROJECTIONS = grids.projections(config)
 JOBS = grids.predictor_jobs(config)
 CLUSTERINGS = grids.clusterings(config)
@@ -100,17 +91,13 @@ def centroids_of(wildcards):
 
 def train_split_of(stage):
     """An input function: the train split of a stage for predictors that fit something themselves."""
-    return lambda wildcards: (
-        f"results/{stage}/{RUN}/train" if discover()[wildcards.predictor].fits else []
-    )
+    return lambda wildcards: (f"results/{stage}/{RUN}/train" if discover()[wildcards.predictor].fits else [])
 
 
 def job_of(wildcards):
     """The evaluation job that a table belongs to."""
     key = (wildcards.predictor, wildcards.projection, wildcards.point)
-    return next(
-        job for job in JOBS if (job.predictor, job.projection, job.point) == key
-    )
+    return next(job for job in JOBS if (job.predictor, job.projection, job.point) == key)
 
 
 def gpu():
@@ -144,16 +131,3 @@ def figure_of(name, category):
         labels={"figure": name},
     )
     return [drawn, f"results/figures/{name}.pdf", f"results/figures/{name}.png"]
-
-
-def preflight():
-    """Say how large the grids are, before any job starts."""
-    runs = len(ATTENTIONS) * len(config["seeds"])
-    points = runs * sum(job.points for job in JOBS)
-    settings_of_each = len(config["evaluate"]["windows"]) * len(
-        config["evaluate"]["keep"]
-    )
-    return (
-        f"{config['corpus']}, {config['model']}: {points} grid points with {settings_of_each} windows and kept tokens "
-        f"each, in {runs * len(JOBS)} evaluation jobs"
-    )

@@ -19,9 +19,7 @@ rule evaluate_predictor:
         mem_mb=2000,
         runtime=240,
     params:
-        code=lambda wildcards: code(
-            "evaluate_predictor", discover()[wildcards.predictor].plugin
-        ),
+        code=lambda wildcards: code("evaluate_predictor", discover()[wildcards.predictor].plugin),
         threads=config["threads"]["evaluate"],
         predictor=lambda wildcards: wildcards.predictor,
         grid=lambda wildcards: job_of(wildcards).grid,

@@ -9,11 +9,7 @@ DRAWN = {
     **({} if FROM_DUMP else {"training_curves": "The language models"}),
     **({"projection_curves": "The projections"} if FITTED else {}),
 }
-FIGURES = [
-    f"results/figures/{name}.{suffix}"
-    for name in DRAWN
-    for suffix in ("svg", "pdf", "png")
-]
+FIGURES = [f"results/figures/{name}.{suffix}" for name in DRAWN for suffix in ("svg", "pdf", "png")]
 
 
 rule plot_pareto:

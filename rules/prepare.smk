@@ -18,9 +18,7 @@ rule prepare:
     params:
         code=code("prepare"),
         format=lambda wildcards: config["corpora"][wildcards.corpus]["format"],
-        text_column=lambda wildcards: config["corpora"][wildcards.corpus].get(
-            "text_column", "text"
-        ),
+        text_column=lambda wildcards: config["corpora"][wildcards.corpus].get("text_column", "text"),
         min_characters=config["prepare"]["min_characters"],
         max_documents=config["prepare"]["max_documents"],
         split=config["prepare"]["split"],

@@ -1,8 +1,6 @@
 rule retrieve:
     input:
-        local=lambda wildcards: RETRIEVED[
-            wildcards.dataset, wildcards.version
-        ].local_files(),
+        local=lambda wildcards: RETRIEVED[wildcards.dataset, wildcards.version].local_files(),
     output:
         receipt="resources/{dataset}/{version}/receipt.json",
     log:

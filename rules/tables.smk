@@ -1,18 +1,6 @@
 # What the tables say of each file they are made from, in the order of the files.
-SEEDS = [
-    {"attention": attention, "seed": seed}
-    for attention in ATTENTIONS
-    for seed in config["seeds"]
-]
-TRAINED = (
-    []
-    if FROM_DUMP
-    else [
-        {"attention": a, "seed": s}
-        for a in config["attentions"]
-        for s in config["seeds"]
-    ]
-)
+SEEDS = [{"attention": attention, "seed": seed} for attention in ATTENTIONS for seed in config["seeds"]]
+TRAINED = [] if FROM_DUMP else [{"attention": a, "seed": s} for a in config["attentions"] for s in config["seeds"]]
 EVALUATED = [
     {
         "predictor": job.predictor,
@@ -172,10 +160,7 @@ if FITTED:
 
     rule summarise_projections:
         input:
-            curves=[
-                f"{folder_of('projections', run)}/{run['projection']}/curves.tsv"
-                for run in FITTED
-            ],
+            curves=[f"{folder_of('projections', run)}/{run['projection']}/curves.tsv" for run in FITTED],
         output:
             projections=table_of("projections", "The projections"),
         log:

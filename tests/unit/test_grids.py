@@ -66,3 +66,12 @@ def test_clusterings_come_from_the_predictors_that_need_them():
 def test_attentions():
     assert grids.entmax_attentions(config()) == ["entmax~1.5", "entmax~2"]
     assert [grids.alpha_of(name) for name in ("entmax~1.5", "entmax~2", "softmax")] == [1.5, 2.0, 1.0]
+
+
+def test_preflight_counts_points_and_jobs():
+    study = config(cos={"threshold": [0.1, 0.2]}, window={"width": [1, 3, 5]})
+    study |= {"seeds": [1, 2], "corpus": "c", "model": "m", "evaluate": {"windows": [0, 3], "keep": ["none"]}}
+    # two seeds of two entmax attentions; cos under three projections, window under none
+    assert grids.preflight(study) == (
+        "c, m: 36 grid points, each with 2 settings of window and kept tokens, in 16 evaluation jobs"
+    )

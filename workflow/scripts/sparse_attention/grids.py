@@ -132,3 +132,13 @@ def entmax_attentions(config: dict[str, Any]) -> list[str]:
 def alpha_of(attention: str) -> float:
     """Return the alpha of `entmax~A`, and 1 for softmax."""
     return float(parse_segment(attention).get("entmax", 1.0))
+
+
+def preflight(config: dict[str, Any]) -> str:
+    """Say how large the grids are, for the line that stands before any job starts."""
+    jobs, runs = predictor_jobs(config), len(entmax_attentions(config)) * len(config["seeds"])
+    extras = len(config["evaluate"]["windows"]) * len(config["evaluate"]["keep"])
+    return (
+        f"{config['corpus']}, {config['model']}: {runs * sum(job.points for job in jobs)} grid points, each with "
+        f"{extras} settings of window and kept tokens, in {runs * len(jobs)} evaluation jobs"
+    )
