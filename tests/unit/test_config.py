@@ -91,6 +91,11 @@ def test_every_preset_uses_known_keys(config, file):
         ("extract_qk.source", "no/such_enc-attn.pt", ["extract_qk.source: no/such_enc-attn.pt: no such file"]),
         ("extract_qk.source", {"train": "a"}, ["extract_qk.source", "train, validation"]),
         ("fit_clusters.source", "nothing.pt", ["fit_clusters.source: nothing.pt: no such file"]),
+        (
+            "predictors.kmeans.top",
+            [1, 5],
+            ["predictors.kmeans.top: 5 is above clusters 4", "at most the least clusters"],
+        ),
         ("predictors.cos", {"threshold": []}, ["predictors.cos.threshold: []"]),
     ],
     ids=lambda value: value if isinstance(value, str) else None,

@@ -235,6 +235,11 @@ def _range_problems(config: dict[str, Any]) -> Iterator[Problem]:
     anneal = config["train_mlm"]["anneal"]
     if (anneal["start"] is None) != (anneal["steps"] == 0):
         yield ("train_mlm", "anneal"), "start and steps belong together; allowed: both, or start null and steps 0"
+    for name, grid in config["predictors"].items():
+        for smaller, larger in discover()[name].at_most.items() if grid else ():
+            if max(as_list(grid[smaller])) > min(as_list(grid[larger])):
+                text = f"{max(as_list(grid[smaller]))} is above {larger} {min(as_list(grid[larger]))}"
+                yield ("predictors", name, smaller), f"{text}; allowed: at most the least {larger}"
     for position, entry in enumerate(config["projections"]):
         needed = {"linear": {"dim"}, "mlp": {"dim", "hidden"}, "none": set()}[entry["kind"]]
         given = set(entry) - {"kind", "shared"}

@@ -7,7 +7,7 @@ import math
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import torch
 from torch import Tensor
@@ -93,6 +93,28 @@ class ShardWriter:
             header[name] = {"dtype": CODES[dtype], "shape": [rows[name], *shape[1:]], "data_offsets": [start, stop]}
             start = stop
         return json.dumps(header, separators=(",", ":")).encode()
+
+
+class StoreWriter:
+    """Several shards that are written together; as a context manager, a block that fails leaves no usable store."""
+
+    _shards: list[ShardWriter]
+
+    def close(self) -> None:
+        """Finish the shards; subclasses then write the sidecar."""
+        for shard in self._shards:
+            shard.close()
+
+    def abandon(self) -> None:
+        """Close the files and leave the store unreadable."""
+        for shard in self._shards:
+            shard.abandon()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: object, trace: object) -> None:
+        self.abandon() if kind else self.close()
 
 
 class ShardReader:

@@ -18,7 +18,7 @@ from sparse_attention.attention.entmax import probabilities
 from sparse_attention.errors import InputError
 from sparse_attention.qk.store import Example, QKInfo, shard_path
 from sparse_attention.scriptio import atomic_path
-from sparse_attention.shards import ShardReader, ShardWriter
+from sparse_attention.shards import ShardReader, ShardWriter, StoreWriter
 
 FORMAT = "sparse_attention.gold"
 VERSION = 1
@@ -68,7 +68,7 @@ def gold_of(example: Example, alpha: float) -> Gold:
     return Gold(torch.stack(supports), torch.cat(values))
 
 
-class GoldWriter:
+class GoldWriter(StoreWriter):
     """Writes the gold support of a store: every (layer, example) once, in any order; the sidecar comes last.
 
     A shard holds `support` (uint8: each (head, query) row of keys packed as by `numpy.packbits` and filled up to a
@@ -115,8 +115,7 @@ class GoldWriter:
             layer, index = np.argwhere(self._offsets < 0)[0]
             self.abandon()
             raise ValueError(f"{self.folder}: layer {layer}, example {index} was never written")
-        for shard in self._shards:
-            shard.close()
+        super().close()
         content = {
             "format": FORMAT,
             "version": VERSION,
@@ -128,17 +127,6 @@ class GoldWriter:
         }
         with atomic_path(self.folder / SIDECAR) as partial:
             partial.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
-
-    def abandon(self) -> None:
-        """Close the files and leave the store unreadable."""
-        for shard in self._shards:
-            shard.abandon()
-
-    def __enter__(self) -> GoldWriter:
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: object, trace: object) -> None:
-        self.abandon() if kind else self.close()
 
 
 class GoldReader:

@@ -83,6 +83,8 @@ class Predictor:
         JSON schema of one value of each setting; every setting becomes an argument of `predict`, fitted ones aside.
     fitted : tuple of str
         Settings whose value is in `context.fixed` since something was computed for it beforehand.
+    at_most : dict
+        Settings that may not exceed another one; the configuration is checked for it.
     """
 
     name: ClassVar[str]
@@ -91,6 +93,7 @@ class Predictor:
     fits: ClassVar[bool] = False
     parameters: ClassVar[dict[str, Any]] = {}
     fitted: ClassVar[tuple[str, ...]] = ()
+    at_most: ClassVar[dict[str, str]] = {}
 
     predict: Callable[..., Tensor]
 

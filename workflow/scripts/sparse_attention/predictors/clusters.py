@@ -26,6 +26,7 @@ class KMeans(Predictor):
         "top": {"type": "integer", "minimum": 1},
     }
     fitted = ("clusters", "runs")
+    at_most = {"top": "clusters"}
 
     def __init__(self, context: Context) -> None:
         super().__init__(context)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 FOLDER = Path(__file__).parent
 NOT_PREDICTORS = ("__init__", "base", "registry")
-LITERALS = ("name", "label", "needs", "fits", "parameters", "fitted")
+LITERALS = ("name", "label", "needs", "fits", "parameters", "fitted", "at_most")
 
 
 @dataclass(frozen=True)
@@ -41,6 +41,8 @@ class PredictorInfo:
         JSON schema of one value of each setting.
     fitted : tuple of str
         Settings for which something is computed beforehand: they are a part of the path, the others are swept in a job.
+    at_most : dict
+        Settings that may not exceed another one, such as `{"top": "clusters"}`.
     """
 
     name: str
@@ -51,6 +53,7 @@ class PredictorInfo:
     fits: bool = False
     parameters: dict[str, Any] = field(default_factory=dict)
     fitted: tuple[str, ...] = ()
+    at_most: dict[str, str] = field(default_factory=dict)
 
     @property
     def plugin(self) -> str:

@@ -18,7 +18,7 @@ from torch import Tensor
 from sparse_attention.attention.masks import valid_pairs
 from sparse_attention.errors import InputError
 from sparse_attention.scriptio import atomic_path
-from sparse_attention.shards import ShardReader, ShardWriter
+from sparse_attention.shards import ShardReader, ShardWriter, StoreWriter
 
 FORMAT = "sparse_attention.qk"
 VERSION = 1
@@ -117,7 +117,7 @@ class Example:
     valid: Tensor
 
 
-class QKWriter:
+class QKWriter(StoreWriter):
     """Writes a store: every (layer, example) once, in any order; the sidecar comes last.
 
     Only what is being written is in memory. Used as a context manager, it leaves no sidecar when the block fails.
@@ -162,20 +162,8 @@ class QKWriter:
             layer, example = np.argwhere(~self._written)[0]
             self.abandon()
             raise ValueError(f"{self.folder}: layer {layer}, example {example} was never written")
-        for shard in self._shards:
-            shard.close()
+        super().close()
         write_sidecar(self.folder / SIDECAR, self.info)
-
-    def abandon(self) -> None:
-        """Close the files and leave the store unreadable."""
-        for shard in self._shards:
-            shard.abandon()
-
-    def __enter__(self) -> QKWriter:
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: object, trace: object) -> None:
-        self.abandon() if kind else self.close()
 
 
 class QKReader:
