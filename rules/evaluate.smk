@@ -8,6 +8,8 @@ rule evaluate_predictor:
         centroids=centroids_of,
     output:
         table=f"results/predictors/{RUN}/{{projection}}/{{predictor}}/{{point}}.tsv",
+        documents=f"results/documents/{RUN}/{{projection}}/{{predictor}}/{{point}}.tsv",
+        offsets=f"results/offsets/{RUN}/{{projection}}/{{predictor}}/{{point}}.tsv",
     log:
         f"results/logs/evaluate_predictor/{RUN}/{{projection}}/{{predictor}}/{{point}}.log",
     benchmark:
@@ -18,14 +20,17 @@ rule evaluate_predictor:
     resources:
         mem_mb=2000,
         runtime=240,
+        gpu=gpu(),
     params:
         code=lambda wildcards: code("evaluate_predictor", discover()[wildcards.predictor].plugin),
         threads=config["threads"]["evaluate"],
         predictor=lambda wildcards: wildcards.predictor,
         grid=lambda wildcards: job_of(wildcards).grid,
         fixed=lambda wildcards: job_of(wildcards).fixed,
+        block_size=lambda wildcards: grids.block_size_of(wildcards.projection),
         windows=config["evaluate"]["windows"],
         keep=config["evaluate"]["keep"],
+        device=config["device"],
         seed=lambda wildcards: int(wildcards.seed),
     message:
         "Evaluating {wildcards.predictor}, {wildcards.point}, {wildcards.projection}, seed {wildcards.seed}"

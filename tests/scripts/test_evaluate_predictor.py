@@ -9,29 +9,18 @@ import pytest
 import torch
 
 import evaluate_predictor
+from points import GRIDS
 from sparse_attention.attention.support import GoldWriter, gold_of
 from sparse_attention.clusters import Centroids
 from sparse_attention.errors import InputError
+from sparse_attention.metrics.support import METRICS
 from sparse_attention.predictors.registry import discover
 from sparse_attention.projections import Projections, ProjectionSetting, initial_weights
 from sparse_attention.qk.store import QKInfo, QKReader, QKWriter
 from sparse_attention.tables import read_table
 
-LAYERS, HEADS, EXAMPLES = 2, 2, 3
-COLUMNS = ["layer", "head", "point", "window", "keep", "examples", "sparsity", "gold_sparsity", "recall",
-           "mass_recall", "precision", "exactness", "edges"]  # fmt: skip
-GRIDS = {
-    "bigbird": ({"random_keys": [1, 3]}, {}),
-    "cos": ({"threshold": [0.1, 0.5, 1.5]}, {}),
-    "dynamic": ({"bucket_size": [2, 4], "temperature": [0.5, 1.0]}, {}),
-    "fixed": ({"bucket_size": [2, 4]}, {}),
-    "kmeans": ({"top": [1, 2]}, {"clusters": 3, "runs": 2}),
-    "l2": ({"threshold": [0.5, 4.0]}, {}),
-    "longformer": ({"global_tokens": [1, 2]}, {}),
-    "oracle": ({"keys": [1, 2, 4]}, {}),
-    "random": ({"sparsity": [0.9, 0.5]}, {}),
-    "window": ({"width": [1, 3]}, {}),
-}
+LAYERS, HEADS, EXAMPLES = 2, 3, 3
+COLUMNS = ["layer", "head", "point", "window", "keep", "grid", "examples", *METRICS]
 
 
 @pytest.fixture(scope="module")
@@ -50,28 +39,33 @@ def folder(tmp_path_factory):
                 writer.write(layer, example, gold_of(example, 1.5))
     weights = [initial_weights(ProjectionSetting("linear", 2, True), HEADS, 6, generator) for _ in range(LAYERS)]
     Projections.of([(both, both) for both in weights]).save(folder / "projections.safetensors")
-    centroids = (torch.randn(HEADS, 2, 3, 2, generator=generator, dtype=torch.float64) for _ in range(LAYERS))
+    centroids = (torch.randn(HEADS, 2, 5, 2, generator=generator, dtype=torch.float64) for _ in range(LAYERS))
     Centroids(tuple(centroids)).save(folder / "clusters.safetensors")
     return folder
 
 
+def outputs(table):
+    names = {name: str(table.with_suffix(f".{name}.tsv")) for name in ("documents", "offsets")}
+    return SimpleNamespace(table=str(table), **names)
+
+
 def job(folder, output, name, **changes):
-    grid, fixed = GRIDS.get(name, ({}, {}))
-    needs = discover()[name].needs if name in discover() else ()
+    fixed, grid = GRIDS.get(name, ({}, {}))
+    needs, fits = (discover()[name].needs, discover()[name].fits) if name in discover() else ((), False)
     inputs = {
         "qk": str(folder / "qk"),
         "gold": str(folder / "gold"),
-        "qk_train": [],
-        "gold_train": [],
+        "qk_train": str(folder / "qk") if fits else [],
+        "gold_train": str(folder / "gold") if fits else [],
         "projections": str(folder / "projections.safetensors") if "projection" in needs else [],
         "centroids": str(folder / "clusters.safetensors") if "clusters" in needs else [],
     }
-    params = {"threads": 1, "predictor": name, "grid": grid, "fixed": fixed, "windows": [0, 3],
-              "keep": ["none", "cls"], "seed": 1}  # fmt: skip
+    params = {"threads": 1, "device": "cpu", "block_size": 1, "predictor": name, "grid": grid, "fixed": fixed,
+              "windows": [0, 3], "keep": ["none", "cls"], "seed": 1}  # fmt: skip
     inputs |= {key: value for key, value in changes.items() if key in inputs}
     params |= {key: value for key, value in changes.items() if key in params}
     return SimpleNamespace(
-        input=SimpleNamespace(**inputs), output=SimpleNamespace(table=str(output)), params=SimpleNamespace(**params),
+        input=SimpleNamespace(**inputs), output=outputs(output), params=SimpleNamespace(**params),
         wildcards=SimpleNamespace(), log=[], rule="evaluate_predictor",
     )  # fmt: skip
 
@@ -83,11 +77,11 @@ def test_the_table_has_every_layer_head_point_window_and_keep(name, folder, tmp_
     assert list(table.columns) == COLUMNS
     points = len(table["point"].unique())
     assert len(table) == LAYERS * HEADS * points * 4
-    assert not table[COLUMNS[:5]].duplicated().any()
+    assert not table[COLUMNS[:6]].duplicated().any()
     assert table.notna().all(axis=None)
     assert set(table["keep"]) == {"none", "cls"}
     assert (table["examples"] == EXAMPLES).all()
-    shares = table[["sparsity", "gold_sparsity", "recall", "mass_recall", "precision", "exactness"]]
+    shares = table[["sparsity", "gold_sparsity", "recall", "best_recall", "mass_recall", "precision", "exactness"]]
     assert ((shares >= 0) & (shares <= 1)).all(axis=None)
 
 
@@ -96,7 +90,7 @@ def test_two_runs_write_the_same_bytes_and_a_part_of_the_grid_the_same_rows(name
     for file in ("first.tsv", "second.tsv"):
         evaluate_predictor.main(job(folder, tmp_path / file, name))
     assert (tmp_path / "first.tsv").read_bytes() == (tmp_path / "second.tsv").read_bytes()
-    ((key, values),) = GRIDS[name][0].items()
+    ((key, values),) = GRIDS[name][1].items()
     evaluate_predictor.main(job(folder, tmp_path / "part.tsv", name, grid={key: values[1:]}, windows=[3]))
     whole, part = read_table(tmp_path / "first.tsv"), read_table(tmp_path / "part.tsv")
     rows = whole[whole["point"].isin(part["point"]) & (whole["window"] == 3)].reset_index(drop=True)
@@ -114,7 +108,7 @@ def test_the_seed_counts_for_chance_only(folder, tmp_path):
 def test_points_are_named_by_fitted_and_swept_settings(folder, tmp_path):
     evaluate_predictor.main(job(folder, tmp_path / "table.tsv", "kmeans"))
     points = read_table(tmp_path / "table.tsv")["point"].unique().tolist()
-    assert points == ["clusters~3_runs~2_top~1", "clusters~3_runs~2_top~2"]
+    assert points == ["clusters~5_runs~2_top~1", "clusters~5_runs~2_top~2"]
 
 
 def test_the_oracle_is_above_random_at_no_less_sparsity(folder, tmp_path):
@@ -130,8 +124,8 @@ def test_the_oracle_is_above_random_at_no_less_sparsity(folder, tmp_path):
     [
         ("cosine", {}, r"predictors\.cosine: no such predictor; allowed: bigbird"),
         ("kmeans", {"centroids": []}, "kmeans: there are no centroids"),
-        ("kmeans", {"projections": []}, "centroids: 2 heads of dimension 2 in layer 0; allowed: 2 of dimension 6"),
-        ("kmeans", {"grid": {"top": [4]}}, "top: 4; allowed: 1 to the 3 clusters"),
+        ("kmeans", {"projections": []}, "centroids: 3 heads of dimension 2 in layer 0; allowed: 3 of dimension 6"),
+        ("kmeans", {"grid": {"top": [6]}}, "top: 6; allowed: 1 to the 5 clusters"),
         ("cos", {"gold": "missing"}, "missing"),
         ("cos", {"windows": [4]}, "windows: 4 cannot be centred"),
     ],
@@ -140,3 +134,21 @@ def test_what_cannot_be_evaluated_is_told_and_leaves_no_table(name, changes, mes
     with pytest.raises(InputError, match=message):
         evaluate_predictor.main(job(folder, tmp_path / "table.tsv", name, **changes))
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("size", [2, 5])
+@pytest.mark.parametrize("name", ["cos", "fixed", "window", "oracle"])
+def test_blocks_are_evaluated_on_both_grids(name, size, folder, tmp_path):
+    projections = str(folder / "projections.safetensors") if "projection" in discover()[name].needs else []
+    evaluate_predictor.main(job(folder, tmp_path / "table.tsv", name, block_size=size, projections=projections))
+    table = read_table(tmp_path / "table.tsv", COLUMNS)
+    assert set(table["grid"]) == {"token", "block"}
+    by_grid = table.groupby("grid")["gold_sparsity"].mean()
+    assert by_grid["block"] < by_grid["token"]
+
+
+def test_thresholds_for_other_than_all_heads_are_refused(folder, tmp_path):
+    with pytest.raises(
+        InputError, match=r"predictors\.cos\.threshold: \[0\.1, 0\.2\] has 2 numbers, the model 3 heads"
+    ):
+        evaluate_predictor.main(job(folder, tmp_path / "table.tsv", "cos", grid={"threshold": [0.1, [0.1, 0.2]]}))

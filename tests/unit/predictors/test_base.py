@@ -1,48 +1,79 @@
-"""What holds of every predictor: no invalid pairs, heads are independent, results do not depend on any order."""
+"""What holds of every predictor: no invalid pairs, heads are independent, sweeps give what single points give."""
 
 from __future__ import annotations
 
 import dataclasses
 
+import numpy as np
 import pytest
 import torch
 
+from points import CHANCE, GRIDS, points
+from sparse_attention.attention.support import gold_of
+from sparse_attention.clusters import Centroids
 from sparse_attention.predictors.base import Context, Predictor
 from sparse_attention.predictors.registry import create, discover
+from sparse_attention.qk.store import Example
 
-GRIDS = {
-    "bigbird": [{"random_keys": n} for n in (0, 1, 3)],
-    "cos": [{"threshold": t} for t in (0.1, 0.5, 1.0)],
-    "dynamic": [{"bucket_size": b, "temperature": 1.0} for b in (2, 4)],
-    "fixed": [{"bucket_size": b} for b in (2, 4)],
-    "kmeans": [{"top": top} for top in (1, 2)],
-    "l2": [{"threshold": t} for t in (0.1, 0.5, 1.0)],
-    "longformer": [{"global_tokens": n} for n in (1, 3)],
-    "oracle": [{"keys": n} for n in (1, 3)],
-    "random": [{"sparsity": s} for s in (0.1, 0.9)],
-    "window": [{"width": w} for w in (1, 3)],
+# what they learned or were given differs from head to head
+PER_HEAD = {"direction", "euclidean", "kmeans", "l2", "min", "min_norm", "minkowski", "routing_kmeans", "simhash"} | {
+    name for name in GRIDS if discover()[name].fits
 }
 
 
-class FakeCentroids:
-    """Nearest of 5 random centroids in 2 runs, the same for all heads."""
-
-    centroids = torch.randn(1, 2, 5, 2, generator=torch.Generator().manual_seed(9), dtype=torch.float64)
-
-    def layer(self, layer):
-        return self.centroids.expand(3, -1, -1, -1)
-
-    def assign(self, layer, vectors, top):
-        distance = (vectors[:, None, :, None].double() - self.layer(layer)[:, :, None]).square().sum(-1)
-        return distance.argsort(dim=-1, stable=True)[..., :top]
+def skip_unless_square(name, features):
+    if name == "reformer" and features.shape[1] != features.shape[2]:
+        pytest.skip("tied hashing needs as many queries as keys")
 
 
-def new(name, seed=0):
-    return create(name, Context(seed, {"clusters": 5, "runs": 2} if name == "kmeans" else {}, FakeCentroids()))
+@pytest.fixture
+def training(make_features):
+    """Examples of one layer with their gold support, for predictors that learn."""
+    examples = []
+    for index, shape in enumerate(("square", "longer", "causal", "fewer-keys")):
+        features = make_features(shape, layer=1, seed=index)
+        example = Example(index, features.raw_queries, features.raw_keys, features.valid)
+        examples.append((dataclasses.replace(features, index=index), gold_of(example, 1.5)))
+    return examples
 
 
-def supports(name, features, seed=0):
-    return torch.stack(list(new(name, seed).supports(features, GRIDS[name])))
+@pytest.fixture
+def new(training):
+    """A function that sets a predictor up and fits it, once for each name and seed."""
+
+    def build(name, seed=0):
+        if (name, seed) not in FITTED:
+            centroids = torch.randn(3, 2, 5, 2, generator=torch.Generator().manual_seed(9), dtype=torch.float64)
+            predictor = create(name, Context(seed, GRIDS[name][0], Centroids((centroids,) * 4)))
+            if predictor.fits:
+                predictor.fit(1, training)
+            FITTED[name, seed] = predictor
+        return FITTED[name, seed]
+
+    return build
+
+
+FITTED: dict = {}
+
+
+def supports(predictor, features):
+    return torch.stack([predictor.support(features, **point) for point in points(predictor.name)])
+
+
+def swept(predictor, features, grid):
+    """The supports as the engine gets them: unpacked, in the order of the grid."""
+    found = [None] * len(grid)
+    everywhere = torch.arange(np.prod(features.shape))
+    for places, support in predictor.supports(features, grid):
+        levels = torch.from_numpy(support.at(everywhere)).reshape(features.shape)
+        for level, place in enumerate(places):
+            found[place] = (levels <= level) & features.valid
+    return torch.stack(found)
+
+
+def cut(features, heads):
+    vectors = {field: getattr(features, field)[heads] for field in ("queries", "keys", "raw_queries", "raw_keys")}
+    return dataclasses.replace(features, **vectors)
 
 
 def test_every_predictor_is_tested_here():
@@ -50,51 +81,70 @@ def test_every_predictor_is_tested_here():
 
 
 @pytest.mark.parametrize("name", GRIDS)
-def test_supports_are_boolean_of_full_shape_and_hold_valid_pairs_only(name, features):
-    result = supports(name, features)
+def test_supports_are_boolean_of_full_shape_and_hold_valid_pairs_only(name, features, new):
+    skip_unless_square(name, features)
+    result = supports(new(name), features)
     assert result.dtype == torch.bool
-    assert result.shape == (len(GRIDS[name]), *features.shape)
+    assert result.shape == (len(points(name)), *features.shape)
     assert not (result & ~features.valid).any()
 
 
+@pytest.mark.parametrize("order", [1, -1], ids=["as-given", "reversed"])
 @pytest.mark.parametrize("name", GRIDS)
-def test_supports_come_in_the_order_of_the_grid(name, make_features):
-    features, grid = make_features("square"), GRIDS[name]
-    forwards, backwards = (torch.stack(list(new(name).supports(features, g))) for g in (grid, grid[::-1]))
-    assert torch.equal(forwards, backwards.flip(0))
+def test_a_sweep_gives_the_support_of_every_point(name, features, new, order):
+    skip_unless_square(name, features)
+    grid = points(name)[::order]
+    predictor = new(name)
+    expected = torch.stack([predictor.support(features, **point) for point in grid])
+    assert torch.equal(swept(predictor, features, grid), expected)
 
 
-@pytest.mark.parametrize("name", sorted(set(GRIDS) - {"bigbird", "random"}))
-def test_permuting_heads_permutes_supports(name, make_features):
+@pytest.mark.parametrize("name", GRIDS)
+def test_heads_do_not_depend_on_those_given_with_them(name, make_features, new):
+    features, predictor = make_features("causal"), new(name)
+    whole = swept(predictor, features, points(name))
+    for part in (slice(0, 1), slice(1, 3)):
+        assert torch.equal(swept(predictor, features.part(part), points(name)), whole[:, part])
+
+
+@pytest.mark.parametrize("name", sorted(set(GRIDS) - PER_HEAD - {"bigbird", "random", "reformer", "routing"}))
+def test_permuting_heads_permutes_supports(name, make_features, new):
     features, order = make_features("causal"), [2, 0, 1]
-    vectors = {field: getattr(features, field)[order] for field in ("queries", "keys", "raw_queries", "raw_keys")}
-    assert torch.equal(supports(name, dataclasses.replace(features, **vectors)), supports(name, features)[:, order])
+    permuted = supports(new(name), cut(features, order))
+    assert torch.equal(permuted, supports(new(name), features)[:, order])
 
 
-@pytest.mark.parametrize("name", ["bigbird", "random", "longformer"])
-def test_chance_depends_on_seed_layer_and_example_only(name, make_features):
-    features = make_features("long", layer=2, index=5)
+@pytest.mark.parametrize("name", CHANCE)
+def test_chance_depends_on_seed_layer_and_example_only(name, make_features, new):
+    features = make_features("long", layer=1, index=5)
     predictor = new(name, seed=7)
-    list(predictor.supports(make_features("long", layer=0, index=0), GRIDS[name]))
+    supports(predictor, make_features("long", layer=0, index=0))
     torch.manual_seed(123)
-    after_another = torch.stack(list(predictor.supports(features, GRIDS[name])))
-    assert torch.equal(after_another, supports(name, features, seed=7))
+    after_another = supports(predictor, features)
+    assert torch.equal(after_another, supports(predictor, features))
     for other in (
-        supports(name, features, seed=8),
-        supports(name, make_features("long", layer=3, index=5), seed=7),
-        supports(name, make_features("long", layer=2, index=6), seed=7),
+        supports(new(name, seed=8), features),
+        supports(predictor, make_features("long", layer=3, index=5)),
+        supports(predictor, make_features("long", layer=1, index=6)),
     ):
         assert not torch.equal(after_another, other)
 
 
 @pytest.mark.parametrize("name", GRIDS)
-def test_inputs_are_left_as_they_were(name, make_features):
+def test_inputs_are_left_as_they_were(name, make_features, new):
     features = make_features("causal")
-    supports(name, features)
+    swept(new(name), features, points(name))
     fresh = make_features("causal")
     for field in dataclasses.fields(features):
         before, after = getattr(fresh, field.name), getattr(features, field.name)
         assert torch.equal(before, after) if isinstance(before, torch.Tensor) else before == after
+
+
+@pytest.mark.parametrize("name", GRIDS)
+def test_predicting_has_a_known_cost(name, make_features, new):
+    for point in points(name):
+        small, large = (new(name).cost(make_features(shape), **point) for shape in ("square", "long"))
+        assert 0 <= small <= large < float("inf")
 
 
 def test_a_new_predictor_is_one_small_class(make_features):
@@ -107,6 +157,6 @@ def test_a_new_predictor_is_one_small_class(make_features):
             return torch.arange(features.shape[2]) < keys
 
     features = make_features("causal")
-    (support,) = FirstKeys(Context()).supports(features, [{"keys": 2}])
+    support = FirstKeys(Context()).support(features, keys=2)
     assert support.shape == features.shape
     assert support[0].sum(-1).tolist() == [1, 2, 2, 2, 2, 2, 2, 2, 2]

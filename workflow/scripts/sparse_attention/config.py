@@ -118,7 +118,8 @@ def _schema() -> dict[str, Any]:
     settings = {}
     for info in discover().values():
         values = {
-            key: {"oneOf": [value, {"type": "array", "minItems": 1, "uniqueItems": True, "items": value}]}
+            # a list is a grid, also where one value may be a list
+            key: {"oneOf": [{**value, "not": {"type": "array"}}, _grid_of(value)]}
             for key, value in info.parameters.items()
         }
         settings[info.name] = {
@@ -131,6 +132,10 @@ def _schema() -> dict[str, Any]:
         "type": "object", "additionalProperties": False, "properties": settings, "minProperties": 1,
     }  # fmt: skip
     return schema
+
+
+def _grid_of(value: dict[str, Any]) -> dict[str, Any]:
+    return {"type": "array", "minItems": 1, "uniqueItems": True, "items": value}
 
 
 def _schema_problems(config: dict[str, Any]) -> Iterator[Problem]:
@@ -236,16 +241,37 @@ def _range_problems(config: dict[str, Any]) -> Iterator[Problem]:
     if (anneal["start"] is None) != (anneal["steps"] == 0):
         yield ("train_mlm", "anneal"), "start and steps belong together; allowed: both, or start null and steps 0"
     for name, grid in config["predictors"].items():
-        for smaller, larger in discover()[name].at_most.items() if grid else ():
-            if max(as_list(grid[smaller])) > min(as_list(grid[larger])):
-                text = f"{max(as_list(grid[smaller]))} is above {larger} {min(as_list(grid[larger]))}"
-                yield ("predictors", name, smaller), f"{text}; allowed: at most the least {larger}"
+        if grid:
+            yield from _grid_problems(name, grid)
     for position, entry in enumerate(config["projections"]):
-        needed = {"linear": {"dim"}, "mlp": {"dim", "hidden"}, "none": set()}[entry["kind"]]
-        given = set(entry) - {"kind", "shared"}
-        if given != needed:
-            wanted = ", ".join(sorted(needed)) or "nothing"
-            yield ("projections", position), f"kind {entry['kind']} takes {wanted} beside kind and shared"
+        yield from _projection_problems(("projections", position), entry)
+
+
+def _projection_problems(key: tuple[Any, ...], entry: dict[str, Any]) -> Iterator[Problem]:
+    """Check that an entry has what its kind takes."""
+    kind, concat = entry["kind"], entry.get("concat", False)
+    needed = {"linear": {"dim"}, "mlp": {"dim", "hidden"}, "none": set()}[kind]
+    if set(entry) - {"kind", "shared", "block_size", "concat"} != needed:
+        wanted = ", ".join(sorted(needed)) or "nothing"
+        yield key, f"kind {kind} takes {wanted} beside kind, shared, block_size and concat"
+    if concat and kind == "none":
+        yield (*key, "concat"), "true; allowed with kind none: false, there is no map that would take both"
+    if concat and False in as_list(entry.get("shared", True)):
+        yield (*key, "shared"), "false; allowed with concat: true, it is one map of both sides"
+
+
+def _grid_problems(name: str, grid: dict[str, Any]) -> Iterator[Problem]:
+    """Check the settings of a predictor that bound each other."""
+    info = discover()[name]
+    for smaller, larger in info.at_most.items():
+        if max(as_list(grid[smaller])) > min(as_list(grid[larger])):
+            text = f"{max(as_list(grid[smaller]))} is above {larger} {min(as_list(grid[larger]))}"
+            yield ("predictors", name, smaller), f"{text}; allowed: at most the least {larger}"
+    for divisor, multiple in info.divides.items():
+        wrong = [(d, m) for d in as_list(grid[divisor]) for m in as_list(grid[multiple]) if m % d]
+        if wrong:
+            text = f"{wrong[0][0]} does not divide {multiple} {wrong[0][1]}"
+            yield ("predictors", name, divisor), f"{text}; allowed: divisors of every {multiple}"
 
 
 def _path_problems(config: dict[str, Any], folder: Path) -> Iterator[Problem]:

@@ -1,24 +1,30 @@
-"""Evaluates a predictor on stored queries, keys and gold supports, one example in memory at a time."""
+"""Evaluates a predictor on stored queries, keys and gold supports, a few heads of an example in memory at a time."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
+import torch
 
+from sparse_attention.attention.blocks import block_counts, block_features, block_gold
 from sparse_attention.attention.support import Gold, GoldReader
 from sparse_attention.errors import InputError
-from sparse_attention.grids import product, segment
-from sparse_attention.metrics.support import METRICS, SupportMetrics
+from sparse_attention.grids import as_list, product, segment
+from sparse_attention.metrics.support import METRICS, OFFSETS, GoldPairs, SupportMetrics, offset_names
 from sparse_attention.predictors.base import Features, Predictor
 from sparse_attention.projections import Projections
-from sparse_attention.qk.store import Example, QKReader
+from sparse_attention.qk.store import Example, QKInfo, QKReader
 from sparse_attention.scriptio import ProgressBar
 
 StrPath = str | os.PathLike[str]
+# Query–key pairs that are worked on at once: a part of an example's heads. On a CPU they should stay in its cache.
+PAIRS_AT_ONCE = {"cpu": 2**20, "cuda": 2**27}
 
 
 def features_of(layer: int, example: Example, projections: Projections) -> Features:
@@ -36,11 +42,13 @@ class Split:
         The split's folders of queries and keys and of gold supports.
     projections : Projections, optional
         Default: the identity.
+    block_size : int
+        Tokens that a predictor sees as one position.
     """
 
-    def __init__(self, qk: StrPath, gold: StrPath, projections: Projections | None = None) -> None:
+    def __init__(self, qk: StrPath, gold: StrPath, projections: Projections | None = None, block_size: int = 1) -> None:
         self.qk, self.gold = QKReader(qk), GoldReader(gold)
-        self.info = self.qk.info
+        self.info, self.block_size = self.qk.info, block_size
         if self.gold.info != self.info:
             raise InputError(
                 f"{gold}: made from other queries and keys than those in {qk}; allowed: those made from them"
@@ -53,7 +61,7 @@ class Split:
 
 
 class LayerExamples:
-    """Iterates over the features and gold supports of one layer, as often as one likes."""
+    """The features and gold supports of one layer: iterate as often as you like, by block where these are set."""
 
     def __init__(self, split: Split, layer: int) -> None:
         self.split, self.layer = split, layer
@@ -63,10 +71,37 @@ class LayerExamples:
         return self.split.info.examples
 
     def __iter__(self) -> Iterator[tuple[Features, Gold]]:
-        """Read the examples in order."""
+        """Read the examples in order, as predictors see them."""
+        size = self.split.block_size
         for index in range(len(self)):
-            example = self.split.qk.example(self.layer, index)
-            yield features_of(self.layer, example, self.split.projections), self.split.gold.example(self.layer, index)
+            features, gold = self.tokens(index)
+            yield (features, gold) if size == 1 else (block_features(features, size), block_gold(gold, size))
+
+    def tokens(self, index: int) -> tuple[Features, Gold]:
+        """Read one example, by token."""
+        example = self.split.qk.example(self.layer, index)
+        return features_of(self.layer, example, self.split.projections), self.split.gold.example(self.layer, index)
+
+
+class Evaluation(NamedTuple):
+    """The tables of an evaluation.
+
+    Attributes
+    ----------
+    table : DataFrame
+        layer, head, point, window, keep, grid (`token`; with blocks also `block`), examples, and the metrics, each the
+        mean over examples.
+    documents : DataFrame
+        document, point, window, keep, examples, and the metrics on the token grid, each the mean over the document's
+        examples, layers and heads.
+    offsets : DataFrame
+        layer, point, distance, edges: the predicted pairs without window and kept tokens by distance of query and key,
+        the mean over examples and heads; the point `gold` is the gold support.
+    """
+
+    table: pd.DataFrame
+    documents: pd.DataFrame
+    offsets: pd.DataFrame
 
 
 def evaluate(
@@ -76,7 +111,9 @@ def evaluate(
     windows: Sequence[int] = (0,),
     keep: Sequence[str] = ("none",),
     training: Split | None = None,
-) -> pd.DataFrame:
+    device: str = "cpu",
+    threads: int = 1,
+) -> Evaluation:
     """Return the metrics of every point of a grid with every window and kept tokens.
 
     Each metric is computed per example and head, then averaged over examples, in float64.
@@ -91,38 +128,168 @@ def evaluate(
         Swept settings, each one value or a list; every combination is a point.
     windows, keep : sequences
         See `SupportMetrics`.
-
-    Returns
-    -------
-    DataFrame
-        One row per layer, head, point, window and keep: layer, head, point, window, keep, examples and the metrics.
+    device : str
+        Where supports are predicted.
+    threads : int
+        Examples that are worked on at the same time.
     """
-    points = product(dict(grid))
-    names = [point_name(predictor, point) for point in points]
-    info, shape = validation.info, (len(points), len(METRICS), len(windows) * len(keep), validation.info.heads)
+    projecting = validation.projections.cost if "projection" in predictor.needs else 0.0
+    _check_lists(predictor, grid, validation.info.heads)
+    sweep = Sweep(predictor, product(dict(grid)), windows, keep, validation.block_size, projecting, device)
+    info, sums = validation.info, _Sums(sweep, validation.info)
     bar = ProgressBar(info.layers * info.examples, f"evaluating {predictor.name}")
-    frames = []
-    for layer in range(info.layers):
-        if predictor.fits:
-            if training is None:
-                raise InputError(f"{predictor.name}: learns from the train split, and there is none")
-            predictor.fit(layer, training.layer(layer))
-        totals = np.zeros(shape)
-        for done, (features, gold) in enumerate(validation.layer(layer), layer * info.examples + 1):
-            measure = SupportMetrics(gold, features.valid, windows, keep)
-            for total, support in zip(totals, predictor.supports(features, points), strict=True):
-                total += measure(support)
-            bar.update(done)
-        rows = pd.MultiIndex.from_product(
-            [[layer], range(info.heads), names, windows, keep], names=["layer", "head", "point", "window", "keep"]
-        ).to_frame(index=False)
-        rows["examples"] = info.examples
-        rows[list(METRICS)] = totals.transpose(3, 0, 2, 1).reshape(-1, len(METRICS)) / info.examples
-        frames.append(rows)
-    return pd.concat(frames, ignore_index=True)
+    with ThreadPoolExecutor(threads) as pool:
+        for layer in range(info.layers):
+            if predictor.fits:
+                if training is None:
+                    raise InputError(f"{predictor.name}: learns from the train split, and there is none")
+                predictor.fit(layer, training.layer(layer))
+            examples = validation.layer(layer)
+            results = pool.map(lambda index, of=examples: sweep.measure(*of.tokens(index)), range(len(examples)))
+            for index, result in enumerate(results):
+                sums.add(layer, index, *result)
+                bar.update(layer * info.examples + index + 1)
+    return sums.tables()
+
+
+class Sweep:
+    """Measures all points of a grid on one example after the other.
+
+    Parameters
+    ----------
+    predictor : Predictor
+        Fitted, where it fits.
+    points : list of dict
+        The swept settings of each point.
+    windows, keep : sequences
+        See `SupportMetrics`.
+    block_size : int
+        Tokens that the predictor sees as one position.
+    projecting : float
+        Multiply-adds per head that projecting one vector takes.
+    device : str
+        Where supports are predicted.
+    """
+
+    def __init__(
+        self,
+        predictor: Predictor,
+        points: list[dict[str, Any]],
+        windows: Sequence[int] = (0,),
+        keep: Sequence[str] = ("none",),
+        block_size: int = 1,
+        projecting: float = 0.0,
+        device: str = "cpu",
+    ) -> None:
+        self.predictor, self.points, self.windows, self.keep = predictor, points, tuple(windows), tuple(keep)
+        self.block_size, self.projecting, self.device = block_size, projecting, device
+        self.names = [point_name(predictor, point) for point in points]
+        self.grids = ("token",) if block_size == 1 else ("token", "block")
+
+    def measure(self, features: Features, gold: Gold) -> tuple[np.ndarray, np.ndarray]:
+        """Return the metrics `(grids, points, METRICS, extras, heads)` and offsets `(points + 1, heads, bins)`."""
+        heads, queries, keys = features.shape
+        at_once = max(1, PAIRS_AT_ONCE[torch.device(self.device).type] * self.block_size**2 // (queries * keys))
+        parts = [slice(first, min(first + at_once, heads)) for first in range(0, heads, at_once)]
+        pairs = [GoldPairs.of(gold, self.block_size)]
+        if self.block_size > 1:
+            pairs.append(GoldPairs.of(block_gold(gold, self.block_size)))
+        results = [self._measure_heads(features.part(part), [each.part(part) for each in pairs]) for part in parts]
+        metrics, offsets = zip(*results, strict=True)
+        return np.concatenate(metrics, axis=-1), np.concatenate(offsets, axis=1)
+
+    def _measure_heads(self, tokens: Features, pairs: list[GoldPairs]) -> tuple[np.ndarray, np.ndarray]:
+        size = self.block_size
+        features = on_device(tokens if size == 1 else block_features(tokens, size), self.device)
+        weights = [None] if size == 1 else [block_counts(tokens.valid, size).to(self.device), None]
+        measures = [
+            SupportMetrics(gold, features.valid, self.windows, self.keep, weight)
+            for gold, weight in zip(pairs, weights, strict=True)
+        ]
+        extras, heads = len(self.windows) * len(self.keep), features.shape[0]
+        metrics = np.empty((len(self.grids), len(self.points), len(METRICS), extras, heads))
+        offsets = np.empty((len(self.points) + 1, heads, len(OFFSETS) + 1))
+        offsets[-1] = measures[0].gold_offsets()
+        # in scores of one pair of tokens, or of one pair of blocks
+        scores = [tokens.raw_queries.shape[-1] * factor for factor in (1, size**2)]
+        projecting = self.projecting * (tokens.shape[1] + tokens.shape[2])
+        for places, support in self.predictor.supports(features, self.points):
+            costs = np.array([projecting + self.predictor.cost(features, **self.points[place]) for place in places])
+            for place, measure in enumerate(measures):
+                metrics[place, places], near = measure(support, costs / scores[place])
+                if place == 0:
+                    offsets[places] = near
+        return metrics, offsets
+
+
+class _Sums:
+    """Adds up what a sweep measures and makes the tables of it."""
+
+    def __init__(self, sweep: Sweep, info: QKInfo) -> None:
+        self.sweep, self.info = sweep, info
+        shape = (len(sweep.points), len(METRICS), len(sweep.windows) * len(sweep.keep))
+        self._metrics = np.zeros((self.info.layers, len(sweep.grids), *shape, self.info.heads))
+        self._examples = np.zeros((self.info.examples, *shape))
+        self._offsets = np.zeros((self.info.layers, len(sweep.points) + 1, len(OFFSETS) + 1))
+
+    def add(self, layer: int, index: int, metrics: np.ndarray, offsets: np.ndarray) -> None:
+        """Add one example in one layer."""
+        self._metrics[layer] += metrics
+        self._examples[index] += metrics[0].mean(-1)
+        self._offsets[layer] += offsets.mean(1)
+
+    def tables(self) -> Evaluation:
+        """Return the means."""
+        sweep, info = self.sweep, self.info
+        axes = {
+            "layer": range(info.layers), "head": range(info.heads), "point": sweep.names,
+            "window": sweep.windows, "keep": sweep.keep, "grid": sweep.grids,
+        }  # fmt: skip
+        table = _rows(axes)
+        table["examples"] = info.examples
+        # layers, grids, points, metrics, extras, heads
+        table[list(METRICS)] = self._metrics.transpose(0, 5, 2, 4, 1, 3).reshape(-1, len(METRICS)) / info.examples
+        offsets = _rows({"layer": range(info.layers), "point": [*sweep.names, "gold"], "distance": offset_names()})
+        offsets["edges"] = self._offsets.reshape(-1) / info.examples
+        return Evaluation(table, self._by_document(), offsets)
+
+    def _by_document(self) -> pd.DataFrame:
+        names, place = np.unique(np.array(self.info.documents, dtype=object).astype(str), return_inverse=True)
+        counts = np.bincount(place)
+        sums = np.zeros((len(names), *self._examples.shape[1:]))
+        np.add.at(sums, place, self._examples / self.info.layers)
+        sweep = self.sweep
+        table = _rows({"document": names, "point": sweep.names, "window": sweep.windows, "keep": sweep.keep})
+        table["examples"] = np.repeat(counts, len(table) // len(names))
+        means = sums.transpose(0, 1, 3, 2) / counts[:, None, None, None]
+        table[list(METRICS)] = means.reshape(-1, len(METRICS))
+        return table
+
+
+def on_device(features: Features, device: str) -> Features:
+    """Return features whose tensors lie on `device`."""
+    moved: dict[str, Any] = {
+        name: tensor.to(device) for name, tensor in vars(features).items() if isinstance(tensor, torch.Tensor)
+    }
+    return replace(features, **moved)
 
 
 def point_name(predictor: Predictor, point: Mapping[str, Any]) -> str:
     """Return all settings of a point, fitted ones included, as a segment in the order of the class's `parameters`."""
     values = {**predictor.context.fixed, **point}
     return segment({name: values[name] for name in predictor.parameters if name in values})
+
+
+def _check_lists(predictor: Predictor, grid: Mapping[str, Any], heads: int) -> None:
+    """Raise `InputError` when a value that is a list does not have one number for every head."""
+    for name, values in grid.items():
+        for value in as_list(values):
+            if isinstance(value, list) and len(value) != heads:
+                raise InputError(
+                    f"predictors.{predictor.name}.{name}: {value} has {len(value)} numbers, the model {heads} heads; "
+                    "allowed: one number, or a list of one for every head"
+                )
+
+
+def _rows(axes: Mapping[str, Any]) -> pd.DataFrame:
+    return pd.MultiIndex.from_product(list(axes.values()), names=list(axes)).to_frame(index=False)

@@ -11,6 +11,8 @@ from sparse_attention.predictors.registry import discover
 
 NO_PROJECTION = "kind~none"
 ALL_POINTS = "all"
+PROJECTION_KEYS = {"linear": ("kind", "dim", "shared"), "mlp": ("kind", "dim", "hidden", "shared"), "none": ("kind",)}
+BY_DEFAULT = {"block_size": 1, "concat": False}
 _PAIR = re.compile(r"([a-z][a-z_]*?)~([^_]+)(?:_|$)")
 
 
@@ -49,6 +51,8 @@ def parse_segment(text: str) -> dict[str, Any]:
 def _text(value: Any) -> str:
     if isinstance(value, bool):
         return str(value).lower()
+    if isinstance(value, list):
+        return ",".join(map(_text, value))
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 
@@ -92,13 +96,16 @@ class PredictorJob:
 
 
 def projections(config: dict[str, Any]) -> dict[str, dict[str, Any]]:
-    """Return the projection settings of a configuration by path segment, without repeats."""
+    """Return the projection settings of a configuration by path segment, without repeats.
+
+    `block_size` and `concat` are left out where they are 1 and False.
+    """
     settings: dict[str, dict[str, Any]] = {}
     for entry in config["projections"]:
-        keys = {"linear": ("kind", "dim", "shared"), "mlp": ("kind", "dim", "hidden", "shared"), "none": ("kind",)}
-        grid = {"shared": True, **entry}
-        for setting in product({key: grid[key] for key in keys[entry["kind"]]}):
-            settings[segment(setting)] = setting
+        grid = {"shared": True, **BY_DEFAULT, **entry}
+        for setting in product({key: grid[key] for key in (*PROJECTION_KEYS[entry["kind"]], *BY_DEFAULT)}):
+            named = {key: value for key, value in setting.items() if BY_DEFAULT.get(key) != value}
+            settings[segment(named)] = named
     return settings
 
 
@@ -116,12 +123,29 @@ def predictor_jobs(config: dict[str, Any]) -> list[PredictorJob]:
         if grid is None:
             continue
         info = discover()[name]
-        segments = list(projections(config)) if "projection" in info.needs else [NO_PROJECTION]
+        segments = list(projections(config)) if "projection" in info.needs else _unprojected(config, info.blocks)
         swept = {key: as_list(value) for key, value in grid.items() if key not in info.fitted}
         for fixed in product({key: grid[key] for key in info.fitted}):
             point = segment(fixed) or ALL_POINTS
             jobs += [PredictorJob(name, projection, point, fixed, swept) for projection in segments]
     return jobs
+
+
+def block_size_of(projection: str) -> int:
+    """Return the tokens per position of a projection's path segment.
+
+    Examples
+    --------
+    >>> block_size_of("kind~none_block_size~4")
+    4
+    """
+    return int(parse_segment(projection).get("block_size", 1))
+
+
+def _unprojected(config: dict[str, Any], blocks: bool) -> list[str]:
+    """Return the segments of a predictor without a projection: single tokens, and the blocks that others run on."""
+    sizes = sorted({block_size_of(name) for name in projections(config)} - {1}) if blocks else []
+    return [NO_PROJECTION, *(segment({"kind": "none", "block_size": size}) for size in sizes)]
 
 
 def entmax_attentions(config: dict[str, Any]) -> list[str]:

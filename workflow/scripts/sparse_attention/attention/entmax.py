@@ -123,10 +123,15 @@ def _norm_and_slope(excess: Tensor, k: float) -> tuple[Tensor, Tensor]:
     """Give the k-norm of every row and minus its derivative by `tau`, `sum(excess^(k-1)) / norm^(k-1)`."""
     if k == 1:
         return excess.sum(-1, keepdim=True), excess.sign().sum(-1, keepdim=True)
-    norm = torch.linalg.vector_norm(excess, ord=k, dim=-1, keepdim=True).clamp_min_(torch.finfo(excess.dtype).tiny)
+    tiny = torch.finfo(excess.dtype).tiny
     if k == 2:
+        norm = torch.linalg.vector_norm(excess, dim=-1, keepdim=True).clamp_min_(tiny)
         return norm, excess.sum(-1, keepdim=True).div_(norm)
-    return norm, (excess / norm).pow_(k - 1).sum(-1, keepdim=True)
+    # one power serves both; the sum neither vanishes nor overflows, being at least 1 below the solution
+    powers = excess.pow(k - 1)
+    total = torch.linalg.vecdot(powers, excess).unsqueeze(-1).clamp_min_(tiny)
+    norm = total.pow(1 / k)
+    return norm, powers.sum(-1, keepdim=True).mul_(norm).div_(total)
 
 
 def _power(values: Tensor, exponent: float) -> Tensor:

@@ -1,102 +1,290 @@
-"""How a predicted support compares with the gold support, per example and head, for many windows at once."""
+"""How predicted supports compare with the gold support, for all points, windows and kept tokens from one pass."""
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import torch
 from torch import Tensor
 
-from sparse_attention.attention.masks import keep_mask, window_mask
+from sparse_attention.attention.masks import KEEP, keep_mask, window_mask
+from sparse_attention.attention.sets import Bins, Support
 
 if TYPE_CHECKING:
     from sparse_attention.attention.support import Gold
 
-METRICS = ("sparsity", "gold_sparsity", "recall", "mass_recall", "precision", "exactness", "edges")
+METRICS = (
+    "sparsity",
+    "gold_sparsity",
+    "recall",
+    "best_recall",
+    "mass_recall",
+    "precision",
+    "exactness",
+    "edges",
+    "computation_sparsity",
+)
+# Upper ends, inclusive, of the bins of |key position - query position|; the last bin has none.
+OFFSETS = (0, 1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024)
+# Probabilities are summed as whole multiples of this: sums are then exact, whatever their order.
+UNIT = 2.0**-40
+
+
+@dataclass(frozen=True)
+class GoldPairs:
+    """The pairs of the gold support of some heads, head by head.
+
+    Attributes
+    ----------
+    head, row, query, key : ndarray
+        int64 `(pairs,)`. `row` is the query whose exactness a pair decides, `query` and `key` the cell of the predicted
+        support that keeps it: blocks of tokens have many rows to a cell.
+    probability : ndarray
+        float64 `(pairs,)`.
+    heads, rows : int
+        Numbers of heads and of rows.
+    """
+
+    head: np.ndarray
+    row: np.ndarray
+    query: np.ndarray
+    key: np.ndarray
+    probability: np.ndarray
+    heads: int
+    rows: int
+
+    @classmethod
+    def of(cls, gold: Gold, block_size: int = 1) -> GoldPairs:
+        """Find the pairs of a gold support, which are kept or not in blocks of `block_size` tokens."""
+        heads, rows, keys = gold.support.shape
+        head_row, key = np.divmod(np.flatnonzero(gold.support.numpy()), keys)
+        head, row = np.divmod(head_row, rows)
+        cells = row // block_size, key // block_size
+        return cls(head, row, *cells, gold.probabilities.numpy().astype(np.float64), heads, rows)
+
+    def part(self, heads: slice) -> GoldPairs:
+        """Return the pairs of some heads."""
+        pairs = slice(*np.searchsorted(self.head, (heads.start, heads.stop)))
+        row, query, key, probability = (values[pairs] for values in (self.row, self.query, self.key, self.probability))
+        head, count = self.head[pairs] - heads.start, heads.stop - heads.start
+        return GoldPairs(head, row, query, key, probability, count, self.rows)
 
 
 class SupportMetrics:
-    """The metrics of one example's predicted supports M against its gold support G, among its valid pairs V.
+    """The metrics of predicted supports M against the gold support G, among the valid pairs V of one example.
 
     Each is one number per head:
 
     - `edges` |M∩V|, `sparsity` 1 - |M∩V| / |V|, `gold_sparsity` 1 - |G| / |V|;
-    - `recall` |M∩G| / |G|, over pairs; `precision` |M∩G| / |M∩V|;
+    - `recall` |M∩G| / |G|, over pairs; `best_recall` min(1, |M∩V| / |G|), the recall of the best choice of as many
+      pairs; `precision` |M∩G| / |M∩V|;
     - `mass_recall`: the same share of the gold attention probability, ΣA·M / ΣA;
-    - `exactness`: the share of queries whose whole gold support lies in M.
+    - `exactness`: the share of queries whose whole gold support lies in M;
+    - `computation_sparsity`: 1 - (scores computed + cost of predicting) / |V|, in scores. A pair that meets in several
+      buckets is computed as often; windows and kept tokens add the pairs that are not in M.
 
     What is missed or wrong of nothing is nothing: recalls are 1 where the gold support is empty, precision is 1 where
     the predicted support is empty, sparsities are 1 where no pair is valid, and a query without gold keys is exact.
 
+    All windows and kept tokens come from one histogram: a pair's *class* says which window is the first to hold it and
+    which kept tokens do, its *level* which point is the first to keep it. What point, window and kept tokens all leave
+    out is a sum over all higher levels and classes. Exactness needs the highest level of each query and class only.
+
     Parameters
     ----------
-    gold : Gold
-        Gold support `(heads, queries, keys)` and its probabilities.
+    gold : GoldPairs
+        The gold support.
     valid : Tensor
         Bool `(queries, keys)`.
     windows, keep : sequences
         Widths of the windows, and kept tokens (`none`, `cls`, `cls+last`), that are added to each support: every
         combination is one *extra*, the first slowest.
+    weights : Tensor, optional
+        float64 `(queries, keys)`: the number of valid token pairs in each pair of blocks. Default: `valid` itself.
     """
 
     def __init__(
-        self, gold: Gold, valid: Tensor, windows: Sequence[int] = (0,), keep: Sequence[str] = ("none",)
+        self,
+        gold: GoldPairs,
+        valid: Tensor,
+        windows: Sequence[int] = (0,),
+        keep: Sequence[str] = ("none",),
+        weights: Tensor | None = None,
     ) -> None:
-        queries, keys = valid.shape
-        extras = np.stack(
-            [(window_mask(queries, keys, w) | keep_mask(queries, keys, k)).numpy() for w in windows for k in keep]
-        )
-        self._valid = _pack(valid.numpy())
-        self._extras = _pack(extras) & self._valid
-        self._pairs = _count(self._valid)
-        self._gold = _pack(gold.support.numpy())
-        self._gold_pairs = _count(self._gold)
+        self.extras = extras_of(*valid.shape, tuple(windows), tuple(keep))
+        self.heads, self.rows = gold.heads, gold.rows
+        device, cells = valid.device, valid.numel()
+        self._bins = Bins.of(offset_bins(valid), len(OFFSETS) + 1, weights)
+        counts = valid if weights is None else weights
+        self._valid_pairs = float(counts.sum())
+        self._pairs_per_cell = self._valid_pairs / max(float(valid.sum()), 1)
+        # the pairs of any extra, for all heads
+        held = torch.nonzero((self.extras.classes.to(device) < self.extras.outside) & valid)[:, 0:2]
+        held_flat = held[:, 0] * valid.shape[1] + held[:, 1]
+        self._held_classes = self.extras.classes.reshape(-1)[held_flat.cpu()].numpy()
+        self._held_weights = None if weights is None else weights.reshape(-1)[held_flat].cpu().numpy()
+        self._held = (torch.arange(gold.heads, device=device)[:, None] * cells + held_flat).reshape(-1)
+        self._sort(gold, valid)
 
-        flat = np.flatnonzero(gold.support.numpy())
-        self._flat = flat
-        self._extra_hits = extras.reshape(len(extras), -1)[:, flat % valid.numel()]
-        self._probabilities = gold.probabilities.numpy().astype(np.float64)
-        ends = np.cumsum(self._gold_pairs, dtype=np.int64)
-        self._heads = [slice(end - pairs, end) for end, pairs in zip(ends, self._gold_pairs.astype(int), strict=True)]
-        self._mass = np.array([self._probabilities[head].sum() for head in self._heads])
+    def _sort(self, gold: GoldPairs, valid: Tensor) -> None:
+        """Order the gold pairs by head, row and class, and find where each such group starts."""
+        flat = gold.query * valid.shape[1] + gold.key
+        classes = self.extras.classes.reshape(-1).numpy()[flat]
+        group = (gold.head * gold.rows + gold.row) * self.extras.count + classes
+        order = np.argsort(group, kind="stable")
+        self._groups, self._starts = np.unique(group[order], return_index=True)
+        self._classes, self._pair_heads = classes[order], gold.head[order]
+        self._mass = np.round(gold.probability[order] / UNIT)
+        self._flat = torch.from_numpy((gold.head * valid.numel() + flat)[order]).to(valid.device)
 
-    def __call__(self, support: Tensor) -> np.ndarray:
-        """Return the metrics of `support`, bool `(heads, queries, keys)`, as float64 `(METRICS, extras, heads)`."""
-        predicted = support.numpy()
-        kept = (_pack(predicted) & self._valid) | self._extras[:, None]
-        missed = self._gold & ~kept
-        edges = _count(kept)
-        hits = self._gold_pairs - _count(missed)
+    def __call__(self, support: Support, cost: Any = float("nan")) -> tuple[np.ndarray, np.ndarray]:
+        """Measure the supports of nested points.
+
+        Parameters
+        ----------
+        support : Support
+            Of the heads of `gold`.
+        cost : float or sequence of float
+            Of predicting, in scores per head, for each point.
+
+        Returns
+        -------
+        metrics : float64 `(points, METRICS, extras, heads)`
+        offsets : float64 `(points, heads, OFFSETS + 1)`: pairs without extras by distance of query and key.
+        """
+        dense = support.histogram(self._bins)
+        gold = support.at(self._flat)
+        missed_pairs, missed_mass, gold_pairs, mass = self._missed(gold, support.points)
+        left_out = self._left_out(support, dense)
+        edges = self._valid_pairs - left_out
+        hits = gold_pairs - missed_pairs
+        alone = dense[:, :-1].sum(-1).cumsum(1).transpose(1, 0)  # (points, heads)
+        scores = alone
+        if support.operations is not None:
+            scores = support.operations.cpu().numpy()[None] * self._pairs_per_cell
+        predicting = np.broadcast_to(np.asarray(cost, dtype=np.float64), support.points)[:, None, None]
+        computed = scores[:, None] + (edges - alone[:, None]) + predicting
         values = {
             "edges": edges,
-            "sparsity": 1 - _share(edges, self._pairs, empty=0),
-            "gold_sparsity": np.broadcast_to(1 - _share(self._gold_pairs, self._pairs, empty=0), edges.shape),
-            "recall": _share(hits, self._gold_pairs),
+            "sparsity": 1 - _share(edges, self._valid_pairs, empty=0),
+            "gold_sparsity": np.broadcast_to(1 - _share(gold_pairs, self._valid_pairs, empty=0), edges.shape),
+            "recall": _share(hits, gold_pairs),
+            "best_recall": np.minimum(_share(edges, gold_pairs), 1),
             "precision": _share(hits, edges),
-            "mass_recall": 1 - _share(self._missed_mass(predicted), self._mass, empty=0),
-            "exactness": (~missed.any(-1)).mean(-1),
+            "mass_recall": 1 - _share(missed_mass, mass, empty=0),
+            "exactness": self._exact(gold, support.points),
+            "computation_sparsity": 1 - _share(computed, self._valid_pairs, empty=0),
         }
-        return np.stack([values[name] for name in METRICS])
+        offsets = dense[:, :-1].cumsum(1).transpose(1, 0, 2)
+        return np.stack([values[name] for name in METRICS], axis=1), offsets
 
-    def _missed_mass(self, predicted: np.ndarray) -> np.ndarray:
-        missed = ~(predicted.reshape(-1)[self._flat] | self._extra_hits)
-        return np.stack([missed[:, head] @ self._probabilities[head] for head in self._heads], axis=-1)
+    def gold_offsets(self) -> np.ndarray:
+        """Count the gold pairs by distance of query and key, float64 `(heads, OFFSETS + 1)`."""
+        width = self._bins.count
+        bins = self._bins.codes.reshape(-1)[self._flat % self._bins.codes.numel()].cpu().numpy()
+        counts = np.bincount(self._pair_heads * width + bins, minlength=self.heads * width)
+        return counts.reshape(self.heads, width).astype(np.float64)
+
+    def _missed(self, levels: np.ndarray, points: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+        """Count and weigh the gold pairs that point, window and kept tokens leave out, and all of them."""
+        codes = (self._pair_heads * (points + 1) + levels) * self.extras.count + self._classes
+        shape = (self.heads, points + 1, self.extras.count)
+        size = self.heads * (points + 1) * self.extras.count
+        pairs = np.bincount(codes, minlength=size).astype(np.float64).reshape(shape)
+        mass = np.bincount(codes, self._mass, minlength=size).reshape(shape)
+        return self.extras.beyond(pairs), self.extras.beyond(mass), pairs.sum((1, 2)), mass.sum((1, 2))
+
+    def _left_out(self, support: Support, dense: np.ndarray) -> np.ndarray:
+        """Count the valid pairs that point, window and kept tokens leave out, `(points, extras, heads)`."""
+        levels = support.at(self._held).reshape(self.heads, -1)
+        shape = (self.heads, support.points + 1, self.extras.count)
+        codes = (np.arange(self.heads)[:, None] * shape[1] + levels) * shape[2] + self._held_classes
+        weights = None if self._held_weights is None else np.broadcast_to(self._held_weights, codes.shape).reshape(-1)
+        table = np.bincount(codes.reshape(-1), weights, minlength=int(np.prod(shape))).astype(np.float64).reshape(shape)
+        table[..., self.extras.outside] = dense.sum(-1) - table.sum(-1)
+        return self.extras.beyond(table)
+
+    def _exact(self, levels: np.ndarray, points: int) -> np.ndarray:
+        """Return the share of rows whose gold pairs are all kept, `(points, extras, heads)`."""
+        worst = np.zeros(self.heads * self.rows * self.extras.count, np.int16)
+        if len(levels):
+            # one more than the level, so that a row without gold pairs has the least of all
+            worst[self._groups] = np.maximum.reduceat(levels, self._starts).astype(np.int16) + 1
+        highest = self.extras.highest(worst.reshape(self.heads, self.rows, -1))
+        codes = np.arange(len(highest) * self.heads).reshape(-1, self.heads, 1) * (points + 2) + highest
+        counts = np.bincount(codes.reshape(-1), minlength=len(highest) * self.heads * (points + 2))
+        exact = counts.reshape(-1, self.heads, points + 2).cumsum(-1)[..., 1:-1]
+        return exact.transpose(2, 0, 1) / max(self.rows, 1)
 
 
-def _pack(mask: np.ndarray) -> np.ndarray:
-    """Return the bits of a mask's rows in 64-bit words, so that pairs can be compared and counted 64 at a time."""
-    packed = np.packbits(mask, axis=-1)
-    words = np.zeros((*packed.shape[:-1], -(-packed.shape[-1] // 8) * 8), np.uint8)
-    words[..., : packed.shape[-1]] = packed
-    return words.view(np.uint64)
+class Extras:
+    """Windows and kept tokens that are added to supports, as classes of pairs.
+
+    Attributes
+    ----------
+    classes : Tensor
+        int64 `(queries, keys)`: the first window that holds the pair and the first kept tokens that do, as one number.
+    count, outside : int
+        Number of classes, and that of pairs that no extra holds.
+    """
+
+    def __init__(self, queries: int, keys: int, windows: Sequence[int], keep: Sequence[str]) -> None:
+        self._widths, self._kept = sorted(set(windows)), sorted(set(keep), key=KEEP.index)
+        self.shape = (len(self._widths) + 1, len(self._kept) + 1)
+        self.count, self.outside = self.shape[0] * self.shape[1], self.shape[0] * self.shape[1] - 1
+        windows_held = torch.stack([window_mask(queries, keys, width) for width in self._widths])
+        tokens_held = torch.stack([keep_mask(queries, keys, name) for name in self._kept])
+        self.classes = (~windows_held).sum(0) * self.shape[1] + (~tokens_held).sum(0)
+        self._places = [(self._widths.index(w), self._kept.index(k)) for w in windows for k in keep]
+
+    def beyond(self, table: np.ndarray) -> np.ndarray:
+        """Sum a histogram `(heads, points + 1, classes)` over what each point and extra leaves out.
+
+        Returns
+        -------
+        float64 `(points, extras, heads)`.
+        """
+        cube = table.reshape(*table.shape[:2], *self.shape)
+        for axis in (1, 2, 3):
+            cube = np.flip(np.flip(cube, axis).cumsum(axis), axis)
+        return np.stack([cube[:, 1:, w + 1, k + 1].T for w, k in self._places], axis=1)
+
+    def highest(self, worst: np.ndarray) -> np.ndarray:
+        """Return the highest of `(heads, rows, classes)` among the classes that each extra leaves out.
+
+        Returns
+        -------
+        int16 `(extras, heads, rows)`.
+        """
+        cube = worst.reshape(*worst.shape[:2], *self.shape)
+        for axis in (2, 3):
+            cube = np.flip(np.maximum.accumulate(np.flip(cube, axis), axis), axis)
+        return np.stack([cube[:, :, w + 1, k + 1] for w, k in self._places])
 
 
-def _count(words: np.ndarray) -> np.ndarray:
-    """Return the number of pairs, float64, exact, of packed masks over their last two axes."""
-    return np.bitwise_count(words).sum((-1, -2), dtype=np.int64).astype(np.float64)
+extras_of = functools.lru_cache(maxsize=4)(Extras)
+"""The extras of a shape: examples of one length share them."""
 
 
-def _share(part: np.ndarray, whole: np.ndarray, empty: float = 1.0) -> np.ndarray:
+def offset_bins(valid: Tensor) -> Tensor:
+    """Return the bin of |key - query| in `OFFSETS` for each valid pair, and their number for the others."""
+    queries, keys = valid.shape
+    distance = (torch.arange(keys)[None] - torch.arange(queries)[:, None]).abs()
+    bins = torch.bucketize(distance, torch.tensor(OFFSETS)).to(valid.device)
+    return bins.masked_fill(~valid, len(OFFSETS) + 1)
+
+
+def offset_names() -> list[str]:
+    """Return the bins of `OFFSETS` as text: `0`, `3-4`, `>1024`."""
+    inner = [str(high) if high - low == 1 else f"{low + 1}-{high}" for low, high in pairwise((-1, *OFFSETS))]
+    return [*inner, f">{OFFSETS[-1]}"]
+
+
+def _share(part: np.ndarray, whole: np.ndarray | float, empty: float = 1.0) -> np.ndarray:
     """Return part / whole, and `empty` where the whole is nothing."""
-    return np.where(whole > 0, part / np.maximum(whole, 1e-300), empty)
+    return np.where(np.asarray(whole) > 0, part / np.maximum(whole, 1e-300), empty)

@@ -2,49 +2,62 @@
 
 from __future__ import annotations
 
-import numpy as np
+from collections.abc import Sequence
+from typing import Any
+
 import torch
 from torch import Tensor
 
-from sparse_attention.predictors.base import Features, Predictor
+from sparse_attention.attention.blocks import block_highest, token_vectors
+from sparse_attention.attention.levels import levels_at_least
+from sparse_attention.predictors.base import Features, NestedPredictor, TopPredictor
 
 
-class Oracle(Predictor):
-    """The `keys` valid keys of highest true score for each query; of equal scores the earlier keys."""
+class Oracle(TopPredictor):
+    """The `keys` valid keys of highest true score for each query; of equal scores the earlier keys.
+
+    Of blocks, those with the highest score relative to its query's highest.
+    """
 
     name = "oracle"
     label = "Oracle top-k"
+    blocks = True
     parameters = {"keys": {"type": "integer", "minimum": 1}}
 
-    def prepare(self, features: Features) -> tuple[Tensor, Tensor]:
-        """Return the scores `q kᵀ`, in float64 as the gold support's, and each query's scores in ascending order."""
-        scores = features.raw_queries.double() @ features.raw_keys.double().transpose(-1, -2)
-        scores.masked_fill_(~features.valid, -torch.inf)
-        return scores, torch.from_numpy(np.sort(scores.numpy()))
+    def prepare(self, features: Features) -> Tensor:
+        """Return the scores `q kᵀ`, in float64 as the gold support's."""
+        size = features.block_size
+        queries, keys = (token_vectors(x, size).double() for x in (features.raw_queries, features.raw_keys))
+        scores = queries @ keys.transpose(-1, -2)
+        if features.token_valid is None:
+            return scores.masked_fill_(~features.valid, -torch.inf)
+        scores = scores[:, : features.token_valid.shape[0], : features.token_valid.shape[1]]
+        scores = scores.masked_fill(~features.token_valid, -torch.inf)
+        return block_highest(scores - scores.amax(-1, keepdim=True).clamp(min=torch.finfo(scores.dtype).min), size)
 
-    def predict(self, prepared: tuple[Tensor, Tensor], keys: int) -> Tensor:
-        """Return the scores from the `keys`-th highest on, less the last of those that tie with it."""
-        scores, ascending = prepared
-        least = ascending[..., -min(keys, ascending.shape[-1]), None]
-        support = scores >= least
-        surplus = (support.sum(-1, keepdim=True) - keys).masked_fill_(least.isinf(), 0)
-        if (surplus > 0).any():
-            tied = scores == least
-            support &= ~tied | (tied.flip(-1).cumsum(-1).flip(-1) > surplus)
-        return support
+    def cost(self, features: Features, **point: Any) -> float:
+        """All scores, and a comparison for each."""
+        valid = features.valid if features.token_valid is None else features.token_valid
+        return float(valid.sum()) * (features.raw_keys.shape[-1] / features.block_size + 1)
 
 
-class Random(Predictor):
+class Random(NestedPredictor):
     """Each pair is kept by chance: independently, with probability `1 - sparsity`."""
 
     name = "random"
     label = "Random"
+    nested, falling = "sparsity", True
+    blocks = True
     parameters = {"sparsity": {"type": "number", "minimum": 0, "maximum": 1}}
 
     def prepare(self, features: Features) -> Tensor:
         """Return a random number in [0, 1) per pair: a sparser support lies within a denser one."""
-        return torch.from_numpy(self.rng(features).random(features.shape, dtype="float32"))
+        return self.noise(features, *features.shape[1:])
 
-    def predict(self, noise: Tensor, sparsity: float) -> Tensor:
-        """Return the pairs whose number is at least `sparsity`."""
-        return noise >= sparsity
+    def levels(self, prepared: Tensor, values: Sequence[float], **others: Any) -> Tensor:
+        """Keep the pairs whose number is at least the sparsity."""
+        return levels_at_least(prepared, values)
+
+    def cost(self, features: Features, **point: Any) -> float:
+        """Nothing: what is kept can be drawn directly."""
+        return 0.0

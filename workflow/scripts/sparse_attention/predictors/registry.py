@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 FOLDER = Path(__file__).parent
 NOT_PREDICTORS = ("__init__", "base", "registry")
-LITERALS = ("name", "label", "needs", "fits", "parameters", "fitted", "at_most")
+LITERALS = ("name", "label", "needs", "fits", "parameters", "fitted", "at_most", "divides", "blocks")
 
 
 @dataclass(frozen=True)
@@ -43,6 +43,12 @@ class PredictorInfo:
         Settings for which something is computed beforehand: they are a part of the path, the others are swept in a job.
     at_most : dict
         Settings that may not exceed another one, such as `{"top": "clusters"}`.
+    divides : dict
+        Settings that must divide another one, such as `{"stride": "block"}`.
+    blocks : bool
+        Whether it runs on blocks of tokens without a projection.
+    bases : tuple of str
+        Names of the classes that it extends.
     """
 
     name: str
@@ -54,6 +60,14 @@ class PredictorInfo:
     parameters: dict[str, Any] = field(default_factory=dict)
     fitted: tuple[str, ...] = ()
     at_most: dict[str, str] = field(default_factory=dict)
+    divides: dict[str, str] = field(default_factory=dict)
+    blocks: bool = False
+    bases: tuple[str, ...] = ()
+
+    @property
+    def quantizes(self) -> bool:
+        """Whether it puts queries and keys into buckets."""
+        return "BucketPredictor" in self.bases
 
     @property
     def plugin(self) -> str:
@@ -91,7 +105,8 @@ def _read(path: Path) -> list[PredictorInfo]:
         if isinstance(node, ast.ClassDef):
             literals = _literals(path, node)
             if "name" in literals:
-                infos.append(PredictorInfo(module=path.stem, class_name=node.name, **literals))
+                bases = tuple(ast.unparse(base) for base in node.bases)
+                infos.append(PredictorInfo(module=path.stem, class_name=node.name, bases=bases, **literals))
     return infos
 
 

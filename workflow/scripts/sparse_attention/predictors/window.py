@@ -2,21 +2,40 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
+import torch
 from torch import Tensor
 
-from sparse_attention.attention.masks import window_mask
-from sparse_attention.predictors.base import Features, Predictor
+from sparse_attention.attention.levels import levels_of_thresholds
+from sparse_attention.predictors.base import Features, NestedPredictor
 
 
-class Window(Predictor):
-    """The `width` keys around a query's own position."""
+class Window(NestedPredictor):
+    """The `width` keys around a query's own position; none at width 0."""
 
     name = "window"
     label = "Window"
+    nested = "width"
+    blocks = True
     parameters = {
-        "width": {"type": "integer", "minimum": 1, "not": {"multipleOf": 2}, "description": "an odd whole number"}
-    }
+        "width": {
+            "type": "integer", "minimum": 0, "anyOf": [{"const": 0}, {"not": {"multipleOf": 2}}],
+            "description": "0 or an odd whole number",
+        }
+    }  # fmt: skip
 
-    def predict(self, features: Features, width: int) -> Tensor:
-        """Return the window, the same for all heads."""
-        return window_mask(*features.shape[1:], width)
+    def prepare(self, features: Features) -> Tensor:
+        """Return the distance of every query and key, int64 `(1, queries, keys)`, the same for all heads."""
+        _, queries, keys = features.shape
+        positions = torch.arange(max(queries, keys), device=features.valid.device)
+        return (positions[None, :keys] - positions[:queries, None]).abs()[None]
+
+    def levels(self, prepared: Tensor, values: Sequence[int], **others: Any) -> Tensor:
+        """Return the first width that reaches each key: those at a distance below half of it."""
+        return levels_of_thresholds(prepared, [(width + 1) // 2 for width in values])
+
+    def cost(self, features: Features, **point: Any) -> float:
+        """Nothing: positions are known."""
+        return 0.0
