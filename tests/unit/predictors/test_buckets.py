@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import bisect
+import dataclasses
 import math
 
 import pytest
@@ -30,13 +31,13 @@ def test_fixed_buckets_hold_neighbours_in_rank(bucket_size, features, by_definit
     def rule(h, i, j):
         return any(rank["q", h, d][i] // bucket_size == rank["k", h, d][j] // bucket_size for d in range(dim))
 
-    (support,) = FixedBuckets(Context()).supports(features, [{"bucket_size": bucket_size}])
+    support = FixedBuckets(Context()).support(features, bucket_size=bucket_size)
     assert torch.equal(support, by_definition(features, rule))
 
 
 def test_every_full_fixed_bucket_joins_as_many_queries_as_keys(make_features):
     features = make_features("square", dim=1, heads=1)
-    (support,) = FixedBuckets(Context()).supports(features, [{"bucket_size": 3}])
+    support = FixedBuckets(Context()).support(features, bucket_size=3)
     assert (support.sum(1) == 3).all()
     assert (support.sum(2) == 3).all()
 
@@ -56,8 +57,7 @@ def test_dynamic_buckets_are_intervals_of_equal_width(bucket_size, temperature, 
     def rule(h, i, j):
         return any(bucket(x) == bucket(y) for x, y in zip(q[h][i], k[h][j], strict=True))
 
-    point = {"bucket_size": bucket_size, "temperature": temperature}
-    (support,) = DynamicBuckets(Context()).supports(features, [point])
+    support = DynamicBuckets(Context()).support(features, bucket_size=bucket_size, temperature=temperature)
     assert torch.equal(support, by_definition(features, rule))
 
 
@@ -69,9 +69,31 @@ def test_intervals_cut_the_open_interval_from_minus_one_to_one_evenly():
 
 
 def test_one_bucket_for_all_keeps_every_valid_pair(features):
-    for predictor in (FixedBuckets, DynamicBuckets):
-        (support,) = predictor(Context()).supports(features, [{"bucket_size": 1000}])
-        assert torch.equal(support, features.valid.expand(features.shape))
+    everything = features.valid.expand(features.shape)
+    assert torch.equal(FixedBuckets(Context()).support(features, bucket_size=1000), everything)
+    assert torch.equal(DynamicBuckets(Context()).support(features, bucket_size=1000, temperature=0.5), everything)
+
+
+def test_a_pair_that_meets_in_several_dims_is_computed_in_each(make_features):
+    features = make_features("long", dim=4)
+    for predictor, point in ((FixedBuckets, {}), (DynamicBuckets, {"temperature": 1.0})):
+        buckets = predictor(Context()).buckets(predictor(Context()).prepare(features), bucket_size=10, **point)
+        meetings = (buckets.queries[:, :, None] == buckets.keys[:, None]).sum((1, 2, 3))
+        assert buckets.support(features.valid).operations.tolist() == meetings.tolist()
+    # fixed buckets of 10 of 70: each of the 4 dims has 7 buckets of 10 queries and 10 keys
+    fixed = FixedBuckets(Context())
+    packed = fixed.buckets(fixed.prepare(features), 10).support(features.valid)
+    assert packed.operations.tolist() == [4 * 7 * 10 * 10] * 3
+
+
+def test_extreme_values_fall_into_the_outer_buckets(make_features):
+    features = make_features("square", dim=1, heads=1)
+    values = torch.tensor([-1e30, -3e38, 0, 1e-30, 3e38, -1e-30, 1e30, 100, -100])[None, :, None]
+    features = dataclasses.replace(features, queries=values, keys=values)
+    bucket = torch.tensor([0, 0, 1, 1, 2, 1, 2, 2, 0])
+    expected = bucket[:, None] == bucket
+    assert torch.equal(DynamicBuckets(Context()).support(features, bucket_size=3, temperature=1.0)[0], expected)
+    assert torch.equal(FixedBuckets(Context()).support(features, bucket_size=3)[0], expected)
 
 
 def test_ranks_are_places_in_ascending_order_with_ties_by_position():

@@ -2,28 +2,30 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor
 
-from sparse_attention.predictors.base import Features, Predictor
-
-
-def meet(queries: Tensor, keys: Tensor) -> Tensor:
-    """Return the pairs whose buckets, `(heads, queries, dim)` and `(heads, keys, dim)`, are equal in any dim."""
-    pairs = torch.zeros(*queries.shape[:2], keys.shape[1], dtype=torch.bool)
-    for query_bucket, key_bucket in zip(queries.unbind(-1), keys.unbind(-1), strict=True):
-        pairs |= query_bucket[..., :, None] == key_bucket[..., None, :]
-    return pairs
+from sparse_attention.attention.sets import Buckets
+from sparse_attention.predictors.base import BucketPredictor, Features
 
 
 def ranks(vectors: Tensor) -> Tensor:
-    """Return each vector's place in ascending order in every dim, int32 `(heads, n, dim)`; equals rank by position."""
+    """Return each vector's place in ascending order in every dim, int64 `(heads, n, dim)`; equals rank by position."""
     order = vectors.argsort(dim=1, stable=True)
-    place = torch.arange(vectors.shape[1], dtype=torch.int32)[:, None].expand_as(order)
-    return torch.empty_like(place).scatter_(1, order, place)
+    place = torch.arange(vectors.shape[1], device=vectors.device)[:, None].expand_as(order)
+    return torch.empty_like(order).scatter_(1, order, place)
 
 
-class FixedBuckets(Predictor):
+def tables(queries: Tensor, keys: Tensor, size: int) -> Buckets:
+    """Make each dim's buckets, int64 `(heads, n, dim)` below `size`, a table of its own."""
+    dim = queries.shape[-1]
+    first = torch.arange(dim, device=queries.device) * size
+    return Buckets(queries + first, keys + first, size, dim)
+
+
+class FixedBuckets(BucketPredictor):
     """Buckets of equal size: the `bucket_size` lowest values are the first bucket, and so on.
 
     Queries and keys are ranked apart, so that each bucket holds as many of both.
@@ -38,13 +40,18 @@ class FixedBuckets(Predictor):
         """Return the ranks of queries and of keys in each dim."""
         return ranks(features.queries), ranks(features.keys)
 
-    def predict(self, prepared: tuple[Tensor, Tensor], bucket_size: int) -> Tensor:
-        """Return the pairs that share a bucket in any dim."""
+    def buckets(self, prepared: tuple[Tensor, Tensor], bucket_size: int) -> Buckets:
+        """Return ranks by bucket."""
         queries, keys = prepared
-        return meet(queries // bucket_size, keys // bucket_size)
+        longest = max(queries.shape[1], keys.shape[1])
+        return tables(queries // bucket_size, keys // bucket_size, -(-longest // bucket_size))
+
+    def cost(self, features: Features, **point: Any) -> float:
+        """Sorting: n log2 n comparisons per dim."""
+        return features.queries.shape[-1] * sum(n * max(n, 2).bit_length() for n in features.shape[1:])
 
 
-class DynamicBuckets(Predictor):
+class DynamicBuckets(BucketPredictor):
     """Buckets of equal width: ⌈keys / bucket_size⌉ intervals of (-1, 1), where `tanh(temperature * x)` lies."""
 
     name = "dynamic"
@@ -55,12 +62,16 @@ class DynamicBuckets(Predictor):
         "temperature": {"type": "number", "exclusiveMinimum": 0},
     }
 
-    def predict(self, features: Features, bucket_size: int, temperature: float = 1.0) -> Tensor:
-        """Return the pairs that share an interval in any dim; a value on a boundary belongs to the interval below."""
-        buckets = -(-features.shape[2] // bucket_size)
-        boundaries = torch.linspace(-1 + 2 / buckets, 1 - 2 / buckets, buckets - 1)
+    def buckets(self, prepared: Features, bucket_size: int, temperature: float = 1.0) -> Buckets:
+        """Return intervals; a value on a boundary belongs to the interval below."""
+        count = -(-prepared.shape[2] // bucket_size)
+        boundaries = torch.linspace(-1 + 2 / count, 1 - 2 / count, count - 1, device=prepared.queries.device)
         queries, keys = (
-            torch.bucketize(torch.tanh(temperature * vectors), boundaries, out_int32=True)
-            for vectors in (features.queries, features.keys)
+            torch.bucketize(torch.tanh(temperature * vectors), boundaries)
+            for vectors in (prepared.queries, prepared.keys)
         )
-        return meet(queries, keys)
+        return tables(queries, keys, count)
+
+    def cost(self, features: Features, **point: Any) -> float:
+        """Nine operations per value: the hyperbolic tangent counts as eight, finding the interval as one."""
+        return 9.0 * features.queries.shape[-1] * sum(features.shape[1:])

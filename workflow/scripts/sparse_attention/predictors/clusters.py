@@ -2,15 +2,37 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor
-from torch.nn.functional import one_hot
 
+from sparse_attention.attention.sets import Buckets
+from sparse_attention.clusters import Centroids
 from sparse_attention.errors import InputError
-from sparse_attention.predictors.base import Context, Features, Predictor
+from sparse_attention.predictors.base import BucketPredictor, Context, Features
 
 
-class KMeans(Predictor):
+def given_centroids(context: Context, name: str) -> Centroids:
+    """Return the centroids that the predictor `name` was set up with; raise `InputError` when it was not."""
+    if context.centroids is None:
+        raise InputError(f"{name}: there are no centroids; allowed: a predictor job with a `centroids` input")
+    return context.centroids
+
+
+def centroids_for(features: Features, centroids: Centroids) -> Tensor:
+    """Return those of the given heads, float64 `(heads, runs, clusters, dim)`; `InputError` when they do not fit."""
+    found = centroids.layer(features.layer)[features.heads].to(features.valid.device)
+    heads, dim = features.shape[0], features.queries.shape[-1]
+    if (found.shape[0], found.shape[-1]) != (heads, dim):
+        raise InputError(
+            f"centroids: {found.shape[0]} heads of dimension {found.shape[-1]} in layer {features.layer}; "
+            f"allowed: {heads} of dimension {dim}, as the projected keys"
+        )
+    return found
+
+
+class KMeans(BucketPredictor):
     """Query and key share at least one cluster among the `top` nearest of each, in any run.
 
     A true set intersection: the originals' other two readings of `top`, one matched by rank and one with the diagonal
@@ -30,20 +52,19 @@ class KMeans(Predictor):
 
     def __init__(self, context: Context) -> None:
         super().__init__(context)
-        if context.centroids is None:
-            raise InputError("kmeans: there are no centroids; allowed: a predictor job with a `centroids` input")
-        self.centroids = context.centroids
+        self.centroids = given_centroids(context, self.name)
 
-    def predict(self, features: Features, top: int) -> Tensor:
-        """Return the pairs that share a cluster: their memberships, 0 or 1 per run and cluster, are not orthogonal."""
-        heads, _, clusters, dim = self.centroids.layer(features.layer).shape
-        if (heads, dim) != (features.shape[0], features.queries.shape[-1]):
-            raise InputError(
-                f"centroids: {heads} heads of dimension {dim} in layer {features.layer}; "
-                f"allowed: {features.shape[0]} of dimension {features.queries.shape[-1]}, as the projected keys"
-            )
+    def buckets(self, prepared: Features, top: int) -> Buckets:
+        """Return each vector's `top` nearest clusters in every run."""
+        _, runs, clusters, _ = centroids_for(prepared, self.centroids).shape
+        first = torch.arange(runs, device=prepared.queries.device)[:, None, None] * clusters
         queries, keys = (
-            one_hot(self.centroids.assign(features.layer, vectors, top), clusters).sum(-2).float()
-            for vectors in (features.queries, features.keys)
+            (self.centroids.assign(prepared.layer, vectors, top, prepared.heads) + first).transpose(1, 2).flatten(2)
+            for vectors in (prepared.queries, prepared.keys)
         )
-        return torch.einsum("hric,hrjc->hij", queries, keys) > 0
+        return Buckets(queries, keys, clusters, runs)
+
+    def cost(self, features: Features, **point: Any) -> float:
+        """One product per dim, vector and centroid, and a comparison for each of the `top` nearest to find."""
+        _, runs, clusters, dim = self.centroids.layer(features.layer).shape
+        return float(sum(features.shape[1:]) * runs * clusters * (dim + point["top"]))

@@ -1,25 +1,103 @@
-"""Pairs of a projected query and key that lie close together."""
+"""Pairs of a projected query and key that lie close together: the seven published distances."""
 
 from __future__ import annotations
 
-from torch import Tensor
-from torch.nn.functional import normalize
+import math
+from collections.abc import Sequence
+from typing import Any, ClassVar
 
-from sparse_attention.predictors.base import DistancePredictor, Features
+from torch import Tensor
+
+from sparse_attention.attention.distances import (
+    cosine,
+    direction,
+    euclidean,
+    least_squared,
+    least_squared_of_units,
+    minkowski,
+    squared_euclidean,
+)
+from sparse_attention.attention.levels import levels_of_thresholds
+from sparse_attention.errors import InputError
+from sparse_attention.predictors.base import Features, ThresholdPredictor
+
+POWER = 8  # multiply-adds that a power counts for
+
+
+def norm_cost(dim: int, p: float) -> float:
+    """Return the multiply-adds of a p-norm: one per dim, and a power unless p is 1, 2 or infinite."""
+    return dim * (1 if p in (1, 2, math.inf) else 1 + POWER)
+
+
+class DistancePredictor(ThresholdPredictor):
+    """What the distances share: thresholds of the layer's heads, and what a distance costs.
+
+    Attributes
+    ----------
+    normalises : bool
+        Whether vectors are divided by their norms before.
+    least : bool
+        Whether dims are not summed: the least difference counts.
+    """
+
+    normalises: ClassVar[bool] = False
+    least: ClassVar[bool] = False
+
+    def levels(self, prepared: Features, values: Sequence[Any], **others: Any) -> Tensor:
+        """Compare strictly, as published, with the thresholds of these heads."""
+        bounds = [self._of_heads(value, prepared.heads) for value in values]
+        return levels_of_thresholds(self.distances(prepared, **others), bounds)
+
+    def _of_heads(self, threshold: Any, heads: slice) -> Any:
+        if not isinstance(threshold, list):
+            return threshold
+        if len(threshold) < heads.stop:
+            raise InputError(
+                f"predictors.{self.name}.threshold: {threshold} has {len(threshold)} numbers, the layer {heads.stop} "
+                "heads or more; allowed: one number, or a list of one for every head"
+            )
+        return threshold[heads]
+
+    def cost(self, features: Features, **point: Any) -> float:
+        """Norms and dividing by them, a distance for every pair, and a comparison with the threshold.
+
+        For p = 2 a distance is taken from a product per dim, `||q||² - 2 q kᵀ + ||k||²`, which is what it would be
+        computed by if rounding did not matter; otherwise from a difference per dim.
+        """
+        (_, queries, keys), dim, p = features.shape, features.queries.shape[-1], point.get("p", 2)
+        vector = norm_cost(dim, p) + dim if self.normalises else 0.0
+        if self.least:
+            pair = 2.0 * dim
+        elif p != 2:
+            pair = dim + norm_cost(dim, p)
+        elif self.normalises:
+            pair = dim
+        else:
+            vector, pair = dim, dim + 1
+        return (queries + keys) * vector + queries * keys * (pair + 1)
 
 
 class Cosine(DistancePredictor):
-    """`1 - cos(q, k) < threshold`."""
+    """`1 - cos(q, k) < threshold`; a zero vector is at distance 1 from all, where the original has NaN."""
 
     name = "cos"
     label = "Cosine distance"
     needs = ("projection",)
-    parameters = {"threshold": {"type": "number", "exclusiveMinimum": 0, "maximum": 2}}
+    parameters = {
+        "threshold": {
+            "type": ["number", "array"],
+            "exclusiveMinimum": 0,
+            "maximum": 2,
+            "minItems": 1,
+            "items": {"type": "number", "exclusiveMinimum": 0, "maximum": 2},
+            "description": "a number above 0 and at most 2, or in a list of its own one for every head",
+        },
+    }
+    normalises = True
 
-    def prepare(self, features: Features) -> Tensor:
-        """Return cosine distances, never below 0; a zero vector is at distance 1 from all."""
-        queries, keys = normalize(features.queries, dim=-1), normalize(features.keys, dim=-1)
-        return (1 - queries @ keys.transpose(-1, -2)).clamp_(min=0)
+    def distances(self, prepared: Features, **others: Any) -> Tensor:
+        """Return float32 `(heads, queries, keys)`."""
+        return cosine(prepared.queries, prepared.keys)
 
 
 class SquaredEuclidean(DistancePredictor):
@@ -28,11 +106,128 @@ class SquaredEuclidean(DistancePredictor):
     name = "l2"
     label = "Squared L2 distance"
     needs = ("projection",)
-    parameters = {"threshold": {"type": "number", "exclusiveMinimum": 0}}
+    parameters = {
+        "threshold": {
+            "type": ["number", "array"],
+            "exclusiveMinimum": 0,
+            "minItems": 1,
+            "items": {"type": "number", "exclusiveMinimum": 0},
+            "description": "a number above 0, or in a list of its own one for every head",
+        },
+    }
 
-    def prepare(self, features: Features) -> Tensor:
-        """Return squared distances, summed over dims one by one: the usual `q² - 2qk + k²` loses the small ones."""
-        distance = features.queries.new_zeros(features.shape)
-        for queries, keys in zip(features.queries.unbind(-1), features.keys.unbind(-1), strict=True):
-            distance += (queries[..., :, None] - keys[..., None, :]).square_()
-        return distance
+    def distances(self, prepared: Features, **others: Any) -> Tensor:
+        """Return float32 `(heads, queries, keys)`."""
+        return squared_euclidean(prepared.queries, prepared.keys)
+
+
+class Euclidean(DistancePredictor):
+    """`||q - k|| < threshold`: the supports of `l2` at the squares of the thresholds."""
+
+    name = "euclidean"
+    label = "L2 distance"
+    needs = ("projection",)
+    parameters = {
+        "threshold": {
+            "type": ["number", "array"],
+            "exclusiveMinimum": 0,
+            "minItems": 1,
+            "items": {"type": "number", "exclusiveMinimum": 0},
+            "description": "a number above 0, or in a list of its own one for every head",
+        },
+    }
+
+    def distances(self, prepared: Features, **others: Any) -> Tensor:
+        """Return float32 `(heads, queries, keys)`."""
+        return euclidean(prepared.queries, prepared.keys)
+
+
+class Least(DistancePredictor):
+    """`min_d (q_d - k_d)² < threshold`: close in any one dim, as vectors that share a bucket are."""
+
+    name = "min"
+    label = "Minimum distance"
+    needs = ("projection",)
+    parameters = {
+        "threshold": {
+            "type": ["number", "array"],
+            "exclusiveMinimum": 0,
+            "minItems": 1,
+            "items": {"type": "number", "exclusiveMinimum": 0},
+            "description": "a number above 0, or in a list of its own one for every head",
+        },
+    }
+    least = True
+
+    def distances(self, prepared: Features, **others: Any) -> Tensor:
+        """Return float32 `(heads, queries, keys)`."""
+        return least_squared(prepared.queries, prepared.keys)
+
+
+class LeastOfUnits(DistancePredictor):
+    """`min_d (q_d / ||q||_p - k_d / ||k||_p)² < threshold`: `min` of vectors divided by their p-norms."""
+
+    name = "min_norm"
+    label = "Normalised minimum distance"
+    needs = ("projection",)
+    parameters = {
+        "p": {"type": "number", "minimum": 1, "description": "at least 1; .inf takes the greatest entry"},
+        "threshold": {
+            "type": ["number", "array"],
+            "exclusiveMinimum": 0,
+            "minItems": 1,
+            "items": {"type": "number", "exclusiveMinimum": 0},
+            "description": "a number above 0, or in a list of its own one for every head",
+        },
+    }
+    normalises = True
+    least = True
+
+    def distances(self, prepared: Features, p: float = 2.0, **others: Any) -> Tensor:
+        """Return float32 `(heads, queries, keys)`."""
+        return least_squared_of_units(prepared.queries, prepared.keys, p)
+
+
+class Direction(DistancePredictor):
+    """`||q / ||q||_p - k / ||k||_p||_p < threshold`; for p = 2 it is `√(2 (1 - cos(q, k)))`."""
+
+    name = "direction"
+    label = "Direction distance"
+    needs = ("projection",)
+    parameters = {
+        "p": {"type": "number", "minimum": 1, "description": "at least 1; .inf takes the greatest entry"},
+        "threshold": {
+            "type": ["number", "array"],
+            "exclusiveMinimum": 0,
+            "minItems": 1,
+            "items": {"type": "number", "exclusiveMinimum": 0},
+            "description": "a number above 0, or in a list of its own one for every head",
+        },
+    }
+    normalises = True
+
+    def distances(self, prepared: Features, p: float = 2.0, **others: Any) -> Tensor:
+        """Return float32 `(heads, queries, keys)`."""
+        return direction(prepared.queries, prepared.keys, p)
+
+
+class Minkowski(DistancePredictor):
+    """`(Σ_d |q_d - k_d|^p)^(1/p) < threshold`: `euclidean` for p = 2, the greatest difference for infinity."""
+
+    name = "minkowski"
+    label = "Minkowski distance"
+    needs = ("projection",)
+    parameters = {
+        "p": {"type": "number", "minimum": 1, "description": "at least 1; .inf takes the greatest difference"},
+        "threshold": {
+            "type": ["number", "array"],
+            "exclusiveMinimum": 0,
+            "minItems": 1,
+            "items": {"type": "number", "exclusiveMinimum": 0},
+            "description": "a number above 0, or in a list of its own one for every head",
+        },
+    }
+
+    def distances(self, prepared: Features, p: float = 2.0, **others: Any) -> Tensor:
+        """Return float32 `(heads, queries, keys)`."""
+        return minkowski(prepared.queries, prepared.keys, p)

@@ -2,42 +2,48 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
 import numpy as np
 import torch
 from torch import Tensor
 
+from sparse_attention.attention.levels import levels_of_budgets, levels_of_thresholds
 from sparse_attention.attention.masks import keep_mask, window_mask
-from sparse_attention.predictors.base import Features, Predictor
+from sparse_attention.predictors.base import Features, NestedPredictor, Predictor
 
 
-class BigBird(Predictor):
+class BigBird(NestedPredictor):
     """BigBird at block size 1: `random_keys` keys per query and head, ±1 neighbours, global first and last token.
 
     The keys are drawn uniformly from all valid ones. The original draws them among the first few positions of a long
-    sequence only, which makes it a weaker baseline than it should be.
+    sequence only.
     """
 
     name = "bigbird"
     label = "BigBird"
+    nested = "random_keys"
+    blocks = True
     parameters = {"random_keys": {"type": "integer", "minimum": 0}}
 
-    def prepare(self, features: Features) -> tuple[Tensor, Tensor, Tensor]:
-        """Return the part that is not random, a random number per pair, and each query's numbers in order."""
+    def prepare(self, features: Features) -> tuple[Tensor, Tensor]:
+        """Return the part that is not random, and a random number per pair."""
         shape = features.shape[1:]
-        pattern = window_mask(*shape, 3) | keep_mask(*shape, "cls+last")
-        noise = self.rng(features).random(features.shape)
-        noise[:, ~features.valid.numpy()] = 2.0
-        return pattern, torch.from_numpy(noise), torch.from_numpy(np.sort(noise))
+        pattern = (window_mask(*shape, 3) | keep_mask(*shape, "cls+last")).to(features.valid.device)
+        return pattern, self.noise(features, *shape).masked_fill_(~features.valid, -torch.inf)
 
-    def predict(self, prepared: tuple[Tensor, Tensor, Tensor], random_keys: int) -> Tensor:
-        """Return the pattern and the keys of the `random_keys` lowest numbers."""
-        pattern, noise, ordered = prepared
-        if random_keys == 0:
-            return pattern
-        return pattern | (noise <= ordered[..., min(random_keys, ordered.shape[-1]) - 1, None])
+    def levels(self, prepared: tuple[Tensor, Tensor], values: Sequence[int], **others: Any) -> Tensor:
+        """Rank the random numbers."""
+        pattern, noise = prepared
+        return levels_of_budgets(noise, values).masked_fill_(pattern, 0)
+
+    def cost(self, features: Features, **point: Any) -> float:
+        """Nothing: no content is looked at."""
+        return 0.0
 
 
-class Longformer(Predictor):
+class Longformer(NestedPredictor):
     """Longformer at block size 1: the diagonal, and `global_tokens` that see all and are seen by all.
 
     The first token is one of them; the others are random positions, the same in all heads, without repeats.
@@ -45,18 +51,55 @@ class Longformer(Predictor):
 
     name = "longformer"
     label = "Longformer"
+    nested = "global_tokens"
+    blocks = True
     parameters = {"global_tokens": {"type": "integer", "minimum": 1}}
 
     def prepare(self, features: Features) -> tuple[Tensor, Tensor]:
         """Return the diagonal and each pair's place: that of its query or key in the order of becoming global."""
         _, queries, keys = features.shape
-        positions = max(queries, keys)
+        positions, device = max(queries, keys), features.valid.device
         place = np.zeros(positions, np.int64)
         place[1:] = self.rng(features).permutation(positions - 1) + 1
-        places = torch.from_numpy(place)
-        return window_mask(queries, keys, 1), torch.minimum(places[:queries, None], places[:keys])
+        places = torch.from_numpy(place).to(device)
+        return window_mask(queries, keys, 1).to(device), torch.minimum(places[:queries, None], places[:keys])[None]
 
-    def predict(self, prepared: tuple[Tensor, Tensor], global_tokens: int) -> Tensor:
-        """Return the diagonal, and the rows and columns of the global tokens."""
+    def levels(self, prepared: tuple[Tensor, Tensor], values: Sequence[int], **others: Any) -> Tensor:
+        """Return the rows and columns of the first global tokens."""
         diagonal, place = prepared
-        return diagonal | (place < global_tokens)
+        return levels_of_thresholds(place, values).masked_fill_(diagonal, 0)
+
+    def cost(self, features: Features, **point: Any) -> float:
+        """Nothing: no content is looked at."""
+        return 0.0
+
+
+class Strided(Predictor):
+    """The Sparse Transformer's fixed pattern (arXiv 1904.10509), for all queries, earlier and later ones alike.
+
+    Positions are cut into blocks of `stride`. A query sees its own block, and the last `expressivity` positions of
+    every block, which sum the block up. Where one block holds all positions, the support is complete. As in
+    Sparsefinder, both parts are in every head, and queries see later summaries too.
+
+    The published code counts positions from 1 where it cuts blocks and includes both ends of each part: a block has
+    `stride` + 1 keys and shares its ends with its neighbours, `expressivity` + 1 positions sum it up. It refuses
+    sequences of one block, and does not return when `expressivity` equals `stride`.
+    """
+
+    name = "strided"
+    label = "Sparse Transformer"
+    blocks = True
+    parameters = {"stride": {"type": "integer", "minimum": 1}, "expressivity": {"type": "integer", "minimum": 0}}
+    at_most = {"expressivity": "stride"}
+
+    def predict(self, prepared: Features, stride: int, expressivity: int) -> Tensor:
+        """Return the pattern, the same for all heads."""
+        _, queries, keys = prepared.shape
+        positions = torch.arange(max(queries, keys), device=prepared.valid.device)
+        block, place = positions // stride, positions % stride
+        own = block[:queries, None] == block[None, :keys]
+        return (own | (place[:keys] >= stride - expressivity))[None]
+
+    def cost(self, features: Features, **point: Any) -> float:
+        """Nothing: no content is looked at."""
+        return 0.0

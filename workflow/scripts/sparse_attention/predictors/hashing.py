@@ -1,0 +1,84 @@
+"""Locality-sensitive hashing: vectors that point the same way are likely to fall into the same bucket."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from sparse_attention.attention.sets import Buckets
+from sparse_attention.errors import InputError
+from sparse_attention.predictors.base import BucketPredictor, Features
+
+
+def nearest_directions(vectors: Tensor, rotations: Tensor) -> Tensor:
+    """Return the direction that each vector is nearest to in angle: angular hashing (arXiv 1509.02897).
+
+    Parameters
+    ----------
+    vectors : Tensor
+        `(heads, n, dim)`.
+    rotations : Tensor
+        `(heads, rounds, half, dim)`: the directions of a round are these and, behind them, their opposites.
+
+    Returns
+    -------
+    Tensor
+        int64 `(heads, n, rounds)`, below `2 · half`; the first of equally near ones.
+    """
+    rotated = vectors @ rotations.flatten(1, 2).transpose(1, 2)
+    rotated = rotated.unflatten(-1, rotations.shape[1:3])
+    return torch.cat([rotated, -rotated], dim=-1).argmax(-1)
+
+
+class Reformer(BucketPredictor):
+    """Angular hashing of the Reformer (arXiv 2001.04451): a pair is kept when it shares a bucket in any round.
+
+    Each round has directions of its own, drawn for every head and example; the first rounds are the same however many
+    there are, so more rounds only add pairs. A Reformer has one vector for query and key. Sparsefinder imitates that:
+    it hashes query and key of a position as one vector, so that the support is symmetric and holds the diagonal
+    (`tied`). Otherwise queries and keys are hashed apart, in the same directions. The Reformer's chunks and its
+    factorised numbers of buckets have no part in it. The published code restarts torch's global generator from one of
+    a thousand seeds at every call, and with it all that is drawn later; here no other random number is touched.
+    """
+
+    name = "reformer"
+    label = "Reformer LSH"
+    needs = ("projection",)
+    parameters = {
+        "buckets": {"type": "integer", "minimum": 2, "multipleOf": 2, "description": "an even whole number"},
+        "rounds": {"type": "integer", "minimum": 1},
+        "tied": {"type": "boolean"},
+    }
+
+    def buckets(self, prepared: Features, buckets: int, rounds: int, tied: bool) -> Buckets:
+        """Return the bucket of each query and key in every round."""
+        queries, keys = prepared.queries, prepared.keys
+        if tied:
+            queries = keys = self._concatenated(prepared)
+        heads = range(prepared.heads.start, prepared.heads.stop)
+        shape = (rounds, buckets // 2, queries.shape[-1])
+        drawn = np.stack([self.rng(prepared, head).standard_normal(shape, dtype=np.float32) for head in heads])
+        rotations = torch.from_numpy(drawn).to(queries)
+        first = torch.arange(rounds, device=queries.device) * buckets
+        of_queries = nearest_directions(queries, rotations) + first
+        of_keys = of_queries if tied else nearest_directions(keys, rotations) + first
+        return Buckets(of_queries, of_keys, buckets, rounds)
+
+    def _concatenated(self, features: Features) -> Tensor:
+        _, queries, keys = features.shape
+        if queries != keys:
+            raise InputError(
+                f"predictors.{self.name}.tied: true, but example {features.index} has {queries} queries and {keys} "
+                "keys; allowed: false, or data with as many queries as keys"
+            )
+        return torch.cat([features.queries, features.keys], dim=-1)
+
+    def cost(self, features: Features, **point: Any) -> float:
+        """One product per dim and direction, opposites aside, and one comparison per bucket; tied vectors once."""
+        _, queries, keys = features.shape
+        vectors, dims = (queries, 2) if point["tied"] else (queries + keys, 1)
+        products = point["buckets"] // 2 * dims * features.queries.shape[-1]
+        return float(vectors * point["rounds"] * (products + point["buckets"]))

@@ -1,0 +1,110 @@
+"""Keys of highest approximate score, from few numbers per vector: principal components or a query's main channels."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+
+from sparse_attention.errors import InputError
+from sparse_attention.predictors.base import Features, TopPredictor
+
+if TYPE_CHECKING:
+    from sparse_attention.attention.support import Gold
+
+
+def masked_products(queries: Tensor, keys: Tensor, valid: Tensor) -> Tensor:
+    """Return `q·k` of every pair, -inf for invalid ones: `(heads, queries, keys)`."""
+    return (queries @ keys.transpose(-1, -2)).masked_fill_(~valid, -torch.inf)
+
+
+def check_size(name: str, value: int, head_dim: int) -> None:
+    """Raise `InputError` when more numbers are asked for than a vector has."""
+    if value > head_dim:
+        raise InputError(f"predictors.{name}: {value}; allowed: 1 to the {head_dim} numbers of a head's vectors")
+
+
+class PrincipalComponents(TopPredictor):
+    """The `keys` keys of highest score in the first `dim` principal components of a head's keys.
+
+    From Loki (arXiv 2406.02542): the components are those of the keys of a calibration set, here the train split,
+    queries and keys are rotated into them, and the first ones rank the keys. Components are computed around the mean
+    key: a shift of all keys moves all scores of a query alike and so no rank, and its direction would only take the
+    place of one that matters. Loki sets `keys` as a share of the context and reads the keys of a cache one token at a
+    time; here it is a number, the same for all queries. Keys are used as attention uses them, after any rotary
+    embedding (Loki tries both).
+    """
+
+    name = "pca"
+    label = "PCA of keys"
+    fits = True
+    parameters = {
+        "dim": {"type": "integer", "minimum": 1, "description": "principal components, at most head_dim"},
+        "keys": {"type": "integer", "minimum": 1},
+    }
+
+    _components: Tensor
+
+    def fit(self, layer: int, training: Iterable[tuple[Features, Gold]]) -> None:
+        """Find the eigenvectors of each head's key covariance, greatest variance first, in float64 and in one pass."""
+        count, total, moment = 0, torch.zeros(()), torch.zeros(())
+        for features, _ in training:
+            keys = features.raw_keys.double()
+            count, total = count + keys.shape[1], total + keys.sum(1)
+            moment = moment + keys.transpose(1, 2) @ keys
+        mean = total / max(count, 1)
+        covariance = moment / max(count, 1) - mean[:, :, None] * mean[:, None, :]
+        self._components = torch.linalg.eigh(covariance).eigenvectors.flip(-1).float()
+
+    def prepare(self, features: Features) -> tuple[Tensor, Tensor, Tensor]:
+        """Return queries and keys in all components, and which pairs are valid."""
+        components = self._components[features.heads].to(features.valid.device)
+        return features.raw_queries @ components, features.raw_keys @ components, features.valid
+
+    def scores(self, prepared: tuple[Tensor, Tensor, Tensor], **others: Any) -> Tensor:
+        """Return the scores in the first components."""
+        queries, keys, valid = prepared
+        dim = others["dim"]
+        check_size("pca.dim", dim, keys.shape[-1])
+        return masked_products(queries[..., :dim], keys[..., :dim], valid)
+
+    def cost(self, features: Features, **point: Any) -> float:
+        """Count the rotation of every vector, `dim` products for each valid pair, and a comparison to rank it."""
+        rotating = sum(features.shape[1:]) * features.raw_keys.shape[-1] * point["dim"]
+        return rotating + float(features.valid.sum()) * (point["dim"] + 1)
+
+
+class LargestChannels(TopPredictor):
+    """The `keys` keys of highest score over the `channels` largest entries of each query, by magnitude.
+
+    From SparQ (arXiv 2312.04985), its first step. Of equal magnitudes the earlier channels. What SparQ does further
+    concerns the output and is left out: the temperature, which changes no rank, the mean value that stands in for the
+    keys not chosen, and the most recent keys, which it always keeps (a window of the evaluation does that).
+    """
+
+    name = "sparq"
+    label = "SparQ channels"
+    parameters = {
+        "channels": {"type": "integer", "minimum": 1, "description": "channels of each query, at most head_dim"},
+        "keys": {"type": "integer", "minimum": 1},
+    }
+
+    def prepare(self, features: Features) -> tuple[Features, Tensor]:
+        """Return the features, and the rank of each query's channels: 0 for the largest."""
+        order = features.raw_queries.abs().argsort(dim=-1, descending=True, stable=True)
+        place = torch.arange(order.shape[-1], device=order.device).expand_as(order)
+        return features, torch.empty_like(order).scatter_(-1, order, place)
+
+    def scores(self, prepared: tuple[Features, Tensor], **others: Any) -> Tensor:
+        """Return the scores over the largest channels."""
+        features, ranks = prepared
+        check_size("sparq.channels", others["channels"], ranks.shape[-1])
+        queries = features.raw_queries * (ranks < others["channels"])
+        return masked_products(queries, features.raw_keys, features.valid)
+
+    def cost(self, features: Features, **point: Any) -> float:
+        """Count a comparison per channel of each query; for each valid pair `channels` products and one to rank it."""
+        choosing = features.shape[1] * features.raw_queries.shape[-1]
+        return choosing + float(features.valid.sum()) * (point["channels"] + 1)
