@@ -1,8 +1,10 @@
+from sparse_attention.data.sources.path import resolve
+
 if config["fit_clusters"]["source"]:
 
     rule import_clusters:
         input:
-            source=os.path.expanduser(config["fit_clusters"]["source"]),
+            source=[str(file) for file in resolve(config["fit_clusters"]["source"])[1]],
             qk_train=f"results/qk/{RUN}/train",
             projections=projections_of,
         output:
@@ -20,8 +22,9 @@ if config["fit_clusters"]["source"]:
         params:
             code=code("import_clusters"),
             setting=lambda wildcards: CLUSTERINGS[wildcards.clustering],
+            block_size=lambda wildcards: grids.block_size_of(wildcards.projection),
         message:
-            "Reading the centroids of {input.source}"
+            "Reading centroids {wildcards.clustering}, {wildcards.projection}, seed {wildcards.seed}"
         script:
             "../workflow/scripts/import_clusters.py"
 
@@ -48,6 +51,7 @@ else:
             code=code("fit_clusters"),
             threads=config["threads"]["fit"],
             setting=lambda wildcards: CLUSTERINGS[wildcards.clustering],
+            block_size=lambda wildcards: grids.block_size_of(wildcards.projection),
             options=config["fit_clusters"],
             seed=lambda wildcards: int(wildcards.seed),
         message:

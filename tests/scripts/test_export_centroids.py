@@ -25,7 +25,7 @@ def clusters(small_stores, tmp_path):
     return found
 
 
-def export(stores, folder):
+def export(stores, folder, block_size=1):
     inputs = {"clusters": folder / "clusters.safetensors", "qk_validation": stores / "qk" / "validation",
               "projections": folder / "p.safetensors"}  # fmt: skip
     files = {"centroids": "c.safetensors", "original": "c.pt", "agreement": "agreement.tsv"}
@@ -33,7 +33,7 @@ def export(stores, folder):
         SimpleNamespace(
             input=SimpleNamespace(**{name: str(path) for name, path in inputs.items()}),
             output=SimpleNamespace(**{name: str(folder / "out" / file) for name, file in files.items()}),
-            params=SimpleNamespace(threads=1),
+            params=SimpleNamespace(threads=1, block_size=block_size),
         )
     )
     return read_table(folder / "out" / "agreement.tsv")
@@ -48,6 +48,17 @@ def test_both_formats_hold_the_centroids_and_the_table_counts_every_vector(small
         assert all(torch.equal(a, b) for a, b in zip(found.layers, clusters.layers, strict=True))
     content = torch.load(tmp_path / "out" / "c.pt", weights_only=True)
     assert isinstance(content, list) and content[0].shape == (3, 2, 4, 2)
+
+
+def test_centroids_of_blocks_are_checked_on_blocks(small_stores, tmp_path):
+    train = QKReader(small_stores / "qk" / "train")
+    vectors = [layer_vectors(train, Projections.identity(), layer, 4) for layer in (0, 1)]
+    Centroids(tuple(fit_clusters(each, 3, 1, 0)[0] for each in vectors)).save(tmp_path / "clusters.safetensors")
+    weights = initial_weights(ProjectionSetting("linear", 6, True), 3, 6, torch.Generator().manual_seed(0))
+    weights |= {"w": torch.eye(6).expand(3, 6, 6), "b": torch.zeros(3, 1, 6)}
+    Projections.of([(weights, weights)] * 2).save(tmp_path / "p.safetensors")
+    table = export(small_stores, tmp_path, block_size=4)
+    assert set(table["vectors"]) == {2 * (2 + 3)} and not table["mismatches"].any()
 
 
 def test_one_mismatch_fails_the_rule_and_nothing_is_exported(small_stores, tmp_path, clusters, monkeypatch):

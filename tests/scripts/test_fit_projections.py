@@ -18,7 +18,12 @@ SETTINGS = {
     "linear": {"kind": "linear", "dim": 2, "shared": True},
     "separate": {"kind": "linear", "dim": 3, "shared": False},
     "mlp": {"kind": "mlp", "dim": 2, "hidden": 5, "shared": True},
-}
+    "blocks": {"kind": "linear", "dim": 2, "shared": False, "block_size": 4},
+    "concat": {"kind": "linear", "dim": 2, "shared": True, "concat": True},
+    "mlp with blocks and concat": {
+        "kind": "mlp", "dim": 2, "hidden": 5, "shared": True, "block_size": 2, "concat": True,
+    },
+}  # fmt: skip
 
 
 def fit(stores, output, setting, seed=1, **options):
@@ -42,8 +47,10 @@ def test_projections_sidecar_original_and_curves(small_stores, tmp_path, name):
     projections, curves = fit(small_stores, tmp_path, SETTINGS[name])
     assert projections.setting == ProjectionSetting.of(SETTINGS[name])
     assert (len(projections.layers), projections.heads, projections.head_dim) == (2, 3, 6)
-    assert Projections.load(tmp_path / "p.pt").tensors().keys() == projections.tensors().keys()
+    original = Projections.load(tmp_path / "p.pt", projections.setting)
+    assert original.setting == projections.setting and original.tensors().keys() == projections.tensors().keys()
     info = json.loads((tmp_path / "p.json").read_text())
+    assert {key: info[key] for key in SETTINGS[name]} == SETTINGS[name]
     assert info["layers"] == 2 and info["source"] == {"fitted": OPTIONS, "seed": 1}
     assert list(curves.columns) == ["layer", "step", "split", "loss", "recall", "sparsity"]
     assert [(row.layer, row.step, row.split) for row in curves.itertuples()] == [
@@ -71,6 +78,15 @@ def test_every_option_changes_the_result(small_stores, tmp_path):
     for name, value in changes.items():
         assert not torch.equal(fitted(name, **{name: value}), plain), name
     assert torch.equal(fitted("eval", eval_steps=1, eval_examples=1), plain)
+
+
+def test_blocks_and_joint_projections_are_fitted_to_their_own_loss(small_stores, tmp_path):
+    setting, weights = SETTINGS["linear"], set()
+    for number, form in enumerate(({}, {"block_size": 2}, {"block_size": 3}, {"concat": True})):
+        projections, curves = fit(small_stores, tmp_path / str(number), setting | form)
+        start = curves[(curves["step"] == 0) & (curves["split"] == "train")]["loss"]
+        weights.add((*projections.layers[0][0]["w"][0, 0].tolist(), *start))
+    assert len(weights) == 4
 
 
 def test_a_kind_that_nothing_can_be_fitted_to_is_refused(small_stores, tmp_path):

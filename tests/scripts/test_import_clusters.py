@@ -1,9 +1,12 @@
 from __future__ import annotations
 
+import pickle
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 import torch
+from sklearn.cluster import KMeans
 
 import import_clusters
 from sparse_attention.clusters import Centroids
@@ -27,12 +30,13 @@ def make(layers=2, heads=HEADS, runs=RUNS, clusters=CLUSTERS, dim=2):
     )
 
 
-def take(stores, folder, source, projections):
+def take(stores, folder, source, projections, block_size=1):
+    given = [str(path) for path in source] if isinstance(source, list) else str(source)
     import_clusters.main(
         SimpleNamespace(
-            input=SimpleNamespace(source=str(source), qk_train=str(stores / "qk" / "train"), projections=projections),
+            input=SimpleNamespace(source=given, qk_train=str(stores / "qk" / "train"), projections=projections),
             output=SimpleNamespace(clusters=str(folder / "c.safetensors")),
-            params=SimpleNamespace(setting={"clusters": CLUSTERS, "runs": RUNS}),
+            params=SimpleNamespace(setting={"clusters": CLUSTERS, "runs": RUNS}, block_size=block_size),
         )
     )
     return Centroids.load(folder / "c.safetensors")
@@ -68,11 +72,53 @@ def test_centroids_of_something_else_are_refused_and_nothing_is_written(
     assert not (tmp_path / "c.safetensors").exists()
 
 
-def test_a_pickle_of_scikit_learn_objects_is_refused(small_stores, tmp_path, projections):
-    import pickle
+def write_kmeans(folder, layer, clusters=CLUSTERS, dim=2, ending="shared"):
+    """Pickle the lists over heads and runs of a layer under the originals' name; return the centroids."""
+    points = np.random.default_rng(layer).normal(size=(HEADS, RUNS, 30, dim))
+    fitted = [[KMeans(clusters, n_init=1, random_state=0).fit(points[head, run]) for run in range(RUNS)]
+              for head in range(HEADS)]  # fmt: skip
+    heads = []
+    for runs in fitted:
+        heads.append(MultiKmeans())
+        heads[-1].rounds, heads[-1].kmeans = RUNS, runs
+    name = f"q_enc-attn.pt_{dim}r_{clusters}s_{RUNS}n_{layer}l_{ending}.pickle"
+    (folder / name).write_bytes(pickle.dumps(heads, protocol=pickle.HIGHEST_PROTOCOL))
+    return np.stack([[run.cluster_centers_ for run in runs] for runs in fitted])
 
-    from sklearn.cluster import KMeans
 
-    (tmp_path / "kmeans.pickle").write_bytes(pickle.dumps([KMeans(4)]))
-    with pytest.raises(InputError, match=r"kmeans\.pickle"):
-        take(small_stores, tmp_path, tmp_path / "kmeans.pickle", projections)
+class MultiKmeans:
+    """Has the name and the attributes of the originals' class."""
+
+
+def test_the_originals_pickles_of_all_layers_come_in_from_a_folder(small_stores, tmp_path, projections):
+    (tmp_path / "kmeans").mkdir()
+    expected = [write_kmeans(tmp_path / "kmeans", layer) for layer in range(2)]
+    for layer in range(2):
+        write_kmeans(tmp_path / "kmeans", layer, clusters=5)
+        write_kmeans(tmp_path / "kmeans", layer, ending="indep")
+    files = sorted((tmp_path / "kmeans").iterdir())
+    taken = take(small_stores, tmp_path, files, projections)
+    for layer, centroids in enumerate(expected):
+        np.testing.assert_array_equal(taken.layer(layer), centroids)
+
+
+def test_a_pickle_of_one_layer_is_too_few(small_stores, tmp_path, projections):
+    write_kmeans(tmp_path, 0)
+    (path,) = tmp_path.glob("q_*.pickle")
+    with pytest.raises(InputError, match="layers is 1, must be 2"):
+        take(small_stores, tmp_path, path, projections)
+
+
+def test_centroids_of_blocks_come_in(small_stores, tmp_path, projections):
+    make(dim=8).save_original(tmp_path / "mine.pt")
+    taken = take(small_stores, tmp_path, tmp_path / "mine.pt", projections, block_size=4)
+    assert torch.equal(taken.layer(1), make(dim=8).layer(1).float().double())
+    with pytest.raises(InputError, match="dim is 8, must be 6"):
+        take(small_stores, tmp_path, tmp_path / "mine.pt", projections, block_size=3)
+
+
+def test_a_pickle_that_calls_something_is_refused(small_stores, tmp_path, projections):
+    (tmp_path / "evil.pickle").write_bytes(b"\x80\x02cposix\nmkdir\nX\x03\x00\x00\x00ran\x85R.")
+    with pytest.raises(InputError, match=r"evil\.pickle: holds posix\.mkdir; .*Nothing in it was run"):
+        take(small_stores, tmp_path, tmp_path / "evil.pickle", projections)
+    assert not (tmp_path / "c.safetensors").exists()

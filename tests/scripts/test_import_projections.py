@@ -15,7 +15,12 @@ SETTINGS = {
     "linear": {"kind": "linear", "dim": 2, "shared": True},
     "separate": {"kind": "linear", "dim": 2, "shared": False},
     "mlp": {"kind": "mlp", "dim": 2, "hidden": 5, "shared": True},
-}
+    "blocks": {"kind": "linear", "dim": 2, "shared": False, "block_size": 4},
+    "concat": {"kind": "linear", "dim": 2, "shared": True, "concat": True},
+    "mlp with blocks and concat": {
+        "kind": "mlp", "dim": 2, "hidden": 5, "shared": True, "block_size": 2, "concat": True,
+    },
+}  # fmt: skip
 
 
 def make(setting, layers=2, heads=3, head_dim=6):
@@ -24,7 +29,7 @@ def make(setting, layers=2, heads=3, head_dim=6):
     for _ in range(layers):
         queries, keys = (initial_weights(ProjectionSetting.of(setting), heads, head_dim, generator) for _ in range(2))
         pairs.append((queries, queries if setting["shared"] else keys))
-    return Projections.of(pairs)
+    return Projections.of(pairs, block_size=setting.get("block_size", 1), concat=setting.get("concat", False))
 
 
 def take(stores, folder, source, setting):
@@ -48,7 +53,8 @@ def test_both_formats_come_in_unchanged(small_stores, tmp_path, name, theirs):
     assert all(torch.equal(value, projections.tensors()[key]) for key, value in taken.tensors().items())
     info = json.loads((tmp_path / "out" / "p.json").read_text())
     assert info["source"] == {"imported": "mine.bin", "sha256": hashlib.sha256(source.read_bytes()).hexdigest()}
-    assert Projections.load(tmp_path / "out" / "p.pt").setting == projections.setting
+    assert taken.setting == projections.setting and {key: info[key] for key in SETTINGS[name]} == SETTINGS[name]
+    assert (tmp_path / "out" / "p.pt").read_bytes() == source.read_bytes() or not theirs
 
 
 @pytest.mark.parametrize(
@@ -60,8 +66,9 @@ def test_both_formats_come_in_unchanged(small_stores, tmp_path, name, theirs):
         ({"setting": SETTINGS["separate"]}, "shared is False, must be True"),
         ({"setting": SETTINGS["linear"] | {"dim": 4}}, "dim is 4, must be 2"),
         ({"setting": SETTINGS["mlp"]}, "kind is mlp, must be linear"),
+        ({"setting": SETTINGS["concat"]}, r"head_dim is 12, must be 6; .*projections\.concat: true"),
     ],
-    ids=["layers", "heads", "head_dim", "shared", "dim", "kind"],
+    ids=["layers", "heads", "head_dim", "shared", "dim", "kind", "concat"],
 )
 def test_projections_of_something_else_are_refused_and_nothing_is_written(small_stores, tmp_path, changes, message):
     make(**{"setting": SETTINGS["linear"]} | changes).save_original(tmp_path / "mine.pt")
@@ -69,6 +76,14 @@ def test_projections_of_something_else_are_refused_and_nothing_is_written(small_
         take(small_stores, tmp_path, tmp_path / "mine.pt", SETTINGS["linear"])
     assert "fit_projections.source" in str(caught.value) and "mine.pt" in str(caught.value)
     assert not (tmp_path / "out").exists()
+
+
+def test_our_file_tells_its_blocks_and_an_original_one_does_not(small_stores, tmp_path):
+    make(SETTINGS["separate"]).save(tmp_path / "mine.safetensors")
+    make(SETTINGS["separate"]).save_original(tmp_path / "mine.pt")
+    with pytest.raises(InputError, match=r"projections\.block_size is 1, must be 4"):
+        take(small_stores, tmp_path, tmp_path / "mine.safetensors", SETTINGS["blocks"])
+    assert take(small_stores, tmp_path, tmp_path / "mine.pt", SETTINGS["blocks"]).setting.block_size == 4
 
 
 def test_a_file_that_is_not_there_is_named(small_stores, tmp_path):

@@ -76,6 +76,19 @@ def test_fit_equals_scikit_learn_for_each_head_and_run():
             assert row["inertia"] == pytest.approx(means.inertia_) and row["vectors"] == 200
 
 
+def test_heads_fitted_side_by_side_are_the_same():
+    vectors = draws(HEADS, 500, DIM)
+    (alone, rows), (beside, others) = (fit_clusters(vectors, 6, RUNS, seed=2, threads=threads) for threads in (1, 4))
+    assert torch.equal(alone, beside) and rows == others
+
+
+def test_a_head_does_not_depend_on_the_others():
+    vectors = draws(HEADS, 300, DIM)
+    whole, _ = fit_clusters(vectors, 5, RUNS, seed=1)
+    for head in range(HEADS):
+        assert torch.equal(fit_clusters(vectors[head : head + 1], 5, RUNS, seed=1)[0][0], whole[head])
+
+
 def test_the_same_seed_gives_the_same_centroids():
     vectors = draws(1, 300, DIM)
     first, again, other = (fit_clusters(vectors, 8, 1, seed)[0] for seed in (1, 1, 2))
@@ -165,17 +178,43 @@ def test_mismatches_are_counted_and_fail_with_their_place(monkeypatch):
         require_agreement(rows)
 
 
-def test_layer_vectors_are_projected_queries_and_keys_of_every_example():
-    weights = initial_weights(ProjectionSetting("linear", 2, True), HEADS, DIM, torch.Generator().manual_seed(0))
+def reader_of(*lengths):
+    """Store examples of so many queries and keys."""
     examples = [
-        SimpleNamespace(queries=draws(HEADS, n, DIM, seed=n), keys=draws(HEADS, m, DIM, seed=m))
-        for n, m in ((4, 2), (1, 5))
+        SimpleNamespace(queries=draws(HEADS, n, DIM, seed=n), keys=draws(HEADS, m, DIM, seed=m + 50))
+        for n, m in lengths
     ]
-    reader = SimpleNamespace(examples=lambda layer: examples)
-    found = layer_vectors(reader, Projections.of([(weights, weights)]), 0)
-    parts = [side for example in examples for side in (example.queries, example.keys)]
-    torch.testing.assert_close(found, torch.cat(parts, 1) @ weights["w"] + weights["b"])
-    assert torch.equal(layer_vectors(reader, Projections.identity(), 0), torch.cat(parts, 1))
+    return SimpleNamespace(examples=lambda layer: examples), examples
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 8], ids=lambda size: f"blocks of {size}")
+@pytest.mark.parametrize("projected", [True, False], ids=["projected", "not projected"])
+def test_layer_vectors_are_the_blocks_of_every_examples_queries_and_keys(projected, size):
+    setting = ProjectionSetting("linear", 2, True, block_size=size)
+    weights = initial_weights(setting, HEADS, DIM, torch.Generator().manual_seed(0))
+    projections = Projections.of([(weights, weights)], block_size=size) if projected else Projections.identity()
+    reader, examples = reader_of((4, 2), (1, 5))
+    found = layer_vectors(reader, projections, 0, size)
+    rows = [[] for _ in range(HEADS)]
+    for side in [side for example in examples for side in (example.queries, example.keys)]:
+        low = side @ weights["w"] + weights["b"] if projected else side
+        for head in range(HEADS):
+            for first in range(0, low.shape[1], size):
+                tokens = list(low[head, first : first + size])
+                tokens += [torch.zeros_like(tokens[0])] * (size - len(tokens))
+                rows[head].append(torch.cat(tokens))
+    torch.testing.assert_close(found, torch.stack([torch.stack(head) for head in rows]))
+
+
+@pytest.mark.parametrize("size", [1, 2], ids=lambda size: f"blocks of {size}")
+def test_layer_vectors_of_joint_projections_come_once(size):
+    setting = ProjectionSetting("linear", 2, True, block_size=size, concat=True)
+    weights = initial_weights(setting, HEADS, DIM, torch.Generator().manual_seed(0))
+    projections = Projections.of([(weights, weights)], block_size=size, concat=True)
+    reader, examples = reader_of((4, 4), (6, 6))
+    joint = [torch.cat([example.queries, example.keys], -1) @ weights["w"] + weights["b"] for example in examples]
+    expected = torch.cat(joint, 1).reshape(HEADS, 10 // size, 2 * size)  # both lengths are whole blocks
+    torch.testing.assert_close(layer_vectors(reader, projections, 0, size), expected)
 
 
 GOOD = torch.ones(HEADS, RUNS, CLUSTERS, DIM)
@@ -215,6 +254,10 @@ def test_safetensors_with_a_missing_layer_are_refused(tmp_path):
 def test_centroids_of_another_setting_or_model_are_refused_with_every_difference():
     info = SimpleNamespace(layers=2, heads=HEADS, head_dim=DIM)
     check_centroids(centroids(), Projections.identity(), info, CLUSTERS, RUNS, "c.pt")
+    with pytest.raises(InputError, match="dim is 3, must be 6"):
+        check_centroids(centroids(), Projections.identity(), info, CLUSTERS, RUNS, "c.pt", block_size=2)
+    halves = SimpleNamespace(layers=2, heads=HEADS, head_dim=1)
+    check_centroids(centroids(), Projections.identity(), halves, CLUSTERS, RUNS, "c.pt", block_size=3)
     weights = initial_weights(ProjectionSetting("linear", 7, True), 5, 9, torch.Generator())
     other = SimpleNamespace(layers=1, heads=5, head_dim=9)
     with pytest.raises(InputError) as caught:
@@ -222,3 +265,24 @@ def test_centroids_of_another_setting_or_model_are_refused_with_every_difference
     for part in ("c.pt", "layers is 2, must be 1", "heads is 3, must be 5", "clusters is 4, must be 8",
                  "runs is 2, must be 1", "dim is 3, must be 7"):  # fmt: skip
         assert part in str(caught.value)
+
+
+def test_files_of_one_layer_each_are_read_in_order(tmp_path):
+    files = [tmp_path / name for name in ("b.pt", "a.pt", "c.safetensors")]
+    whole = centroids(3)
+    for layer, path in enumerate(files):
+        single = Centroids((whole.layer(layer),))
+        single.save(path) if path.suffix == ".safetensors" else single.save_original(path)
+    found = Centroids.load_files(files)
+    assert all(torch.equal(a, b) for a, b in zip(found.layers, whole.layers, strict=True))
+    assert len(Centroids.load_files([files[0]]).layers) == 1
+
+
+def test_files_that_are_not_one_layer_each_or_differ_are_refused(tmp_path):
+    centroids(2).save_original(tmp_path / "two.pt")
+    Centroids((centroids().layer(0)[:, :, :2],)).save_original(tmp_path / "few.pt")
+    Centroids((centroids().layer(0),)).save_original(tmp_path / "one.pt")
+    with pytest.raises(InputError, match=r"two\.pt: holds 2 layers"):
+        Centroids.load_files([tmp_path / "one.pt", tmp_path / "two.pt"])
+    with pytest.raises(InputError, match=r"few\.pt: shape .* alike"):
+        Centroids.load_files([tmp_path / "one.pt", tmp_path / "few.pt"])

@@ -1,15 +1,13 @@
 from __future__ import annotations
 
-from types import SimpleNamespace
-
 import pytest
 import torch
 from scipy.stats import chisquare
 
-from sparse_attention import projection_fitting
+from fitting_pairs import generator, plain_loss, planted
+from sparse_attention import projection_batches, projection_fitting
 from sparse_attention.projection_fitting import (
     FitOptions,
-    Pairs,
     distances,
     fit_layer,
     hinge_loss,
@@ -19,34 +17,6 @@ from sparse_attention.projection_fitting import (
 from sparse_attention.projections import ProjectionSetting
 
 LINEAR = ProjectionSetting("linear", 2, True)
-
-
-def generator(seed: int = 0) -> torch.Generator:
-    return torch.Generator().manual_seed(seed)
-
-
-def distance(query, key, kind):
-    squares = [(a - b) ** 2 for a, b in zip(query.tolist(), key.tolist(), strict=True)]
-    return sum(squares) if kind == "l2" else min(squares)
-
-
-def plain_loss(queries, keys, support, negatives, valid, margin, kind):
-    """Loop over everything, in plain numbers: the mean over one example's queries, for each head."""
-    heads = []
-    for head in range(queries.shape[0]):
-        losses = []
-        for i in range(queries.shape[1]):
-            if not valid[i].any():
-                continue
-            total = margin
-            for j in range(keys.shape[1]):
-                if support[head, i, j]:
-                    total += distance(queries[head, i], keys[head, j], kind)
-                if negatives[head, i, j]:
-                    total -= distance(queries[head, i], keys[head, j], kind)
-            losses.append(max(0.0, total))
-        heads.append(sum(losses) / len(losses))
-    return heads
 
 
 def ragged_batch(lengths, causal=False, density=0.3, heads=2, seed=0):
@@ -144,45 +114,6 @@ def test_negatives_depend_on_the_seed_only():
     assert torch.equal(first, again) and not torch.equal(first, other)
 
 
-class Store:
-    """Queries, keys and gold supports in memory, as a `QKReader` and a `GoldReader` at once."""
-
-    def __init__(self, examples, causal=False):
-        self.items = examples
-        shapes = [(queries.shape[1], keys.shape[1]) for queries, keys, _ in examples]
-        self.info = SimpleNamespace(
-            heads=examples[0][0].shape[0], head_dim=examples[0][0].shape[2],
-            query_lengths=tuple(n for n, _ in shapes), key_lengths=tuple(m for _, m in shapes),
-        )  # fmt: skip
-        self.causal = causal
-
-    def example(self, layer, index):
-        queries, keys, support = self.items[index]
-        valid = torch.ones(support.shape[1:], dtype=torch.bool)
-        return SimpleNamespace(
-            queries=queries, keys=keys, support=support, valid=valid.tril() if self.causal else valid
-        )
-
-
-def planted(examples=12, heads=2, seed=0, head_dim=6, lengths=(14, 9, 20), causal=False) -> Pairs:
-    """Tokens of four kinds attend to their own kind; two of the dimensions tell the kind, the rest is large noise."""
-    draws = generator(seed)
-    corners = torch.tensor([[1.0, 1.0], [1.0, -1.0], [-1.0, 1.0], [-1.0, -1.0]])
-    items = []
-    for index in range(examples):
-        n = lengths[index % len(lengths)]
-        kinds = torch.randint(4, (heads, n), generator=draws)
-        vectors = [
-            torch.cat([corners[kinds] + 0.1 * torch.randn(heads, n, 2, generator=draws),
-                       3 * torch.randn(heads, n, head_dim - 2, generator=draws)], -1)
-            for _ in range(2)
-        ]  # fmt: skip
-        support = kinds[:, :, None] == kinds[:, None, :]
-        items.append((*vectors, support.tril() if causal else support))
-    store = Store(items, causal)
-    return Pairs(store, store)
-
-
 @pytest.mark.parametrize("kind", ["l2", "min"])
 @pytest.mark.parametrize(
     "setting",
@@ -228,7 +159,7 @@ def test_accumulation_and_small_pieces_are_one_larger_batch(monkeypatch):
     plain = flat(fit_layer(0, planted(10), planted(3), LINEAR, FitOptions(epochs=2, batch_size=6), 0)[0])
     split = FitOptions(epochs=2, batch_size=2, accumulation=3)
     torch.testing.assert_close(flat(fit_layer(0, planted(10), planted(3), LINEAR, split, 0)[0]), plain)
-    monkeypatch.setitem(projection_fitting.PAIRS_AT_ONCE, "cpu", 500)
+    monkeypatch.setitem(projection_batches.PAIRS_AT_ONCE, "cpu", 500)
     assert len(list(planted(10).batches(0, range(10), 6))) > 2
     pieces = FitOptions(epochs=2, batch_size=6)
     torch.testing.assert_close(flat(fit_layer(0, planted(10), planted(3), LINEAR, pieces, 0)[0]), plain)

@@ -16,7 +16,8 @@ def main(snakemake):
     projections = load_projections(snakemake.input.projections)
     rows = []
     for layer in progress(range(reader.info.layers), reader.info.layers, "checking layers"):
-        found = label_agreement(layer_vectors(reader, projections, layer), centroids.layer(layer))
+        vectors = layer_vectors(reader, projections, layer, snakemake.params.block_size)
+        found = label_agreement(vectors, centroids.layer(layer))
         rows.extend({"layer": layer} | row for row in found)
     require_agreement(rows)
     logger.info("scikit-learn and torch agree on %d labels", sum(row["vectors"] for row in rows))

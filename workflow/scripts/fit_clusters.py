@@ -18,8 +18,10 @@ def main(snakemake):
     clusters, runs = int(params.setting["clusters"]), int(params.setting["runs"])
     layers, rows = [], []
     for layer in progress(range(reader.info.layers), reader.info.layers, "clustering layers"):
-        vectors = layer_vectors(reader, projections, layer)
-        centroids, more = fit_clusters(vectors, clusters, runs, params.seed, **options, layer=layer)
+        vectors = layer_vectors(reader, projections, layer, params.block_size)
+        centroids, more = fit_clusters(
+            vectors, clusters, runs, params.seed, **options, layer=layer, threads=params.threads
+        )
         layers.append(centroids)
         rows.extend(more)
     unfinished = sum(row["iterations"] >= options["max_iterations"] for row in rows)

@@ -33,7 +33,7 @@ def main(snakemake):
         layers.append(weights)
         curves.extend(rows)
         logger.info("layer %d: validation loss %.4f to %.4f", layer, rows[1]["loss"], rows[-1]["loss"])
-    projections = Projections.of(layers)
+    projections = Projections.of(layers, block_size=setting.block_size, concat=setting.concat)
     source = {"fitted": dict(params.options), "seed": params.seed}
     projections.save(snakemake.output.projections, snakemake.output.info, source)
     projections.save_original(snakemake.output.original)

@@ -1,5 +1,8 @@
-"""Bring a user's centroids into the workflow: our safetensors or the originals' torch list."""
+"""Bring a user's centroids into the workflow: our safetensors, the originals' torch list or their pickled KMeans."""
 
+from pathlib import Path
+
+from sparse_attention.centroid_files import Clustering, select_files
 from sparse_attention.clusters import Centroids, check_centroids
 from sparse_attention.projections import load_projections
 from sparse_attention.qk.store import QKReader
@@ -7,13 +10,19 @@ from sparse_attention.scriptio import logger, run
 
 
 def main(snakemake):
-    source, setting = snakemake.input.source, snakemake.params.setting
-    centroids = Centroids.load(source)
+    setting, block_size = snakemake.params.setting, snakemake.params.block_size
+    clusters, runs = int(setting["clusters"]), int(setting["runs"])
     projections = load_projections(snakemake.input.projections)
+    found = projections.setting
+    form = (found.dim, found.shared, block_size, found.concat) if found else (None, None, block_size)
+    source = snakemake.input.source
+    given = [source] if isinstance(source, str) else source
+    files = select_files([Path(file) for file in given], Clustering(clusters, runs, *form))
+    centroids = Centroids.load_files(files)
     info = QKReader(snakemake.input.qk_train).info
-    check_centroids(centroids, projections, info, int(setting["clusters"]), int(setting["runs"]), source)
+    check_centroids(centroids, projections, info, clusters, runs, files[0], block_size)
     centroids.save(snakemake.output.clusters)
-    logger.info("took the centroids of %d layers from %s", len(centroids.layers), source)
+    logger.info("took the centroids of %d layers from %s", len(centroids.layers), ", ".join(map(str, files)))
 
 
 if __name__ == "__main__":

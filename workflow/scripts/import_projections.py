@@ -11,7 +11,7 @@ from sparse_attention.scriptio import logger, run
 def main(snakemake):
     source = Path(snakemake.input.source)
     setting = ProjectionSetting.of(snakemake.params.setting)
-    projections = Projections.load(source)
+    projections = Projections.load(source, setting)
     check_projections(projections, setting, QKReader(snakemake.input.qk_train).info, source)
     digest = hashlib.sha256(source.read_bytes()).hexdigest()
     projections.save(snakemake.output.projections, snakemake.output.info, {"imported": source.name, "sha256": digest})

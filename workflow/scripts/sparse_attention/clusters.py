@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,9 +13,12 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
+from sparse_attention.attention.blocks import block_vectors
 from sparse_attention.errors import InputError
 from sparse_attention.projections import Projections
 from sparse_attention.scriptio import atomic_path
+from sparse_attention.sklearn_pickles import is_pickle
+from sparse_attention.sklearn_pickles import read_centroids as read_pickled_centroids
 from sparse_attention.torch_files import StrPath, is_safetensors, read_safetensors, read_torch, write_torch
 
 KEY = "predictors.kmeans.clusters"
@@ -31,12 +35,13 @@ class Centroids:
         """Give one layer's centroids, float64 `(heads, runs, clusters, dim)`."""
         return self.layers[layer]
 
-    def assign(self, layer: int, vectors: Tensor, top: int = 1) -> Tensor:
+    def assign(self, layer: int, vectors: Tensor, top: int = 1, heads: slice = slice(None)) -> Tensor:
         """Find each vector's `top` nearest centroids, in float64, nearest first, ties to the lowest index.
 
         Parameters
         ----------
         vectors : projected, `(heads, n, dim)`.
+        heads : which of the layer's heads these are; by default all.
 
         Returns
         -------
@@ -44,7 +49,7 @@ class Centroids:
         """
         if not 1 <= top <= self.layers[layer].shape[2]:
             raise InputError(f"predictors.kmeans.top: {top}; allowed: 1 to the {self.layers[layer].shape[2]} clusters")
-        squared = squared_distances(vectors, self.layers[layer].to(vectors.device))
+        squared = squared_distances(vectors, self.layers[layer][heads].to(vectors.device))
         if top == 1:
             return squared.argmin(-1, keepdim=True)
         return squared.argsort(dim=-1, stable=True)[..., :top]
@@ -63,19 +68,37 @@ class Centroids:
 
     @classmethod
     def load(cls, path: StrPath) -> Centroids:
-        """Read our safetensors or the originals' torch list; raise `InputError` when it is neither or is damaged."""
+        """Read our safetensors, the originals' torch list, or their pickle of KMeans objects, of which nothing is run.
+
+        Raises
+        ------
+        InputError
+            When it is none of these, or is damaged.
+        """
         if is_safetensors(path):
             tensors: Any = read_safetensors(path)
             if set(tensors) != {f"layer~{layer}" for layer in range(len(tensors))}:
                 raise InputError(f"{path}: tensors {sorted(tensors)}; must be layer~0, layer~1, …")
             content = [tensors[f"layer~{layer}"] for layer in range(len(tensors))]
         else:
-            content = read_torch(path)
+            content = read_pickled_centroids(path) if is_pickle(path) else read_torch(path)
         if not isinstance(content, list | tuple) or not content:
             raise InputError(f"{path}: must be a list over layers of centroids (heads, runs, clusters, dim)")
         for layer, centroids in enumerate(content):
             _check_layer(centroids, content[0], f"{path}: layer {layer}")
         return cls(tuple(centroids.detach().to(torch.float64).contiguous().clone() for centroids in content))
+
+    @classmethod
+    def load_files(cls, files: Sequence[StrPath]) -> Centroids:
+        """Read one file of all layers, or files of one layer each, in order."""
+        if len(files) == 1:
+            return cls.load(files[0])
+        layers = [cls.load(path).layers for path in files]
+        for path, held in zip(files, layers, strict=True):
+            if len(held) != 1:
+                raise InputError(f"{path}: holds {len(held)} layers; allowed in one of several files: one")
+            _check_layer(held[0], layers[0][0], f"{path}")
+        return cls(tuple(held[0] for held in layers))
 
 
 def _check_layer(centroids: Any, first: Any, where: str) -> None:
@@ -89,15 +112,16 @@ def _check_layer(centroids: Any, first: Any, where: str) -> None:
 
 
 def check_centroids(
-    centroids: Centroids, projections: Projections, info: Any, clusters: int, runs: int, where: StrPath
-) -> None:
+    centroids: Centroids, projections: Projections, info: Any, clusters: int, runs: int, where: StrPath,
+    block_size: int = 1,
+) -> None:  # fmt: skip
     """Raise `InputError`, all differences at once, when centroids do not fit setting, projections, queries and keys.
 
     Parameters
     ----------
     info : the `QKInfo` of the queries and keys.
     """
-    dim = projections.setting.dim if projections.setting else info.head_dim
+    dim = block_size * (projections.setting.dim if projections.setting else info.head_dim)
     found = (len(centroids.layers), *centroids.layers[0].shape)
     names = ("layers", "heads", "predictors.kmeans.runs", KEY, "dim")
     wanted = (info.layers, info.heads, runs, clusters, dim)
@@ -126,19 +150,27 @@ def squared_distances(vectors: Tensor, centroids: Tensor) -> Tensor:
     return total
 
 
-def layer_vectors(reader: Any, projections: Projections, layer: int) -> Tensor:
-    """Project all queries and keys of one layer: `(heads, vectors, dim)`, example by example, queries before keys."""
+def layer_vectors(reader: Any, projections: Projections, layer: int, block_size: int = 1) -> Tensor:
+    """Project all queries and keys of one layer, by blocks of `block_size` tokens.
+
+    Returns
+    -------
+    `(heads, vectors, block_size · dim)`, example by example, queries before keys; where one vector stands for the query
+    and the key of a position (`concat`), it comes once.
+    """
     parts: list[Tensor] = []
     for example in reader.examples(layer):
-        parts.extend(projections.project(layer, example.queries, example.keys))
+        sides = projections.project(layer, example.queries, example.keys)
+        together = projections.setting is not None and projections.setting.concat
+        parts.extend(block_vectors(side, block_size) for side in (sides[:1] if together else sides))
     return torch.cat(parts, dim=1)
 
 
 def fit_clusters(
     vectors: Tensor, clusters: int, runs: int, seed: int, max_iterations: int = 100, initialisations: int = 1,
-    layer: int = 0,
+    layer: int = 0, threads: int = 1,
 ) -> tuple[Tensor, list[dict[str, Any]]]:  # fmt: skip
-    """Fit k-means to each head's vectors.
+    """Fit scikit-learn's k-means to each head's vectors.
 
     The first run starts from k-means++ (the best of `initialisations` starts), the others from random vectors, each
     with the random state `seed` + run. Centroids are rounded to float32, so that the originals' float32 files hold
@@ -148,24 +180,35 @@ def fit_clusters(
     ----------
     vectors : `(heads, vectors, dim)`.
     layer : names the rows and the error.
+    threads : heads fitted at the same time, each with a single thread: results do not depend on it.
 
     Returns
     -------
     Centroids, float64 `(heads, runs, clusters, dim)`, and rows of layer, head, run, inertia, iterations, vectors.
     """
+    import threadpoolctl
     from sklearn.cluster import KMeans  # here, since most jobs use centroids without fitting any: a second each
 
-    centroids, rows = [], []
-    for head, points in enumerate(vectors.to(torch.float64).numpy()):
-        _require_distinct(points, clusters, f"layer {layer}, head {head}")
-        for run in range(runs):
-            start = {"init": "k-means++", "n_init": initialisations} if run == 0 else {"init": "random", "n_init": 1}
-            means = KMeans(clusters, max_iter=max_iterations, random_state=(seed + run) % 2**32, **start).fit(points)
-            centroids.append(means.cluster_centers_.astype(np.float32).astype(np.float64))
-            rows.append({"layer": layer, "head": head, "run": run, "inertia": means.inertia_,
-                         "iterations": means.n_iter_, "vectors": len(points)})  # fmt: skip
-    stacked = np.stack(centroids).reshape(len(vectors), runs, clusters, -1)
-    return torch.from_numpy(stacked), rows
+    points = vectors.to(torch.float64).numpy()
+    for head, each in enumerate(points):
+        _require_distinct(each, clusters, f"layer {layer}, head {head}")
+
+    def fit(head: int, run: int) -> KMeans:
+        start = {"init": "k-means++", "n_init": initialisations} if run == 0 else {"init": "random", "n_init": 1}
+        means = KMeans(clusters, max_iter=max_iterations, random_state=(seed + run) % 2**32, **start)
+        return means.fit(points[head])
+
+    places = list(np.ndindex(len(points), runs))
+    # a thread of OpenMP's has a limit of its own
+    with ThreadPoolExecutor(threads, initializer=threadpoolctl.threadpool_limits, initargs=(1,)) as pool:
+        fitted = list(pool.map(lambda place: fit(*place), places))
+    centroids = [means.cluster_centers_.astype(np.float32).astype(np.float64) for means in fitted]
+    rows = [
+        {"layer": layer, "head": head, "run": run, "inertia": means.inertia_, "iterations": means.n_iter_,
+         "vectors": points.shape[1]}
+        for (head, run), means in zip(places, fitted, strict=True)
+    ]  # fmt: skip
+    return torch.from_numpy(np.stack(centroids).reshape(len(points), runs, clusters, -1)), rows
 
 
 def _require_distinct(points: np.ndarray, clusters: int, where: str) -> None:

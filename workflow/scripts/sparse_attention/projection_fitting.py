@@ -11,25 +11,33 @@ projection is updated once a step; the examples are shuffled in every epoch; wha
 of an epoch makes a step of its own; each layer has its own random numbers; the last bias of a shared projection,
 which moves queries and keys alike and so no distance, is zero and stays so (Adam would blow its rounding errors up to
 steps of the learning rate, and cosines do depend on it).
+
+With `block_size`, i and j are blocks of tokens: every token is projected, a block's vectors stand one after the other,
+zeros behind the example's last token, and a pair of blocks is gold, or valid, when any pair of its tokens is. With
+`concat`, query and key of a position have one projected vector, so a distance has no direction: P_i then holds j also
+where the valid pair (j, i) is gold, as in the original code.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 from torch.nn.utils import clip_grad_norm_
 
-from sparse_attention.projections import NAMES, ProjectionSetting, Weights, apply_weights, initial_weights
+from sparse_attention.projection_batches import Batch, Pairs
+from sparse_attention.projections import NAMES, ProjectionSetting, Weights, initial_weights
+
+__all__ = [
+    "Batch", "Curves", "FitOptions", "Pairs", "distances", "fit_layer", "hinge_loss", "sample_negatives", "signed_sums",
+]  # fmt: skip
 
 # Rounds of rejection sampling; rows that then still lack negatives (dense, or early in a causal example) are sorted.
 ROUNDS = 4
-# Query-key pairs over all heads in one piece of a batch: bounds the memory; on a CPU a piece should stay in its cache.
-PAIRS_AT_ONCE = {"cpu": 2**20, "other": 2**25}
 
 
 @dataclass(frozen=True)
@@ -58,61 +66,6 @@ class FitOptions:
         """Count the optimiser steps of one layer."""
         steps = self.epochs * -(-examples // (self.batch_size * self.accumulation))
         return steps if self.max_steps is None else min(steps, self.max_steps)
-
-
-class Batch(NamedTuple):
-    """Examples padded to a common size.
-
-    Attributes
-    ----------
-    queries, keys : `(batch, heads, n, head_dim)`.
-    support : boolean `(batch, heads, queries, keys)`.
-    valid : boolean `(batch, queries, keys)`, False for padding.
-    """
-
-    queries: Tensor
-    keys: Tensor
-    support: Tensor
-    valid: Tensor
-
-
-class Pairs:
-    """Query-key stores with their gold supports, read an example at a time."""
-
-    def __init__(self, qk: Any, gold: Any, device: str = "cpu") -> None:
-        self.qk, self.gold, self.device = qk, gold, device
-        info = qk.info
-        self.sizes = [info.heads * q * k for q, k in zip(info.query_lengths, info.key_lengths, strict=True)]
-
-    def __len__(self) -> int:
-        return len(self.sizes)
-
-    def batches(self, layer: int, indices: Sequence[int], most: int) -> Iterator[Batch]:
-        """Read examples in pieces of at most `most` examples and about `PAIRS_AT_ONCE` pairs."""
-        most_pairs = PAIRS_AT_ONCE["cpu" if torch.device(self.device).type == "cpu" else "other"]
-        piece: list[int] = []
-        for index in indices:
-            largest = max(self.sizes[i] for i in [*piece, index])
-            if piece and (len(piece) == most or largest * (len(piece) + 1) > most_pairs):
-                yield self._read(layer, piece)
-                piece = []
-            piece.append(index)
-        if piece:
-            yield self._read(layer, piece)
-
-    def _read(self, layer: int, indices: Sequence[int]) -> Batch:
-        examples = [self.qk.example(layer, index) for index in indices]
-        supports = [self.gold.example(layer, index).support for index in indices]
-        queries, keys, valid = ([getattr(e, name) for e in examples] for name in ("queries", "keys", "valid"))
-        return Batch(*(_pad(tensors).to(self.device) for tensors in (queries, keys, supports, valid)))
-
-
-def _pad(tensors: Sequence[Tensor]) -> Tensor:
-    shape = [max(sizes) for sizes in zip(*(tensor.shape for tensor in tensors), strict=True)]
-    padded = tensors[0].new_zeros(len(tensors), *shape)
-    for row, tensor in zip(padded, tensors, strict=True):
-        row[tuple(slice(size) for size in tensor.shape)] = tensor
-    return padded
 
 
 def sample_negatives(support: Tensor, valid: Tensor, generator: torch.Generator) -> Tensor:
@@ -152,9 +105,9 @@ def sample_negatives(support: Tensor, valid: Tensor, generator: torch.Generator)
 
 
 def _signs(batch: Batch, generator: torch.Generator) -> Tensor:
-    """Give 1 for gold keys, -1 for sampled negatives, else 0."""
-    negatives = sample_negatives(batch.support, batch.valid, generator)
-    return batch.support.float().masked_fill_(negatives, -1.0)
+    """Give 1 for the loss's positive keys, -1 for sampled negatives, else 0."""
+    negatives = sample_negatives(batch.positives, batch.valid, generator)
+    return batch.positives.float().masked_fill_(negatives, -1.0)
 
 
 def distances(queries: Tensor, keys: Tensor, distance: str) -> Tensor:
@@ -192,7 +145,7 @@ def hinge_loss(queries: Tensor, keys: Tensor, signs: Tensor, valid: Tensor, marg
     Parameters
     ----------
     queries, keys : projected, `(batch, heads, n, dim)`.
-    signs : `(batch, heads, queries, keys)`: 1 for gold keys, -1 for sampled negatives, else 0.
+    signs : `(batch, heads, queries, keys)`: 1 for positive keys, -1 for sampled negatives, else 0.
     valid : `(batch, queries, keys)`.
     """
     losses = torch.relu(margin + signed_sums(queries, keys, signs, distance))
@@ -215,6 +168,7 @@ def fit_layer(
     The weights of queries and keys, and the rows of the fitting curves (layer, step, split, loss, recall, sparsity).
     """
     start, order, negatives = (_generator(seed, layer, use) for use in range(3))
+    train, validation = train.seen_by(setting), validation.seen_by(setting)
     sampling = torch.Generator(train.device).manual_seed(negatives.initial_seed())
     sides = [_initial(setting, train, start) for _ in range(1 if setting.shared else 2)]
     weights = (sides[0], sides[-1])
@@ -226,7 +180,7 @@ def fit_layer(
     for step, indices in zip(range(1, last + 1), _groups(len(train), options, order), strict=False):
         for batch in train.batches(layer, indices, options.batch_size):
             signs = _signs(batch, sampling)
-            queries, keys = apply_weights(weights[0], batch.queries), apply_weights(weights[1], batch.keys)
+            queries, keys = batch.project(weights)
             losses = hinge_loss(queries, keys, signs, batch.valid, options.margin, options.distance)
             (losses.mean(1).sum() / len(indices)).backward()
         clip_grad_norm_(parameters, options.max_grad_norm)
@@ -287,7 +241,7 @@ class Curves:
 
     def _measure(self, batch: Batch, weights: tuple[Weights, Weights], generator: torch.Generator) -> Tensor:
         """Give `(batch, heads, 3)`: loss, recall and sparsity."""
-        queries, keys = apply_weights(weights[0], batch.queries), apply_weights(weights[1], batch.keys)
+        queries, keys = batch.project(weights)
         distance, margin = self.options.distance, self.options.margin
         loss = hinge_loss(queries, keys, _signs(batch, generator), batch.valid, margin, distance)
         near = (distances(queries, keys, distance) < margin) & batch.valid.unsqueeze(1)

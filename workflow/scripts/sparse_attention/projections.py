@@ -2,7 +2,8 @@
 
 A side's weights are a dictionary under the originals' own names, so that both file formats hold the same tensors:
 `w (heads, head_dim, dim)`, `b (heads, 1, dim)` for linear, `w1 (heads, head_dim, hidden)`, `b1`,
-`w2 (heads, hidden, dim)`, `b2` for an MLP with one tanh layer.
+`w2 (heads, hidden, dim)`, `b2` for an MLP with one tanh layer. With `concat` the one map of both sides takes the query
+and the key of a position, one behind the other: 2 · head_dim inputs.
 """
 
 from __future__ import annotations
@@ -10,7 +11,6 @@ from __future__ import annotations
 import json
 import math
 import os
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from itertools import pairwise
@@ -21,21 +21,30 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from sparse_attention.errors import InputError
+from sparse_attention.projection_files import METADATA, read_form, read_layers, read_original_layers
+from sparse_attention.projection_files import Weights as Weights
 from sparse_attention.scriptio import atomic_path
-from sparse_attention.torch_files import StrPath, is_safetensors, read_safetensors, read_torch, write_torch
+from sparse_attention.torch_files import StrPath, is_safetensors, write_torch
 
-Weights = dict[str, Tensor]
 NAMES = {"linear": ("w", "b"), "mlp": ("w1", "b1", "w2", "b2")}
 
 
 @dataclass(frozen=True)
 class ProjectionSetting:
-    """What a projection is: one entry of the configuration's `projections`."""
+    """What a projection is: one entry of the configuration's `projections`.
+
+    Attributes
+    ----------
+    block_size : tokens whose projected vectors make one position of the loss and of what predictors see.
+    concat : whether one map of a position's query and key, one behind the other, stands for both sides.
+    """
 
     kind: str
     dim: int
     shared: bool
     hidden: int | None = None
+    block_size: int = 1
+    concat: bool = False
 
     @classmethod
     def of(cls, setting: Mapping[str, Any]) -> ProjectionSetting:
@@ -46,7 +55,15 @@ class ProjectionSetting:
         if setting["kind"] == "mlp" and hidden is None:
             raise InputError("projections.hidden: missing; an mlp needs the width of its hidden layer")
         width = int(hidden) if setting["kind"] == "mlp" and hidden is not None else None
-        return cls(setting["kind"], int(setting["dim"]), setting["shared"] in (True, "true", "True"), width)
+        shared, concat = (setting.get(name, False) in (True, "true", "True") for name in ("shared", "concat"))
+        if concat and not shared:
+            raise InputError("projections.shared: false; allowed with concat: true, it is one map of both sides")
+        size = int(setting.get("block_size", 1))
+        return cls(setting["kind"], int(setting["dim"]), shared, width, size, concat)
+
+    def inputs(self, head_dim: int) -> int:
+        """Give the width of the vectors that are projected."""
+        return 2 * head_dim if self.concat else head_dim
 
 
 def initial_weights(setting: ProjectionSetting, heads: int, head_dim: int, generator: torch.Generator) -> Weights:
@@ -55,7 +72,9 @@ def initial_weights(setting: ProjectionSetting, heads: int, head_dim: int, gener
     The originals give the whole three-dimensional tensor to torch's initialiser, which then takes head_dim × dim for
     the fan-in of `w` and 1 for that of `b` (biases within ±1).
     """
-    widths = [head_dim, setting.dim] if setting.kind == "linear" else [head_dim, setting.hidden or 0, setting.dim]
+    widths = [setting.inputs(head_dim), setting.dim]
+    if setting.kind == "mlp":
+        widths.insert(1, setting.hidden or 0)
     tensors = []
     for fan_in, fan_out in pairwise(widths):
         bound = 1 / math.sqrt(fan_in)
@@ -65,10 +84,30 @@ def initial_weights(setting: ProjectionSetting, heads: int, head_dim: int, gener
 
 
 def apply_weights(weights: Weights, vectors: Tensor) -> Tensor:
-    """Project `(…, heads, n, head_dim)` to `(…, heads, n, dim)`."""
+    """Project `(…, heads, n, inputs)` to `(…, heads, n, dim)`."""
     if "w" in weights:
         return vectors @ weights["w"] + weights["b"]
     return torch.tanh(vectors @ weights["w1"] + weights["b1"]) @ weights["w2"] + weights["b2"]
+
+
+def project_sides(
+    weights: tuple[Weights, Weights], queries: Tensor, keys: Tensor, concat: bool
+) -> tuple[Tensor, Tensor]:
+    """Project queries and keys, each with its weights; with `concat` both together, then the two results are one."""
+    if concat:
+        both = apply_weights(weights[0], torch.cat([queries, keys], -1))
+        return both, both
+    return apply_weights(weights[0], queries), apply_weights(weights[1], keys)
+
+
+def check_lengths(query_lengths: Sequence[int], key_lengths: Sequence[int]) -> None:
+    """Raise `InputError` when examples have no query for each key, which `concat` needs."""
+    for index, (queries, keys) in enumerate(zip(query_lengths, key_lengths, strict=True)):
+        if queries != keys:
+            raise InputError(
+                f"projections.concat: true, but example {index} has {queries} queries and {keys} keys; allowed: true "
+                "where every position has both, as in self-attention"
+            )
 
 
 @dataclass(frozen=True)
@@ -79,6 +118,7 @@ class Projections:
     ----------
     layers : for each layer the weights of queries and of keys; one and the same dictionary when they are shared.
     setting : None for the identity.
+    head_dim : of the queries and keys.
     """
 
     layers: tuple[tuple[Weights, Weights], ...] = ()
@@ -92,8 +132,14 @@ class Projections:
         return cls()
 
     @classmethod
-    def of(cls, layers: Sequence[tuple[Weights, Weights]], where: StrPath = "projections") -> Projections:
-        """Build from the weights of each layer; raise `InputError` when they do not make one projection."""
+    def of(
+        cls, layers: Sequence[tuple[Weights, Weights]], where: StrPath = "projections", block_size: int = 1,
+        concat: bool = False,
+    ) -> Projections:  # fmt: skip
+        """Build from the weights of each layer; raise `InputError` when they do not make one projection.
+
+        Weights do not tell `block_size` and `concat`: see `ProjectionSetting`.
+        """
         if not layers:
             raise InputError(f"{where}: holds no layers")
         first = _signature(layers[0][0], f"{where}: layer 0, queries")
@@ -103,22 +149,36 @@ class Projections:
                 if _signature(weights, place) != first:
                     found, wanted = _shapes(weights), _shapes(layers[0][0])
                     raise InputError(f"{place}: shapes {found}, but layer 0 has {wanted}; all must be alike")
-        kind, heads, head_dim, hidden, dim = first
+        kind, heads, inputs, hidden, dim = first
         same = all(q is k or all(torch.equal(q[name], k[name]) for name in NAMES[kind]) for q, k in layers)
         ordered = (tuple({name: side[name] for name in NAMES[kind]} for side in pair) for pair in layers)
         pairs = tuple((q, q if same else k) for q, k in ordered)
-        return cls(pairs, ProjectionSetting(kind, dim, same, hidden), heads, head_dim)
+        if concat and (inputs % 2 or not same):
+            text = "takes an even number of inputs, and has the same weights for queries and keys"
+            raise InputError(f"{where}: {inputs} inputs, shared {same}; a projection of both together (concat) {text}")
+        setting = ProjectionSetting(kind, dim, same, hidden, block_size, concat)
+        return cls(pairs, setting, heads, inputs // setting.inputs(1))
+
+    @property
+    def cost(self) -> float:
+        """Multiply-adds per head that projecting one vector takes; with `concat` two vectors share one projection."""
+        if self.setting is None:
+            return 0.0
+        weights = sum(value.numel() for name, value in self.layers[0][0].items() if name.startswith("w"))
+        return weights / self.heads / self.setting.inputs(1)
 
     def project(self, layer: int, queries: Tensor, keys: Tensor) -> tuple[Tensor, Tensor]:
         """Project one layer's queries and keys, `(…, heads, n, head_dim)` each, to `(…, heads, n, dim)`."""
-        if not self.layers:
+        if self.setting is None:
             return queries, keys
+        if self.setting.concat:
+            check_lengths([queries.shape[-2]], [keys.shape[-2]])
+        of_queries, of_keys = (
+            {name: value.to(x) for name, value in weights.items()}
+            for weights, x in zip(self.layers[layer], (queries, keys), strict=True)
+        )
         with torch.no_grad():
-            of_queries, of_keys = (
-                apply_weights({name: value.to(x) for name, value in weights.items()}, x)
-                for weights, x in zip(self.layers[layer], (queries, keys), strict=True)
-            )
-        return of_queries, of_keys
+            return project_sides((of_queries, of_keys), queries, keys, self.setting.concat)
 
     def tensors(self) -> dict[str, Tensor]:
         """Give every tensor by name: `layer~0.both.w`, or `layer~0.queries.w` and `layer~0.keys.w`."""
@@ -130,10 +190,11 @@ class Projections:
 
     def save(self, path: StrPath, info: StrPath | None = None, source: Mapping[str, Any] | None = None) -> None:
         """Write safetensors and, when asked, the JSON sidecar `info` that says what is in it and where from."""
+        assert self.setting is not None
         tensors = self.tensors()
         with atomic_path(path) as partial:
-            save_file(tensors, partial)
-        if info is None or self.setting is None:
+            save_file(tensors, partial, {METADATA: json.dumps(asdict(self.setting))})
+        if info is None:
             return
         facts = asdict(self.setting) | {"layers": len(self.layers), "heads": self.heads, "head_dim": self.head_dim}
         facts["tensors"] = {name: {"shape": list(t.shape), "dtype": str(t.dtype)[6:]} for name, t in tensors.items()}
@@ -146,10 +207,17 @@ class Projections:
         write_torch([{"q": dict(queries), "k": dict(keys)} for queries, keys in self.layers], path)
 
     @classmethod
-    def load(cls, path: StrPath) -> Projections:
-        """Read our safetensors or the originals' torch file; raise `InputError` when it is neither or is damaged."""
-        layers = _layers_of_safetensors(path) if is_safetensors(path) else _layers_of_original(path)
-        return cls.of(layers, where=path)
+    def load(cls, path: StrPath, setting: ProjectionSetting | None = None) -> Projections:
+        """Read our safetensors or the originals' torch file; raise `InputError` when it is neither or is damaged.
+
+        Parameters
+        ----------
+        setting : gives the `block_size` and `concat` of a file that does not tell them, as original ones never do.
+        """
+        form = (setting.block_size, setting.concat) if setting else (1, False)
+        if is_safetensors(path):
+            return cls.of(read_layers(path), path, *(read_form(path) or form))
+        return cls.of(read_original_layers(path), path, *form)
 
 
 def load_projections(path: StrPath | Sequence[str] | None) -> Projections:
@@ -168,6 +236,8 @@ def check_projections(projections: Projections, setting: ProjectionSetting, info
     """
     found = projections.setting
     assert found is not None
+    if setting.concat:
+        check_lengths(info.query_lengths, info.key_lengths)
     wanted: dict[str, tuple[Any, Any]] = {
         "layers": (len(projections.layers), info.layers),
         "heads": (projections.heads, info.heads),
@@ -175,8 +245,10 @@ def check_projections(projections: Projections, setting: ProjectionSetting, info
         **{f"projections.{name}": (getattr(found, name), value) for name, value in asdict(setting).items()},
     }
     wrong = [f"{name} is {ours}, must be {theirs}" for name, (ours, theirs) in wanted.items() if ours != theirs]
-    if projections.head_dim == 2 * info.head_dim:
-        wrong.append("it seems to project concatenated queries and keys, which is not supported")
+    if not setting.concat and projections.head_dim == 2 * info.head_dim:
+        wrong.append("it seems to project queries and keys together (projections.concat: true)")
+    elif setting.concat and 2 * projections.head_dim == info.head_dim:
+        wrong.append("it seems to project queries and keys apart (projections.concat: false)")
     if wrong:
         raise InputError(f"fit_projections.source: {where}: {'; '.join(wrong)}")
 
@@ -206,39 +278,3 @@ def _signature(weights: Weights, where: str) -> tuple[str, int, int, int | None,
 
 def _shapes(weights: Weights) -> dict[str, tuple[int, ...]]:
     return {name: tuple(value.shape) for name, value in weights.items()}
-
-
-def _layers_of_safetensors(path: StrPath) -> list[tuple[Weights, Weights]]:
-    layers: dict[int, dict[str, Weights]] = {}
-    for name, value in read_safetensors(path).items():
-        parts = re.fullmatch(r"layer~(\d+)\.(both|queries|keys)\.(\w+)", name)
-        if not parts:
-            raise InputError(f"{path}: tensor {name!r}; names must look like layer~0.both.w or layer~0.queries.w")
-        layer, side, weight = parts.groups()
-        layers.setdefault(int(layer), {}).setdefault(side, {})[weight] = value.to(torch.float32)
-    pairs = []
-    for number in range(len(layers)):
-        sides = layers.get(number, {})
-        if sorted(sides) not in (["both"], ["keys", "queries"]):
-            raise InputError(f"{path}: layer {number} has {sorted(sides)}; must have both, or queries and keys")
-        pairs.append((sides["both"], sides["both"]) if "both" in sides else (sides["queries"], sides["keys"]))
-    return pairs
-
-
-def _layers_of_original(path: StrPath) -> list[tuple[Weights, Weights]]:
-    content = read_torch(path)
-    if not isinstance(content, list | tuple):
-        raise InputError(f"{path}: holds a {type(content).__name__}; must be a list over layers of {{q, k}} states")
-    return [
-        (_side(entry, "q", f"{path}: layer {layer}"), _side(entry, "k", f"{path}: layer {layer}"))
-        for layer, entry in enumerate(content)
-    ]
-
-
-def _side(entry: Any, side: str, where: str) -> Weights:
-    if not isinstance(entry, dict) or not isinstance(entry.get(side), dict):
-        raise InputError(f"{where}: must be a mapping with the states q and k; {side!r} is missing")
-    for name, value in entry[side].items():
-        if not isinstance(value, Tensor) or not value.is_floating_point():
-            raise InputError(f"{where}: {side}.{name} must be a tensor of floating-point numbers")
-    return {str(name): value.detach().to(torch.float32).contiguous().clone() for name, value in entry[side].items()}

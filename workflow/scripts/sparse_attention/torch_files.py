@@ -93,6 +93,16 @@ def read_safetensors(path: StrPath) -> dict[str, torch.Tensor]:
         raise InputError(f"{path}: is no whole safetensors file: {_first(error)}") from error
 
 
+def read_metadata(path: StrPath) -> dict[str, str]:
+    """Read the metadata of a safetensors file, texts by name; empty when it has none."""
+    _require_file(path)
+    try:
+        with safe_open(path, framework="pt") as stream:
+            return dict(stream.metadata() or {})
+    except SafetensorError as error:
+        raise InputError(f"{path}: is no whole safetensors file: {_first(error)}") from error
+
+
 def _require_file(path: StrPath) -> None:
     if not Path(path).is_file():
         raise InputError(f"{path}: there is no such file")
