@@ -1,0 +1,37 @@
+"""Measures what each quirk of the published code changes: same data, same points, corrected against as published."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from sparse_attention.deviations import fits, supports
+from sparse_attention.deviations.comparing import COLUMNS, Comparison
+from sparse_attention.deviations.samples import Sample
+from sparse_attention.projection_fitting import FitOptions
+from sparse_attention.scriptio import progress
+
+__all__ = ["COLUMNS", "PARTS", "Sample", "measure"]
+
+PARTS = (
+    *(fits.single, fits.accumulation, fits.ragged, fits.causal, fits.symmetry, fits.rescaling, fits.leak),
+    *(supports.clusters, supports.patterns, supports.hashing, supports.routing, supports.entmax, supports.intervals),
+    *(supports.rounding, supports.windows, supports.kept_tokens, supports.computation, supports.entropy),
+)
+
+
+def measure(train: Sample, validation: Sample, options: FitOptions, seed: int) -> pd.DataFrame:
+    """Return `COLUMNS`, a row for each quirk, subject and metric.
+
+    Parameters
+    ----------
+    train, validation : Sample
+        Of the same layers.
+    options : FitOptions
+        Of the projections, which are fitted on the train sample.
+    seed : int
+        Of everything random.
+    """
+    comparison = Comparison(train, validation, options, seed)
+    for part in progress(PARTS, len(PARTS), "measuring"):
+        part(comparison)
+    return comparison.table()

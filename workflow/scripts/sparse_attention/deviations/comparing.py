@@ -1,0 +1,145 @@
+"""Compares what is corrected with what is as published: projections by their quality, predictors by their metrics."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from torch import Tensor
+
+from sparse_attention.as_published import fitting
+from sparse_attention.clusters import Centroids, fit_clusters, layer_vectors
+from sparse_attention.deviations.samples import Sample
+from sparse_attention.evaluation import evaluate
+from sparse_attention.grids import segment
+from sparse_attention.predictors.base import Context, Features, Predictor
+from sparse_attention.predictors.registry import create
+from sparse_attention.projection_fitting import Curves, FitOptions
+from sparse_attention.projections import Projections, ProjectionSetting
+from sparse_attention.summaries.pareto import attainable
+
+COLUMNS = ("quirk", "subject", "metric", "corrected", "as_published", "difference", "layers", "examples")
+SETTING = ProjectionSetting("linear", 4, True)  # that of all published runs
+SPARSITY = 0.95  # where predictors with a threshold are compared
+THRESHOLDS = {"cos": np.geomspace(1e-3, 2, 40).tolist(), "l2": np.geomspace(1e-4, 100, 60).tolist()}
+METRICS = ("recall", "sparsity")
+CLUSTERS = 8
+Values = Mapping[str, float]
+
+
+class Widened(Predictor):
+    """A predictor with the pairs of a mask of the queries and keys besides."""
+
+    def __init__(self, inner: Predictor, mask: Callable[[int, int], Tensor]) -> None:
+        super().__init__(inner.context)
+        self.inner, self.mask = inner, mask
+        self.name, self.needs, self.parameters = inner.name, inner.needs, inner.parameters  # type: ignore[misc]
+
+    def prepare(self, features: Features) -> Any:
+        """Prepare the predictor and the mask."""
+        return self.inner.prepare(features), self.mask(*features.shape[1:])
+
+    def predict(self, prepared: Any, **point: Any) -> Tensor:
+        """Add the mask to its support."""
+        inner, mask = prepared
+        return self.inner.predict(inner, **point) | mask
+
+
+class Comparison:
+    """Collects rows of `COLUMNS`.
+
+    Parameters
+    ----------
+    train, validation : Sample
+        Of the same layers.
+    options : FitOptions
+        Of the projections, which are fitted here on the train sample.
+    seed : int
+        Of everything random.
+    """
+
+    def __init__(self, train: Sample, validation: Sample, options: FitOptions, seed: int) -> None:
+        self.train, self.validation, self.options, self.seed = train, validation, options, seed
+        self.context = Context(seed)
+        self.rows: list[dict[str, Any]] = []
+        self.projections = self.fit(train)
+
+    @functools.cached_property
+    def clustered(self) -> Context:
+        """What predictors get that need clusters: those of the train sample."""
+        store, centroids = self.train.qk, []
+        for layer in range(store.info.layers):
+            vectors = layer_vectors(store, self.projections, layer)
+            centroids.append(fit_clusters(vectors, CLUSTERS, 1, self.seed, layer=layer)[0])
+        return Context(self.seed, {"clusters": CLUSTERS, "runs": 1}, Centroids(tuple(centroids)))
+
+    def table(self) -> pd.DataFrame:
+        """Return what was compared, a row for each quirk, subject and metric."""
+        return pd.DataFrame(self.rows, columns=list(COLUMNS))
+
+    def compare(self, quirk: str, subject: str, corrected: Values, published: Values) -> None:
+        """Add a row for each metric."""
+        for metric, value in corrected.items():
+            row = {"quirk": quirk, "subject": subject, "metric": metric, "corrected": value}
+            row |= {"as_published": published[metric], "difference": published[metric] - value}
+            self.rows.append(row | {"layers": self.validation.info.layers, "examples": self.validation.info.examples})
+
+    def fit(
+        self, sample: Sample, quirks: Collection[str] = (), seed: int | None = None,
+        setting: ProjectionSetting = SETTING, **options: Any,
+    ) -> Projections:  # fmt: skip
+        """Fit projections of every layer of a sample."""
+        chosen, seed = replace(self.options, **options), self.seed if seed is None else seed
+        pairs, layers = sample.pairs(), range(sample.info.layers)
+        weights = [fitting.fit_layer(layer, pairs, setting, chosen, seed, quirks) for layer in layers]
+        return Projections.of(weights, block_size=setting.block_size, concat=setting.concat)
+
+    def quality(self, projections: Projections, sample: Sample | None = None) -> dict[str, Values]:
+        """Return by subject the validation loss, and recall at equal sparsity of what looks at distances."""
+        sample = sample or self.validation
+        found: dict[str, Values] = {"projections": {"loss": self.loss(projections, sample)}}
+        for name, thresholds in THRESHOLDS.items():
+            table = evaluate(create(name, self.context), sample.split(projections), {"threshold": thresholds}).table
+            points = table.groupby("point", sort=False)[list(METRICS)].mean()
+            recall = attainable(points["sparsity"].to_numpy(), points["recall"].to_numpy(), SPARSITY)
+            found[f"{name} sparsity~{SPARSITY}"] = {"recall": recall}
+        return found
+
+    def loss(self, projections: Projections, sample: Sample) -> float:
+        """Return the mean loss, with negatives as they should be."""
+        options = replace(self.options, eval_examples=sample.info.examples)
+        losses = []
+        for layer, weights in enumerate(projections.layers):
+            curves = Curves(layer, (("validation", sample.pairs()),), options, self.seed)
+            curves.add(0, weights)
+            losses.append(curves.rows[0]["loss"])
+        return float(np.mean(losses))
+
+    def compare_fits(
+        self, quirk: str, corrected: Projections, published: Projections, where: str = "", sample: Sample | None = None
+    ) -> None:
+        """Compare the quality of two projections on a validation sample."""
+        right, wrong = self.quality(corrected, sample), self.quality(published, sample)
+        for subject, values in right.items():
+            self.compare(quirk, subject + where, values, wrong[subject])
+
+    def metrics(
+        self, predictor: Predictor, sample: Sample | None = None, projections: Projections | None = None,
+        window: int = 0, keep: str = "none", **point: Any,
+    ) -> Values:  # fmt: skip
+        """Return a point's metrics, the mean over layers, heads and examples."""
+        split = (sample or self.validation).split(projections or self.projections)
+        table = evaluate(predictor, split, point, [window], [keep]).table
+        return {metric: float(table[metric].mean()) for metric in METRICS}
+
+    def compare_predictors(
+        self, quirk: str, corrected: Predictor, published: Predictor, where: str = "", sample: Sample | None = None,
+        **point: Any,
+    ) -> None:  # fmt: skip
+        """Compare two predictors at one point."""
+        right, wrong = (self.metrics(predictor, sample, **point) for predictor in (corrected, published))
+        self.compare(quirk, f"{corrected.name} {segment({**corrected.context.fixed, **point})}{where}", right, wrong)

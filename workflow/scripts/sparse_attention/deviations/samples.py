@@ -1,0 +1,130 @@
+"""A few layers and examples of a split in memory, which can be changed: cut to other lengths, made causal, rescaled."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from sparse_attention.attention.support import GoldReader, gold_of
+from sparse_attention.evaluation import Split
+from sparse_attention.projection_fitting import Pairs
+from sparse_attention.projections import Projections
+from sparse_attention.qk.store import Example, QKInfo, QKReader
+
+Items = tuple[tuple[Any, ...], ...]
+
+
+@dataclass(frozen=True)
+class Memory:
+    """Examples by layer; reads like a `QKReader` or a `GoldReader`."""
+
+    info: QKInfo
+    items: Items
+
+    def example(self, layer: int, i: int) -> Any:
+        """Return example `i` of `layer`."""
+        return self.items[layer][i]
+
+    def examples(self, layer: int) -> Iterator[Any]:
+        """Yield the examples of `layer` in order."""
+        return iter(self.items[layer])
+
+
+class MemorySplit(Split):
+    """A `Split` that lies in memory."""
+
+    def __init__(self, qk: Memory, gold: Memory, projections: Projections | None = None) -> None:
+        self.qk, self.gold = qk, gold  # type: ignore[assignment]
+        self.info, self.block_size = qk.info, 1
+        self.projections = projections or Projections.identity()
+
+
+@dataclass(frozen=True)
+class Sample:
+    """Queries, keys and gold supports of some layers and examples of a split, both numbered anew."""
+
+    qk: Memory
+    gold: Memory
+
+    @classmethod
+    def read(cls, qk: str | os.PathLike[str], gold: str | os.PathLike[str], layers: int, examples: int) -> Sample:
+        """Read at most so many layers, the first and the last among them, and examples, all evenly spread."""
+        reader, gold_reader = QKReader(qk), GoldReader(gold)
+        info = reader.info
+        count = min(examples, info.examples)
+        chosen = [info.examples * i // count for i in range(count)]
+        places = sorted({round(i) for i in np.linspace(0, info.layers - 1, min(layers, info.layers)).tolist()})
+        items = tuple(
+            tuple(replace(reader.example(layer, index), index=i) for i, index in enumerate(chosen)) for layer in places
+        )
+        supports = tuple(tuple(gold_reader.example(layer, index) for index in chosen) for layer in places)
+        about = replace(
+            info,
+            layers=len(places),
+            query_lengths=tuple(info.query_lengths[index] for index in chosen),
+            key_lengths=tuple(info.key_lengths[index] for index in chosen),
+            documents=tuple(info.documents[index] for index in chosen),
+            local_windows=tuple(info.local_windows[layer] for layer in places),
+        )
+        return cls(Memory(about, items), Memory(about, supports))
+
+    @property
+    def info(self) -> QKInfo:
+        """What it holds."""
+        return self.qk.info
+
+    @property
+    def longest(self) -> int:
+        """Length that a batch of all examples is padded to."""
+        return max(*self.info.query_lengths, *self.info.key_lengths)
+
+    @property
+    def square(self) -> bool:
+        """Whether every position has a query and a key."""
+        return self.info.query_lengths == self.info.key_lengths
+
+    def gold_sparsity(self) -> float:
+        """Return the share of valid pairs outside the gold support, the mean over layers, heads and examples."""
+        shares = [
+            float(gold.support.sum((1, 2)).double().mean() / example.valid.sum())
+            for layer in range(self.info.layers)
+            for example, gold in zip(self.qk.items[layer], self.gold.items[layer], strict=True)
+        ]
+        return 1 - sum(shares) / len(shares)
+
+    def changed(self, change: Callable[[Example], Example]) -> Sample:
+        """Return the examples with other queries, keys or valid pairs, and the gold supports that follow from them."""
+        items = tuple(tuple(change(example) for example in layer) for layer in self.qk.items)
+        gold = tuple(tuple(gold_of(example, self.info.alpha) for example in layer) for layer in items)
+        lengths = [tuple(example.valid.shape) for example in items[0]]
+        queries, keys = zip(*lengths, strict=True)
+        info = replace(self.info, query_lengths=queries, key_lengths=keys)
+        return Sample(Memory(info, items), Memory(info, gold))
+
+    def ragged(self) -> Sample:
+        """Return the examples cut to lengths that are evenly spread up to their own, in a fixed random order."""
+        count = self.info.examples
+        shares = (np.random.default_rng(0).permutation(count) + 1) / count
+
+        def cut(example: Example) -> Example:
+            queries, keys = (max(1, int(n * shares[example.index])) for n in example.valid.shape)
+            vectors = example.queries[:, :queries].contiguous(), example.keys[:, :keys].contiguous()
+            return Example(example.index, *vectors, example.valid[:queries, :keys].contiguous())
+
+        return self.changed(cut)
+
+    def causal(self) -> Sample:
+        """Return the examples with earlier keys only."""
+        return self.changed(lambda example: replace(example, valid=example.valid.tril()))
+
+    def pairs(self) -> Pairs:
+        """Return it as `fit_layer` reads it."""
+        return Pairs(self.qk, self.gold)
+
+    def split(self, projections: Projections | None = None) -> Split:
+        """Return it as `evaluate` reads it."""
+        return MemorySplit(self.qk, self.gold, projections)

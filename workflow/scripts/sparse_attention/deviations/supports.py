@@ -1,0 +1,172 @@
+"""Quirks of predictors, masks and metrics."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from sparse_attention.analysis.buckets import analyse
+from sparse_attention.as_published import measures, predictors
+from sparse_attention.deviations.comparing import CLUSTERS, SETTING, Comparison, Widened
+from sparse_attention.evaluation import evaluate
+from sparse_attention.grids import segment
+from sparse_attention.predictors.base import BucketPredictor, Context, Features, Predictor
+from sparse_attention.predictors.buckets import FixedBuckets
+from sparse_attention.predictors.registry import create
+
+BUCKETS = 8
+BUCKET_SIZE = 16
+THRESHOLD = 0.1  # of the cosine
+WINDOW = 11
+
+
+def clusters(comparison: Comparison) -> None:
+    """Read `top` 2 in the two other ways."""
+    context = comparison.clustered
+    right = create("kmeans", context)
+    comparison.compare_predictors("rank_matched_clusters", right, predictors.RankMatchedKMeans(context), top=2)
+    comparison.compare_predictors("forced_diagonal", right, predictors.DiagonalKMeans(context), top=2)
+
+
+def patterns(comparison: Comparison) -> None:
+    """Draw random keys and global tokens."""
+    right, wrong = create("bigbird", comparison.context), predictors.FirstPositionsBigBird(comparison.context)
+    for random_keys in (3, 9, 33):
+        comparison.compare_predictors("bigbird_first_positions", right, wrong, random_keys=random_keys)
+    batched = predictors.BatchedBigBird(comparison.context, comparison.validation.longest)
+    comparison.compare_predictors("one_draw_per_batch", right, batched, random_keys=9)
+    for where, sample in (("", comparison.validation), (", ragged", comparison.validation.ragged())):
+        globals_ = predictors.RandomGlobalsLongformer(comparison.context, sample.longest)
+        right = create("longformer", comparison.context)
+        comparison.compare_predictors("longformer_random_globals", right, globals_, where, sample, global_tokens=8)
+
+
+def hashing(comparison: Comparison) -> None:
+    """Restart the global generator for every batch."""
+    wrong = predictors.ReseedingReformer(comparison.context, comparison.validation.info.heads)
+    for rounds in (1, SETTING.dim) if comparison.validation.square else ():
+        point: dict[str, Any] = {"buckets": BUCKETS, "rounds": rounds, "tied": True}
+        comparison.compare_predictors("reformer_reseeding", create("reformer", comparison.context), wrong, **point)
+
+
+def routing(comparison: Comparison) -> None:
+    """Let one cluster have a vector, and padding compete."""
+    context, name = comparison.clustered, "routing_kmeans"
+    right, first = create(name, context), predictors.FirstClusterRouting(context)
+    comparison.compare_predictors("first_cluster_only", right, first, membership="all")
+    sample = comparison.validation.ragged()
+    padded = predictors.PaddedRouting(context, sample.longest)
+    comparison.compare_predictors("padding_in_routing", right, padded, ", ragged", sample, membership="first")
+
+
+def entmax(comparison: Comparison) -> None:
+    """Let later keys take part."""
+    right, wrong = create("entmax", comparison.context), predictors.UnmaskedEntmax(comparison.context)
+    sample = comparison.validation.causal()
+    comparison.compare_predictors("entmax_of_later_keys", right, wrong, ", causal", sample, alpha=1.5)
+
+
+def rounding(comparison: Comparison) -> None:
+    """Keep the pairs at a cosine distance below 0; with one projection of query and key some are at 0 exactly."""
+    right, wrong = create("window", comparison.context), predictors.UnclampedCosine(comparison.context)
+    fits = {"": comparison.projections}
+    if comparison.train.square and comparison.validation.square:
+        fits[", concat"] = comparison.fit(comparison.train, setting=replace(SETTING, concat=True))
+    for where, projections in fits.items():
+        none, rounded = (
+            comparison.metrics(predictor, projections=projections, **point)
+            for predictor, point in ((right, {"width": 0}), (wrong, {"threshold": 0.0}))
+        )
+        comparison.compare("rounding_in_window", f"window width~0{where}", none, rounded)
+
+
+def windows(comparison: Comparison) -> None:
+    """Use a window of 4 keys, of which the odd ones on both sides are the nearest that are centred."""
+    window = create("window", comparison.context)
+    wrong = comparison.metrics(Widened(window, lambda queries, keys: measures.neighbours(queries, keys, 4)), width=0)
+    for width in (3, 5):
+        subject = f"window width~4, here width~{width}"
+        comparison.compare("even_window", subject, comparison.metrics(window, width=width), wrong)
+
+
+def kept_tokens(comparison: Comparison) -> None:
+    """Keep the last token of the padded batch."""
+    sample = comparison.validation.ragged()
+    cosine = create("cos", comparison.context)
+    padded = Widened(cosine, lambda queries, keys: measures.kept_tokens(queries, keys, sample.longest))
+    right = comparison.metrics(cosine, sample, keep="cls+last", threshold=THRESHOLD)
+    wrong = comparison.metrics(padded, sample, threshold=THRESHOLD)
+    subject = f"cos threshold~{THRESHOLD:g}, first and last token kept, ragged"
+    comparison.compare("last_of_padded_batch", subject, right, wrong)
+
+
+def intervals(comparison: Comparison) -> None:
+    """Take the number of dynamic buckets from the padded batch."""
+    sample = comparison.validation.ragged()
+    right = create("dynamic", comparison.context)
+    wrong = predictors.PaddedDynamicBuckets(comparison.context, sample.longest)
+    point: dict[str, Any] = {"bucket_size": BUCKET_SIZE, "temperature": 1.0}
+    comparison.compare_predictors("intervals_of_padded_batch", right, wrong, ", ragged", sample, **point)
+
+
+def computation(comparison: Comparison) -> None:
+    """Count operations as published for distances, fixed and dynamic buckets, and clusters."""
+    jobs: tuple[tuple[str, Context, dict[str, Any], int], ...] = (
+        ("cos", comparison.context, {"threshold": THRESHOLD}, WINDOW),
+        ("fixed", comparison.context, {"bucket_size": BUCKET_SIZE}, 0),
+        ("dynamic", comparison.context, {"bucket_size": BUCKET_SIZE, "temperature": 1.0}, 0),
+        ("kmeans", comparison.clustered, {"top": 1}, 0),
+    )
+    split, metric = comparison.validation.split(comparison.projections), "computation_sparsity"
+    for name, context, point, window in jobs:
+        predictor = create(name, context)
+        right = float(evaluate(predictor, split, point, [window]).table[metric].mean())
+        wrong = [
+            published_computation(predictor, [features for features, _ in batch], point, window)
+            for layer in range(split.info.layers)
+            for batch in batches_of(list(split.layer(layer)))
+        ]
+        subject = f"{name} {segment({**context.fixed, **point})}" + (f", window {window}" if window else "")
+        comparison.compare(metric, subject, {metric: right}, {metric: sum(wrong) / len(wrong)})
+
+
+def entropy(comparison: Comparison) -> None:
+    """Take the entropy of all heads' clusters together, instead of the mean of each head's, both in nats."""
+    context = comparison.clustered
+    predictor, split = create("kmeans", context), comparison.validation.split(comparison.projections)
+    assert isinstance(predictor, BucketPredictor)
+    filling = analyse(predictor, split, {"top": 1}, split.info.examples).buckets
+    layers = [[features for features, _ in split.layer(layer)] for layer in range(split.info.layers)]
+    for side in ("queries", "keys"):
+        right = float(filling.loc[filling["side"] == side, "entropy"].mean()) * math.log(CLUSTERS)
+        wrong = [
+            measures.pooled_entropy([getattr(predictor.buckets(x, top=1), side) for x in layer]) for layer in layers
+        ]
+        subject = f"kmeans {segment({**context.fixed, 'top': 1})}, {side}"
+        comparison.compare("pooled_entropy", subject, {"entropy": right}, {"entropy": sum(wrong) / len(wrong)})
+
+
+def batches_of(examples: Sequence[Any]) -> list[Sequence[Any]]:
+    """Cut examples into the published batches."""
+    return [examples[first : first + predictors.BATCH] for first in range(0, len(examples), predictors.BATCH)]
+
+
+def published_computation(
+    predictor: Predictor, batch: Sequence[Features], point: Mapping[str, Any], window: int
+) -> float:
+    """Return the published computation sparsity of one batch in one layer."""
+    lengths = [features.shape[1] for features in batch]
+    heads, dim = batch[0].shape[0], batch[0].queries.shape[-1]
+    operations = [float(n * n) for n in lengths]
+    if isinstance(predictor, FixedBuckets):
+        size = point["bucket_size"]
+        operations = [float(heads * dim * -(-n // size) * size**2) for n in lengths]
+    elif isinstance(predictor, BucketPredictor):
+        buckets = [predictor.buckets(predictor.prepare(features), **point) for features in batch]
+        queries, keys = ([getattr(x, side) % x.size for x in buckets] for side in ("queries", "keys"))
+        # clusters, too, are taken for tokens of a bucket
+        size = point.get("bucket_size") or predictor.context.fixed["clusters"]
+        operations = [measures.bucket_operations(queries, keys, -(-max(lengths) // size))] * len(lengths)
+    return measures.computation_sparsity(lengths, operations, window)
