@@ -34,6 +34,7 @@ PROJECTIONS = grids.projections(config)
 JOBS = grids.predictor_jobs(config)
 CLUSTERINGS = grids.clusterings(config)
 ATTENTIONS = grids.entmax_attentions(config)
+SEEDS = [{"attention": attention, "seed": seed} for attention in ATTENTIONS for seed in config["seeds"]]
 
 
 wildcard_constraints:
@@ -98,6 +99,27 @@ def job_of(wildcards):
     """The evaluation job that a table belongs to."""
     key = (wildcards.predictor, wildcards.projection, wildcards.point)
     return next(job for job in JOBS if (job.predictor, job.projection, job.point) == key)
+
+
+def runs_of(jobs):
+    """What the tables say of each file of `of_jobs`."""
+    return [
+        {
+            "predictor": job.predictor,
+            "label": discover()[job.predictor].label,
+            "family": discover()[job.predictor].module,
+            "projection": job.projection,
+            **run,
+        }
+        for job in jobs
+        for run in SEEDS
+    ]
+
+
+def of_jobs(stage, jobs):
+    """The tables of one stage, in the order of the jobs and runs."""
+    patterns = [f"results/{stage}/{RUN}/{job.projection}/{job.predictor}/{job.point}.tsv" for job in jobs]
+    return [path for pattern in patterns for path in of_runs(pattern)]
 
 
 def gpu():

@@ -1,25 +1,5 @@
 # What the tables say of each file they are made from, in the order of the files.
-SEEDS = [{"attention": attention, "seed": seed} for attention in ATTENTIONS for seed in config["seeds"]]
 TRAINED = [] if FROM_DUMP else [{"attention": a, "seed": s} for a in config["attentions"] for s in config["seeds"]]
-EVALUATED = [
-    {
-        "predictor": job.predictor,
-        "label": discover()[job.predictor].label,
-        "family": discover()[job.predictor].module,
-        "projection": job.projection,
-        "attention": run["attention"],
-        "seed": run["seed"],
-    }
-    for job in JOBS
-    for run in SEEDS
-]
-EVALUATIONS = [
-    path
-    for job in JOBS
-    for path in of_runs(
-        f"results/predictors/{RUN}/{job.projection}/{job.predictor}/{job.point}.tsv",
-    )
-]
 FITTED = (
     []
     if config["fit_projections"]["source"]
@@ -36,8 +16,15 @@ NAMES = [
         "predictors": True,
         "predictors_by_head": True,
         "predictors_at_sparsity": True,
+        "areas": True,
+        "best_by_head": True,
+        "best_by_layer": True,
         "pareto": True,
+        "offsets": True,
+        "buckets": bool(QUANTIZING),
+        "common_buckets": bool(QUANTIZING),
         "gold_sparsity": True,
+        "deviations": config["deviations"] is not None,
         "corpus": not FROM_DUMP,
         "masked_lm": not FROM_DUMP,
         "training": not FROM_DUMP,
@@ -125,15 +112,42 @@ rule summarise_gold:
         "../workflow/scripts/summarise_gold.py"
 
 
+rule check_invariants:
+    input:
+        evaluations=of_jobs("predictors", JOBS),
+        documents=of_jobs("documents", JOBS),
+    output:
+        report="results/invariants.json",
+    log:
+        "results/logs/check_invariants.log",
+    benchmark:
+        "results/benchmarks/check_invariants.tsv"
+    conda:
+        "../envs/check_invariants.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=30,
+    params:
+        code=code("check_invariants"),
+        runs=runs_of(JOBS),
+        sparsities=config["figures"]["sparsities"],
+    message:
+        "Checking what must hold of every evaluation"
+    script:
+        "../workflow/scripts/check_invariants.py"
+
+
 rule summarise_predictors:
     input:
-        evaluations=EVALUATIONS,
+        evaluations=of_jobs("predictors", JOBS),
+        invariants="results/invariants.json",
     output:
         predictors=table_of("predictors", "The predictors"),
         predictors_by_head=table_of("predictors_by_head", "The predictors"),
-        predictors_at_sparsity=table_of("predictors_at_sparsity", "The predictors"),
-        predictors_at_sparsity_tex="results/tables/predictors_at_sparsity.tex",
         pareto=table_of("pareto", "The predictors"),
+        best_by_head=table_of("best_by_head", "The predictors"),
+        best_by_layer=table_of("best_by_layer", "The predictors"),
     log:
         "results/logs/summarise_predictors.log",
     benchmark:
@@ -146,14 +160,100 @@ rule summarise_predictors:
         runtime=30,
     params:
         code=code("summarise_predictors"),
-        runs=EVALUATED,
-        sparsities=config["figures"]["sparsities"],
+        runs=runs_of(JOBS),
+        sparsity=config["figures"]["heatmap"]["sparsity"],
         window=config["figures"]["window"],
         keep=config["figures"]["keep"],
     message:
         "Averaging the predictors over layers, heads and seeds"
     script:
         "../workflow/scripts/summarise_predictors.py"
+
+
+rule summarise_uncertainty:
+    input:
+        documents=of_jobs("documents", JOBS),
+        invariants="results/invariants.json",
+    output:
+        predictors_at_sparsity=table_of("predictors_at_sparsity", "The predictors"),
+        predictors_at_sparsity_tex="results/tables/predictors_at_sparsity.tex",
+        areas=table_of("areas", "The predictors"),
+        areas_tex="results/tables/areas.tex",
+    log:
+        "results/logs/summarise_uncertainty.log",
+    benchmark:
+        "results/benchmarks/summarise_uncertainty.tsv"
+    conda:
+        "../envs/summarise_uncertainty.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=60,
+    params:
+        code=code("summarise_uncertainty"),
+        runs=runs_of(JOBS),
+        sparsities=config["figures"]["sparsities"],
+        replicates=config["summarise_uncertainty"]["replicates"],
+        window=config["figures"]["window"],
+        keep=config["figures"]["keep"],
+    message:
+        "Comparing the predictors, with intervals over documents and seeds"
+    script:
+        "../workflow/scripts/summarise_uncertainty.py"
+
+
+rule summarise_offsets:
+    input:
+        predictors="results/tables/predictors.tsv",
+        offsets=of_jobs("offsets", JOBS),
+    output:
+        offsets=table_of("offsets", "The predictors"),
+    log:
+        "results/logs/summarise_offsets.log",
+    benchmark:
+        "results/benchmarks/summarise_offsets.tsv"
+    conda:
+        "../envs/summarise_offsets.yaml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=30,
+    params:
+        code=code("summarise_offsets"),
+        runs=runs_of(JOBS),
+        sparsity=config["figures"]["heatmap"]["sparsity"],
+    message:
+        "Comparing the distances of kept pairs"
+    script:
+        "../workflow/scripts/summarise_offsets.py"
+
+
+if QUANTIZING:
+
+    rule summarise_buckets:
+        input:
+            buckets=of_jobs("buckets", QUANTIZING),
+            common=of_jobs("common", QUANTIZING),
+        output:
+            buckets=table_of("buckets", "The buckets"),
+            common_buckets=table_of("common_buckets", "The buckets"),
+        log:
+            "results/logs/summarise_buckets.log",
+        benchmark:
+            "results/benchmarks/summarise_buckets.tsv"
+        conda:
+            "../envs/summarise_buckets.yaml"
+        threads: 1
+        resources:
+            mem_mb=1000,
+            runtime=30,
+        params:
+            code=code("summarise_buckets"),
+            runs=runs_of(QUANTIZING),
+        message:
+            "Averaging the buckets over seeds"
+        script:
+            "../workflow/scripts/summarise_buckets.py"
 
 
 if FITTED:

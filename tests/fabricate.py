@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import json
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -29,6 +31,9 @@ POINTS = {
     "random": ("Random", "bounds", "kind~none", {"sparsity~0.8": (0.8, 0.2), "sparsity~0.98": (0.98, 0.02)}),
 }
 """Predictor: its label, family, projection, and the sparsity and recall of its points."""
+DOCUMENTS, EXAMPLES = 8, 4
+KEEP = ("none", "cls", "cls+last")
+DISTANCES = ("0", "1", "2", "3-4", "5-8", "9-16", ">16")
 
 
 def job(**parts: dict[str, Any]) -> SimpleNamespace:
@@ -50,36 +55,38 @@ def evaluations(
     windows: tuple[int, ...] = (0, 11),
     layers: int = 2,
     heads: int = 3,
+    keep: tuple[str, ...] = ("none",),
 ) -> tuple[list[str], list[dict[str, Any]]]:
-    """Write a table for each predictor, attention and seed; return the paths and what is known of each."""
+    """Write the tables of each predictor, attention and seed; return those by head and what is known of each.
+
+    Those by document and of offsets lie beside them, see `beside`.
+    """
     paths, runs = [], []
     for attention in attentions:
         for seed in seeds:
             for name, (label, family, projection, points) in POINTS.items():
                 rng = np.random.default_rng([seed, len(name), len(attention)])
-                rows = [
-                    {
-                        "layer": layer,
-                        "head": head,
-                        "point": point,
-                        "window": window,
-                        "keep": "none",
-                        "examples": 32,
-                        "sparsity": sparsity - 0.04 * bool(window) + rng.normal(0, 0.002),
-                        "gold_sparsity": 0.97 + 0.01 * layer,
-                        "recall": recall + 0.05 * bool(window) * (1 - recall) + rng.normal(0, 0.01),
-                        "mass_recall": recall**0.7 + rng.normal(0, 0.01),
-                        "precision": 0.1 + rng.normal(0, 0.01),
-                        "exactness": recall**1.5 + rng.normal(0, 0.01),
-                        "edges": 65536 * (1 - sparsity),
-                    }
-                    for point, (sparsity, recall) in points.items()
-                    for window in windows
+                # windows and kept tokens add to a support, so they only ever raise what it recalls
+                drawn = {
+                    (point, layer, head): _point(rng, *place, layer, head)
+                    for point, place in points.items()
                     for layer in range(layers)
                     for head in range(heads)
+                }
+                rows = [
+                    {"layer": layer, "head": head, "point": point, "window": window, "keep": kept, "grid": "token"}
+                    | {"examples": EXAMPLES * DOCUMENTS}
+                    | _with_more(drawn[point, layer, head], 0.05 * bool(window) + 0.04 * KEEP.index(kept))
+                    for layer in range(layers)
+                    for head in range(heads)
+                    for point in points
+                    for window in windows
+                    for kept in keep
                 ]
                 path = folder / "predictors" / attention / f"seed~{seed}" / projection / name / "all.tsv"
                 paths.append(_write(path, rows))
+                _write(Path(beside(path, "documents")), _documents(pd.DataFrame(rows), rng))
+                _write(Path(beside(path, "offsets")), _offsets(points, layers, rng))
                 run = {
                     "predictor": name,
                     "projection": projection,
@@ -89,6 +96,90 @@ def evaluations(
                 }
                 runs.append(run | {"label": label, "family": family})
     return paths, runs
+
+
+def beside(path: str | Path, stage: str) -> str:
+    """Return the path of another table of the same evaluation: `documents`, `offsets`, `buckets`, `common`."""
+    return str(path).replace("/predictors/", f"/{stage}/")
+
+
+def _point(rng: np.random.Generator, sparsity: float, recall: float, layer: int, head: int) -> dict[str, float]:
+    sparsity = sparsity + rng.normal(0, 0.002)
+    recall = min(max(recall + rng.normal(0, 0.01), 0.001), 0.999)
+    return {
+        "sparsity": sparsity,
+        "gold_sparsity": 0.97 + 0.01 * layer + 0.002 * head,
+        "recall": recall,
+        "best_recall": 1.0,
+        "mass_recall": recall**0.7,
+        "precision": min(max(0.1 + rng.normal(0, 0.01), 0.0), 1.0),
+        "exactness": recall**1.5,
+        "edges": 65536 * (1 - sparsity),
+        "computation_sparsity": sparsity - 0.03,
+    }
+
+
+def _with_more(point: dict[str, float], share: float) -> dict[str, float]:
+    """Return a point's metrics when `share` of what it leaves out is kept as well."""
+    more = {name: point[name] + share * (1 - point[name]) for name in ("recall", "mass_recall", "exactness")}
+    less = {name: point[name] * (1 - share) for name in ("sparsity", "computation_sparsity")}
+    return point | more | less | {"edges": 65536 * (1 - less["sparsity"])}
+
+
+def _documents(table: pd.DataFrame, rng: np.random.Generator) -> list[dict[str, Any]]:
+    """Spread the means over layers and heads over documents that average to them."""
+    keys = ["point", "window", "keep"]
+    means = table.groupby(keys, sort=False)[list(table.columns[7:])].mean().reset_index()
+    spread = rng.normal(0, 0.01, DOCUMENTS)
+    spread -= spread.mean()
+    rows = []
+    for document in range(DOCUMENTS):
+        for row in means.to_dict("records"):
+            # equal sparsities, so that documents differ in how well they are predicted
+            moved = {name: row[name] + spread[document] for name in ("recall", "mass_recall", "exactness")}
+            rows.append({"document": f"document {document}", **row, **moved, "examples": EXAMPLES})
+    return rows
+
+
+def _offsets(points: dict[str, Any], layers: int, rng: np.random.Generator) -> list[dict[str, Any]]:
+    shares = {point: rng.dirichlet(np.arange(1.0, len(DISTANCES) + 1)) for point in [*points, "gold"]}
+    return [
+        {"layer": layer, "point": point, "distance": distance, "edges": 1000 * (layer + 1) * share}
+        for layer in range(layers)
+        for point, own in shares.items()
+        for distance, share in zip(DISTANCES, own, strict=True)
+    ]
+
+
+def quantizers(
+    folder: Path, seeds: tuple[int, ...] = (1,), attentions: tuple[str, ...] = ("entmax~1.5",)
+) -> tuple[list[str], list[str], list[dict[str, Any]]]:
+    """Write what is known of the buckets of each quantizer; return both kinds of tables and what is known of each."""
+    paths, runs = [], []
+    label, family, projection, points = POINTS["kmeans"]
+    for attention in attentions:
+        for seed in seeds:
+            rng = np.random.default_rng([seed, len(attention)])
+            path = folder / "buckets" / attention / f"seed~{seed}" / projection / "kmeans" / "all.tsv"
+            rows = []
+            for layer, head, point, side in itertools.product(range(2), range(3), points, ("queries", "keys")):
+                count = int(point.split("~")[1][0])
+                entropy = 0.8 + rng.normal(0, 0.02)
+                row = {"layer": layer, "head": head, "point": point, "side": side, "examples": 8, "buckets": count}
+                row |= {"entropy": entropy, "largest_share": 1.5 / count, "empty_share": 0.0, "balance": 1.5}
+                rows.append(row | {"outside_share": 0.0})
+            paths.append(_write(path, rows))
+            rows = [
+                {"layer": layer, "point": point, "distance_bin": name, "common": common}
+                | {"pairs": 1000.0 * near if common else 1000.0 * (1 - near), "gold_pairs": 20.0 * near + rng.random()}
+                for layer, point in itertools.product(range(2), points)
+                for name, near in {"0-0.5": 0.8, "0.5-1": 0.5, "1-2": 0.2, ">2": 0.1}.items()
+                for common in (0, 1)
+            ]
+            _write(Path(str(path).replace("/buckets/", "/common/")), rows)
+            runs.append({"predictor": "kmeans", "projection": projection, "attention": attention, "seed": seed}
+                        | {"label": label, "family": family})  # fmt: skip
+    return paths, [path.replace("/buckets/", "/common/") for path in paths], runs
 
 
 def models(
@@ -187,29 +278,46 @@ def published(folder: Path, seeds: tuple[int, ...] = (1,), attentions: tuple[str
     import summarise_corpus
     import summarise_gold
     import summarise_models
-    import summarise_predictors
     import summarise_projections
 
     tables = folder / "tables"
 
-    def out(*names: str, tex: str = "") -> dict[str, str]:
-        return {name: str(tables / f"{name}.tsv") for name in names} | (
-            {f"{tex}_tex": str(tables / f"{tex}.tex")} if tex else {}
-        )
+    def out(*names: str, tex: tuple[str, ...] = ()) -> dict[str, str]:
+        printed = {f"{name}_tex": str(tables / f"{name}.tex") for name in tex}
+        return {name: str(tables / f"{name}.tsv") for name in names} | printed
 
     documents, blocks = corpus(folder)
     summarise_corpus.main(job(input={"documents": documents, "blocks": blocks}, output=out("corpus")))
     made = models(folder, seeds, (*attentions, "softmax"))
     given = {name: getattr(made, name) for name in ("evaluation", "training", "sparsity")}
-    output = out("masked_lm", "training", tex="masked_lm")
+    output = out("masked_lm", "training", tex=("masked_lm",))
     summarise_models.main(job(input=given, output=output, params={"runs": made.runs}))
     output, params = out("gold_sparsity"), {"runs": made.gold_runs}
     summarise_gold.main(job(input={"gold": made.gold}, output=output, params=params))
-    paths, runs = evaluations(folder, seeds, attentions)
-    params = {"runs": runs, "sparsities": [0.8, 0.9, 0.95, 0.98], "window": 0, "keep": "none"}
-    names = ("predictors", "predictors_by_head", "predictors_at_sparsity", "pareto")
-    output = out(*names, tex="predictors_at_sparsity")
-    summarise_predictors.main(job(input={"evaluations": paths}, output=output, params=params))
+    _published_predictors(folder, seeds, attentions, out)
     paths, runs = curves(folder, seeds)
     summarise_projections.main(job(input={"curves": paths}, output=out("projections"), params={"runs": runs}))
     return tables
+
+
+def _published_predictors(
+    folder: Path, seeds: tuple[int, ...], attentions: tuple[str, ...], out: Callable[..., dict[str, str]]
+) -> None:
+    import summarise_buckets
+    import summarise_offsets
+    import summarise_predictors
+    import summarise_uncertainty
+
+    paths, runs = evaluations(folder, seeds, attentions)
+    setting = {"runs": runs, "window": 0, "keep": "none"}
+    output = out("predictors", "predictors_by_head", "pareto", "best_by_head", "best_by_layer")
+    summarise_predictors.main(job(input={"evaluations": paths}, output=output, params=setting | {"sparsity": 0.95}))
+    documents = [beside(path, "documents") for path in paths]
+    names = ("predictors_at_sparsity", "areas")
+    params = setting | {"sparsities": [0.8, 0.9, 0.95, 0.98], "replicates": 100}
+    summarise_uncertainty.main(job(input={"documents": documents}, output=out(*names, tex=names), params=params))
+    given = {"predictors": output["predictors"], "offsets": [beside(path, "offsets") for path in paths]}
+    summarise_offsets.main(job(input=given, output=out("offsets"), params={"runs": runs, "sparsity": 0.95}))
+    buckets, common, runs = quantizers(folder, seeds, attentions)
+    output = out("buckets", "common_buckets")
+    summarise_buckets.main(job(input={"buckets": buckets, "common": common}, output=output, params={"runs": runs}))

@@ -1,6 +1,5 @@
 """Means, intervals, fronts and tables against plain computations."""
 
-import itertools
 import statistics
 
 import numpy as np
@@ -42,47 +41,10 @@ def dominated(points, index):
     return any(a >= x and b >= y and (a > x or b > y) for a, b in points)
 
 
-@pytest.mark.parametrize("decimals", [1, 6], ids=["many ties", "no ties"])
-@pytest.mark.parametrize("count", [0, 1, 2, 40])
-def test_front_is_what_nothing_dominates(count, decimals):
-    for seed in range(20):
-        points = np.random.default_rng(seed).random((count, 2)).round(decimals)
-        expected = [not dominated(points, index) for index in range(count)]
-        assert pareto.front(points[:, 0], points[:, 1]).tolist() == expected
-
-
-def test_points_that_are_not_known_are_never_on_the_front():
-    assert pareto.front(np.array([0.9, np.nan, 0.5]), np.array([np.nan, 1.0, 0.2])).tolist() == [False, False, True]
-
-
-def best_mixture(x, y, at):
-    """The best that one point, or a mixture of two, reaches at a sparsity of at least `at`."""
-    values = [b for a, b in zip(x, y, strict=True) if a >= at]
-    for i, j in itertools.permutations(range(len(x)), 2):
-        if x[i] < at < x[j]:
-            values.append(y[i] + (at - x[i]) / (x[j] - x[i]) * (y[j] - y[i]))
-    return max(values)
-
-
-@pytest.mark.parametrize("count", [1, 2, 3, 12])
-def test_attainable_is_the_best_mixture_of_two_points(count):
-    for seed in range(20):
-        x, y = np.random.default_rng(seed).random((2, count)).round(2)
-        for at in np.linspace(x.min(), x.max(), 7):
-            assert pareto.attainable(x, y, at) == pytest.approx(best_mixture(x, y, at))
-
-
-def test_nothing_is_attained_outside_the_range_of_the_points():
-    x, y = np.array([0.8, 0.9]), np.array([0.5, 0.4])
-    assert np.isnan(pareto.attainable(x, y, 0.79)) and np.isnan(pareto.attainable(x, y, 0.91))
-    assert np.isnan(pareto.attainable(np.array([]), np.array([]), 0.5))
-    assert pareto.attainable(x, np.array([0.4, 0.4]), 0.85) == 0.4
-
-
 @pytest.fixture(scope="module")
 def evaluated(fabricate, tmp_path_factory):
     paths, runs = fabricate.evaluations(tmp_path_factory.mktemp("evaluated"), seeds=(1, 2, 3))
-    return paths, runs, predictor_tables(paths, runs, [0.9, 0.95])
+    return paths, runs, predictor_tables(paths, runs)
 
 
 def test_metrics_are_averaged_over_heads_within_a_seed_and_then_over_seeds(evaluated):
@@ -135,25 +97,27 @@ def test_fronts_are_those_of_each_window_and_of_all(evaluated):
 def test_bounds_are_marked_and_labels_default_to_names(fabricate, tmp_path):
     paths, runs = fabricate.evaluations(tmp_path)
     bare = [{key: value for key, value in run.items() if key not in ("label", "family")} for run in runs]
-    table = predictor_tables(paths, bare, [0.9])["predictors"].set_index("predictor")
+    table = predictor_tables(paths, bare)["predictors"].set_index("predictor")
     assert set(table.loc["oracle", "bound"]) == {"upper"} and set(table.loc["random", "bound"]) == {"lower"}
     assert table.loc["cos", "bound"].isna().all() and set(table.loc["cos", "label"]) == {"cos"}
 
 
-def test_a_sparsity_that_one_seed_does_not_reach_stays_blank(fabricate, tmp_path):
-    paths, runs = fabricate.evaluations(tmp_path, seeds=(1, 2), windows=(0,))
-    path = next(path for path, run in zip(paths, runs, strict=True) if run["predictor"] == "cos" and run["seed"] == 2)
-    frame = pd.read_csv(path, sep="\t")
-    frame[frame["point"] == "threshold~0.6"].to_csv(path, sep="\t", index=False)
-    table = predictor_tables(paths, runs, [0.95])["predictors_at_sparsity"].set_index("predictor")
-    assert np.isnan(table.loc["cos", "recall"]) and table.loc["window", "recall"] > 0
+def test_only_the_grid_of_tokens_counts(fabricate, tmp_path):
+    paths, runs = fabricate.evaluations(tmp_path)
+    before = predictor_tables(paths, runs)
+    for path in paths:
+        tokens = read_table(path)
+        blocks = tokens.assign(grid="block", recall=0.123, sparsity=0.5)
+        pd.concat([blocks, tokens]).to_csv(path, sep="\t", index=False)
+    for name, table in predictor_tables(paths, runs).items():
+        pd.testing.assert_frame_equal(table, before[name])
 
 
 def test_an_input_without_a_column_is_named(fabricate, tmp_path):
     paths, runs = fabricate.evaluations(tmp_path)
     pd.read_csv(paths[0], sep="\t").drop(columns="exactness").to_csv(paths[0], sep="\t", index=False)
     with pytest.raises(ValueError, match=r"all\.tsv: columns \['exactness'\] are missing"):
-        predictor_tables(paths, runs, [0.9])
+        predictor_tables(paths, runs)
 
 
 def test_models_tell_their_distance_from_the_unigram_loss(fabricate, tmp_path):
@@ -185,7 +149,7 @@ def test_latex_is_escaped(text, expected):
 
 
 def test_latex_tables_are_rectangular(tables_of_seeds):
-    for name in ("masked_lm", "predictors_at_sparsity"):
+    for name in ("masked_lm", "predictors_at_sparsity", "areas"):
         text = (tables_of_seeds / f"{name}.tex").read_text()
         assert text.count(r"\toprule") == text.count(r"\midrule") == text.count(r"\bottomrule") == 1
         body = [line for line in text.splitlines() if line.endswith(r"\\") and "multicolumn" not in line]
@@ -201,6 +165,11 @@ def test_latex_tables_are_rectangular(tables_of_seeds):
         ("kind~linear_dim~4_shared~true", "linear, dim 4, shared"),
         ("kind~mlp_dim~4_hidden~32_shared~false", "mlp, dim 4, hidden 32, separate"),
         ("bucket_size~4_temperature~1", "bucket size 4, temperature 1"),
+        ("kind~none_block_size~4", "block size 4"),
+        (
+            "kind~linear_dim~4_shared~true_block_size~4_concat~true",
+            "linear, dim 4, shared, block size 4, query and key together",
+        ),
         ("softmax", "softmax"),
     ],
 )

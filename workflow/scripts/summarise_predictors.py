@@ -1,20 +1,20 @@
-"""Average every predictor's metrics over layers, heads and seeds, and find the Pareto fronts."""
+"""Average every predictor's metrics over layers, heads and seeds; find the Pareto fronts and the best of each head."""
 
 from sparse_attention.scriptio import logger, run
-from sparse_attention.summaries import latex
+from sparse_attention.summaries.heads import best_tables
 from sparse_attention.summaries.models import listed
 from sparse_attention.summaries.predictors import predictor_tables
 from sparse_attention.tables import write_table
 
 
 def main(snakemake):
-    output, params = snakemake.output, snakemake.params
-    tables = predictor_tables(listed(snakemake.input.evaluations), params.runs, list(params.sparsities))
+    params = snakemake.params
+    tables = predictor_tables(listed(snakemake.input.evaluations), params.runs)
+    points, heads = tables["predictors"], tables["predictors_by_head"]
+    tables |= best_tables(points, heads, params.sparsity, params.window, params.keep)
     for name, table in tables.items():
-        write_table(table, getattr(output, name))
+        write_table(table, getattr(snakemake.output, name))
         logger.info("%s: %d rows", name, len(table))
-    compact = latex.predictors_at_sparsity(tables["predictors_at_sparsity"], str(params.window), params.keep)
-    latex.write(compact, output.predictors_at_sparsity_tex)
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from typing import Any
 
 import pandas as pd
 
@@ -69,22 +70,52 @@ def masked_lm(table: pd.DataFrame) -> str:
     return tabular([("", ["Attention", "Stage", *columns.values()])], rows, note)
 
 
+METRICS = {"recall": "Recall", "mass_recall": "Mass recall", "exactness": "Exactness"}
+INTERVALS = "plus or minus half the 95 % bootstrap interval over documents and seeds"
+
+
+def _setting(table: pd.DataFrame, windows: str, keep: str) -> tuple[pd.DataFrame, dict[str, str]]:
+    """Return the rows of one choice of windows and keep, and the columns that tell their series, with headers."""
+    chosen = table[(table["windows"].astype(str) == windows) & (table["keep"] == keep)]
+    several = chosen.groupby("predictor")["projection"].nunique().max() > 1 or chosen["projection"].nunique() > 2
+    who = {"label": "Predictor"}
+    who |= {"projection": "Projection"} if several else {}
+    who |= {"attention": "Attention"} if chosen["attention"].nunique() > 1 else {}
+    return chosen, who
+
+
+def _half(row: Any, column: str) -> float:
+    return (row[f"{column}_high"] - row[f"{column}_low"]) / 2
+
+
 def predictors_at_sparsity(table: pd.DataFrame, windows: str, keep: str) -> str:
     """Return the compact table of predictors: three metrics at fixed sparsities, for one choice of windows and keep."""
-    chosen = table[(table["windows"].astype(str) == windows) & (table["keep"] == keep)]
+    chosen, who = _setting(table, windows, keep)
     levels = sorted(chosen["at_sparsity"].unique())
-    learned = chosen.loc[chosen["projection"] != "kind~none", "projection"].nunique()
-    who = {"label": "Predictor"}
-    who |= {"projection": "Projection"} if learned > 1 else {}
-    who |= {"attention": "Attention"} if chosen["attention"].nunique() > 1 else {}
-    metrics = {"recall": "Recall", "mass_recall": "Mass recall", "exactness": "Exactness"}
     rows = []
     for _, series in chosen.groupby(["attention", "predictor", "projection"], sort=False):
         values = {row["at_sparsity"]: row for row in series.to_dict("records")}
-        cells = [number(values[at][m], values[at][f"{m}_ci95"], 2) for m in metrics for at in levels]
+        cells = [number(values[at][m], _half(values[at], m), 2) for m in METRICS for at in levels]
         rows.append([*(escape(spell(series[column].iloc[0])) for column in who), *cells])
-    groups = [("", list(who.values())), *((title, [f"{at:.3g}" for at in levels]) for title in metrics.values())]
-    return tabular(groups, rows, f"What each predictor attains at fixed sparsities; windows: {windows}, keep: {keep}.")
+    groups = [("", list(who.values())), *((title, [f"{at:.3g}" for at in levels]) for title in METRICS.values())]
+    note = f"What each predictor attains at fixed sparsities, {INTERVALS}; windows: {windows}, keep: {keep}."
+    return tabular(groups, rows, note)
+
+
+def areas(table: pd.DataFrame, windows: str, keep: str) -> str:
+    """Return the table of areas and hypervolumes, largest area of recall first, for one choice of windows and keep."""
+    chosen, who = _setting(table, windows, keep)
+    order = chosen.sort_values("area_recall", ascending=False, kind="stable")
+    columns = [f"{size}_{metric}" for size in ("area", "hypervolume") for metric in METRICS]
+    rows = [
+        [escape(spell(row[name])) for name in who] + [number(row[name], _half(row, name), 3) for name in columns]
+        for attention in chosen["attention"].unique()
+        for row in order[order["attention"] == attention].to_dict("records")
+    ]
+    start = " and ".join(f"{value:g}" for value in chosen["area_from"].unique())
+    groups = [("", list(who.values())), *((title, list(METRICS.values())) for title in ("Area", "Hypervolume"))]
+    note = f"Areas under the fronts from sparsity {start} to 1, and hypervolumes, {INTERVALS}"
+    return tabular(groups, rows, f"{note}; windows: {windows}, keep: {keep}.")
 
 
 def write(text: str, path: str | os.PathLike[str]) -> None:

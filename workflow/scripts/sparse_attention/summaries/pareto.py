@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
+from sparse_attention.summaries.fronts import hulls
+
 METRICS = ("recall", "mass_recall", "exactness")
 SERIES = ("attention", "keep", "predictor", "label", "family", "bound", "projection")
 COLUMNS = ("metric", "front", "windows", *SERIES, "point", "window", "sparsity", "value")
@@ -51,22 +53,8 @@ def attainable(sparsity: np.ndarray, value: np.ndarray, at: float) -> float:
     at : float
         Where to read.
     """
-    x, y = np.asarray(sparsity, dtype=float), np.asarray(value, dtype=float)
-    known = ~np.isnan(x) & ~np.isnan(y)
-    if not known.any() or not x[known].min() <= at <= x[known].max():
-        return float("nan")
-    hull: list[tuple[float, float]] = []
-    chosen = front(x, y)
-    for point in sorted(zip(x[chosen].tolist(), y[chosen].tolist(), strict=True)):
-        while len(hull) > 1 and _turns_left(hull[-2], hull[-1], point):
-            hull.pop()
-        hull.append(point)
-    return float(np.interp(at, [point[0] for point in hull], [point[1] for point in hull]))
-
-
-def _turns_left(first: tuple[float, float], second: tuple[float, float], third: tuple[float, float]) -> bool:
-    """Tell whether `second` lies on or below the line from `first` to `third`."""
-    return (second[1] - first[1]) * (third[0] - first[0]) <= (third[1] - first[1]) * (second[0] - first[0])
+    x, y = (np.asarray(values, dtype=float)[None] for values in (sparsity, value))
+    return float(hulls(x, y).attainable(np.array([at]))[0, 0]) if x.size else float("nan")
 
 
 def _competitions(points: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
@@ -103,30 +91,3 @@ def pareto_table(points: pd.DataFrame) -> pd.DataFrame:
                 found.append(_on_front(rows[rows["bound"].isna()], metric, "overall", windows))
     found = [frame for frame in found if len(frame)]
     return pd.concat(found, ignore_index=True) if found else pd.DataFrame(columns=list(COLUMNS))
-
-
-def at_sparsities(points: pd.DataFrame, sparsities: list[float]) -> pd.DataFrame:
-    """Read what every predictor attains at fixed sparsities, seed by seed.
-
-    Parameters
-    ----------
-    points : pandas.DataFrame
-        One row per point, window, keep and seed.
-    sparsities : list of float
-        Where to read.
-
-    Returns
-    -------
-    pandas.DataFrame
-        `SERIES`, `windows`, `at_sparsity`, `seed` and `METRICS`; a metric is missing outside the range of the points.
-    """
-    rows = []
-    for _, setting in points.groupby(["attention", "keep"], sort=False):
-        for windows, competing in _competitions(setting):
-            for _, series in competing.groupby(["predictor", "projection", "seed"], sort=False):
-                fixed = {**{name: series[name].iloc[0] for name in (*SERIES, "seed")}, "windows": windows}
-                x = series["sparsity"].to_numpy()
-                for at in sparsities:
-                    values = {metric: attainable(x, series[metric].to_numpy(), at) for metric in METRICS}
-                    rows.append({**fixed, "at_sparsity": at, **values})
-    return pd.DataFrame(rows, columns=[*SERIES, "windows", "at_sparsity", "seed", *METRICS])

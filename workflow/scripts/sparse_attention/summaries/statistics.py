@@ -9,18 +9,18 @@ import pandas as pd
 from scipy.special import stdtrit  # type: ignore[import-untyped]
 
 
-def ci95(deviation: pd.Series, count: pd.Series) -> pd.Series:
-    """Return half the width of the two-sided 95 % Student-t interval of a mean; missing for fewer than two values.
+def half_width(deviation: np.ndarray, count: np.ndarray) -> np.ndarray:
+    """Return half the width of the two-sided 95 % Student-t interval of a mean; NaN for fewer than two values.
 
     Parameters
     ----------
-    deviation : pandas.Series
+    deviation : numpy.ndarray
         Sample standard deviations (divisor n - 1).
-    count : pandas.Series
+    count : numpy.ndarray
         Numbers of values n.
     """
-    several = count.where(count > 1)
-    return pd.Series(stdtrit(several - 1, 0.975), index=count.index) * deviation / np.sqrt(several)
+    several = np.where(count > 1, count, np.nan)
+    return stdtrit(several - 1, 0.975) * deviation / np.sqrt(several)
 
 
 def over_seeds(
@@ -47,7 +47,8 @@ def over_seeds(
     columns = {"seeds": groups["seed"].nunique(), **{name: groups[name].first() for name in constant}}
     for value in values:
         columns[value] = means[value]
-        columns[f"{value}_ci95"] = ci95(deviations[value], counts[value])
+        width = half_width(deviations[value].to_numpy(), counts[value].to_numpy())
+        columns[f"{value}_ci95"] = pd.Series(width, index=means.index)
     return pd.DataFrame(columns).reset_index()
 
 

@@ -5,14 +5,23 @@ from __future__ import annotations
 import re
 from typing import Any
 
+WORDS = {
+    "kind~": "",
+    "shared~true": "shared",
+    "shared~false": "separate",
+    "concat~true": "query and key together",
+    "~": " ",
+    "_": " ",
+}
+
 
 def spell(segment: Any) -> str:
     """Write a path segment for readers: `entmax~1.5` becomes `entmax 1.5`, `kind~none` becomes an empty text."""
     text = str(segment)
     if text == "kind~none":
         return ""
-    text = re.sub(r"(~[^_~]*)_", r"\1, ", text)
-    for key, words in {"kind~": "", "shared~true": "shared", "shared~false": "separate", "~": " ", "_": " "}.items():
+    text = re.sub(r"(~[^_~]*)_", r"\1, ", text.removeprefix("kind~none_"))
+    for key, words in WORDS.items():
         text = text.replace(key, words)
     return text
 

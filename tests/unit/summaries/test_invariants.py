@@ -1,0 +1,187 @@
+"""Evaluations that can be right pass; each way of being wrong is told with its file and rows."""
+
+import shutil
+
+import pandas as pd
+import pytest
+
+from sparse_attention.errors import InputError
+from sparse_attention.predictors.registry import create, discover
+from sparse_attention.summaries import invariants
+from sparse_attention.tables import read_table, write_table
+
+NESTED = {name: invariants.nested_setting(name, info.bases) for name, info in discover().items()}
+SPARSITIES = [0.85, 0.9]
+
+
+@pytest.fixture(scope="module")
+def right(fabricate, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("right")
+    return folder, *fabricate.evaluations(folder, keep=("cls", "none", "cls+last"))
+
+
+@pytest.fixture
+def evaluated(right, fabricate, tmp_path):
+    """Tables by head, tables by document, and what is known of each."""
+    folder, paths, runs = right
+    shutil.copytree(folder, tmp_path / "copy")
+    paths = [path.replace(str(folder), str(tmp_path / "copy")) for path in paths]
+    return paths, [fabricate.beside(path, "documents") for path in paths], runs
+
+
+def check(evaluated):
+    return invariants.check(*evaluated, NESTED, SPARSITIES)
+
+
+def change(evaluated, predictor, query, documents=False, **values):
+    """Change the rows that fit `query` in the first table of a predictor; return its path."""
+    paths, by_document, runs = evaluated
+    place = next(place for place, run in enumerate(runs) if run["predictor"] == predictor)
+    path = (by_document if documents else paths)[place]
+    table = read_table(path)
+    for name, value in values.items():
+        rows = table.query(query).index
+        table.loc[rows, name] = value(table.loc[rows]) if callable(value) else value
+    write_table(table, path)
+    return path
+
+
+FIRST = "layer == 1 and head == 2 and point == 'threshold~0.6' and window == 0 and keep == 'none'"
+
+
+def test_evaluations_that_can_be_right_pass(evaluated):
+    found = check(evaluated)
+    assert (found["tables"], found["rows"]) == (5, 11 * 6 * 6) and found["above_oracle"] == []
+    assert check(([], [], []))["tables"] == 0
+
+
+@pytest.mark.parametrize("name", invariants.SHARES)
+@pytest.mark.parametrize("value", [-0.01, 1.01, float("nan")], ids=["negative", "above 1", "missing"])
+def test_shares_are_from_0_to_1(name, value, evaluated):
+    path = change(evaluated, "cos", FIRST, **{name: value})
+    with pytest.raises(InputError, match=f"{name} must be from 0 to 1") as error:
+        check(evaluated)
+    told = "layer 1, head 2, point threshold~0.6, window 0, keep none, grid token"
+    assert f"{path}: {name} must be" in str(error.value) and f"{told}, {name} {value:g}" in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"edges": -1.0}, "edges must be at least 0; not so in: .* edges -1"),
+        ({"computation_sparsity": 1.2}, "computation_sparsity must be at most 1; .* computation_sparsity 1.2"),
+        ({"best_recall": 0.5}, "recall must be at most best_recall, .* recall 0.6[0-9]*, best_recall 0.5"),
+        ({"exactness": 1.0}, "recall must be 1 where every query is exact; .* exactness 1, recall 0.6"),
+        ({"recall": 0.99}, "recall must not fall as the window grows; .* window 11, .* before 0.99, window before 0"),
+        ({"mass_recall": 0.99}, "mass_recall must not fall as the window grows"),
+        ({"exactness": 0.99}, "exactness must not fall as more tokens are kept; .* keep cls, .* keep before none"),
+        ({"sparsity": 0.5}, "sparsity must not rise as the window grows; .* window before 0"),
+        ({"sparsity": 0.51}, "sparsity must not rise as more tokens are kept"),
+        ({"keep": "cls"}, "a row must stand once; .* keep cls, grid token"),
+        (
+            {"gold_sparsity": 0.9},
+            "gold_sparsity must be that of the head in .* gold_sparsity 0.9, there 0.98",
+        ),
+        ({"recall": 0.62}, "recall of documents must average to that of heads; .* point threshold~0.6, window 0"),
+    ],
+    ids=lambda value: " ".join(f"{name} {number}" for name, number in value.items()) if isinstance(value, dict) else "",
+)
+def test_what_cannot_be_is_told(values, message, evaluated):
+    path = change(evaluated, "cos", FIRST, **values)
+    with pytest.raises(InputError, match=message) as error:
+        check(evaluated)
+    where = path.replace("/predictors/", "/documents/") if "documents" in message else path
+    assert where in str(error.value)
+
+
+def test_an_unknown_cost_is_not_wrong(evaluated):
+    change(evaluated, "cos", "layer >= 0", computation_sparsity=float("nan"))
+    assert check(evaluated)["tables"] == 5
+
+
+@pytest.mark.parametrize(
+    ("predictor", "sparser", "denser", "setting"),
+    [
+        ("cos", "threshold~0.1", "threshold~0.6", "threshold"),
+        ("oracle", "keys~2", "keys~32", "keys"),
+        ("window", "width~11", "width~51", "width"),
+        ("random", "sparsity~0.98", "sparsity~0.8", "sparsity"),
+    ],
+)
+def test_a_support_that_holds_another_recalls_as_much(predictor, sparser, denser, setting, evaluated):
+    query = f"layer == 0 and head == 1 and point == '{denser}' and window == 0 and keep == 'none'"
+    path = change(evaluated, predictor, query, recall=0.01)
+    with pytest.raises(InputError, match=f"recall must not fall along {setting}") as error:
+        check(evaluated)
+    assert f"{path}: recall must not fall along {setting}; not so in: layer 0, head 1, point {denser}, window 0" in str(
+        error.value
+    )
+    assert f"grid token, recall 0.01, before 0.{'0' * (predictor == 'random')}" in str(error.value)
+    assert f"point before {sparser}" in str(error.value)
+
+
+def test_other_settings_do_not_lie_one_within_the_other(evaluated):
+    change(evaluated, "kmeans", "point == 'clusters~8_runs~1_top~1'", documents=True, recall=0.0)
+    change(evaluated, "kmeans", "point == 'clusters~8_runs~1_top~1'", recall=0.0)
+    assert check(evaluated)["tables"] == 5
+    table = read_table(evaluated[0][0])
+    several = pd.concat([table.assign(point=table["point"] + end, recall=value) for end, value in
+                         (("_p~1", 0.9), ("_p~2", 0.3))])  # fmt: skip
+    several.loc[several["point"] == "threshold~0.6_p~2", "recall"] = 0.2
+    found = list(invariants.broken_in(several.reset_index(drop=True), ("threshold", True)))
+    assert {row for broken in found for row in broken.rows["point"]} == {"threshold~0.6_p~2"}
+
+
+def test_thresholds_per_head_have_no_order(evaluated):
+    table = read_table(evaluated[0][0])
+    lists = {"threshold~0.1": "threshold~[0.3, 0.1]", "threshold~0.6": "threshold~[0.1, 0.3]"}
+    table = table.assign(point=table["point"].map(lists), recall=table["recall"] * (table["point"] == "threshold~0.1"))
+    assert list(invariants.broken_in(table, ("threshold", True))) == []
+
+
+def test_blocks_are_checked_too(evaluated):
+    path = evaluated[0][0]
+    table = read_table(path)
+    blocks = table.assign(grid="block", recall=table["recall"].where(table["layer"] == 0, 1.5))
+    write_table(pd.concat([table, blocks]), path)
+    with pytest.raises(InputError, match="recall must be from 0 to 1; not so in: layer 1, .* grid block, recall 1.5"):
+        check(evaluated)
+
+
+def test_many_broken_rows_are_counted(evaluated):
+    for predictor in ("cos", "kmeans", "window"):
+        change(evaluated, predictor, "layer == 1", recall=2.0, precision=-1.0, exactness=3.0, mass_recall=-2.0)
+    with pytest.raises(InputError) as error:
+        check(evaluated)
+    lines = str(error.value).splitlines()
+    assert len(lines) == 1 + invariants.SHOWN + 1 and lines[-1].startswith("and ")
+    # two points, two windows, three kept tokens, three heads of one layer
+    assert lines[1].endswith("and 33 more rows")
+
+
+def test_recall_above_the_oracle_is_told_with_numbers(evaluated):
+    paths, documents, runs = evaluated
+    for files in (paths, documents):
+        for path, run in zip(files, runs, strict=True):
+            if run["predictor"] == "oracle":
+                table = read_table(path)
+                write_table(table.assign(recall=table["recall"] * 0.3), path)
+    found = check(evaluated)["above_oracle"]
+    assert {row["predictor"] for row in found} >= {"cos", "kmeans"} and "oracle" not in {r["predictor"] for r in found}
+    assert [row["recall"] - row["oracle"] for row in found] == sorted(
+        (row["recall"] - row["oracle"] for row in found), reverse=True
+    )
+    assert all(row["recall"] > row["oracle"] and row["at_sparsity"] in SPARSITIES for row in found)
+
+
+def test_nested_settings_are_those_of_the_classes():
+    from sparse_attention.clusters import Centroids
+    from sparse_attention.predictors.base import Context, NestedPredictor
+
+    for name in discover():
+        if "clusters" in discover()[name].needs:
+            continue
+        predictor = create(name, Context(centroids=Centroids(())))
+        expected = (predictor.nested, not predictor.falling) if isinstance(predictor, NestedPredictor) else None
+        assert NESTED[name] in (None, expected), name
+    assert all(NESTED[name] for name in ("oracle", "random", "window", "cos", "l2"))

@@ -1,0 +1,35 @@
+"""Look at the buckets of one quantizer on a few validation examples: how even they are, and what shares them."""
+
+from sparse_attention.analysis.buckets import analyse
+from sparse_attention.clusters import Centroids
+from sparse_attention.evaluation import Split
+from sparse_attention.predictors.base import Context
+from sparse_attention.predictors.registry import create
+from sparse_attention.projections import load_projections
+from sparse_attention.scriptio import logger, resolve_device, run, set_threads
+from sparse_attention.tables import write_table
+
+
+def main(snakemake):
+    """Analyse `params.predictor` at all points of `params.grid`; inputs that it does not need are empty or absent."""
+    given, params = snakemake.input, snakemake.params
+    set_threads(params.threads)
+
+    def optional(name):
+        return getattr(given, name, None) or None
+
+    common = (load_projections(optional("projections")), params.block_size)
+    centroids = optional("centroids")
+    context = Context(params.seed, dict(params.fixed), Centroids.load(centroids) if centroids else None)
+    predictor = create(params.predictor, context)
+    validation = Split(given.qk, given.gold, *common)
+    training = Split(given.qk_train, given.gold_train, *common) if predictor.fits else None
+    device = resolve_device(params.device)
+    tables = analyse(predictor, validation, params.grid, params.examples, training, device)
+    for name, table in tables._asdict().items():
+        write_table(table, getattr(snakemake.output, name))
+        logger.info("wrote %d rows to %s", len(table), getattr(snakemake.output, name))
+
+
+if __name__ == "__main__":
+    run(main, snakemake)  # noqa: F821

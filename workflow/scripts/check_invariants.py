@@ -1,0 +1,33 @@
+"""Check what must hold of every evaluation; the run ends here when it does not."""
+
+import json
+
+from sparse_attention.predictors.registry import discover
+from sparse_attention.scriptio import atomic_path, logger, run
+from sparse_attention.summaries import invariants
+from sparse_attention.summaries.models import listed
+
+LOGGED = 5
+TOLD = (
+    "{predictor} ({projection}, {attention}) recalls {recall:.4f} at sparsity {at_sparsity:g}, window {window}, keep "
+    "{keep}, the oracle {oracle:.4f}: that spends the same number of keys on every query"
+)
+
+
+def main(snakemake):
+    given, params = snakemake.input, snakemake.params
+    tables, documents = listed(given.evaluations), listed(given.documents)
+    nested = {name: invariants.nested_setting(name, info.bases) for name, info in discover().items()}
+    found = invariants.check(tables, documents, params.runs, nested, list(params.sparsities))
+    logger.info("%d evaluations with %d rows: all invariants hold", found["tables"], found["rows"])
+    above = found["above_oracle"]
+    for row in above[:LOGGED]:
+        logger.warning(TOLD.format(**row))
+    if len(above) > LOGGED:
+        logger.warning("and %d more comparisons above the oracle: see %s", len(above) - LOGGED, snakemake.output.report)
+    with atomic_path(snakemake.output.report) as partial:
+        partial.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    run(main, snakemake)  # noqa: F821

@@ -1,0 +1,1 @@
+"""Looks inside predictors, beyond the supports that they predict."""

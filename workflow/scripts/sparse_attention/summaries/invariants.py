@@ -1,0 +1,235 @@
+"""What must hold of every evaluation, whatever was predicted: a run that breaks it must not be published."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from sparse_attention.errors import InputError
+from sparse_attention.grids import NO_PROJECTION, parse_segment
+from sparse_attention.summaries.fronts import hulls
+from sparse_attention.summaries.models import Paths, Runs
+from sparse_attention.summaries.predictors import READ
+from sparse_attention.tables import read_table
+
+SHARES = ("sparsity", "gold_sparsity", "recall", "best_recall", "mass_recall", "precision", "exactness")
+RISING = ("recall", "mass_recall", "exactness")
+PLACE = ("layer", "head", "point", "window", "keep", "grid")
+KEEP = ("none", "cls", "cls+last")
+NESTED = {
+    "window": ("width", True),
+    "random": ("sparsity", False),
+    "bigbird": ("random_keys", True),
+    "longformer": ("global_tokens", True),
+    "quest": ("pages", True),
+    "gaussian_pages": ("probability", False),
+}
+"""Setting along which a predictor's supports lie one within the other, and whether they grow with it …"""
+NESTED_BASES = {
+    "ThresholdPredictor": ("threshold", True),
+    "DistancePredictor": ("threshold", True),
+    "TopPredictor": ("keys", True),
+}
+"""… by name, and by the class that a predictor extends."""
+TOLERANCE = 1e-9
+ROUNDING = 2e-6
+"""What means of numbers with six digits may differ by."""
+SHOWN_ROWS, SHOWN = 3, 10
+"""How many rows are named of each broken invariant, and how many broken invariants."""
+
+
+class Broken(NamedTuple):
+    """Rows of one table that break an invariant: what must hold, and the rows with the columns that tell."""
+
+    rule: str
+    rows: pd.DataFrame
+
+    def told(self, path: Any) -> str:
+        """Name the file and the first rows."""
+        told = []
+        for row in self.rows.head(SHOWN_ROWS).to_dict("records"):
+            told.append(", ".join(f"{name} {value:g}" if isinstance(value, float) else f"{name} {value}"
+                                  for name, value in row.items()))  # fmt: skip
+        more = f"; and {len(self.rows) - len(told)} more rows" if len(self.rows) > len(told) else ""
+        return f"{path}: {self.rule}; not so in: {'; '.join(told)}{more}"
+
+
+def nested_setting(name: str, bases: Sequence[str]) -> tuple[str, bool] | None:
+    """Return the setting along which a predictor's supports are nested and whether they grow with it, when known."""
+    return NESTED.get(name) or next((NESTED_BASES[base] for base in bases if base in NESTED_BASES), None)
+
+
+def broken_in(table: pd.DataFrame, nested: tuple[str, bool] | None = None) -> Iterator[Broken]:
+    """Yield what one evaluation breaks.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        Of `evaluate_predictor`.
+    nested : (str, bool), optional
+        A setting along which supports are nested, and whether they grow with it.
+    """
+
+    def select(rule: str, rows: np.ndarray | pd.Series, *columns: str) -> Iterator[Broken]:
+        if np.asarray(rows).any():
+            yield Broken(rule, table.loc[np.asarray(rows), [*PLACE, *columns]])
+
+    yield from select("a row must stand once", table.duplicated(list(PLACE)))
+    for name in SHARES:
+        yield from select(f"{name} must be from 0 to 1", ~table[name].between(0, 1), name)
+    yield from select("edges must be at least 0", ~(table["edges"] >= 0), "edges")
+    known = table["computation_sparsity"].notna()
+    computed = known & ~(table["computation_sparsity"] <= 1)
+    yield from select("computation_sparsity must be at most 1", computed, "computation_sparsity")
+    above = table["recall"] > table["best_recall"] + TOLERANCE
+    yield from select("recall must be at most best_recall, that of the best pairs", above, "recall", "best_recall")
+    # a query that is not exact may be lost in the sixth digit of the mean; what it misses is then as small
+    missing = (table["exactness"] == 1) & (table["recall"] < 1 - 10 * ROUNDING)
+    yield from select("recall must be 1 where every query is exact", missing, "exactness", "recall")
+    yield from _falling(table, "window", table["window"], "as the window grows")
+    kept = table["keep"].map({name: place for place, name in enumerate(KEEP)})
+    yield from _falling(table, "keep", kept, "as more tokens are kept")
+    if nested:
+        yield from _falling_along(table, *nested)
+
+
+def _falling(table: pd.DataFrame, axis: str, order: pd.Series, how: str) -> Iterator[Broken]:
+    """Find where recall falls or sparsity rises although supports grow along `axis`, whose order is given."""
+    others = [name for name in PLACE if name != axis]
+    rows = table.assign(order=order).sort_values([*others, "order"], kind="stable")
+    before = rows.groupby(others, sort=False)[[*RISING, "sparsity", axis]].shift()
+    for metric in (*RISING, "sparsity"):
+        rise = rows[metric] - before[metric]
+        wrong = rise > TOLERANCE if metric == "sparsity" else rise < -TOLERANCE
+        if wrong.any():
+            found = rows.loc[wrong, [*PLACE, metric]].assign(before=before[metric], at=before[axis])
+            verb = "rise" if metric == "sparsity" else "fall"
+            yield Broken(f"{metric} must not {verb} {how}", found.rename(columns={"at": f"{axis} before"}))
+
+
+def _falling_along(table: pd.DataFrame, setting: str, grows: bool) -> Iterator[Broken]:
+    """Find the same along a setting of the predictor; points that have no one number there are left out."""
+    points = {point: parse_segment(point) for point in table["point"].unique()}
+    values = {point: found[setting] for point, found in points.items() if isinstance(found.get(setting), int | float)}
+    rows = table[table["point"].isin(list(values))]
+    others = rows["point"].map(
+        {point: str({k: v for k, v in points[point].items() if k != setting}) for point in values}
+    )
+    order = rows["point"].map(values) * (1 if grows else -1)
+    for broken in _falling(rows.assign(grid=rows["grid"] + others), "point", order, f"along {setting}"):
+        yield broken._replace(rows=broken.rows.assign(grid=rows["grid"]))
+
+
+def check(
+    tables: Paths,
+    documents: Paths,
+    runs: Runs,
+    nested: Mapping[str, tuple[str, bool] | None],
+    sparsities: Sequence[float],
+) -> dict[str, Any]:
+    """Check all evaluations.
+
+    Parameters
+    ----------
+    tables, documents : sequence of path
+        What `evaluate_predictor` wrote: the tables by head, and those by document.
+    runs : sequence of dict
+        Of each file: `predictor`, `projection`, `attention` and `seed`.
+    nested : mapping
+        What `nested_setting` says of predictors.
+    sparsities : sequence of float
+        Where predictors are compared with the oracle.
+
+    Returns
+    -------
+    dict
+        `tables` and `rows` that were read; `above_oracle`, see `above_oracle`.
+
+    Raises
+    ------
+    InputError
+        With the files and first rows of what does not hold.
+    """
+    found, means, count = [], [], 0
+    gold: dict[tuple[Any, ...], tuple[Any, pd.Series]] = {}
+    for path, by_document, run in zip(tables, documents, runs, strict=True):
+        table = read_table(path, READ)
+        count += len(table)
+        found += [broken.told(path) for broken in broken_in(table, nested.get(run["predictor"]))]
+        tokens = table[table["grid"] == "token"]
+        heads = tokens.groupby(["layer", "head"])["gold_sparsity"].first()
+        found += [
+            broken.told(path)
+            for broken in _other_gold(tokens, *gold.setdefault((run["attention"], run["seed"]), (path, heads)))
+        ]
+        mean = tokens.groupby(["point", "window", "keep"], sort=False)[["sparsity", *RISING]].mean()
+        found += [broken.told(by_document) for broken in _other_means(by_document, mean)]
+        means.append(
+            mean.reset_index().assign(**{name: run[name] for name in ("attention", "predictor", "projection")})
+        )
+    if found:
+        more = [f"and {len(found) - SHOWN} more"] if len(found) > SHOWN else []
+        raise InputError("\n".join(["evaluations that cannot be right:", *found[:SHOWN], *more]))
+    return {"tables": len(means), "rows": count, "above_oracle": above_oracle(means, sparsities)}
+
+
+def _other_gold(tokens: pd.DataFrame, first: Any, heads: pd.Series) -> Iterator[Broken]:
+    """Find rows whose gold sparsity is not that of their head in the first table of the same run."""
+    expected = heads.reindex(pd.MultiIndex.from_frame(tokens[["layer", "head"]])).to_numpy()
+    wrong = ~((tokens["gold_sparsity"] - expected).abs() <= ROUNDING)
+    if wrong.any():
+        rows = tokens.assign(there=expected).loc[wrong, [*PLACE, "gold_sparsity", "there"]]
+        yield Broken(f"gold_sparsity must be that of the head in {first}", rows)
+
+
+def _other_means(path: Any, mean: pd.DataFrame) -> Iterator[Broken]:
+    """Find points whose documents do not average to what their heads average to."""
+    columns, keys = list(mean.columns), [str(name) for name in mean.index.names]
+    table = read_table(path, ["document", *keys, "examples", *columns])
+    weighted = table.assign(**{name: table[name] * table["examples"] for name in columns})
+    sums = weighted.groupby(keys, sort=False)[["examples", *columns]].sum()
+    ours = sums[columns].div(sums["examples"], axis=0)
+    for name in columns:
+        wrong = ~((ours[name] - mean[name]).abs() <= ROUNDING)
+        if wrong.any():
+            rows = pd.DataFrame({name: ours[name], "of heads": mean[name]})[wrong].reset_index()
+            yield Broken(f"{name} of documents must average to that of heads", rows)
+
+
+def above_oracle(means: Sequence[pd.DataFrame], sparsities: Sequence[float]) -> list[dict[str, Any]]:
+    """Find predictors that recall more than the oracle at equal sparsity.
+
+    That is no error: the oracle spends the same number of keys on every query, and a predictor need not.
+
+    Parameters
+    ----------
+    means : sequence of pandas.DataFrame
+        Of each table: attention, predictor, projection, point, window, keep, sparsity, recall.
+    sparsities : sequence of float
+        Where they are compared, at each window and with each choice of kept tokens.
+
+    Returns
+    -------
+    list of dict
+        attention, predictor, projection, window, keep, at_sparsity, recall, oracle; by how much, most first.
+    """
+    if not means:
+        return []
+    keys = ["attention", "window", "keep", "predictor", "projection"]
+    points = pd.concat(means).groupby([*keys, "point"], sort=False)[["sparsity", "recall"]].mean()
+    attained = {}
+    for names, series in points.groupby(keys, sort=False):
+        corners = hulls(series[["sparsity"]].to_numpy().T, series[["recall"]].to_numpy().T)
+        attained[names] = corners.attainable(np.array(sparsities))[0]
+    found = []
+    for names, recalls in attained.items():
+        oracle = attained.get((*names[:3], "oracle", NO_PROJECTION))
+        if oracle is not None and names[3] != "oracle":
+            for at, ours, best in zip(sparsities, recalls, oracle, strict=True):
+                if ours > best + ROUNDING:
+                    row = dict(zip(keys, names, strict=True)) | {"window": int(str(names[1])), "at_sparsity": at}
+                    found.append(row | {"recall": round(float(ours), 6), "oracle": round(float(best), 6)})
+    return sorted(found, key=lambda row: row["oracle"] - row["recall"])
