@@ -3,9 +3,14 @@ DRAWN = {
     "pareto_recall": "The predictors",
     "pareto_mass_recall": "The predictors",
     "pareto_exactness": "The predictors",
+    "pareto_computation": "The predictors",
     "pareto_windows": "The predictors",
+    "pareto_areas": "The predictors",
     "heatmap_gold": "The gold support",
     "heatmap_predictor": "The predictors",
+    "heatmap_best": "The predictors",
+    "edge_distances": "The predictors",
+    **({"bucket_entropy": "The buckets", "bucket_distances": "The buckets"} if "buckets" in NAMES else {}),
     **({} if FROM_DUMP else {"training_curves": "The language models"}),
     **({"projection_curves": "The projections"} if FITTED else {}),
 }
@@ -15,11 +20,11 @@ FIGURES = [f"results/figures/{name}.{suffix}" for name in DRAWN for suffix in ("
 rule plot_pareto:
     input:
         predictors="results/tables/predictors.tsv",
-        pareto="results/tables/pareto.tsv",
     output:
         recall=figure_of("pareto_recall", "The predictors"),
         mass_recall=figure_of("pareto_mass_recall", "The predictors"),
         exactness=figure_of("pareto_exactness", "The predictors"),
+        computation=figure_of("pareto_computation", "The predictors"),
         windows=figure_of("pareto_windows", "The predictors"),
     log:
         "results/logs/plot_pareto.log",
@@ -42,14 +47,66 @@ rule plot_pareto:
         "../workflow/scripts/plot_pareto.py"
 
 
+rule plot_areas:
+    input:
+        areas="results/tables/areas.tsv",
+    output:
+        figure=figure_of("pareto_areas", "The predictors"),
+    log:
+        "results/logs/plot_areas.log",
+    benchmark:
+        "results/benchmarks/plot_areas.tsv"
+    conda:
+        "../envs/plot_areas.yaml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=10,
+    params:
+        code=code("plot_areas"),
+        context=CONTEXT,
+        window=config["figures"]["window"],
+        keep=config["figures"]["keep"],
+    message:
+        "Drawing the areas under the fronts"
+    script:
+        "../workflow/scripts/plot_areas.py"
+
+
+rule plot_distances:
+    input:
+        offsets="results/tables/offsets.tsv",
+    output:
+        figure=figure_of("edge_distances", "The predictors"),
+    log:
+        "results/logs/plot_distances.log",
+    benchmark:
+        "results/benchmarks/plot_distances.tsv"
+    conda:
+        "../envs/plot_distances.yaml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=10,
+    params:
+        code=code("plot_distances"),
+        context=CONTEXT,
+    message:
+        "Drawing the distances of the kept pairs"
+    script:
+        "../workflow/scripts/plot_distances.py"
+
+
 rule plot_heatmaps:
     input:
         gold_sparsity="results/tables/gold_sparsity.tsv",
         predictors="results/tables/predictors.tsv",
         predictors_by_head="results/tables/predictors_by_head.tsv",
+        best_by_head="results/tables/best_by_head.tsv",
     output:
         gold=figure_of("heatmap_gold", "The gold support"),
         predictor=figure_of("heatmap_predictor", "The predictors"),
+        best=figure_of("heatmap_best", "The predictors"),
     log:
         "results/logs/plot_heatmaps.log",
     benchmark:
@@ -71,6 +128,35 @@ rule plot_heatmaps:
         "Drawing layers against heads"
     script:
         "../workflow/scripts/plot_heatmaps.py"
+
+
+if "buckets" in NAMES:
+
+    rule plot_buckets:
+        input:
+            buckets="results/tables/buckets.tsv",
+            common_buckets="results/tables/common_buckets.tsv",
+        output:
+            entropy=figure_of("bucket_entropy", "The buckets"),
+            common=figure_of("bucket_distances", "The buckets"),
+        log:
+            "results/logs/plot_buckets.log",
+        benchmark:
+            "results/benchmarks/plot_buckets.tsv"
+        conda:
+            "../envs/plot_buckets.yaml"
+        threads: 1
+        resources:
+            mem_mb=1000,
+            runtime=10,
+        params:
+            code=code("plot_buckets"),
+            context=CONTEXT,
+            sparsity=config["figures"]["heatmap"]["sparsity"],
+        message:
+            "Drawing what is in the buckets"
+        script:
+            "../workflow/scripts/plot_buckets.py"
 
 
 if not FROM_DUMP:

@@ -1,15 +1,15 @@
 import plot_pareto
 
 FORMATS = ("svg", "pdf", "png")
+METRICS = ("recall", "mass_recall", "exactness", "computation", "windows")
 
 
-def test_four_figures_in_three_formats(fabricate, tables, tmp_path):
-    names = {"recall": "pareto_recall", "mass_recall": "pareto_mass_recall", "exactness": "pareto_exactness"}
-    names |= {"windows": "pareto_windows"}
-    output = {key: [str(tmp_path / f"{name}.{suffix}") for suffix in FORMATS] for key, name in names.items()}
-    given = {"predictors": str(tables / "predictors.tsv"), "pareto": str(tables / "pareto.tsv")}
+def test_five_figures_in_three_formats(fabricate, tables, tmp_path):
+    output = {key: [str(tmp_path / f"pareto_{key}.{suffix}") for suffix in FORMATS] for key in METRICS}
     params = {"window": 0, "keep": "none", "context": fabricate.CONTEXT}
+    given = {"predictors": str(tables / "predictors.tsv")}
     plot_pareto.main(fabricate.job(input=given, output=output, params=params))
     heads = {"svg": b"<?xml", "pdf": b"%PDF", "png": b"\x89PNG"}
-    for path in (tmp_path / f"{name}.{suffix}" for name in names.values() for suffix in FORMATS):
+    for path in (tmp_path / f"pareto_{key}.{suffix}" for key in METRICS for suffix in FORMATS):
         assert path.read_bytes().startswith(heads[path.suffix[1:]])
+    assert len({(tmp_path / f"pareto_{key}.svg").read_bytes() for key in METRICS}) == len(METRICS)

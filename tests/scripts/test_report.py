@@ -22,9 +22,10 @@ def test_the_report_holds_tables_figures_and_provenance(fabricate, tables, tmp_p
         "figures": [figure],
         "manifest": made,
     }
-    params = context | {"window": 0, "keep": "none"}
+    params = context | {"window": 0, "keep": "none", "sparsity": 0.95, "latex": ["areas"]}
     report.main(fabricate.job(input=given, output={"report": output}, params=params))
     text = Path(output).read_text()
     assert "Wikipedia contributors &lt;2016&gt;" in text and "CC-BY-SA-3.0" in text
+    assert "tables/areas.tsv, .tex" in text
     assert "data:image/svg+xml;base64," in text and "Cosine distance" in text
     assert "/home/" not in text and str(tmp_path) not in text

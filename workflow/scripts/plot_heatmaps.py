@@ -1,6 +1,7 @@
-"""Draw, per layer and head, the gold sparsity, and sparsity and recall of the chosen predictor."""
+"""Draw, per layer and head, the gold sparsity, the best predictor, and sparsity and recall of the chosen predictor."""
 
 from sparse_attention.plotting import heatmaps, style
+from sparse_attention.plotting.winners import best_by_head
 from sparse_attention.scriptio import run
 from sparse_attention.tables import read_table
 
@@ -13,6 +14,9 @@ def main(snakemake):
     chosen = heatmaps.chosen_point(points, params.predictor, params.sparsity, params.window, params.keep)
     by_head = read_table(given.predictors_by_head)
     style.save(heatmaps.predictor_heads(chosen, by_head, params.context), output.predictor)
+    best = read_table(given.best_by_head)
+    style.require(best, given.best_by_head)
+    style.save(best_by_head(best, params.context), output.best)
 
 
 if __name__ == "__main__":

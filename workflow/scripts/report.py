@@ -12,7 +12,8 @@ def main(snakemake):
     given, params = snakemake.input, snakemake.params
     parts = (listed(getattr(given, name, None)) for name in ("tables", "figures", "captions"))
     manifest = json.loads(Path(given.manifest).read_text(encoding="utf-8"))
-    text = page.render(given.template, page.Inputs(*parts), manifest, params.context, params.window, params.keep)
+    setting = page.Setting(params.window, params.keep, params.sparsity)
+    text = page.render(given.template, page.Inputs(*parts), manifest, params.context, setting, params.latex)
     page.write(text, snakemake.output.report)
     logger.info("%s: %.1f MB", snakemake.output.report, len(text) / 1e6)
 

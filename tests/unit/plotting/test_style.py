@@ -1,6 +1,8 @@
-"""The house style: looks that differ, files of equal bytes, text for readers."""
+"""The house style: files of equal bytes, intervals, text for readers."""
 
 import matplotlib
+import numpy as np
+import pandas as pd
 import pytest
 from matplotlib.figure import Figure
 
@@ -8,16 +10,19 @@ from sparse_attention.errors import InputError
 from sparse_attention.plotting import style
 
 
-def test_every_predictor_has_a_look_of_its_own():
-    names = [*style.LOOKS, *(f"new{index}" for index in range(60))]
-    looks = style.looks(names)
-    pairs = [(look.colour, look.marker) for name, look in looks.items() if name not in ("oracle", "random")]
-    assert len(set(pairs)) == len(pairs)
-
-
-def test_a_look_does_not_depend_on_the_order_of_predictors():
-    assert style.looks(["b", "a", "cos"]) == style.looks(["cos", "a", "b"])
-    assert style.looks(["cos"])["cos"] is style.LOOKS["cos"]
+@pytest.mark.parametrize(
+    "columns, low, high",
+    [
+        ({"recall_ci95": [0.1]}, 0.4, 0.6),
+        ({"recall_low": [0.3], "recall_high": [0.9], "recall_ci95": [0.1]}, 0.3, 0.9),
+        ({"recall_low": [float("nan")], "recall_high": [float("nan")], "recall_ci95": [0.1]}, 0.4, 0.6),
+        ({}, float("nan"), float("nan")),
+    ],
+    ids=["seeds", "bootstrap", "no bootstrap", "none"],
+)
+def test_intervals_are_found_by_their_columns(columns, low, high):
+    found = style.limits(pd.DataFrame({"recall": [0.5], **columns}), "recall")
+    np.testing.assert_allclose(found, [[low], [high]])
 
 
 @pytest.mark.parametrize("suffix", ["svg", "pdf", "png"])

@@ -106,11 +106,23 @@ def _draw(grid: list[list[tuple[str, pd.DataFrame, str]]], title: str, statement
 
 def _heatmap(figure: Figure, box: tuple[float, float, float, float], values: pd.DataFrame, title: str) -> None:
     """Draw one panel at `box` (left, bottom, width, height in inches) with its colour bar."""
-    width, height = figure.get_size_inches()
-    axes = figure.add_axes((box[0] / width, box[1] / height, box[2] / width, box[3] / height))
+    axes = figure.add_axes(style.inches(figure, box))
     numbers = 100 * values.to_numpy(dtype=float)
     low, high = np.nanmin(numbers), np.nanmax(numbers)
     image = axes.imshow(numbers, cmap=COLOURS, vmin=low, vmax=high if high > low else low + 1, aspect="auto")
+    label_cells(axes, values)
+    style.panel_title(axes, title)
+    if len(values.columns) <= MOST_NUMBERS:
+        _write_numbers(axes, numbers, image.norm)
+    bar = figure.add_axes(style.inches(figure, (box[0] + box[2] + 0.1, box[1], 0.1, box[3])))
+    figure.colorbar(image, cax=bar)
+    bar.set_title("%", fontsize=7.5, color=style.MUTED, loc="center", pad=4)
+    bar.tick_params(labelsize=7, length=2)
+    bar.spines[:].set_visible(False)
+
+
+def label_cells(axes: Axes, values: pd.DataFrame) -> None:
+    """Name rows as layers and columns as heads."""
     for set_ticks, labels in ((axes.set_xticks, values.columns), (axes.set_yticks, values.index)):
         step = 1 if len(labels) <= MOST_NUMBERS else 2
         set_ticks(range(0, len(labels), step), [str(label) for label in labels[::step]])
@@ -118,23 +130,25 @@ def _heatmap(figure: Figure, box: tuple[float, float, float, float], values: pd.
     axes.spines[:].set_visible(False)
     axes.set_xlabel("head")
     axes.set_ylabel("layer")
-    style.panel_title(axes, title)
-    if len(values.columns) <= MOST_NUMBERS:
-        _write_numbers(axes, numbers, image.norm)
-    bar = figure.add_axes(((box[0] + box[2] + 0.1) / width, box[1] / height, 0.1 / width, box[3] / height))
-    figure.colorbar(image, cax=bar)
-    bar.set_title("%", fontsize=7.5, color=style.MUTED, loc="center", pad=4)
-    bar.tick_params(labelsize=7, length=2)
-    bar.spines[:].set_visible(False)
+
+
+def readable(colours: np.ndarray) -> np.ndarray:
+    """Return the ink that contrasts more with each colour (WCAG's relative luminance).
+
+    Parameters
+    ----------
+    colours : numpy.ndarray
+        float64 `(…, 3)` in [0, 1].
+    """
+    linear = np.where(colours <= 0.04045, colours / 12.92, ((colours + 0.055) / 1.055) ** 2.4)
+    return np.where(linear @ np.array([0.2126, 0.7152, 0.0722]) > 0.22, style.INK, "white")
 
 
 def _write_numbers(axes: Axes, numbers: np.ndarray, norm: Any) -> None:
-    """Write each cell's number in the ink that contrasts more with its colour (WCAG's relative luminance)."""
-    colours = COLOURS(norm(numbers))[..., :3]
-    linear = np.where(colours <= 0.04045, colours / 12.92, ((colours + 0.055) / 1.055) ** 2.4)
-    luminance = linear @ np.array([0.2126, 0.7152, 0.0722])
+    """Write each cell's number."""
+    inks = readable(COLOURS(norm(numbers))[..., :3])
     digits = 1 if np.nanmin(numbers) > 80 else 0
     for (row, column), number in np.ndenumerate(numbers):
         if not np.isnan(number):
-            ink = style.INK if luminance[row, column] > 0.22 else "white"
+            ink = inks[row, column]
             axes.text(column, row, f"{number:.{digits}f}", ha="center", va="center", fontsize=6.5, color=ink)

@@ -1,20 +1,19 @@
-"""What predictors trade: a metric against sparsity, one curve per predictor."""
+"""What predictors trade: a metric against what is saved, one curve per predictor, in panels of predictors alike."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
-import numpy as np
 import pandas as pd
-from matplotlib import patheffects
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
-from matplotlib.ticker import FuncFormatter, NullLocator
 
-from sparse_attention.errors import InputError
 from sparse_attention.plotting import style
+from sparse_attention.plotting.looks import distinct, groups, is_bound
+from sparse_attention.plotting.panels import draw, key, legend
+from sparse_attention.plotting.scene import SPARSITY, Across, Scene, best_first, scene, with_variants
 from sparse_attention.summaries.wording import kept_tokens, spell
 
 NAMES = {"recall": "Recall", "mass_recall": "Mass recall", "exactness": "Exactness"}
@@ -23,111 +22,74 @@ MEANING = {
     "mass_recall": "share of gold probability that is predicted",
     "exactness": "share of queries with whole support predicted",
 }
-X_LABEL = "Sparsity (share of pairs that are skipped; logarithmic in the pairs that are kept)"
-SHORT_X_LABEL = "Sparsity (logarithmic in the pairs kept)"
-TICKS = (0, 0.5, 0.8, 0.9, 0.95, 0.98, 0.99, 0.995, 0.998, 0.999, 0.9995, 0.9998, 0.9999)
-FEW_TICKS = (0, 0.5, 0.9, 0.99, 0.999, 0.9999)
-LINES: tuple[Any, ...] = ("-", (0, (6, 1.2, 1, 1.2)), (0, (9, 2)), (0, (4, 1, 1, 1, 1, 1)))
-LEFT, RIGHT, BOTTOM = 0.55, 1.75, 0.5
-"""Margins in inches; the legend stands in the right one."""
-HALO = [patheffects.withStroke(linewidth=2.2, foreground="white")]
+TOGETHER = 9
+"""So many curves are still told apart in one panel; more are divided into groups."""
+BEST = 6
+"""Predictors that are drawn where every window has a panel, when there are more than `TOGETHER`."""
+LEFT, RIGHT, BOTTOM, LINE = 0.55, 1.75, 0.5, 0.17
+"""Margins, and the height of a line of the key, in inches; the legend stands in the right margin."""
+HEAD, HIGH = 0.72, 3.5
+"""Height of the title, and of a panel that stands alone."""
+CELL, PANEL, ROW, TALL = 3.3, 1.9, 2.2, 1.75
+"""Of a panel among others: width with and without its legend, height with and without its title."""
+
+
+@dataclass(frozen=True)
+class Panel:
+    """What one panel shows: its own predictors, among everything in the same setting."""
+
+    name: str
+    own: pd.DataFrame
+    everything: pd.DataFrame
+
+    @property
+    def others(self) -> bool:
+        """Whether other panels show predictors of the same setting."""
+        return bool((~is_bound(self.everything) & ~self.everything["predictor"].isin(self.own["predictor"])).any())
 
 
 def tradeoff(
-    points: pd.DataFrame, fronts: pd.DataFrame, metric: str, window: int, keep: str, context: Mapping[str, Any]
+    points: pd.DataFrame, metric: str, window: int, keep: str, context: Mapping[str, Any], across: Across = SPARSITY
 ) -> Figure:
-    """Draw `metric` against sparsity at one window, a panel per attention.
+    """Draw `metric` at one window: a panel for all predictors when they are few, else one per group; per attention.
 
     Parameters
     ----------
-    points, fronts : pandas.DataFrame
-        The tables `predictors` and `pareto`.
+    points : pandas.DataFrame
+        The table `predictors`.
     metric : str
         `recall`, `mass_recall` or `exactness`.
     window, keep
         The setting that is drawn.
     context : mapping
         `corpus` and `model`, for the line below the title.
+    across : Across
+        The horizontal axis.
     """
-    chosen = _drawable(points[(points["window"] == window) & (points["keep"] == keep)], f"window {window}, {keep}")
-    attentions = list(chosen["attention"].unique())
-    alone = len(attentions) == 1
-    panel_size = (style.WIDTH - LEFT - RIGHT if alone else 3.6, 3.5)
-    margins = (LEFT, RIGHT, 0.68 if alone else 0.9, BOTTOM)
+    chosen = points[(points["window"] == window) & (points["keep"] == keep)]
+    shared = scene(chosen, metric, across, points["predictor"], f"window {window}, {keep}")
+    rows = shared.rows
+    title = f"{NAMES[metric]} against {across.name}"
+    statement = style.state(context, rows, _setting(window, keep), shared.note)
+    if is_bound(rows).all():
+        return style.blank(title, statement, "No predictor says what predicting costs.")
+    few = _curves(rows) <= TOGETHER
+    if few:
+        shared = replace(shared, looks=distinct(rows["predictor"]))
+    panels: list[Panel | None] = []
+    for attention, own in rows.groupby("attention", sort=False):
+        real = own[~is_bound(own)]
+        prefix = [spell(attention)] if rows["attention"].nunique() > 1 else []
+        alike = {"": real} if few else groups(real)
+        panels += [Panel(": ".join([*prefix, *filter(None, [name])]), part, own) for name, part in alike.items()]
+        if not few and len(panels) % 2:
+            panels.append(None)
     with style.house_style():
-        figure, axes = style.canvas(
-            1, len(attentions), panel_size, margins, sharex=True, sharey=True, gridspec_kw={"wspace": 0.08}
-        )
-        for panel, attention in zip(axes[0], attentions, strict=True):
-            rows = chosen[chosen["attention"] == attention]
-            _panel(panel, rows, fronts[fronts["attention"] == attention], metric, str(window))
-            _axes(panel, chosen)
-            panel.set_xlabel(X_LABEL if alone else SHORT_X_LABEL)
-            if not alone:
-                panel.set_title(spell(attention), fontweight="bold", y=1.04)
-        axes[0, 0].set_ylabel(f"{NAMES[metric]} ({MEANING[metric]})")
-        statement = style.state(context, chosen, _setting(window, keep))
-        style.head_line(figure, f"{NAMES[metric]} against sparsity", statement)
-        _legend(axes[0, -1], chosen, metric)
-    return figure
+        return (_large if len(panels) == 1 else _grouped)(panels, shared, title, statement)
 
 
-def small_multiples(
-    points: pd.DataFrame, fronts: pd.DataFrame, metric: str, keep: str, context: Mapping[str, Any]
-) -> Figure:
-    """Draw `metric` against sparsity on equal axes, a panel per window, for one attention after the other.
-
-    Parameters
-    ----------
-    points, fronts, metric, keep, context
-        As for `tradeoff`.
-    """
-    chosen = _drawable(points[points["keep"] == keep], keep)
-    attentions, windows = list(chosen["attention"].unique()), sorted(chosen["window"].unique())
-    columns = min(len(windows), 2 if len(windows) in (2, 4) else 3)
-    down = -(-len(windows) // columns) * len(attentions)
-    width, gaps = style.WIDTH - LEFT - RIGHT, {"wspace": 0.08, "hspace": 0.3}
-    with style.house_style():
-        figure, axes = style.canvas(
-            down,
-            columns,
-            (width / columns, 2.1),
-            (LEFT, RIGHT, 0.68, BOTTOM),
-            sharex=True,
-            sharey=True,
-            gridspec_kw=gaps,
-        )
-        for row, attention in zip(axes.reshape(len(attentions), -1), attentions, strict=True):
-            own = chosen[chosen["attention"] == attention]
-            for panel, window in zip(row, windows, strict=False):
-                rows = own[own["window"] == window]
-                _panel(panel, rows, fronts[fronts["attention"] == attention], metric, str(window), small=True)
-                _axes(panel, chosen, small=True)
-                prefix = "" if len(attentions) == 1 else f"{spell(attention)}, "
-                style.panel_title(panel, prefix + _setting(window, "none"))
-            for panel in row[len(windows) :]:
-                panel.remove()
-            for panel in row[max(len(windows) - columns, 0) : len(windows)]:
-                panel.tick_params(labelbottom=True)
-        for panel in axes[:, 0]:
-            panel.set_ylabel(NAMES[metric])
-        middle = (LEFT + width / 2) / style.WIDTH
-        figure.supxlabel(
-            X_LABEL if columns > 1 else SHORT_X_LABEL, fontsize=8.5, x=middle, y=0.09 / figure.get_figheight()
-        )
-        style.head_line(
-            figure, f"{NAMES[metric]} against sparsity, by window", style.state(context, chosen, kept_tokens(keep))
-        )
-        _legend(axes[0, -1], chosen, metric)
-    return figure
-
-
-def _drawable(points: pd.DataFrame, setting: str) -> pd.DataFrame:
-    """Return the points that have a place on a logarithmic axis: those that keep at least one pair."""
-    chosen = points[points["sparsity"] < 1]
-    if chosen.empty:
-        raise InputError(f"figures.window: no predictor was evaluated at {setting}")
-    return chosen
+def _curves(rows: pd.DataFrame) -> int:
+    return len(rows[~is_bound(rows)].groupby(["predictor", "variant"]))
 
 
 def _setting(window: int, keep: str) -> str:
@@ -135,125 +97,122 @@ def _setting(window: int, keep: str) -> str:
     return " · ".join(part for part in (near, kept_tokens(keep)) if part)
 
 
-def _kept(sparsity: pd.Series) -> np.ndarray:
-    return 1 - sparsity.to_numpy(dtype=float)
-
-
-def _learned(rows: pd.DataFrame) -> list[str]:
-    """Return the learned projections in order: the first is drawn as usual, the others with lines of their own."""
-    return [str(name) for name in rows["projection"].unique() if name != "kind~none"]
-
-
-def _panel(axes: Axes, rows: pd.DataFrame, fronts: pd.DataFrame, metric: str, window: str, small: bool = False) -> None:
-    """Draw every curve of one panel: dominated points faint, fronts solid, bounds grey, gold sparsity as a line."""
-    fronts = fronts[(fronts["metric"] == metric) & (fronts["windows"] == window) & (fronts["front"] == "predictor")]
-    fronts = fronts[fronts["keep"].isin(rows["keep"]) & (fronts["sparsity"] < 1)]
-    looks = style.looks(rows["predictor"])
-    learned = _learned(rows)
-    for names, series in rows.groupby(["predictor", "projection"], sort=False):
-        predictor, projection = (str(name) for name in names)
-        if series["bound"].notna().any():
-            _bound(axes, series.sort_values("sparsity"), metric, looks[predictor], direct_label=not small)
-            continue
-        own = fronts[(fronts["predictor"] == predictor) & (fronts["projection"] == projection)]
-        look = looks[predictor]
-        drawn: dict[str, Any] = {"color": look.colour, "marker": look.marker, "markersize": 3.6 if small else 5}
-        drawn |= {
-            "markeredgecolor": "white" if look.filled else look.colour,
-            "markeredgewidth": 0.5 if look.filled else 1,
-        }
-        on_front = series["point"].isin(own["point"])
-        dominated = series[~on_front]
-        axes.plot(_kept(dominated["sparsity"]), dominated[metric], linestyle="", alpha=0.35, zorder=3, **drawn)
-        line = look.line if projection not in learned[1:] else LINES[learned.index(projection) % len(LINES)]
-        axes.plot(
-            _kept(own["sparsity"]), own["value"], linestyle=line, zorder=4, linewidth=1.1 if small else 1.5, **drawn
-        )
-        _intervals(axes, series[on_front], metric, look.colour)
-    _gold(axes, rows, small)
-
-
-def _intervals(axes: Axes, series: pd.DataFrame, metric: str, colour: str) -> None:
-    known = series[series[f"{metric}_ci95"].notna()]
-    if len(known):
-        axes.errorbar(
-            _kept(known["sparsity"]),
-            known[metric],
-            xerr=known["sparsity_ci95"],
-            yerr=known[f"{metric}_ci95"],
-            fmt="none",
-            ecolor=colour,
-            elinewidth=0.7,
-            alpha=0.7,
-            zorder=2,
-        )
-
-
-def _bound(axes: Axes, series: pd.DataFrame, metric: str, look: style.Look, direct_label: bool) -> None:
-    """Draw a bound; its name stands outside the band between the bounds, where curves hardly come."""
-    kept, values = _kept(series["sparsity"]), series[metric].to_numpy(dtype=float)
-    axes.plot(kept, values, color=look.colour, linestyle=look.line, linewidth=1.3, zorder=1.5)
-    if not direct_label:
-        return
-    upper = series["bound"].iloc[0] == "upper"
-    middle = int(np.abs(values - (0.8 if upper else 0.12)).argmin())
-    axes.annotate(
-        series["label"].iloc[0],
-        (kept[middle], values[middle]),
-        xytext=(4, 2) if upper else (-3, -3),
-        textcoords="offset points",
-        color=style.MUTED,
-        fontsize=7.5,
-        ha="left" if upper else "right",
-        va="bottom" if upper else "top",
-        path_effects=HALO,
-        zorder=6,
+def _large(panels: list[Panel | None], shared: Scene, title: str, statement: str) -> Figure:
+    """Draw the only panel over the whole width."""
+    signs = key(shared, others=False)
+    figure, axes = style.canvas(
+        1, 1, (style.WIDTH - LEFT - RIGHT, HIGH), (LEFT, RIGHT, HEAD, BOTTOM + _key_height(signs))
     )
+    panel, shown = axes[0, 0], panels[0]
+    assert shown is not None
+    draw(panel, shared, shown.own, shown.everything)
+    legend(panel, shared, shown.own, 21, 8, HIGH)
+    panel.set_xlabel(shared.across.label)
+    panel.set_ylabel(f"{NAMES[shared.metric]} ({MEANING[shared.metric]})")
+    style.head_line(figure, title, statement)
+    _key(figure, signs)
+    return figure
 
 
-def _gold(axes: Axes, rows: pd.DataFrame, small: bool) -> None:
-    gold = float(rows["gold_sparsity"].mean())
-    if not 0 <= gold < 1:
-        return
-    axes.axvline(1 - gold, color=style.MUTED, linewidth=0.8, zorder=1)
-    if not small:
-        place: dict[str, Any] = {"transform": axes.get_xaxis_transform(), "ha": "center", "va": "bottom"}
-        axes.text(1 - gold, 1.012, f"gold support: {gold:.1%}", color=style.MUTED, fontsize=7.5, **place)
+def _grouped(panels: list[Panel | None], shared: Scene, title: str, statement: str) -> Figure:
+    """Draw the panels in two columns, each with its legend beside it; the key stands in a place that is left."""
+    signs = key(shared, others=any(panel is not None and panel.others for panel in panels))
+    bottom = BOTTOM + (0 if panels[-1] is None else _key_height(signs))
+    down = -(-len(panels) // 2)
+    height = HEAD + down * ROW - 0.2 + bottom
+    figure = Figure(figsize=(style.WIDTH, height))
+    for place, panel in enumerate(panels):
+        row, column = divmod(place, 2)
+        below = height - HEAD - 0.15 - row * ROW - TALL
+        if panel is None:
+            continue
+        axes = figure.add_axes(style.inches(figure, (LEFT + column * CELL, below, PANEL, TALL)))
+        draw(axes, shared, panel.own, panel.everything, small=True)
+        legend(axes, shared, panel.own, 17, 6.8, ROW - 0.1)
+        style.panel_title(axes, panel.name)
+        if not column:
+            axes.set_ylabel(NAMES[shared.metric])
+    figure.text(LEFT / style.WIDTH, (bottom - 0.36) / height, shared.across.label, fontsize=8.5, va="bottom")
+    style.head_line(figure, f"{title} ({MEANING[shared.metric]})", statement)
+    _key(figure, signs, None if panels[-1] is not None else (LEFT + CELL, bottom - 0.15 + TALL))
+    return figure
 
 
-def _axes(axes: Axes, everything: pd.DataFrame, small: bool = False) -> None:
-    """Set the axes so that all panels of a figure, which show parts of `everything`, agree."""
-    kept = np.append(_kept(everything["sparsity"]), 1 - everything["gold_sparsity"][everything["gold_sparsity"] < 1])
-    left, right = min(kept.max() * 1.18, 1.0), kept.min() / (1.3 if small else 1.55)
-    axes.set_xscale("log")
-    axes.set_xlim(left, right)
-    axes.set_ylim(-0.02, 1.02)
-    levels = [level for level in (FEW_TICKS if small else TICKS) if right <= 1 - level <= left]
-    axes.set_xticks([1 - level for level in levels] if len(levels) > 1 else np.geomspace(left, right, 5)[1:-1])
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{100 * (1 - value):.4g}%"))
-    axes.xaxis.set_minor_locator(NullLocator())
-    axes.grid(True)
+def _columns(signs: list[Any]) -> int:
+    return 3 if max(len(sign.get_label()) for sign in signs) <= 32 else 2
 
 
-def _legend(beside: Axes, rows: pd.DataFrame, metric: str) -> None:
-    """Name the curves right of the panels, the best first, as the eye meets them."""
-    looks, learned = style.looks(rows["predictor"]), _learned(rows)
-    real = rows[rows["bound"].isna()]
-    merit = (real[metric] + real["sparsity"]).groupby([real["predictor"], real["label"]], sort=False).max()
-    handles = []
-    for names in merit.sort_values(ascending=False, kind="stable").index:
-        look = looks[names[0]]
-        edge: dict[str, Any] = {"markeredgecolor": "white", "markeredgewidth": 0.5} if look.filled else {}
-        handles.append(
-            Line2D([], [], color=look.colour, marker=look.marker, linestyle=look.line, label=names[1], **edge)
+def _key_height(signs: list[Any]) -> float:
+    return LINE * -(-len(signs) // _columns(signs))
+
+
+def _key(figure: Figure, signs: list[Any], corner: tuple[float, float] | None = None) -> None:
+    """Explain what all panels share: in a strip along the bottom, or in one column from an upper left corner."""
+    at, columns = corner or (LEFT, 0.03), 1 if corner else _columns(signs)
+    anchor = style.inches(figure, (*at, 0, 0))[:2]
+    place: dict[str, Any] = {"loc": "upper left" if corner else "lower left", "bbox_to_anchor": anchor}
+    figure.legend(handles=signs, ncols=columns, fontsize=7.5, handlelength=2.4, borderaxespad=0, borderpad=0, **place)
+
+
+def by_window(points: pd.DataFrame, metric: str, window: int, keep: str, context: Mapping[str, Any]) -> Figure:
+    """Draw `metric` against sparsity on equal axes, a panel per window, for one attention after the other.
+
+    Of many predictors those are drawn whose points dominate the largest area at `window`.
+
+    Parameters
+    ----------
+    points, metric, keep, context
+        As for `tradeoff`.
+    window : int
+        Where the best are found.
+    """
+    shared = scene(points[points["keep"] == keep], metric, SPARSITY, points["predictor"], keep)
+    rows, note = with_variants(shared.rows, one=True)
+    real = rows[~is_bound(rows)]
+    names = list(real["predictor"].unique())
+    if len(names) > TOGETHER:
+        at = real[real["window"] == window]
+        best = best_first(at if len(at) else real, metric)[:BEST]
+        note = ", ".join([f"the best {BEST} of {len(names)} predictors", *([note] if note else [])])
+        rows = rows[rows["predictor"].isin(best) | is_bound(rows)]
+    shared = Scene(metric, SPARSITY, rows, distinct(rows["predictor"]), note)
+    attentions, windows = list(rows["attention"].unique()), sorted(rows["window"].unique())
+    columns = min(len(windows), 2 if len(windows) in (2, 4) else 3)
+    signs = key(shared, others=False)
+    down, width = -(-len(windows) // columns) * len(attentions), style.WIDTH - LEFT - RIGHT
+    with style.house_style():
+        figure, axes = style.canvas(
+            down,
+            columns,
+            (width / columns, 2.1),
+            (LEFT, RIGHT, HEAD, BOTTOM + _key_height(signs)),
+            sharex=True,
+            sharey=True,
+            gridspec_kw={"wspace": 0.08, "hspace": 0.3},
         )
-    if len(learned) > 1:
-        for index, name in enumerate(learned):
-            line = LINES[index % len(LINES)]
-            handles.append(Line2D([], [], color=style.MUTED, linestyle=line, label=spell(name)))
-    if rows["bound"].notna().any():
-        handles.append(Line2D([], [], color=style.BOUND, linestyle=style.DOTTED, label="bounds"))
-    handles.append(Line2D([], [], color=style.MUTED, linewidth=0.8, label="gold sparsity"))
-    handles.append(Line2D([], [], color=style.MUTED, marker="o", linestyle="", alpha=0.35, label="dominated point"))
-    place: dict[str, Any] = {"loc": "upper left", "bbox_to_anchor": (1.02, 1.0), "borderaxespad": 0}
-    beside.legend(handles=handles, handlelength=2.6, labelspacing=0.55, **place)
+        for row, attention in zip(axes.reshape(len(attentions), -1), attentions, strict=True):
+            prefix = "" if len(attentions) == 1 else f"{spell(attention)}, "
+            _windows(row, shared, rows[rows["attention"] == attention], windows, columns, prefix)
+        for panel in axes[:, 0]:
+            panel.set_ylabel(NAMES[metric])
+        legend(axes[0, -1], shared, rows[~is_bound(rows)], 21, 8, down * 2.1)
+        bottom = (BOTTOM + _key_height(signs) - 0.4) / figure.get_figheight()
+        label = SPARSITY.label if columns > 1 else SPARSITY.short
+        figure.text(LEFT / style.WIDTH, bottom, label, fontsize=8.5, va="bottom")
+        statement = style.state(context, rows, kept_tokens(keep), shared.note)
+        style.head_line(figure, f"{NAMES[metric]} against sparsity, by window", statement)
+        _key(figure, signs)
+    return figure
+
+
+def _windows(panels: Any, shared: Scene, rows: pd.DataFrame, windows: list[int], columns: int, prefix: str) -> None:
+    """Draw the panels of one attention; places that no window takes are removed."""
+    panel: Axes
+    for panel, window in zip(panels, windows, strict=False):
+        at = rows[rows["window"] == window]
+        draw(panel, shared, at[~is_bound(at)], at, small=True)
+        style.panel_title(panel, prefix + _setting(window, "none"))
+    for panel in panels[len(windows) :]:
+        panel.remove()
+    for panel in panels[max(len(windows) - columns, 0) : len(windows)]:
+        panel.tick_params(labelbottom=True)

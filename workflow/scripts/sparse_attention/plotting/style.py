@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import itertools
 import textwrap
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import matplotlib
+import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -20,7 +19,7 @@ from sparse_attention.scriptio import atomic_path
 from sparse_attention.summaries.wording import count, spell
 
 INK, MUTED, FAINT = "#1a1a1a", "#5f6368", "#d9dce0"
-BOUND = "#8a8f98"
+GOLD = "#b8860b"
 WIDTH = 7.1
 """Width of a figure in inches: the text width of an A4 page."""
 
@@ -62,54 +61,7 @@ METADATA: dict[str, dict[str, Any]] = {
     "pdf": {"CreationDate": None, "Creator": None, "Producer": None},
     "png": {"Software": None},
 }
-
-
-@dataclass(frozen=True)
-class Look:
-    """How one predictor is drawn wherever it appears."""
-
-    colour: str
-    marker: str
-    line: Any = "-"
-
-    @property
-    def filled(self) -> bool:
-        """Whether the marker has a face, so that a white edge sets it off."""
-        return self.marker not in ("1", "2", "3", "4", "+", "x")
-
-
-DASHED, DOTTED = (0, (4, 1.5)), (0, (1, 1.2))
-LOOKS = {
-    "cos": Look("#0072B2", "o"),
-    "l2": Look("#56B4E9", "s"),
-    "fixed": Look("#D55E00", "^"),
-    "dynamic": Look("#E69F00", "v"),
-    "kmeans": Look("#009E73", "D"),
-    "window": Look("#333333", "P", DASHED),
-    "bigbird": Look("#CC79A7", "X", DASHED),
-    "longformer": Look("#882255", "p", DASHED),
-    "oracle": Look(BOUND, "", DOTTED),
-    "random": Look(BOUND, "", DOTTED),
-}
-"""Dashes mark the patterns that ignore content, dots the bounds."""
-MORE_COLOURS = ("#332288", "#999933", "#CC6677", "#44AA99", "#AA4499", "#DDCC77", "#117733", "#661100", "#6699CC")
-MORE_MARKERS = ("h", "<", ">", "*", "d", "8", "H", "1", "2", "3", "4")
 ATTENTION_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
-
-
-def looks(predictors: Iterable[str]) -> dict[str, Look]:
-    """Return the look of each predictor; those without one of their own get a free one in alphabetical order."""
-    names = list(dict.fromkeys(predictors))
-    free = (Look(colour, marker) for marker, colour in _pairs())
-    extra = {name: next(free) for name in sorted(set(names) - set(LOOKS))}
-    return {name: LOOKS.get(name) or extra[name] for name in names}
-
-
-def _pairs() -> Iterator[tuple[str, str]]:
-    """Yield pairs of marker and colour that differ in both from their neighbours, then all the others."""
-    steps = range(len(MORE_COLOURS))
-    for shift in itertools.count():
-        yield from ((MORE_MARKERS[(step + shift) % len(MORE_MARKERS)], MORE_COLOURS[step]) for step in steps)
 
 
 @contextmanager
@@ -182,6 +134,34 @@ def canvas(
     axes = figure.subplots(rows, columns, squeeze=False, **kwargs)
     figure.subplots_adjust(left=left / width, right=1 - right / width, top=1 - top / height, bottom=bottom / height)
     return figure, axes
+
+
+def blank(title: str, statement: str, text: str) -> Figure:
+    """Return a figure that says why there is nothing to see."""
+    with house_style():
+        figure = Figure(figsize=(WIDTH, 1.2))
+        head_line(figure, title, statement)
+        figure.text(0.08 / WIDTH, 0.3, text, fontsize=8.5)
+    return figure
+
+
+def inches(figure: Figure, box: tuple[float, float, float, float]) -> tuple[float, float, float, float]:
+    """Return `box` (left, bottom, width, height in inches) in shares of the figure."""
+    width, height = figure.get_size_inches()
+    return box[0] / width, box[1] / height, box[2] / width, box[3] / height
+
+
+def limits(rows: pd.DataFrame, column: str) -> tuple[np.ndarray, np.ndarray]:
+    """Return the lower and upper ends of the 95 % intervals of a column, float64 `(rows,)`; NaN where there are none.
+
+    A table has them as `<column>_low` and `<column>_high`, or as half their width in `<column>_ci95`.
+    """
+    if f"{column}_low" in rows and rows[f"{column}_low"].notna().any():
+        low, high = rows[f"{column}_low"], rows[f"{column}_high"]
+    else:
+        half = rows[f"{column}_ci95"] if f"{column}_ci95" in rows else float("nan")
+        low, high = rows[column] - half, rows[column] + half
+    return low.to_numpy(dtype=float), high.to_numpy(dtype=float)
 
 
 def require(table: pd.DataFrame, path: Any) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from sparse_attention.reporting.findings import number
+from sparse_attention.reporting.findings import comparison, half_width, number
 from sparse_attention.summaries.wording import spell
 
 HEADERS = {
@@ -21,8 +21,13 @@ HEADERS = {
     "masked_tokens": "masked tokens",
     "support_size": "keys per query",
     "dropped_tokens": "dropped tokens",
+    "at_sparsity": "at sparsity",
+    "second_label": "second",
+    "second_recall": "recall of the second",
+    "as_published": "as published",
 }
 DIGITS = {"perplexity": 1, "edges": 0, "support_size": 1}
+SPELT = ("attention", "projection", "point", "second_projection", "quirk", "subject", "metric", "keep")
 COUNTS = (
     "documents",
     "characters",
@@ -33,17 +38,25 @@ COUNTS = (
     "examples",
     "seeds",
     "layer",
+    "layers",
+    "head",
+    "window",
 )
+
+
+METRICS = {"recall": "recall", "mass_recall": "mass recall", "exactness": "exactness"}
+SERIES = ("attention", "predictor", "projection")
 
 
 @dataclass(frozen=True)
 class Cell:
-    """One cell: its text, what it sorts by, whether it is a number, whether it is the best of its column."""
+    """One cell: its text and interval, what it sorts by, whether it is a number and the best one of its column."""
 
     text: str
     key: str = ""
     numeric: bool = False
     best: bool = False
+    interval: str = ""
 
 
 @dataclass(frozen=True)
@@ -60,7 +73,7 @@ class Table:
 def _cell(column: str, row: Any) -> Cell:
     value = row[column]
     if isinstance(value, str):
-        return Cell(spell(value) or "–" if column in ("attention", "projection", "point") else value, value)
+        return Cell(spell(value) or "–" if column in SPELT else value, value)
     if pd.isna(value):
         return Cell("–", "", True)
     if column in COUNTS or column.startswith(("characters_", "tokens_")) or isinstance(value, int):
@@ -70,14 +83,16 @@ def _cell(column: str, row: Any) -> Cell:
 
 
 def plain(name: str, frame: pd.DataFrame, caption: str, leave_out: Sequence[str] = ()) -> Table:
-    """Show a table as it is; each `<column>_ci95` joins its column."""
+    """Show a table as it is: each `<column>_ci95` joins its column, the only attention is left out."""
     columns = [name for name in frame.columns if not str(name).endswith("_ci95") and name not in leave_out]
+    if len(columns) > 1 and columns[0] == "attention" and frame["attention"].nunique() == 1:
+        columns = columns[1:]
     rows = [[_cell(column, row) for column in columns] for row in frame.to_dict("records")]
     return Table(name, caption, [HEADERS.get(name, str(name).replace("_", " ")) for name in columns], rows)
 
 
 def at_sparsity(name: str, fixed: pd.DataFrame, caption: str, windows: str, keep: str) -> Table:
-    """Show three metrics at fixed sparsities, a row per predictor; the best real predictor of each column stands out.
+    """Show three metrics at fixed sparsities, a row per predictor, the best first; the best of each column stands out.
 
     Parameters
     ----------
@@ -86,28 +101,88 @@ def at_sparsity(name: str, fixed: pd.DataFrame, caption: str, windows: str, keep
     windows, keep : str
         The setting that is shown.
     """
-    chosen = fixed[(fixed["windows"].astype(str) == windows) & (fixed["keep"] == keep)]
+    chosen = _setting(fixed, windows, keep)
     levels = sorted(chosen["at_sparsity"].unique())
-    metrics = {"recall": "recall", "mass_recall": "mass recall", "exactness": "exactness"}
+    who = _who(chosen)
     real = chosen[chosen["bound"].isna()]
-    best = {(m, a, at): rows[m].max() for m in metrics for (a, at), rows in real.groupby(["attention", "at_sparsity"])}
-    learned = chosen.loc[chosen["projection"] != "kind~none", "projection"].nunique()
-    who = [
-        "label",
-        *(["projection"] if learned > 1 else []),
-        *(["attention"] if chosen["attention"].nunique() > 1 else []),
-    ]
+    best = {(m, a, at): _best(own[m]) for m in METRICS for (a, at), own in real.groupby(["attention", "at_sparsity"])}
+    found = comparison(fixed, windows, keep)
+    # where predictors are compared comes first, then the lowest sparsity, which most of them reach
+    order = sorted(levels, key=lambda level: (found is None or level != found[0], level))
+    recall = chosen.pivot(index=list(SERIES), columns="at_sparsity", values="recall")[order]
+    series_of = chosen.drop_duplicates(list(SERIES)).set_index(list(SERIES))[["bound"]].join(recall).reset_index()
     rows = []
-    for names, series in chosen.groupby(["attention", "predictor", "projection"], sort=False):
+    for names in _in_order(series_of, order):
+        series = chosen[(chosen[list(SERIES)] == names).all(axis=1)]
         values, bound = series.set_index("at_sparsity"), series["bound"].notna().any()
         cells = [_cell(column, series.iloc[0]) for column in who]
-        for metric in metrics:
+        for metric in METRICS:
             for at in levels:
                 row = values.loc[at]
-                text = number(row[metric], row[f"{metric}_ci95"]) if pd.notna(row[metric]) else "–"
-                top = not bound and row[metric] == best[metric, names[0], at]
-                cells.append(Cell(text, "" if pd.isna(row[metric]) else repr(float(row[metric])), True, bool(top)))
+                cells.append(_value(row, metric, 2, not bound and row[metric] == best[metric, names[0], at]))
         rows.append(cells)
-    headers = [*(HEADERS.get(column, column) for column in who), *[f"{at:.4g}" for _ in metrics for at in levels]]
-    groups = [("", len(who)), *((title, len(levels)) for title in metrics.values())]
+    shown = [f"{100 * at:.4g} %" for _ in METRICS for at in levels]
+    headers = [*(HEADERS.get(column, column) for column in who), *shown]
+    groups = [("", len(who)), *((f"{title} at sparsity", len(levels)) for title in METRICS.values())]
     return Table(name, caption, headers, rows, groups)
+
+
+def areas(name: str, table: pd.DataFrame, caption: str, windows: str, keep: str) -> Table:
+    """Show the areas under the fronts and the hypervolumes, the largest area of recall first.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        The table `areas`.
+    windows, keep : str
+        The setting that is shown.
+    """
+    chosen = _setting(table, windows, keep)
+    who, columns = _who(chosen), [f"{size}_{metric}" for size in ("area", "hypervolume") for metric in METRICS]
+    best = chosen[chosen["bound"].isna()].groupby("attention")[columns].agg(_best)
+    rows = []
+    for names in _in_order(chosen, ["area_recall"]):
+        row = chosen[(chosen[list(SERIES)] == names).all(axis=1)].iloc[0]
+        cells = [_cell(column, row) for column in who]
+        for column in columns:
+            cells.append(_value(row, column, 3, pd.isna(row["bound"]) and row[column] == best.loc[names[0], column]))
+        rows.append(cells)
+    headers = [*(HEADERS.get(column, column) for column in who), *list(METRICS.values()) * 2]
+    groups = [("", len(who)), ("area under the front", len(METRICS)), ("hypervolume", len(METRICS))]
+    return Table(name, caption, headers, rows, groups)
+
+
+def _setting(table: pd.DataFrame, windows: str, keep: str) -> pd.DataFrame:
+    return table[(table["windows"].astype(str) == windows) & (table["keep"] == keep)]
+
+
+def _who(rows: pd.DataFrame) -> list[str]:
+    """Return the columns that tell one row from another."""
+    learned = rows.loc[rows["projection"] != "kind~none", "projection"].nunique()
+    several = {"projection": learned > 1, "attention": rows["attention"].nunique() > 1}
+    return ["label", *(column for column, needed in several.items() if needed)]
+
+
+def _best(values: pd.Series) -> float:
+    """Return the highest value; NaN when all are equal, so that none stands out."""
+    return float(values.max()) if values.nunique() > 1 or len(values) == 1 else float("nan")
+
+
+def _in_order(rows: pd.DataFrame, columns: Sequence[Any]) -> list[list[str]]:
+    """Return `SERIES` of each row: of one attention after the other, the highest first, bounds last."""
+    attentions = list(rows["attention"].unique())
+    keys = rows[list(columns)].assign(place=rows["attention"].map(attentions.index), bound=rows["bound"].notna())
+    ascending = [True, True, *(False for _ in columns)]
+    order = keys.sort_values(["place", "bound", *columns], ascending=ascending, kind="stable").index
+    return rows.loc[order, list(SERIES)].to_numpy().tolist()
+
+
+def _value(row: Any, column: str, digits: int, best: bool) -> Cell:
+    """Return a cell with a value and its interval."""
+    if pd.isna(row[column]):
+        return Cell("–", "", True)
+    half = half_width(row, column)
+    least = 10**-digits
+    rounded = f"{half:.{digits}f}" if half >= least / 2 else f"<{least:g}"
+    interval = f"±\N{NO-BREAK SPACE}{rounded}" if half > 0 else ""
+    return Cell(number(row[column], digits=digits), repr(float(row[column])), True, bool(best), interval)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import pandas as pd
@@ -24,6 +25,22 @@ def percent(share: float, half_width: float = float("nan")) -> str:
 def number(value: float, half_width: float = float("nan"), digits: int = 2) -> str:
     """Write a number, with its interval when there is one."""
     return f"{value:,.{digits}f}" + ("" if pd.isna(half_width) or half_width == 0 else f" ± {half_width:.{digits}f}")
+
+
+def level(share: float) -> str:
+    """Write a share that was set: `95 %`, `99.5 %`."""
+    return f"{100 * share:.4g}\N{NO-BREAK SPACE}%"
+
+
+def half_width(row: Any, metric: str) -> float:
+    """Return half of a value's 95 % interval: by bootstrap where the table has it, else over seeds; NaN without."""
+    low, high = row.get(f"{metric}_low", float("nan")), row.get(f"{metric}_high", float("nan"))
+    return row.get(f"{metric}_ci95", float("nan")) if pd.isna(low) else (high - low) / 2
+
+
+def listed(names: Sequence[str]) -> str:
+    """Join names as a sentence does: `A`, `A and B`, `A, B and C`."""
+    return " and ".join([*([", ".join(names[:-1])] if len(names) > 1 else []), *names[-1:]])
 
 
 def language_models(quality: pd.DataFrame, trained: bool) -> list[str]:
@@ -50,8 +67,11 @@ def language_models(quality: pd.DataFrame, trained: bool) -> list[str]:
     sparse = next((name for name in after if name != "softmax"), None)
     if "softmax" in after and sparse:
         gap = after[sparse]["loss"] - after["softmax"]["loss"]
-        relation = f"{number(abs(gap))} nats {'worse' if gap > 0 else 'better'} than"
-        sentences.append(f"{spell(sparse).capitalize()} is {relation} softmax at the same budget.")
+        if abs(gap) < 0.005:
+            sentences.append(f"{spell(sparse).capitalize()} and softmax are equally good at the same budget.")
+        else:
+            relation = f"{number(abs(gap))} nats {'worse' if gap > 0 else 'better'} than"
+            sentences.append(f"{spell(sparse).capitalize()} is {relation} softmax at the same budget.")
     return sentences
 
 
@@ -106,10 +126,10 @@ def predictors(fixed: pd.DataFrame, windows: str, keep: str) -> list[str]:
             continue
         best = real.iloc[0]
         sentences.append(
-            f"At {100 * at:.4g}\N{NO-BREAK SPACE}% sparsity {name(best, real)} predicts {spell(attention)} support "
-            f"best: it recalls {percent(best['recall'], best['recall_ci95'])} of the gold pairs and "
-            f"{percent(best['mass_recall'], best['mass_recall_ci95'])} of the attention probability, and leaves "
-            f"{percent(best['exactness'], best['exactness_ci95'])} of the queries exact."
+            f"At {level(at)} sparsity {name(best, real)} predicts {spell(attention)} support "
+            f"best: it recalls {percent(best['recall'], half_width(best, 'recall'))} of the gold pairs and "
+            f"{percent(best['mass_recall'], half_width(best, 'mass_recall'))} of the attention probability, and leaves "
+            f"{percent(best['exactness'], half_width(best, 'exactness'))} of the queries exact."
         )
         sentences += _against_bounds(best, rows)
         sentences += _against_others(best, real)
@@ -143,16 +163,32 @@ def _against_bounds(best: pd.Series, rows: pd.DataFrame) -> list[str]:
 def _against_others(best: pd.Series, real: pd.DataFrame) -> list[str]:
     sentences = []
     fixed = real[real["family"].isin(IGNORES_CONTENT)]
-    if len(real) > 1:
-        second = real.iloc[1]
+    others = real[real["predictor"] != best["predictor"]]
+    if len(others):
+        second = others.iloc[0]
         kind = ", which ignores content," if second["family"] in IGNORES_CONTENT else ""
-        sentences.append(f"Next is {name(second, real)}{kind} with {percent(second['recall'], second['recall_ci95'])}.")
-    if len(fixed) and not {best["family"], real.iloc[:2]["family"].iloc[-1]} & set(IGNORES_CONTENT):
-        pattern = fixed.iloc[0]
-        sentences.append(
-            f"The best pattern that ignores content, {name(pattern, real)}, recalls {percent(pattern['recall'])}."
-        )
+        recall = percent(second["recall"], half_width(second, "recall"))
+        sentences.append(f"Next is {name(second, real)}{kind} with {recall}.")
+        sentences += _not_told_apart(best, others)
+        if len(fixed) and not {best["family"], second["family"]} & set(IGNORES_CONTENT):
+            pattern = fixed.iloc[0]
+            told = f"{name(pattern, real)}, recalls {percent(pattern['recall'])}"
+            sentences.append(f"The best pattern that ignores content, {told}.")
     return sentences
+
+
+def _not_told_apart(best: pd.Series, others: pd.DataFrame) -> list[str]:
+    """Name the predictors whose intervals reach into the best one's."""
+    if pd.isna(half_width(best, "recall")):
+        return []
+    least = best["recall"] - half_width(best, "recall")
+    near = others[[row["recall"] + half_width(row, "recall") >= least for _, row in others.iterrows()]]
+    labels = list(near["label"].unique())
+    if not labels:
+        return ["Its 95 % interval overlaps no other predictor's."]
+    shown = listed(labels if len(labels) < 5 else [*labels[:3], f"{len(labels) - 3} others"])
+    verb = "overlap" if len(labels) > 1 else "overlaps"
+    return [f"The 95 % interval{'s' * (len(labels) > 1)} of {shown} {verb} its own: they are not told apart."]
 
 
 def with_more_kept(fixed: pd.DataFrame, windows: str, keep: str) -> list[str]:

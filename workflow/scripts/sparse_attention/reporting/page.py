@@ -7,16 +7,16 @@ import html
 import json
 import os
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import jinja2
 import pandas as pd
 from markupsafe import Markup
 
-from sparse_attention.reporting import content, findings
+from sparse_attention.reporting import content, findings, insights
 from sparse_attention.scriptio import atomic_path
 from sparse_attention.summaries.models import QUANTILES
 from sparse_attention.summaries.wording import kept_tokens, spell
@@ -26,25 +26,42 @@ FIGURES = {
     "training_curves": ("models", "Training curves"),
     "heatmap_gold": ("gold", "Gold sparsity by layer and head"),
     "pareto_recall": ("predictors", "Recall against sparsity"),
-    "pareto_mass_recall": ("predictors", "Mass recall against sparsity"),
-    "pareto_exactness": ("predictors", "Exactness against sparsity"),
-    "pareto_windows": ("predictors", "Recall against sparsity, by window"),
-    "heatmap_predictor": ("predictors", "One predictor by layer and head"),
+    "pareto_areas": ("predictors", "Areas under the fronts"),
+    "pareto_mass_recall": ("metrics", "Mass recall against sparsity"),
+    "pareto_exactness": ("metrics", "Exactness against sparsity"),
+    "pareto_windows": ("windows", "Recall against sparsity, by window"),
+    "pareto_computation": ("computation", "Recall against computation sparsity"),
+    "heatmap_best": ("heads", "The best predictor by layer and head"),
+    "heatmap_predictor": ("heads", "One predictor by layer and head"),
+    "edge_distances": ("distances", "Distances of the kept pairs"),
+    "bucket_entropy": ("buckets", "Entropy of the buckets"),
+    "bucket_distances": ("buckets", "Buckets in common, by distance"),
     "projection_curves": ("projections", "Fitting the projections"),
 }
-"""Section and title of each figure, in the order in which they are told; others follow at the end of the predictors."""
+"""Section and title of each figure, in the order in which they are told; others join the metrics."""
 KEY_PACKAGES = ("torch", "transformers", "scikit-learn", "numpy", "pandas", "matplotlib", "snakemake")
 REM_PER_POINT = 0.1
 """Figures are shown a fifth larger than printed, all at one scale."""
-LARGE = ("predictors_by_head", "training", "projections", "pareto")
+LARGE = ("predictors_by_head", "training", "projections", "pareto", "offsets", "buckets", "common_buckets")
 """Tables that are named but not shown."""
 LEFT_OUT = {
     "corpus": [f"characters_{quantile}" for quantile in QUANTILES]
     + ["dropped_tokens", "tokens_min", "tokens_q25", "tokens_q75"],
     "masked_lm": ["seeds", "masked_tokens", "blocks"],
-    "predictors": ["predictor", "family", "bound"],
+    "predictors": ["predictor", "family", "bound", "window", "keep"],
+    "best_by_head": ["window", "keep", "at_sparsity", "predictor", "second", "second_projection"],
+    "best_by_layer": ["window", "keep", "at_sparsity", "predictor", "second", "second_projection"],
+    "deviations": ["seeds"],
 }
 """Columns that are in the file only."""
+
+
+class Setting(NamedTuple):
+    """What the figures show: the window, the kept tokens, and the sparsity at which single points are compared."""
+
+    window: int
+    keep: str
+    sparsity: float
 
 
 @dataclass(frozen=True)
@@ -81,7 +98,7 @@ class Inputs:
         known = [name for name in FIGURES if name in self.paths]
         drawn = []
         for name in [*known, *sorted(set(self.paths) - set(known))]:
-            section, title = FIGURES.get(name, ("predictors", name.replace("_", " ")))
+            section, title = FIGURES.get(name, ("metrics", name.replace("_", " ")))
             drawing = self.paths[name].read_bytes()
             source = f"data:image/svg+xml;base64,{base64.b64encode(drawing).decode('ascii')}"
             points = re.search(rb'<svg[^>]* width="([\d.]+)pt"', drawing)
@@ -96,7 +113,12 @@ def marked_up(text: str) -> Markup:
 
 
 def render(
-    template: str, inputs: Inputs, manifest: Mapping[str, Any], context: Mapping[str, Any], window: int, keep: str
+    template: str,
+    inputs: Inputs,
+    manifest: Mapping[str, Any],
+    context: Mapping[str, Any],
+    setting: Setting,
+    latex: Collection[str] = (),
 ) -> str:
     """Return the page.
 
@@ -110,8 +132,10 @@ def render(
         The provenance manifest.
     context : mapping
         `corpus` and `model`.
-    window, keep
-        The setting of the Pareto figures.
+    setting : Setting
+        That of the figures.
+    latex : collection of str
+        Names of the tables that are there as LaTeX too.
     """
     folder, name = os.path.split(template)
     environment = jinja2.Environment(
@@ -129,13 +153,14 @@ def render(
         config_text=json.dumps(config, indent=2, ensure_ascii=False),
         key_packages={name: manifest["packages"][name] for name in KEY_PACKAGES if name in manifest["packages"]},
         facts=facts(inputs, manifest, context),
-        findings=told(inputs, config, str(window), keep),
+        findings=told(inputs, config, setting),
         figures=inputs.figures(),
-        tables=shown(inputs, str(window), keep),
+        tables=shown(inputs, setting),
         files=[(name, len(frame), marked_up(inputs.caption(name))) for name, frame in sorted(inputs.tables.items())],
-        window=window,
-        keep=keep,
-        others_kept=others_kept(inputs, keep),
+        setting=setting,
+        kept=kept_tokens(setting.keep),
+        latex=[name for name in latex if name in inputs.tables],
+        others_kept=others_kept(inputs, setting.keep),
     )
 
 
@@ -146,18 +171,28 @@ def others_kept(inputs: Inputs, keep: str) -> dict[str, str]:
     return {kept: kept_tokens(kept) for kept in found}
 
 
-def told(inputs: Inputs, config: Mapping[str, Any], windows: str, keep: str) -> dict[str, list[str]]:
+def told(inputs: Inputs, config: Mapping[str, Any], setting: Setting) -> dict[str, list[str]]:
     """Return the sentences of each section; a section whose table is missing has none."""
-    said: dict[str, list[str]] = {"models": [], "gold": [], "predictors": []}
-    quality, gold, fixed = (inputs.table(name) for name in ("masked_lm", "gold_sparsity", "predictors_at_sparsity"))
-    if quality is not None:
-        trained = not (config.get("train_mlm") or {}).get("source")
-        said["models"] = findings.language_models(quality, trained)
-    if gold is not None:
-        said["gold"] = findings.gold_attention(gold)
-    if fixed is not None:
-        said["predictors"] = findings.predictors(fixed, windows, keep) + findings.with_more_kept(fixed, windows, keep)
-    return said
+    table, windows, keep = inputs.table, str(setting.window), setting.keep
+    trained = not (config.get("train_mlm") or {}).get("source")
+
+    def said(name: str, sentences: Callable[[pd.DataFrame], list[str]]) -> list[str]:
+        frame = table(name)
+        return [] if frame is None else sentences(frame)
+
+    fixed = "predictors_at_sparsity"
+    return {
+        "models": said("masked_lm", lambda rows: findings.language_models(rows, trained)),
+        "gold": said("gold_sparsity", findings.gold_attention),
+        "predictors": said(fixed, lambda rows: findings.predictors(rows, windows, keep)),
+        "areas": said("areas", lambda rows: insights.areas(rows, windows, keep)),
+        "windows": said(fixed, lambda rows: findings.with_more_kept(rows, windows, keep)),
+        "computation": said("predictors", lambda rows: insights.computation(rows, setting.window, keep)),
+        "heads": said("best_by_head", insights.heads),
+        "distances": said("offsets", insights.distances),
+        "buckets": insights.buckets(table("buckets"), table("common_buckets"), setting.sparsity),
+        "deviations": said("deviations", insights.deviations),
+    }
 
 
 def facts(inputs: Inputs, manifest: Mapping[str, Any], context: Mapping[str, Any]) -> list[tuple[str, str]]:
@@ -180,13 +215,14 @@ def facts(inputs: Inputs, manifest: Mapping[str, Any], context: Mapping[str, Any
     return [(name, value) for name, value in found if value]
 
 
-def shown(inputs: Inputs, windows: str, keep: str) -> dict[str, content.Table]:
+def shown(inputs: Inputs, setting: Setting) -> dict[str, content.Table]:
     """Return the tables that the page shows, by name."""
+    windows, keep = str(setting.window), setting.keep
     tables = {}
     for name, frame in inputs.tables.items():
         if frame.empty or name in LARGE:
             continue
-        caption = inputs.caption(name)
+        caption = marked_up(inputs.caption(name))
         if name == "predictors_at_sparsity":
             tables[name] = content.at_sparsity(name, frame, caption, windows, keep)
             if (frame["windows"].astype(str) == "all").any():
@@ -194,8 +230,13 @@ def shown(inputs: Inputs, windows: str, keep: str) -> dict[str, content.Table]:
                     key = f"{name}_all" if kept == keep else f"{name}_all_{kept}"
                     text = "As above, with the best window at each sparsity."
                     tables[key] = content.at_sparsity(key, frame, text, "all", kept)
+        elif name == "areas":
+            tables[name] = content.areas(name, frame, caption, windows, keep)
         else:
-            tables[name] = content.plain(name, frame, caption, LEFT_OUT.get(name, ()))
+            rows = frame
+            if name == "predictors":
+                rows = frame[(frame["window"] == setting.window) & (frame["keep"] == keep)]
+            tables[name] = content.plain(name, rows, caption, LEFT_OUT.get(name, ()))
     return tables
 
 

@@ -1,0 +1,61 @@
+"""Looks that readers can tell apart, and groups that hold every predictor."""
+
+import pandas as pd
+
+from sparse_attention.plotting.looks import GROUPS, LOOKS, OTHERS, distinct, group_of, groups, is_bound, looks
+from sparse_attention.predictors.registry import discover
+
+BOUNDS = ("oracle", "random")
+
+
+def test_every_predictor_has_a_look_of_its_own():
+    names = [*LOOKS, *(f"new{index}" for index in range(60))]
+    pairs = [(look.colour, look.marker) for name, look in looks(names).items() if name not in BOUNDS]
+    assert len(set(pairs)) == len(pairs)
+
+
+def test_more_predictors_than_looks_are_drawn_nevertheless():
+    assert len(looks(f"new{index}" for index in range(300))) == 300
+
+
+def test_colours_differ_within_a_group(frames):
+    table = frames.predictors(points=1)
+    for group, rows in groups(table[~is_bound(table)]).items():
+        colours = [LOOKS[name].colour for name in rows["predictor"].unique()]
+        assert len(set(colours)) == len(colours), group
+
+
+def test_colours_differ_within_a_panel_of_several_groups(frames):
+    names = ("kmeans", "pca", "gate", "fixed", "cos", "window", "mine", "hash_attention", "xattention", "oracle")
+    own, shared = looks(names), distinct(names)
+    real = [name for name in names if name != "oracle"]
+    assert len({shared[name].colour for name in real}) == len(real)
+    assert all(shared[name].marker == own[name].marker for name in names)
+    assert {name for name in real if shared[name] == own[name]} >= {"window", "cos", "kmeans", "fixed"}
+    assert shared["oracle"] == own["oracle"] and distinct(reversed(names)) == shared
+    assert len(distinct(f"new{index}" for index in range(60))) == 60
+
+
+def test_a_look_does_not_depend_on_the_order_of_predictors():
+    assert looks(["b", "a", "cos"]) == looks(["cos", "a", "b"])
+    assert looks(["cos"])["cos"] is LOOKS["cos"]
+
+
+def test_every_family_that_ships_has_a_group():
+    families = {info.module for info in discover().values()} - {"bounds"}
+    assert {family for family in families if group_of(family) == OTHERS} == set()
+    assert group_of("mine") == OTHERS
+
+
+def test_groups_come_in_their_order_and_hold_every_row():
+    rows = pd.DataFrame({"family": ["mine", "gate", "window", "patterns"], "row": range(4)})
+    found = groups(rows)
+    assert list(found) == ["Patterns that ignore content", "Learned selectors", OTHERS]
+    assert sorted(row for own in found.values() for row in own["row"]) == [0, 1, 2, 3]
+    assert set(found) <= {*GROUPS, OTHERS}
+
+
+def test_bounds_are_known_with_and_without_their_column():
+    rows = pd.DataFrame({"predictor": ["cos", "oracle"], "family": ["distance", "bounds"], "bound": [None, "upper"]})
+    for columns in (["bound"], ["family"], ["predictor"]):
+        assert is_bound(rows[columns]).tolist() == [False, True]

@@ -1,0 +1,192 @@
+"""The report: one file that needs nothing else, many predictors, any part missing."""
+
+import html.parser
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from sparse_attention.plotting import areas, buckets, distances, pareto, style, winners
+from sparse_attention.reporting import page
+from sparse_attention.tables import read_table, write_table
+
+REPORT = Path(__file__).parents[3] / "workflow" / "report"
+TEMPLATE = str(REPORT / "report.html.j2")
+CAPTIONS = sorted(map(str, REPORT.glob("*.rst")))
+CONTEXT = {"corpus": "wiki-2016", "model": "minilm-l6"}
+SETTING = page.Setting(0, "none", 0.95)
+OPTIONAL = ("areas", "best_by_head", "best_by_layer", "buckets", "common_buckets", "offsets")
+OPTIONAL += ("predictors", "gold_sparsity", "predictors_at_sparsity", "corpus", "masked_lm")
+
+
+class Page(html.parser.HTMLParser):
+    """Collects what a page links to and checks that its tags are balanced."""
+
+    VOID = ("meta", "img", "br", "link", "input")
+
+    def __init__(self, text):
+        super().__init__()
+        self.links, self.ids, self.open = [], [], []
+        self.feed(text)
+        self.close()
+        assert not self.open
+        assert len(self.ids) == len(set(self.ids))
+        for link in self.links:
+            assert link.startswith("data:image/svg+xml;base64,") or link[1:] in self.ids
+
+    def handle_starttag(self, tag, attrs):
+        values = dict(attrs)
+        self.links += [values[name] for name in ("src", "href") if name in values]
+        self.ids += [values["id"]] if "id" in values else []
+        assert tag != "img" or values["alt"]
+        if tag not in self.VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+
+@pytest.fixture(scope="module")
+def figures(tables, tmp_path_factory):
+    path = tmp_path_factory.mktemp("figures") / "pareto_recall.svg"
+    points = read_table(tables / "predictors.tsv")
+    style.save(pareto.tradeoff(points, "recall", 0, "none", CONTEXT), [str(path)])
+    return [str(path)]
+
+
+def manifest(**changes):
+    file = {"path": "wiki.xml", "sha256": "ab" * 32}
+    data = {"dataset": "wiki", "kind": "text", "version": "1", "citation": "A <b>", "licence": None, "files": [file]}
+    training = {"source": None, "steps": 150, "batch_size": 8, "accumulation": 1}
+    return {
+        "code": {"commit": "c" * 40, "dirty": True},
+        "python": "3.11.7",
+        "packages": {"numpy": "2.4.6"},
+        "hardware": {"system": "Linux", "processor": "CPU", "cores": 2, "memory_gib": 8.0, "gpus": []},
+        "seeds": [1],
+        "config": {"blocks": {"length": 256}, "train_mlm": training},
+        "data": [data],
+        "tables": [],
+    } | changes
+
+
+def render(tables, figures, made=None, latex=()):
+    inputs = page.Inputs(map(str, tables), figures, CAPTIONS)
+    return page.render(TEMPLATE, inputs, made or manifest(), CONTEXT, SETTING, latex)
+
+
+def test_the_page_needs_nothing_else_and_its_links_lead_somewhere(tables, figures):
+    text = render(sorted(tables.glob("*.tsv")), figures)
+    parsed = Page(text)
+    assert not re.search(r"@import|url\(", text)
+    assert "A &lt;b&gt;" in text and "with local changes" in text and "150 steps of 8 blocks" in text
+    sections = "corpus models gold predictors computation heads distances buckets terms data provenance"
+    assert set(sections.split()) <= set(parsed.ids) and "deviations" not in parsed.ids
+
+
+def test_equal_inputs_give_equal_pages(tables, figures):
+    paths = sorted(tables.glob("*.tsv"))
+    assert render(paths, figures) == render(paths, figures)
+
+
+@pytest.fixture(scope="module")
+def run_of_many(frames, tmp_path_factory):
+    """Tables and figures of all predictors."""
+    folder = tmp_path_factory.mktemp("many")
+    tables = {
+        "predictors": frames.predictors(windows=(0, 11)),
+        "areas": frames.areas(),
+        "predictors_at_sparsity": frames.at_sparsity(),
+        "best_by_head": frames.best_by_head(),
+        "offsets": frames.offsets(),
+        "buckets": frames.buckets(),
+        "common_buckets": frames.common_buckets(),
+        "deviations": frames.deviations(),
+    }
+    for name, table in tables.items():
+        write_table(table, folder / f"{name}.tsv")
+    drawn = {
+        "pareto_recall": pareto.tradeoff(tables["predictors"], "recall", 0, "none", CONTEXT),
+        "pareto_areas": areas.areas(tables["areas"], 0, "none", CONTEXT),
+        "heatmap_best": winners.best_by_head(tables["best_by_head"], CONTEXT),
+        "edge_distances": distances.edge_distances(tables["offsets"], CONTEXT),
+        "bucket_entropy": buckets.entropy(tables["buckets"], CONTEXT),
+        "bucket_distances": buckets.common(tables["common_buckets"], 0.95, CONTEXT),
+    }
+    for name, figure in drawn.items():
+        style.save(figure, [str(folder / f"{name}.svg")])
+    return sorted(folder.glob("*.tsv")), sorted(map(str, folder.glob("*.svg")))
+
+
+def test_many_predictors_have_every_section_with_its_figures_and_words(run_of_many, frames):
+    text = render(*run_of_many)
+    parsed = Page(text)
+    for section, figure, words in (
+        ("predictors", "pareto_areas", "Which predictor attains most overall?"),
+        ("heads", "heatmap_best", "Is one predictor best everywhere?"),
+        ("distances", "edge_distances", "Are pairs kept at the right distances?"),
+        ("buckets", "bucket_entropy", "Do buckets do what they should?"),
+        ("computation", None, "Who saves most?"),
+        ("deviations", None, "Do they matter?"),
+    ):
+        part = text[text.index(f'<section id="{section}">') :]
+        part = part[: part.index("</section>")]
+        assert words in part and (figure is None or f'<figure id="{figure}">' in part)
+        assert f'href="#{section}"' in text
+    assert {"table-areas", "table-best_by_head", "table-deviations"} <= set(parsed.ids)
+    assert all(f">{frames.PREDICTORS[name][0]}<" in text for name in frames.ALL)
+
+
+def test_the_table_of_points_shows_the_setting_of_the_figures(run_of_many):
+    found = re.search(r"Every point, no window \((\d+) rows\)", render(*run_of_many))
+    points = read_table(next(path for path in run_of_many[0] if path.stem == "predictors"))
+    assert int(found[1]) == (points["window"] == 0).sum() < len(points)
+
+
+def test_latex_files_are_named_where_they_exist(run_of_many):
+    text = render(*run_of_many, latex=["areas", "masked_lm"])
+    assert text.count("tables/areas.tsv, .tex") == 2
+    assert "masked_lm" not in text and "tables/offsets.tsv, .tex" not in text
+
+
+@pytest.mark.parametrize("kept", ["", *OPTIONAL])
+def test_any_part_may_be_missing(kept, tables):
+    paths = [tables / f"{kept}.tsv"] if kept else []
+    made = manifest(data=[], config={}, code={"commit": None, "dirty": None}, packages={})
+    text = render(paths, [], made)
+    Page(text)
+    assert ("No language model was trained" in text) == (kept != "masked_lm")
+
+
+@pytest.mark.parametrize("missing", OPTIONAL)
+def test_any_part_may_be_the_only_one_missing(missing, tables, figures):
+    Page(render([path for path in sorted(tables.glob("*.tsv")) if path.stem != missing], figures))
+
+
+def test_without_quantizers_nothing_is_said_of_buckets(tables, figures):
+    without = [path for path in sorted(tables.glob("*.tsv")) if path.stem not in ("buckets", "common_buckets")]
+    assert "buckets" not in Page(render(without, figures)).ids
+
+
+def test_a_given_query_key_dump_has_neither_corpus_nor_model(tables, figures):
+    names = ("gold_sparsity", "predictors", "predictors_at_sparsity", "pareto", "areas", "offsets", "best_by_head")
+    parsed = Page(render([tables / f"{name}.tsv" for name in names], figures))
+    assert "gold" in parsed.ids and not {"corpus", "models", "projections"} & set(parsed.ids)
+
+
+def test_every_figure_and_table_has_a_caption_that_html_and_rst_both_take(tables):
+    names = {Path(path).stem for path in CAPTIONS}
+    assert set(page.FIGURES) <= names and {path.stem for path in tables.glob("*.tsv")} <= names
+    for path in CAPTIONS:
+        text = Path(path).read_text()
+        assert text.strip() and "{" not in text and "*" not in text
+
+
+def test_captions_turn_literals_into_code():
+    assert str(page.marked_up("a ``b<c`` & d")) == "a <code>b&lt;c</code> &amp; d"
+
+
+def test_the_manifest_may_hold_the_whole_configuration():
+    made = manifest(config={"text": "</pre><script>"})
+    assert "</pre><script>" not in render([], [], json.loads(json.dumps(made)))

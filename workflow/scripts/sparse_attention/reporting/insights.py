@@ -1,0 +1,235 @@
+"""Sentences on what lies behind the comparison: areas, computation, heads, distances, buckets, the published code."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import pandas as pd
+
+from sparse_attention.plotting.looks import group_of, is_bound
+from sparse_attention.plotting.selection import first_number, nearest_point, one_projection
+from sparse_attention.reporting.findings import half_width, level, listed, name, number, percent
+from sparse_attention.summaries.wording import count, spell
+
+NEAR = 8
+"""Pairs of tokens at most this far apart are called near."""
+RECALLS = (0.8, 0.5)
+"""At which recall computation is compared: the first of these that some predictor attains below full cost."""
+CONTROL = "another_seed"
+"""The comparison among the quirks that shows what chance alone changes."""
+
+
+def _by_attention(rows: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
+    """Yield the rows of each attention, with the start of their first sentence: its name when there are several."""
+    several = rows["attention"].nunique() > 1
+    for attention, own in rows.groupby("attention", sort=False):
+        yield (f"For {spell(attention)}: " if several else ""), own
+
+
+def _first(rows: pd.DataFrame, key: pd.Series) -> pd.Series:
+    """Return the row whose key is smallest, of equal ones the first; missing keys come last."""
+    return rows.iloc[int(np.argsort(key.to_numpy(dtype=float), kind="stable")[0])]
+
+
+def areas(table: pd.DataFrame, windows: str, keep: str) -> list[str]:
+    """Say which predictors have the largest areas, overall and of each group.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        The table `areas`.
+    windows, keep : str
+        The setting.
+    """
+    chosen = table[(table["windows"].astype(str) == windows) & (table["keep"] == keep) & ~is_bound(table)]
+    sentences = []
+    for start, rows in _by_attention(chosen):
+        ranked = rows.sort_values("area_recall", ascending=False, kind="stable").drop_duplicates("predictor")
+        best = ranked.iloc[0]
+        value = number(best["area_recall"], half_width(best, "area_recall"))
+        sentence = f"{start}From {level(best['area_from'])} sparsity up {name(best, rows)} attains most: "
+        sentence += f"a mean recall of {value}"
+        after = [f"{row['label']} ({number(row['area_recall'])})" for _, row in ranked.iloc[1:3].iterrows()]
+        sentences.append(f"{sentence}{', before ' + listed(after) if after else ''}.")
+        leaders = ranked.assign(group=ranked["family"].map(group_of)).drop_duplicates("group")
+        if len(leaders) > 1:
+            told = [f"{row['label']} among {_lower(row['group'])}" for _, row in leaders.iterrows()]
+            sentences.append(f"The best of their kind are {listed(told)}.")
+    return sentences
+
+
+def _lower(text: str) -> str:
+    return text[:1].lower() + text[1:]
+
+
+def computation(points: pd.DataFrame, window: int, keep: str) -> list[str]:
+    """Say what predicting costs, and who saves most at a given recall.
+
+    Parameters
+    ----------
+    points : pandas.DataFrame
+        The table `predictors`.
+    window, keep
+        The setting.
+    """
+    chosen = points[(points["window"] == window) & (points["keep"] == keep) & ~is_bound(points)]
+    chosen = chosen[chosen["computation_sparsity"].notna()]
+    sentences = []
+    for start, rows in _by_attention(chosen):
+        for wanted in RECALLS:
+            cheap = rows[(rows["recall"] >= wanted) & (rows["computation_sparsity"] > 0)]
+            if len(cheap):
+                best = _first(cheap, -cheap["computation_sparsity"])
+                sentences.append(
+                    f"{start}To recall at least {level(wanted)} of the gold pairs, {name(best, rows)} computes least: "
+                    f"it saves {percent(best['computation_sparsity'])} of full attention's scores, predicting "
+                    f"included, with a support of {percent(best['sparsity'])} sparsity."
+                )
+                break
+        else:
+            sentences.append(
+                f"{start}No predictor recalls {level(RECALLS[-1])} of the gold pairs for less than full attention."
+            )
+        sentences += _dearest(rows)
+    return sentences
+
+
+def _dearest(rows: pd.DataFrame) -> list[str]:
+    most = rows.groupby("label", sort=False)["computation_sparsity"].max()
+    never = list(most.index[most <= 0])
+    if never:
+        verb = "is" if len(never) == 1 else "are"
+        return [f"{listed(never)} {verb} dearer than full attention at every point."]
+    spent = (rows["sparsity"] - rows["computation_sparsity"]).groupby(rows["label"], sort=False).median()
+    told = f"{spent.idxmax()} spends most on predicting: {percent(spent.max())} of full attention's scores"
+    return [f"{told} at its median point."] if len(spent) > 1 else []
+
+
+def heads(best: pd.DataFrame) -> list[str]:
+    """Say how often each predictor is the best one of a head, and by how much.
+
+    Parameters
+    ----------
+    best : pandas.DataFrame
+        The table `best_by_head`.
+    """
+    sentences = []
+    for start, rows in _by_attention(best):
+        wins = rows.groupby("label", sort=False).size().sort_values(ascending=False, kind="stable")
+        told = [f"{label} in {number}" for label, number in wins.iloc[1:3].items()]
+        more = f", {listed(told)}" if told else ""
+        rest = f"; {len(wins)} predictors are best somewhere" if len(wins) > 3 else ""
+        at = level(rows["at_sparsity"].iloc[0])
+        first = f"{wins.index[0]} is best in {wins.iloc[0]} of {count(len(rows), 'head')}"
+        sentences.append(f"{start}At {at} sparsity {first}{more}{rest}.")
+        low, high = _first(rows, rows["recall"]), _first(rows, -rows["recall"])
+        places = [f"{percent(row['recall'])} (layer {row['layer']}, head {row['head']})" for row in (low, high)]
+        sentence = f"The recall of the best ranges from {places[0]} to {places[1]}"
+        close = int((rows["margin"] < 0.01).sum())
+        tie = f"; in {count(close, 'head')} the next one is less than a point behind" if close else ""
+        sentences.append(f"{sentence}{tie}.")
+    return sentences
+
+
+def distances(offsets: pd.DataFrame) -> list[str]:
+    """Say how far gold pairs reach, and which predictors keep pairs at the same distances.
+
+    Parameters
+    ----------
+    offsets : pandas.DataFrame
+        The table `offsets`.
+    """
+    sentences = []
+    for start, rows in _by_attention(one_projection(offsets)):
+        gold = rows.groupby("distance", sort=False)["gold_share"].mean()
+        near = float(gold[[first_number(distance) <= NEAR for distance in gold.index]].sum())
+        sentences.append(f"{start}{percent(near)} of the gold pairs are at most {NEAR} tokens apart.")
+        real = rows[~is_bound(rows)]
+        # half the summed differences: the share of pairs that lie at another distance
+        moved = (real["share"] - real["gold_share"]).abs().groupby(real["label"], sort=False).sum() / 2
+        if len(moved) > 1:
+            sentences.append(
+                f"{moved.idxmin()} is nearest to the distances of the gold support: {percent(moved.min())} of its "
+                f"pairs lie at other ones; {moved.idxmax()} is farthest from them with {percent(moved.max())}."
+            )
+    return sentences
+
+
+def buckets(filling: pd.DataFrame | None, common: pd.DataFrame | None, sparsity: float) -> list[str]:
+    """Say how evenly buckets are filled, and how much more often gold pairs share one than others do.
+
+    Parameters
+    ----------
+    filling, common : pandas.DataFrame, optional
+        The tables `buckets` and `common_buckets`.
+    sparsity : float
+        Of each quantizer the point nearest to it is compared.
+    """
+    sentences = []
+    if filling is not None:
+        for start, rows in _by_attention(one_projection(filling)):
+            means = rows.groupby("label", sort=False)["entropy"].mean().dropna()
+            if len(means) > 1:
+                even, uneven = f"{means.idxmax()} ({number(means.max())})", f"{means.idxmin()} ({number(means.min())})"
+                sentences.append(
+                    f"{start}{even} fills its buckets most evenly, {uneven} least, by entropy averaged over all points."
+                )
+    if common is not None:
+        for start, rows in _by_attention(one_projection(common)):
+            shares = {
+                str(label): _meeting(nearest_point(own, sparsity)) for label, own in rows.groupby("label", sort=False)
+            }
+            lift = {label: gold / every for label, (gold, every) in shares.items() if every > 0 and not np.isnan(gold)}
+            if lift:
+                best = max(lift, key=lambda label: lift[label])
+                gold, every = (percent(share) for share in shares[best])
+                told = f"{gold} of the gold pairs have a bucket in common, and {every} of all pairs"
+                sentences.append(f"{start}Buckets tell gold pairs apart best with {best}: {told}.")
+    return sentences
+
+
+def _meeting(rows: pd.DataFrame) -> tuple[float, float]:
+    """Return the shares of gold pairs and of all pairs that have a bucket in common."""
+    sums, shared = rows[["gold_pairs", "pairs"]].sum(), rows.loc[rows["common"] > 0, ["gold_pairs", "pairs"]].sum()
+    gold, every = (shared / sums.where(sums > 0)).tolist()
+    return gold, every
+
+
+def deviations(table: pd.DataFrame) -> list[str]:
+    """Say which quirk of the published code changes recall most, against what chance changes.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        The table `deviations`.
+    """
+    sentences = []
+    for start, rows in _by_attention(table[table["metric"] == "recall"]):
+        quirks, chance = rows[rows["quirk"] != CONTROL], rows[rows["quirk"] == CONTROL]
+        if quirks.empty or quirks["difference"].isna().all():
+            continue
+        most = _first(quirks, -quirks["difference"].abs())
+        way = "raises" if most["difference"] > 0 else "lowers"
+        of = count(quirks["quirk"].nunique(), "quirk")
+        sentence = f"{start}Of {of} “{spell(most['quirk'])}” changes recall most: "
+        sentence += f"it {way} that of {spell(most['subject'])} from {percent(most['corrected'])} "
+        sentences.append(f"{sentence}to {percent(most['as_published'])}{_sparsity_too(table, most)}.")
+        if len(chance):
+            swing = chance["difference"].abs().max()
+            beyond = quirks.loc[quirks["difference"].abs() > swing, "quirk"].nunique()
+            sentences.append(
+                f"Another seed alone moves recall by up to {100 * swing:.1f} points; "
+                f"{count(beyond, 'quirk')} {'move' if beyond != 1 else 'moves'} it further."
+            )
+    return sentences
+
+
+def _sparsity_too(table: pd.DataFrame, row: pd.Series) -> str:
+    """Say how the sparsity changes with the recall, where it was measured as well."""
+    keys = ["attention", "quirk", "subject"]
+    found = table[(table[keys] == row[keys]).all(axis=1) & (table["metric"] == "sparsity")]
+    if found.empty:
+        return ""
+    right, wrong = (percent(found.iloc[0][column]) for column in ("corrected", "as_published"))
+    return f", its sparsity from {right} to {wrong}" if right != wrong else f", at {right} sparsity"
