@@ -11,10 +11,10 @@ INSTALL := $(BIN)/python -m pip install --disable-pip-version-check --constraint
 RUN := $(BIN)/python tools/run.py --cores $(CORES)
 
 .DEFAULT_GOAL := help
-.PHONY: help run dry-run figures report test lint format envs clean-results
+.PHONY: help run dry-run figures report test lint format benchmark-grid benchmark-fitting deviations envs clean-results
 
 help: ## show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-14s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-17s %s\n", $$1, $$2}' Makefile
 
 run: $(VENV)/run.stamp ## set up, then run the workflow (unlocks after a crash)
 	$(RUN) $(ARGS)
@@ -42,6 +42,15 @@ format: $(VENV)/test.stamp ## mend the style
 	$(BIN)/python -m ruff check --fix .
 	$(BIN)/python -m ruff format .
 	$(BIN)/snakefmt Snakefile workflow/Snakefile rules
+
+benchmark-grid: $(VENV)/run.stamp ## time one sweep of the grid against point by point (ARGS="--threads 2")
+	$(BIN)/python benchmarks/grid.py $(ARGS)
+
+benchmark-fitting: $(VENV)/run.stamp ## time fitting projections and clusters against plain loops and scikit-learn
+	$(BIN)/python benchmarks/fitting.py $(ARGS)
+
+deviations: $(VENV)/run.stamp ## write the measured deviations from results/tables into docs/deviations.md
+	$(BIN)/python tools/write_deviations.py
 
 envs: $(VENV)/test.stamp ## write envs/<rule>.yaml from the lock
 	$(BIN)/python tools/make_envs.py

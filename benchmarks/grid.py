@@ -1,0 +1,186 @@
+"""Time one sweep of a predictor grid against evaluating its points one by one, in one run on this machine.
+
+Usage: python benchmarks/grid.py [--grid config/grids/mlm.yaml] [--heads 12] [--length 512] [--head-dim 64] [--dim 4]
+                                 [--lengths 256 512 1024 2048 4096] [--threads 2] [--device cpu]
+
+Queries and keys are random, with few keys per query in their gold support; projections are random, clusters are fitted.
+The point-by-point evaluation is what the published code does: for each point it computes the attention with the
+`entmax` package, predicts, adds the window, and counts pairs in boolean masks. Both evaluations must agree.
+"""
+
+from __future__ import annotations
+
+import argparse
+import resource
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+import yaml
+from entmax import entmax15
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "workflow" / "scripts"))
+from sparse_attention.attention.masks import valid_pairs, window_mask
+from sparse_attention.attention.support import Gold, gold_of
+from sparse_attention.clusters import Centroids, fit_clusters
+from sparse_attention.evaluation import Sweep, on_device
+from sparse_attention.grids import as_list, product
+from sparse_attention.metrics.support import METRICS
+from sparse_attention.predictors.base import Context, Features, Predictor
+from sparse_attention.predictors.registry import create, discover
+from sparse_attention.qk.store import Example
+
+ROOT = Path(__file__).resolve().parents[1]
+COMPARED = ("sparsity", "recall", "mass_recall", "exactness")
+
+
+class Job(NamedTuple):
+    """A fitted predictor and its points."""
+
+    predictor: Predictor
+    points: list[dict[str, Any]]
+
+
+class Layer:
+    """One example of one layer, with what its predictors were fitted to."""
+
+    def __init__(self, options: argparse.Namespace, length: int) -> None:
+        generator = torch.Generator().manual_seed(length)
+        shape = (options.heads, length, options.head_dim)
+        # a common part brings queries and keys near each other, as in a trained model
+        common = torch.randn(options.heads, length, options.head_dim, generator=generator)
+        queries, keys = (2 * (common + torch.randn(shape, generator=generator)) for _ in range(2))
+        weights = torch.randn(options.heads, options.head_dim, options.dim, generator=generator) / options.head_dim
+        self.projecting = float(options.head_dim * options.dim)
+        self.example = Example(0, queries, keys, valid_pairs(length, length))
+        self.features = Features(0, 0, queries @ weights, keys @ weights, queries, keys, self.example.valid)
+
+    def jobs(self, grid: dict[str, Any]) -> list[Job]:
+        """Fit what the grid's predictors need; that takes no time here, since the workflow does it once and before."""
+        jobs, gold = [], gold_of(self.example, 1.5)
+        for name, settings in grid.items():
+            info = discover()[name]
+            swept = {key: value for key, value in settings.items() if key not in info.fitted}
+            for fixed in product({key: settings[key] for key in info.fitted}):
+                predictor = create(
+                    name, Context(0, fixed, self._centroids(fixed) if "clusters" in info.needs else None)
+                )
+                if info.fits:
+                    predictor.fit(0, [(self.features, gold)])
+                jobs.append(Job(predictor, product(swept)))
+        return jobs
+
+    def _centroids(self, fixed: dict[str, Any]) -> Centroids:
+        vectors = torch.cat([self.features.queries, self.features.keys], dim=1)
+        return Centroids((fit_clusters(vectors, int(fixed["clusters"]), int(fixed["runs"]), 0)[0],))
+
+
+def point_by_point(
+    layer: Layer, job: Job, windows: list[int], gold: torch.Tensor | None
+) -> tuple[float, np.ndarray, np.ndarray]:
+    """Evaluate a job's points one after the other; give seconds and `COMPARED`, `(points, windows, 4, heads)`."""
+    features, results = layer.features, []
+    start = time.perf_counter()
+    for point in job.points:
+        for window in windows:
+            attention = gold
+            if attention is None:
+                scores = features.raw_queries @ features.raw_keys.transpose(1, 2) / features.raw_keys.shape[-1] ** 0.5
+                attention = entmax15(scores.masked_fill(~features.valid, -torch.inf), dim=-1)
+            support = attention > 0
+            predicted = job.predictor.predict(job.predictor.prepare(features), **point)
+            predicted = (predicted | window_mask(*features.shape[1:], window)) & features.valid
+            predicted = predicted.expand(features.shape)
+            hits = predicted & support
+            results.append(torch.stack([
+                1 - predicted.sum((1, 2)) / features.valid.sum(),
+                hits.sum((1, 2)) / support.sum((1, 2)),
+                (attention * predicted).sum((1, 2)) / attention.sum((1, 2)),
+                (support & ~predicted).any(-1).logical_not().float().mean(-1),
+            ]))  # fmt: skip
+    seconds = time.perf_counter() - start
+    return seconds, torch.stack(results).reshape(len(job.points), len(windows), 4, -1).numpy()
+
+
+def sweep(layer: Layer, jobs: list[Job], windows: list[int], options: argparse.Namespace) -> tuple[float, list[Any]]:
+    """Compute the gold support and evaluate all jobs; give seconds and the metrics of each job, one job a thread."""
+    start = time.perf_counter()
+    gold: Gold = gold_of(layer.example, 1.5)
+
+    def measure(job: Job) -> np.ndarray:
+        projecting = layer.projecting if "projection" in job.predictor.needs else 0.0
+        swept = Sweep(job.predictor, job.points, windows, projecting=projecting, device=options.device)
+        return swept.measure(on_device(layer.features, options.device), gold)[0][0]
+
+    with ThreadPoolExecutor(options.threads) as pool:
+        results = list(pool.map(measure, jobs))
+    return time.perf_counter() - start, results
+
+
+def compare(layer: Layer, jobs: list[Job], windows: list[int], options: argparse.Namespace) -> None:
+    """Print the time of both evaluations for each predictor and for the grid."""
+    torch.set_num_threads(1)
+    sweep(layer, jobs, windows, options)
+    ours, metrics = sweep(layer, jobs, windows, options)
+    torch.set_num_threads(options.threads)
+    gold = torch.zeros(layer.features.shape)
+    exact = gold_of(layer.example, 1.5)
+    gold[exact.support] = exact.probabilities
+    rows = [METRICS.index(name) for name in COMPARED]
+    total = {"recomputed": 0.0, "cached": 0.0}
+    points, names = 0, {}
+    for job, measured in zip(jobs, metrics, strict=True):
+        used = [0] if job.predictor.name == "window" else windows
+        seconds, expected = point_by_point(layer, job, used, gold)
+        found = measured[:, rows][:, :, [windows.index(w) for w in used]].transpose(0, 2, 1, 3)
+        if np.abs(found - expected).max() > 1e-5:
+            raise SystemExit(f"{job.predictor.name}: the evaluations differ by {np.abs(found - expected).max():.1e}")
+        again = point_by_point(layer, job, used, None)[0]
+        total["cached"] += seconds
+        total["recomputed"] += again
+        count = len(job.points) * len(used)
+        points += count
+        before = names.get(job.predictor.name, (0, 0.0, 0.0))
+        names[job.predictor.name] = (before[0] + count, before[1] + again, before[2] + seconds)
+    print(f"{'predictor':16s} {'points':>6s} {'s one by one':>13s} {'with gold cached':>17s}")
+    for name, (count, again, cached) in names.items():
+        print(f"{name:16s} {count:6d} {again:13.1f} {cached:17.1f}")
+    print(f"all points: {points}; one by one {total['recomputed']:.1f} s, with the gold cached {total['cached']:.1f} s")
+    print(f"one sweep, gold support included: {ours:.2f} s, {points / ours:.0f} points a second")
+    for name, seconds in total.items():
+        print(f"times faster than one by one, gold support {name}: {seconds / ours:.0f}")
+
+
+def main() -> None:
+    """Print the comparison at one length, and time and peak memory of the sweep at growing lengths."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--grid", type=Path, default=ROOT / "config/grids/mlm.yaml")
+    parser.add_argument("--lengths", type=int, nargs="*", default=[256, 512, 1024, 2048, 4096])
+    parser.add_argument("--device", default="cpu")
+    for name, default in (("heads", 12), ("length", 512), ("head-dim", 64), ("dim", 4), ("threads", 2)):
+        parser.add_argument(f"--{name}", type=int, default=default)
+    options = parser.parse_args()
+    config = yaml.safe_load(options.grid.read_text(encoding="utf-8"))
+    grid = {name: settings for name, settings in config["predictors"].items() if settings}
+    windows = as_list(config["evaluate"]["windows"])
+    print(
+        f"{options.grid.name}, {options.heads} heads, head_dim {options.head_dim}, dim {options.dim}, "
+        f"{options.threads} threads, {options.device}, torch {torch.__version__}"
+    )
+    for length in sorted(options.lengths):
+        torch.set_num_threads(1)
+        layer = Layer(options, length)
+        jobs = layer.jobs(grid)
+        seconds, _ = sweep(layer, jobs, windows, options)
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+        print(f"{length:5d} tokens: one sweep {seconds:7.2f} s, peak memory of the process {peak:.2f} GiB", flush=True)
+    layer = Layer(options, options.length)
+    compare(layer, layer.jobs(grid), windows, options)
+
+
+if __name__ == "__main__":
+    main()
