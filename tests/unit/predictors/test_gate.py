@@ -8,9 +8,9 @@ import pytest
 import torch
 
 from learnable import HEADS, features_like, gold_like, recall_and_sparsity, same_code
-from sparse_attention.attention.blocks import block_features, block_gold
+from sparse_attention.attention.blocks import block_any, block_features, block_gold
 from sparse_attention.predictors.base import Context
-from sparse_attention.predictors.gate import Gate, any_pool, pooled
+from sparse_attention.predictors.gate import Gate, pooled
 
 
 def new(dim=3, block=1, steps=150):
@@ -77,7 +77,7 @@ def test_keeps_pairs_of_blocks_whose_probability_reaches_the_threshold(block, fe
 @pytest.mark.parametrize("size", [2, 3, 4])
 def test_pairs_of_blocks_hold_any_of_their_pairs(size):
     pairs = torch.rand(3, 7, 10, generator=torch.Generator().manual_seed(0)) < 0.1
-    found = any_pool(pairs, size)
+    found = block_any(pairs, size)
     assert found.shape == (3, -(-7 // size), -(-10 // size))
     for h, i, j in torch.cartesian_prod(*map(torch.arange, found.shape)).tolist():
         assert found[h, i, j] == pairs[h, i * size : (i + 1) * size, j * size : (j + 1) * size].any()

@@ -48,6 +48,12 @@ def block_highest(values: Tensor, size: int) -> Tensor:
     return filled.unflatten(-2, (-1, size)).unflatten(-1, (-1, size)).amax((-3, -1))
 
 
+def block_any(pairs: Tensor, size: int) -> Tensor:
+    """Return whether any pair of tokens is True in each pair of blocks, bool `(…, query blocks, key blocks)`."""
+    filled = pad(pairs, (0, -pairs.shape[-1] % size, 0, -pairs.shape[-2] % size))
+    return filled.unflatten(-1, (-1, size)).any(-1).unflatten(-2, (-1, size)).any(-2)
+
+
 def block_counts(pairs: Tensor, size: int) -> Tensor:
     """Count the True pairs of tokens `(…, queries, keys)` in each pair of blocks, float64."""
     filled = pad(pairs.to(torch.float64), (0, -pairs.shape[-1] % size, 0, -pairs.shape[-2] % size))
@@ -58,13 +64,13 @@ def block_features(features: Features, size: int) -> Features:
     """Return an example's features by block; a pair of blocks is valid when any of its token pairs is."""
     names = ("queries", "keys", "raw_queries", "raw_keys")
     vectors: dict[str, Any] = {name: block_vectors(getattr(features, name), size) for name in names}
-    valid = block_counts(features.valid, size) > 0
+    valid = block_any(features.valid, size)
     return replace(features, **vectors, valid=valid, block_size=size, token_valid=features.valid)
 
 
 def block_gold(gold: Gold, size: int) -> Gold:
     """Return the gold support by block: the probabilities of its token pairs are summed."""
-    support = block_counts(gold.support, size) > 0
+    support = block_any(gold.support, size)
     _, queries, keys = support.shape
     head, query, key = np.nonzero(gold.support.numpy())
     cells = (head * queries + query // size) * keys + key // size

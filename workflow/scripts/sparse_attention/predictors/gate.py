@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
-from sparse_attention.attention.blocks import token_vectors
+from sparse_attention.attention.blocks import block_any, token_vectors
 from sparse_attention.attention.levels import levels_at_least
 from sparse_attention.predictors.base import Context, Features, NestedPredictor
 from sparse_attention.predictors.learning import (
@@ -111,7 +111,7 @@ class Gate(NestedPredictor):
         block = self._block()
         if block == 1:
             return Pairs(*pooled(features, 1), gold.support, features.valid)
-        return Pairs(*pooled(features, block), any_pool(gold.support, block), any_pool(features.valid, block))
+        return Pairs(*pooled(features, block), block_any(gold.support, block), block_any(features.valid, block))
 
 
 def gate_logits(learned: Learned, queries: Tensor, keys: Tensor) -> Tensor:
@@ -146,12 +146,6 @@ def max_pool(vectors: Tensor, size: int) -> Tensor:
 def min_pool(vectors: Tensor, size: int) -> Tensor:
     """Return the minimum of each block, for each dimension."""
     return _blocks(vectors, size, torch.inf).amin(-2)
-
-
-def any_pool(pairs: Tensor, size: int) -> Tensor:
-    """Return whether any pair in each pair of blocks is True, bool `(…, query blocks, key blocks)`."""
-    filled = pad(pairs, (0, -pairs.shape[-1] % size, 0, -pairs.shape[-2] % size))
-    return filled.unflatten(-1, (-1, size)).any(-1).unflatten(-2, (-1, size)).any(-2)
 
 
 KEY_POOLS = (mean_pool, max_pool, min_pool)
