@@ -15,7 +15,8 @@ from sparse_attention.attention.blocks import block_counts
 from sparse_attention.attention.entmax import probabilities
 from sparse_attention.attention.masks import keep_mask, valid_pairs, window_mask
 from sparse_attention.attention.sets import Levels, PackedSupport
-from sparse_attention.metrics.support import METRICS, OFFSETS, GoldPairs, SupportMetrics, offset_names
+from sparse_attention.metrics.frame import OFFSETS, Frame, offset_names
+from sparse_attention.metrics.support import METRICS, GoldPairs, SupportMetrics
 from sparse_attention.predictors.base import Context, Features
 from sparse_attention.predictors.registry import create
 
@@ -35,7 +36,7 @@ WINDOWS, KEEP = [0, 1, 3, 5], ["none", "cls", "cls+last"]
 
 def measure(gold, valid, windows=(0,), keep=("none",)):
     """A function from one bool support to its metrics `(METRICS, extras, heads)`; predicting costs nothing."""
-    metrics = SupportMetrics(GoldPairs.of(gold), valid, windows, keep)
+    metrics = SupportMetrics(GoldPairs.of(gold), Frame(valid, windows, keep))
     return lambda support: metrics(PackedSupport.of(support), 0.0)[0][0]
 
 
@@ -174,7 +175,7 @@ def test_nested_supports_at_once_equal_each_alone(shape):
     gold, valid, _ = example(shape, seed=4)
     generator = torch.Generator().manual_seed(5)
     first = torch.randint(0, 4, gold.support.shape, generator=generator, dtype=torch.uint8)
-    metrics = SupportMetrics(GoldPairs.of(gold), valid, WINDOWS, KEEP)
+    metrics = SupportMetrics(GoldPairs.of(gold), Frame(valid, WINDOWS, KEEP))
     together, offsets = metrics(Levels(first, 3), [0.0, 1.0, 2.0])
     for point in range(3):
         alone, near = metrics(PackedSupport.of(first <= point), float(point))
@@ -190,7 +191,7 @@ def test_supports_of_blocks_count_their_tokens(shape, size):
     grid = -(-queries // size), -(-keys // size)
     predicted = torch.rand(heads, *grid, generator=torch.Generator().manual_seed(7)) < 0.4
     counts = block_counts(valid, size)
-    metrics = SupportMetrics(GoldPairs.of(gold, size), counts > 0, WINDOWS, KEEP, counts)
+    metrics = SupportMetrics(GoldPairs.of(gold, size), Frame(counts > 0, WINDOWS, KEEP, counts))
     result = metrics(PackedSupport.of(predicted), 0.0)[0][0]
     for position, (window, keep) in enumerate((w, k) for w in WINDOWS for k in KEEP):
         by_block = predicted | window_mask(*grid, window) | keep_mask(*grid, keep)
@@ -203,7 +204,7 @@ def test_repeated_scores_and_the_cost_of_predicting_lower_the_computation_sparsi
     support = PackedSupport.of(predicted)
     repeated = PackedSupport(support.words, support.keys, torch.tensor([40.0, 30.0], dtype=torch.float64))
     row = METRICS.index("computation_sparsity")
-    metrics = SupportMetrics(GoldPairs.of(gold), valid, [0, 3], ["none"])
+    metrics = SupportMetrics(GoldPairs.of(gold), Frame(valid, [0, 3], ["none"]))
     (values,), _ = metrics(repeated, 5.0)
     added = (window_mask(7, 7, 3) & ~predicted).sum((1, 2)).numpy()
     expected = 1 - (np.array([40, 30]) + 5 + np.stack([np.zeros(2), added])) / 49
@@ -214,7 +215,7 @@ def test_repeated_scores_and_the_cost_of_predicting_lower_the_computation_sparsi
 @pytest.mark.parametrize("shape", ["causal", "fewer-queries", "a-row-of-65"])
 def test_pairs_are_counted_by_distance(shape):
     gold, valid, predicted = example(shape)
-    metrics = SupportMetrics(GoldPairs.of(gold), valid)
+    metrics = SupportMetrics(GoldPairs.of(gold), Frame(valid))
     _, (offsets,) = metrics(PackedSupport.of(predicted))
     lows = (-1, *OFFSETS)
     highs = (*OFFSETS, 10**9)

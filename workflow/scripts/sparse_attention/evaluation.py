@@ -12,11 +12,12 @@ import numpy as np
 import pandas as pd
 import torch
 
-from sparse_attention.attention.blocks import block_counts, block_features, block_gold
+from sparse_attention.attention.blocks import block_any, block_counts, block_features, block_gold
 from sparse_attention.attention.support import Gold, GoldReader
 from sparse_attention.errors import InputError
 from sparse_attention.grids import as_list, product, segment
-from sparse_attention.metrics.support import METRICS, OFFSETS, GoldPairs, SupportMetrics, offset_names
+from sparse_attention.metrics.frame import OFFSETS, Frame, offset_names
+from sparse_attention.metrics.support import METRICS, GoldPairs, SupportMetrics
 from sparse_attention.predictors.base import Features, Predictor
 from sparse_attention.projections import Projections
 from sparse_attention.qk.store import Example, QKInfo, QKReader
@@ -185,6 +186,7 @@ class Sweep:
         self.block_size, self.projecting, self.device = block_size, projecting, device
         self.names = [point_name(predictor, point) for point in points]
         self.grids = ("token",) if block_size == 1 else ("token", "block")
+        self._last: tuple[torch.Tensor | None, list[Frame]] = (None, [])
 
     def measure(self, features: Features, gold: Gold) -> tuple[np.ndarray, np.ndarray]:
         """Return the metrics `(grids, points, METRICS, extras, heads)` and offsets `(points + 1, heads, bins)`."""
@@ -194,18 +196,35 @@ class Sweep:
         pairs = [GoldPairs.of(gold, self.block_size)]
         if self.block_size > 1:
             pairs.append(GoldPairs.of(block_gold(gold, self.block_size)))
-        results = [self._measure_heads(features.part(part), [each.part(part) for each in pairs]) for part in parts]
+        frames = self._frames(features)
+        results = [
+            self._measure_heads(features.part(part), [each.part(part) for each in pairs], frames) for part in parts
+        ]
         metrics, offsets = zip(*results, strict=True)
         return np.concatenate(metrics, axis=-1), np.concatenate(offsets, axis=1)
 
-    def _measure_heads(self, tokens: Features, pairs: list[GoldPairs]) -> tuple[np.ndarray, np.ndarray]:
+    def _frames(self, tokens: Features) -> list[Frame]:
+        """Return the frame of each grid: examples with the same valid pairs, one after the other, share them."""
+        valid, frames = self._last
+        if valid is None or not torch.equal(valid, tokens.valid):
+            size, extras = self.block_size, (self.windows, self.keep)
+            if size == 1:
+                frames = [Frame(tokens.valid.to(self.device), *extras)]
+            else:
+                blocks = block_any(tokens.valid, size).to(self.device)
+                frames = [
+                    Frame(blocks, *extras, block_counts(tokens.valid, size).to(self.device)),
+                    Frame(blocks, *extras),
+                ]
+            self._last = tokens.valid, frames
+        return frames
+
+    def _measure_heads(
+        self, tokens: Features, pairs: list[GoldPairs], frames: list[Frame]
+    ) -> tuple[np.ndarray, np.ndarray]:
         size = self.block_size
         features = on_device(tokens if size == 1 else block_features(tokens, size), self.device)
-        weights = [None] if size == 1 else [block_counts(tokens.valid, size).to(self.device), None]
-        measures = [
-            SupportMetrics(gold, features.valid, self.windows, self.keep, weight)
-            for gold, weight in zip(pairs, weights, strict=True)
-        ]
+        measures = [SupportMetrics(gold, frame) for gold, frame in zip(pairs, frames, strict=True)]
         extras, heads = len(self.windows) * len(self.keep), features.shape[0]
         metrics = np.empty((len(self.grids), len(self.points), len(METRICS), extras, heads))
         offsets = np.empty((len(self.points) + 1, heads, len(OFFSETS) + 1))

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from sparse_attention.attention.masks import KEEP, keep_mask, window_mask
-from sparse_attention.attention.sets import Bins, Support
+from sparse_attention.attention.sets import Support
+from sparse_attention.metrics.frame import Frame
 
 if TYPE_CHECKING:
     from sparse_attention.attention.support import Gold
@@ -29,8 +26,6 @@ METRICS = (
     "edges",
     "computation_sparsity",
 )
-# Upper ends, inclusive, of the bins of |key position - query position|; the last bin has none.
-OFFSETS = (0, 1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024)
 # Probabilities are summed as whole multiples of this: sums are then exact, whatever their order.
 UNIT = 2.0**-40
 
@@ -99,37 +94,16 @@ class SupportMetrics:
     ----------
     gold : GoldPairs
         The gold support.
-    valid : Tensor
-        Bool `(queries, keys)`.
-    windows, keep : sequences
-        Widths of the windows, and kept tokens (`none`, `cls`, `cls+last`), that are added to each support: every
-        combination is one *extra*, the first slowest.
-    weights : Tensor, optional
-        float64 `(queries, keys)`: the number of valid token pairs in each pair of blocks. Default: `valid` itself.
+    frame : Frame
+        Of the same example.
     """
 
-    def __init__(
-        self,
-        gold: GoldPairs,
-        valid: Tensor,
-        windows: Sequence[int] = (0,),
-        keep: Sequence[str] = ("none",),
-        weights: Tensor | None = None,
-    ) -> None:
-        self.extras = extras_of(*valid.shape, tuple(windows), tuple(keep))
+    def __init__(self, gold: GoldPairs, frame: Frame) -> None:
+        self.frame, self.extras = frame, frame.extras
         self.heads, self.rows = gold.heads, gold.rows
-        device, cells = valid.device, valid.numel()
-        self._bins = Bins.of(offset_bins(valid), len(OFFSETS) + 1, weights)
-        counts = valid if weights is None else weights
-        self._valid_pairs = float(counts.sum())
-        self._pairs_per_cell = self._valid_pairs / max(float(valid.sum()), 1)
-        # the pairs of any extra, for all heads
-        held = torch.nonzero((self.extras.classes.to(device) < self.extras.outside) & valid)[:, 0:2]
-        held_flat = held[:, 0] * valid.shape[1] + held[:, 1]
-        self._held_classes = self.extras.classes.reshape(-1)[held_flat.cpu()].numpy()
-        self._held_weights = None if weights is None else weights.reshape(-1)[held_flat].cpu().numpy()
-        self._held = (torch.arange(gold.heads, device=device)[:, None] * cells + held_flat).reshape(-1)
-        self._sort(gold, valid)
+        cells, device = frame.valid.numel(), frame.valid.device
+        self._held = (torch.arange(gold.heads, device=device)[:, None] * cells + frame.held).reshape(-1)
+        self._sort(gold, frame.valid)
 
     def _sort(self, gold: GoldPairs, valid: Tensor) -> None:
         """Order the gold pairs by head, row and class, and find where each such group starts."""
@@ -157,36 +131,36 @@ class SupportMetrics:
         metrics : float64 `(points, METRICS, extras, heads)`
         offsets : float64 `(points, heads, OFFSETS + 1)`: pairs without extras by distance of query and key.
         """
-        dense = support.histogram(self._bins)
+        dense = support.histogram(self.frame.bins)
         gold = support.at(self._flat)
         missed_pairs, missed_mass, gold_pairs, mass = self._missed(gold, support.points)
         left_out = self._left_out(support, dense)
-        edges = self._valid_pairs - left_out
+        edges = self.frame.valid_pairs - left_out
         hits = gold_pairs - missed_pairs
         alone = dense[:, :-1].sum(-1).cumsum(1).transpose(1, 0)  # (points, heads)
         scores = alone
         if support.operations is not None:
-            scores = support.operations.cpu().numpy()[None] * self._pairs_per_cell
+            scores = support.operations.cpu().numpy()[None] * self.frame.pairs_per_cell
         predicting = np.broadcast_to(np.asarray(cost, dtype=np.float64), support.points)[:, None, None]
         computed = scores[:, None] + (edges - alone[:, None]) + predicting
         values = {
             "edges": edges,
-            "sparsity": 1 - _share(edges, self._valid_pairs, empty=0),
-            "gold_sparsity": np.broadcast_to(1 - _share(gold_pairs, self._valid_pairs, empty=0), edges.shape),
+            "sparsity": 1 - _share(edges, self.frame.valid_pairs, empty=0),
+            "gold_sparsity": np.broadcast_to(1 - _share(gold_pairs, self.frame.valid_pairs, empty=0), edges.shape),
             "recall": _share(hits, gold_pairs),
             "best_recall": np.minimum(_share(edges, gold_pairs), 1),
             "precision": _share(hits, edges),
             "mass_recall": 1 - _share(missed_mass, mass, empty=0),
             "exactness": self._exact(gold, support.points),
-            "computation_sparsity": 1 - _share(computed, self._valid_pairs, empty=0),
+            "computation_sparsity": 1 - _share(computed, self.frame.valid_pairs, empty=0),
         }
         offsets = dense[:, :-1].cumsum(1).transpose(1, 0, 2)
         return np.stack([values[name] for name in METRICS], axis=1), offsets
 
     def gold_offsets(self) -> np.ndarray:
         """Count the gold pairs by distance of query and key, float64 `(heads, OFFSETS + 1)`."""
-        width = self._bins.count
-        bins = self._bins.codes.reshape(-1)[self._flat % self._bins.codes.numel()].cpu().numpy()
+        width = self.frame.bins.count
+        bins = self.frame.bins.codes.reshape(-1)[self._flat % self.frame.bins.codes.numel()].cpu().numpy()
         counts = np.bincount(self._pair_heads * width + bins, minlength=self.heads * width)
         return counts.reshape(self.heads, width).astype(np.float64)
 
@@ -203,8 +177,12 @@ class SupportMetrics:
         """Count the valid pairs that point, window and kept tokens leave out, `(points, extras, heads)`."""
         levels = support.at(self._held).reshape(self.heads, -1)
         shape = (self.heads, support.points + 1, self.extras.count)
-        codes = (np.arange(self.heads)[:, None] * shape[1] + levels) * shape[2] + self._held_classes
-        weights = None if self._held_weights is None else np.broadcast_to(self._held_weights, codes.shape).reshape(-1)
+        codes = (np.arange(self.heads)[:, None] * shape[1] + levels) * shape[2] + self.frame.held_classes
+        weights = (
+            None
+            if self.frame.held_weights is None
+            else np.broadcast_to(self.frame.held_weights, codes.shape).reshape(-1)
+        )
         table = np.bincount(codes.reshape(-1), weights, minlength=int(np.prod(shape))).astype(np.float64).reshape(shape)
         table[..., self.extras.outside] = dense.sum(-1) - table.sum(-1)
         return self.extras.beyond(table)
@@ -220,69 +198,6 @@ class SupportMetrics:
         counts = np.bincount(codes.reshape(-1), minlength=len(highest) * self.heads * (points + 2))
         exact = counts.reshape(-1, self.heads, points + 2).cumsum(-1)[..., 1:-1]
         return exact.transpose(2, 0, 1) / max(self.rows, 1)
-
-
-class Extras:
-    """Windows and kept tokens that are added to supports, as classes of pairs.
-
-    Attributes
-    ----------
-    classes : Tensor
-        int64 `(queries, keys)`: the first window that holds the pair and the first kept tokens that do, as one number.
-    count, outside : int
-        Number of classes, and that of pairs that no extra holds.
-    """
-
-    def __init__(self, queries: int, keys: int, windows: Sequence[int], keep: Sequence[str]) -> None:
-        self._widths, self._kept = sorted(set(windows)), sorted(set(keep), key=KEEP.index)
-        self.shape = (len(self._widths) + 1, len(self._kept) + 1)
-        self.count, self.outside = self.shape[0] * self.shape[1], self.shape[0] * self.shape[1] - 1
-        windows_held = torch.stack([window_mask(queries, keys, width) for width in self._widths])
-        tokens_held = torch.stack([keep_mask(queries, keys, name) for name in self._kept])
-        self.classes = (~windows_held).sum(0) * self.shape[1] + (~tokens_held).sum(0)
-        self._places = [(self._widths.index(w), self._kept.index(k)) for w in windows for k in keep]
-
-    def beyond(self, table: np.ndarray) -> np.ndarray:
-        """Sum a histogram `(heads, points + 1, classes)` over what each point and extra leaves out.
-
-        Returns
-        -------
-        float64 `(points, extras, heads)`.
-        """
-        cube = table.reshape(*table.shape[:2], *self.shape)
-        for axis in (1, 2, 3):
-            cube = np.flip(np.flip(cube, axis).cumsum(axis), axis)
-        return np.stack([cube[:, 1:, w + 1, k + 1].T for w, k in self._places], axis=1)
-
-    def highest(self, worst: np.ndarray) -> np.ndarray:
-        """Return the highest of `(heads, rows, classes)` among the classes that each extra leaves out.
-
-        Returns
-        -------
-        int16 `(extras, heads, rows)`.
-        """
-        cube = worst.reshape(*worst.shape[:2], *self.shape)
-        for axis in (2, 3):
-            cube = np.flip(np.maximum.accumulate(np.flip(cube, axis), axis), axis)
-        return np.stack([cube[:, :, w + 1, k + 1] for w, k in self._places])
-
-
-extras_of = functools.lru_cache(maxsize=4)(Extras)
-"""The extras of a shape: examples of one length share them."""
-
-
-def offset_bins(valid: Tensor) -> Tensor:
-    """Return the bin of |key - query| in `OFFSETS` for each valid pair, and their number for the others."""
-    queries, keys = valid.shape
-    distance = (torch.arange(keys)[None] - torch.arange(queries)[:, None]).abs()
-    bins = torch.bucketize(distance, torch.tensor(OFFSETS)).to(valid.device)
-    return bins.masked_fill(~valid, len(OFFSETS) + 1)
-
-
-def offset_names() -> list[str]:
-    """Return the bins of `OFFSETS` as text: `0`, `3-4`, `>1024`."""
-    inner = [str(high) if high - low == 1 else f"{low + 1}-{high}" for low, high in pairwise((-1, *OFFSETS))]
-    return [*inner, f">{OFFSETS[-1]}"]
 
 
 def _share(part: np.ndarray, whole: np.ndarray | float, empty: float = 1.0) -> np.ndarray:
