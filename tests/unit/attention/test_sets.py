@@ -106,7 +106,7 @@ def test_histograms_count_pairs_by_level_and_bin(keys, weighted):
     codes = torch.randint(0, 4, (6, keys), generator=generator())  # 3 counts nowhere
     weights = torch.randint(0, 5, (6, keys), generator=generator(1)).double()
     ones = torch.ones_like(weights)
-    bins = Bins.of(codes, 3, weights if weighted else None)
+    bins = Bins(codes.to(torch.int16), 3, weights if weighted else None)
     first = torch.randint(0, 6, (2, 6, keys), generator=generator(2)).to(torch.uint8)
     expected = counted(first, 5, codes, 3, weights if weighted else ones)
     assert np.array_equal(Levels(first, 5).histogram(bins), expected)
@@ -121,12 +121,12 @@ def test_a_histogram_holds_as_many_levels_as_fit_a_byte():
     codes = torch.randint(0, 15, (20, 30), generator=generator())
     first = torch.randint(0, 256, (2, 20, 30), generator=generator(1)).to(torch.uint8)
     expected = counted(first, 255, codes, 14, torch.ones(20, 30))
-    assert np.array_equal(Levels(first, 255).histogram(Bins.of(codes, 14)), expected)
+    assert np.array_equal(Levels(first, 255).histogram(Bins(codes.to(torch.int16), 14)), expected)
 
 
 def test_nested_levels_are_the_supports_one_by_one():
     first = torch.randint(0, 4, (2, 9, 70), generator=generator()).to(torch.uint8)
-    bins = Bins.of(torch.randint(0, 3, (9, 70), generator=generator(1)), 3)
+    bins = Bins(torch.randint(0, 3, (9, 70), generator=generator(1)).to(torch.int16), 3)
     nested = Levels(first, 3).histogram(bins)[:, :3].cumsum(1)
     for point in range(3):
         alone = PackedSupport.of(first <= point)

@@ -79,5 +79,5 @@ def keep_mask(queries: int, keys: int, keep: str) -> Tensor:
 
 
 def _distances(queries: int, keys: int) -> Tensor:
-    """Return key position minus query position, int64 (queries, keys)."""
-    return torch.arange(keys)[None, :] - torch.arange(queries)[:, None]
+    """Return key position minus query position, int32 (queries, keys)."""
+    return torch.arange(keys, dtype=torch.int32)[None, :] - torch.arange(queries, dtype=torch.int32)[:, None]

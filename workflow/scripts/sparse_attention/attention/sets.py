@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -44,22 +45,23 @@ class Bins:
         int16 `(queries, keys)`; `count` for a pair that does not count.
     count : int
         Number of bins.
-    words : Tensor
-        int64 `(count, queries, words)`: each bin's pairs, packed.
     weights : Tensor, optional
         float64 `(queries, keys)`: what a pair counts for, by default 1.
     """
 
     codes: Tensor
     count: int
-    words: Tensor
     weights: Tensor | None = None
 
-    @classmethod
-    def of(cls, codes: Tensor, count: int, weights: Tensor | None = None) -> Bins:
-        """Pack the bins."""
-        members = torch.stack([codes == code for code in range(count)])
-        return cls(codes.to(torch.int16), count, pack(members), weights)
+    @functools.cached_property
+    def words(self) -> Tensor:
+        """Each bin's pairs, packed, int64 `(count, queries, words)`."""
+        return torch.stack([pack(self.codes == code) for code in range(self.count)])
+
+    @functools.cached_property
+    def sizes(self) -> np.ndarray:
+        """Number of pairs of each bin, float64 `(count,)`."""
+        return popcount(self.words).cpu().numpy()
 
 
 @dataclass(frozen=True)
@@ -128,7 +130,7 @@ class PackedSupport:
         if bins.weights is not None:
             return Levels((~self.unpacked()).to(torch.uint8), 1).histogram(bins)
         kept = popcount(self.words[:, None] & bins.words).cpu().numpy()
-        return np.stack([kept, popcount(bins.words).cpu().numpy() - kept], axis=1)
+        return np.stack([kept, bins.sizes - kept], axis=1)
 
     def unpacked(self) -> Tensor:
         """Return the bool `(heads, queries, keys)`."""

@@ -59,13 +59,14 @@ def gold_of(example: Example, alpha: float) -> Gold:
     """
     if alpha <= 1:
         raise InputError(f"attentions: alpha {alpha:g} (softmax) has no sparse support; allowed: entmax~A, A in (1, 2]")
-    supports, values = [], []
-    for queries, keys in zip(example.queries.double(), example.keys.double(), strict=True):
-        scores = queries @ keys.T / queries.shape[-1] ** 0.5
-        head = probabilities(scores.masked_fill_(~example.valid, -torch.inf), alpha)
-        supports.append(head > 0)
-        values.append(head[supports[-1]].float())
-    return Gold(torch.stack(supports), torch.cat(values))
+    heads, (queries, keys) = example.queries.shape[0], example.valid.shape
+    support, values = torch.empty(heads, queries, keys, dtype=torch.bool), []
+    for head in range(heads):
+        scores = example.queries[head].double() @ example.keys[head].double().T / example.keys.shape[-1] ** 0.5
+        probability = probabilities(scores.masked_fill_(~example.valid, -torch.inf), alpha)
+        torch.gt(probability, 0, out=support[head])
+        values.append(probability[support[head]].float())
+    return Gold(support, torch.cat(values))
 
 
 class GoldWriter(StoreWriter):

@@ -49,7 +49,7 @@ class Frame:
     ) -> None:
         self.valid = valid
         self.extras = extras_of(*valid.shape, tuple(windows), tuple(keep))
-        self.bins = Bins.of(offset_bins(valid), len(OFFSETS) + 1, weights)
+        self.bins = Bins(offset_bins(valid), len(OFFSETS) + 1, weights)
         self.valid_pairs = float((valid if weights is None else weights).sum())
         self.pairs_per_cell = self.valid_pairs / max(float(valid.sum()), 1)
         classes = self.extras.classes.to(valid.device).reshape(-1)
@@ -64,7 +64,7 @@ class Extras:
     Attributes
     ----------
     classes : Tensor
-        int64 `(queries, keys)`: the first window that holds the pair and the first kept tokens that do, as one number.
+        int16 `(queries, keys)`: the first window that holds the pair and the first kept tokens that do, as one number.
     count, outside : int
         Number of classes, and that of pairs that no extra holds.
     """
@@ -75,7 +75,8 @@ class Extras:
         self.count, self.outside = self.shape[0] * self.shape[1], self.shape[0] * self.shape[1] - 1
         windows_held = torch.stack([window_mask(queries, keys, width) for width in self._widths])
         tokens_held = torch.stack([keep_mask(queries, keys, name) for name in self._kept])
-        self.classes = (~windows_held).sum(0) * self.shape[1] + (~tokens_held).sum(0)
+        by_window, by_token = ((~held).sum(0, dtype=torch.int16) for held in (windows_held, tokens_held))
+        self.classes = by_window.mul_(self.shape[1]).add_(by_token)
         self._places = [(self._widths.index(w), self._kept.index(k)) for w in windows for k in keep]
 
     def beyond(self, table: np.ndarray) -> np.ndarray:
@@ -91,16 +92,17 @@ class Extras:
         return np.stack([cube[:, 1:, w + 1, k + 1].T for w, k in self._places], axis=1)
 
     def highest(self, worst: np.ndarray) -> np.ndarray:
-        """Return the highest of `(heads, rows, classes)` among the classes that each extra leaves out.
+        """Return the highest of `(classes, heads, rows)`, changed here, among the classes that each extra leaves out.
 
         Returns
         -------
         int16 `(extras, heads, rows)`.
         """
-        cube = worst.reshape(*worst.shape[:2], *self.shape)
-        for axis in (2, 3):
-            cube = np.flip(np.maximum.accumulate(np.flip(cube, axis), axis), axis)
-        return np.stack([cube[:, :, w + 1, k + 1] for w, k in self._places])
+        cube = worst.reshape(*self.shape, *worst.shape[1:])
+        for axis in (cube, cube.swapaxes(0, 1)):
+            for place in range(len(axis) - 2, -1, -1):
+                np.maximum(axis[place], axis[place + 1], out=axis[place])
+        return np.stack([cube[w + 1, k + 1] for w, k in self._places])
 
 
 extras_of = functools.lru_cache(maxsize=4)(Extras)
@@ -108,11 +110,11 @@ extras_of = functools.lru_cache(maxsize=4)(Extras)
 
 
 def offset_bins(valid: Tensor) -> Tensor:
-    """Return the bin of |key - query| in `OFFSETS` for each valid pair, and their number for the others."""
+    """Return the bin of |key - query| in `OFFSETS` for each valid pair, int16, and their number for the others."""
     queries, keys = valid.shape
-    distance = (torch.arange(keys)[None] - torch.arange(queries)[:, None]).abs()
-    bins = torch.bucketize(distance, torch.tensor(OFFSETS)).to(valid.device)
-    return bins.masked_fill(~valid, len(OFFSETS) + 1)
+    distance = (torch.arange(keys, dtype=torch.int32)[None] - torch.arange(queries, dtype=torch.int32)[:, None]).abs_()
+    bins = torch.bucketize(distance, torch.tensor(OFFSETS, dtype=torch.int32), out_int32=True).to(torch.int16)
+    return bins.to(valid.device).masked_fill_(~valid, len(OFFSETS) + 1)
 
 
 def offset_names() -> list[str]:

@@ -111,7 +111,9 @@ class SupportMetrics:
         classes = self.extras.classes.reshape(-1).numpy()[flat]
         group = (gold.head * gold.rows + gold.row) * self.extras.count + classes
         order = np.argsort(group, kind="stable")
-        self._groups, self._starts = np.unique(group[order], return_index=True)
+        groups, self._starts = np.unique(group[order], return_index=True)
+        # classes come first where the highest level of each group is kept
+        self._places = groups % self.extras.count * (gold.heads * gold.rows) + groups // self.extras.count
         self._classes, self._pair_heads = classes[order], gold.head[order]
         self._mass = np.round(gold.probability[order] / UNIT)
         self._flat = torch.from_numpy((gold.head * valid.numel() + flat)[order]).to(valid.device)
@@ -189,11 +191,11 @@ class SupportMetrics:
 
     def _exact(self, levels: np.ndarray, points: int) -> np.ndarray:
         """Return the share of rows whose gold pairs are all kept, `(points, extras, heads)`."""
-        worst = np.zeros(self.heads * self.rows * self.extras.count, np.int16)
+        worst = np.zeros(self.extras.count * self.heads * self.rows, np.int16)
         if len(levels):
             # one more than the level, so that a row without gold pairs has the least of all
-            worst[self._groups] = np.maximum.reduceat(levels, self._starts).astype(np.int16) + 1
-        highest = self.extras.highest(worst.reshape(self.heads, self.rows, -1))
+            worst[self._places] = np.maximum.reduceat(levels, self._starts).astype(np.int16) + 1
+        highest = self.extras.highest(worst.reshape(-1, self.heads, self.rows))
         codes = np.arange(len(highest) * self.heads).reshape(-1, self.heads, 1) * (points + 2) + highest
         counts = np.bincount(codes.reshape(-1), minlength=len(highest) * self.heads * (points + 2))
         exact = counts.reshape(-1, self.heads, points + 2).cumsum(-1)[..., 1:-1]

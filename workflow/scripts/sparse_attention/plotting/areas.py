@@ -97,7 +97,8 @@ def _panel(axes: Axes, rows: pd.DataFrame, metric: str, names: list[str], bare: 
     axes.set_yticks(range(len(names)), [""] * len(names) if bare else texts, fontsize=7)
     axes.tick_params(axis="y", length=0)
     axes.tick_params(axis="x", labelsize=7)
-    axes.set_xlim(left=0)
+    axes.set_xlim(0, 1.03)
+    axes.set_xticks([0, 0.5, 1], ["0", "0.5", "1"])
     axes.grid(True)
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import textwrap
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -141,12 +143,24 @@ def _axes(axes: Axes, shared: Scene, small: bool) -> None:
     axes.set_xscale("log")
     axes.set_xlim(left, right)
     axes.set_ylim(-0.02, 1.02)
-    levels = [level for level in (FEW_TICKS if small else TICKS) if right <= 1 - level <= left]
+    levels = _apart(
+        [level for level in (FEW_TICKS if small else TICKS) if right <= 1 - level <= left], left / right, small
+    )
     axes.set_xticks([1 - level for level in levels] if len(levels) > 1 else np.geomspace(left, right, 5)[1:-1])
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{100 * (1 - value):.4g}%"))
     axes.xaxis.set_minor_locator(NullLocator())
     axes.tick_params(axis="x", labelsize=7 if small else 8)
     axes.grid(True)
+
+
+def _apart(levels: Sequence[float], span: float, small: bool) -> list[float]:
+    """Leave out the ticks whose labels would touch: those of round numbers of nines come first."""
+    chosen: list[float] = []
+    for level in sorted(levels, key=lambda level: (abs(math.log10(1 - level)) % 1 > 1e-9, -level)):
+        gaps = [abs(math.log((1 - level) / (1 - other))) / math.log(span) for other in chosen]
+        if min(gaps, default=1) >= (0.13 if small else 0.06):
+            chosen.append(level)
+    return chosen
 
 
 def legend(beside: Axes, shared: Scene, own: pd.DataFrame, letters: int, size: float, height: float) -> None:

@@ -32,8 +32,8 @@ class LowDimEntmax(Predictor):
     parameters = {"alpha": {"type": "number", "exclusiveMinimum": 1, "maximum": 2}}
 
     def prepare(self, features: Features) -> tuple[Tensor, Tensor]:
-        """Return scores relative to the highest of their row, in float64 as the gold support's, and sorted rows."""
-        queries, keys = features.queries.double(), features.keys.double()
+        """Return scores relative to the highest of their row, and sorted rows."""
+        queries, keys = features.queries, features.keys
         scores = (queries @ keys.transpose(-1, -2) / keys.shape[-1] ** 0.5).masked_fill_(~features.valid, -torch.inf)
         scores -= scores.amax(-1, keepdim=True).clamp(min=torch.finfo(scores.dtype).min)
         return scores, ascending(scores)

@@ -27,10 +27,10 @@ class Window(NestedPredictor):
     }  # fmt: skip
 
     def prepare(self, features: Features) -> Tensor:
-        """Return the distance of every query and key, int64 `(1, queries, keys)`, the same for all heads."""
+        """Return the distance of every query and key, int32 `(1, queries, keys)`, the same for all heads."""
         _, queries, keys = features.shape
-        positions = torch.arange(max(queries, keys), device=features.valid.device)
-        return (positions[None, :keys] - positions[:queries, None]).abs()[None]
+        positions = torch.arange(max(queries, keys), dtype=torch.int32, device=features.valid.device)
+        return (positions[None, :keys] - positions[:queries, None]).abs_()[None]
 
     def levels(self, prepared: Tensor, values: Sequence[int], **others: Any) -> Tensor:
         """Return the first width that reaches each key: those at a distance below half of it."""
