@@ -46,12 +46,14 @@ rule all:
         "results/report.html",
         FIGURES,
         TABLES,
+        [f"results/tables/{name}.tex" for name in LATEX],
         CENTROIDS,
 
 
 rule tables:
     input:
         TABLES,
+        [f"results/tables/{name}.tex" for name in LATEX],
 
 
 rule figures:

@@ -48,7 +48,7 @@ rule report:
         window=config["figures"]["window"],
         keep=config["figures"]["keep"],
         sparsity=config["figures"]["heatmap"]["sparsity"],
-        latex=[name for name in ("masked_lm", "predictors_at_sparsity", "areas") if name in NAMES],
+        latex=[name for name in ["masked_lm", "predictors_at_sparsity", "areas", *LATEX] if name in NAMES],
     message:
         "Writing results/report.html"
     script:

@@ -33,6 +33,9 @@ NAMES = [
     if wanted
 ]
 TABLES = [f"results/tables/{name}.tsv" for name in NAMES]
+# the others with LaTeX have a layout of their own
+PLAIN = "best_by_head best_by_layer offsets buckets common_buckets gold_sparsity deviations".split()
+LATEX = [name for name in PLAIN if name in NAMES]
 
 
 if not FROM_DUMP:
@@ -280,3 +283,27 @@ if FITTED:
             "Averaging the fitting curves over seeds"
         script:
             "../workflow/scripts/summarise_projections.py"
+
+
+rule write_latex:
+    input:
+        **{name: f"results/tables/{name}.tsv" for name in LATEX},
+    output:
+        **{name: f"results/tables/{name}.tex" for name in LATEX},
+    log:
+        "results/logs/write_latex.log",
+    benchmark:
+        "results/benchmarks/write_latex.tsv"
+    conda:
+        "../envs/write_latex.yaml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=10,
+    params:
+        code=code("write_latex"),
+        names=LATEX,
+    message:
+        "Writing tables as LaTeX"
+    script:
+        "../workflow/scripts/write_latex.py"

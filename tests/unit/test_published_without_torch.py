@@ -6,7 +6,7 @@ from pathlib import Path
 
 SCRIPTS = Path(__file__).parents[2] / "workflow" / "scripts"
 NAMES = "summarise_corpus summarise_models summarise_gold summarise_predictors summarise_projections plot_pareto"
-NAMES += " summarise_uncertainty summarise_offsets summarise_buckets summarise_deviations check_invariants"
+NAMES += " summarise_uncertainty summarise_offsets summarise_buckets summarise_deviations check_invariants write_latex"
 NAMES += " plot_areas plot_distances plot_buckets plot_heatmaps plot_training plot_projections manifest report"
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from typing import Any
 
 import pandas as pd
@@ -116,6 +116,23 @@ def areas(table: pd.DataFrame, windows: str, keep: str) -> str:
     groups = [("", list(who.values())), *((title, list(METRICS.values())) for title in ("Area", "Hypervolume"))]
     note = f"Areas under the fronts from sparsity {start} to 1, and hypervolumes, {INTERVALS}"
     return tabular(groups, rows, f"{note}; windows: {windows}, keep: {keep}.")
+
+
+def plain(table: pd.DataFrame, name: str) -> str:
+    """Return any table as it is: each `<column>_ci95` joins its column, text is spelt as in the report."""
+    columns = [str(column) for column in table.columns if not str(column).endswith("_ci95")]
+    rows = [[_cell(row, column) for column in columns] for row in table.to_dict("records")]
+    headers = [escape(column.replace("_", " ")) for column in columns]
+    return tabular([("", headers)], rows, f"results/tables/{name}.tsv, with 95 % intervals over seeds where there are.")
+
+
+def _cell(row: Mapping[Hashable, Any], column: str) -> str:
+    value = row[column]
+    if isinstance(value, str):
+        return escape(spell(value) if column in ("attention", "projection", "point") else value)
+    if pd.isna(value) or float(value).is_integer():
+        return "--" if pd.isna(value) else f"${int(value)}$"
+    return number(value, row.get(f"{column}_ci95", float("nan")))
 
 
 def write(text: str, path: str | os.PathLike[str]) -> None:
