@@ -15,6 +15,9 @@ from sparse_attention.predictors.base import Context, Predictor
 from sparse_attention.predictors.registry import create, discover
 from sparse_attention.qk.store import Example
 
+# predictors that look at every pair
+PAIRWISE = {"calibrated", "cos", "direction", "entmax", "euclidean", "hash_attention", "indexer", "l2", "min",
+            "min_norm", "minkowski", "oracle", "pca", "sparq"}  # fmt: skip
 # what they learned or were given differs from head to head
 PER_HEAD = {"direction", "euclidean", "kmeans", "l2", "min", "min_norm", "minkowski", "routing_kmeans", "simhash"} | {
     name for name in GRIDS if discover()[name].fits
@@ -145,6 +148,15 @@ def test_predicting_has_a_known_cost(name, make_features, new):
     for point in points(name):
         small, large = (new(name).cost(make_features(shape), **point) for shape in ("square", "long"))
         assert 0 <= small <= large < float("inf")
+
+
+@pytest.mark.parametrize("name", GRIDS)
+def test_pairs_that_are_not_valid_cost_nothing(name, make_features, new):
+    """A causal mask leaves 45 of 81 pairs: who compares pairs pays for these, who does not pays the same."""
+    predictor = new(name)
+    for point in points(name):
+        full, causal = (predictor.cost(make_features(shape), **point) for shape in ("square", "causal"))
+        assert causal < full if name in PAIRWISE else causal <= full
 
 
 def test_a_new_predictor_is_one_small_class(make_features):

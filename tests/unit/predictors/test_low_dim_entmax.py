@@ -153,4 +153,4 @@ def test_powers_make_it_dearer_and_masked_pairs_cheaper(make_features):
     assert predictor.cost(square, alpha=2) == 81 * (4 + 1 + 6 * 4)
     assert predictor.cost(square, alpha=1.5) == predictor.cost(square, alpha=2)
     assert predictor.cost(square, alpha=1.3) == 81 * (4 + 1 + 6 * 12)
-    assert predictor.cost(causal, alpha=2) == 81 * (4 + 1) + 45 * 6 * 4
+    assert predictor.cost(causal, alpha=2) == 45 * (4 + 1 + 6 * 4)

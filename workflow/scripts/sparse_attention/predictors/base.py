@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -81,10 +82,10 @@ class Features:
         """Where these heads lie among the layer's, to cut out what was fitted for them."""
         return slice(self.first_head, self.first_head + self.raw_queries.shape[0])
 
-    @property
-    def all_valid(self) -> bool:
-        """Whether every pair may attend."""
-        return bool(self.valid.all())
+    @functools.cached_property
+    def valid_pairs(self) -> int:
+        """Number of pairs that may attend."""
+        return int(self.valid.sum())
 
     def part(self, heads: slice) -> Features:
         """Return the features of some of these heads."""
@@ -144,7 +145,8 @@ class Predictor:
     def cost(self, features: Features, **point: Any) -> float:
         """Return the multiply-adds per head that predicting `point` takes, projecting aside; NaN when not known.
 
-        A comparison counts as one. What is learned or computed once for all examples costs nothing here.
+        A comparison counts as one, and only valid pairs are compared. What is learned or computed once for all
+        examples costs nothing here.
         """
         return float("nan")
 

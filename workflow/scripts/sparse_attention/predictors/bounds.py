@@ -37,8 +37,8 @@ class Oracle(TopPredictor):
 
     def cost(self, features: Features, **point: Any) -> float:
         """All scores, and a comparison for each."""
-        valid = features.valid if features.token_valid is None else features.token_valid
-        return float(valid.sum()) * (features.raw_keys.shape[-1] / features.block_size + 1)
+        pairs = features.valid_pairs if features.token_valid is None else int(features.token_valid.sum())
+        return pairs * (features.raw_keys.shape[-1] / features.block_size + 1)
 
 
 class Random(NestedPredictor):

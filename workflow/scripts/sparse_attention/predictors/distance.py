@@ -59,7 +59,7 @@ class DistancePredictor(ThresholdPredictor):
         return threshold[heads]
 
     def cost(self, features: Features, **point: Any) -> float:
-        """Norms and dividing by them, a distance for every pair, and a comparison with the threshold.
+        """Norms and dividing by them, a distance for every valid pair, and a comparison with the threshold.
 
         For p = 2 a distance is taken from a product per dim, `||q||² - 2 q kᵀ + ||k||²`, which is what it would be
         computed by if rounding did not matter; otherwise from a difference per dim.
@@ -74,7 +74,7 @@ class DistancePredictor(ThresholdPredictor):
             pair = dim
         else:
             vector, pair = dim, dim + 1
-        return (queries + keys) * vector + queries * keys * (pair + 1)
+        return (queries + keys) * vector + features.valid_pairs * (pair + 1)
 
 
 class Cosine(DistancePredictor):

@@ -94,14 +94,15 @@ class Gate(NestedPredictor):
         return levels_at_least(prepared, values)
 
     def cost(self, features: Features, **point: Any) -> float:
-        """Pool (an operation per number), map, and for each pair of blocks take a product per dim and a comparison."""
+        """Pool (an operation per number), map; for a valid pair of blocks take a product per dim and a comparison."""
         _, queries, keys = features.shape
         dim, block, width = self.context.fixed["dim"], self._block(), features.raw_keys.shape[-1]
         pools = len(KEY_POOLS) if block * features.block_size > 1 else 1
         pooling = (queries + pools * keys) * width if pools > 1 else 0
         query_blocks, key_blocks = -(-queries // block), -(-keys // block)
         mapping = (query_blocks + pools * key_blocks) * width // features.block_size * dim
-        return pooling + mapping + query_blocks * key_blocks * (dim + 1.0)
+        pairs = features.valid_pairs if block == 1 else int(block_any(features.valid, block).sum())
+        return pooling + mapping + pairs * (dim + 1.0)
 
     def _block(self) -> int:
         return int(self.context.fixed["block"])

@@ -98,8 +98,8 @@ class HashAttention(TopPredictor):
         return scores.masked_fill_(~features.valid, -torch.inf)
 
     def cost(self, features: Features, **point: Any) -> float:
-        """Map, compare with 0, and for each pair take an XOR and a bit count per 64 bits, and a comparison."""
+        """Map, compare with 0, and for each valid pair take an XOR and a bit count per 64 bits, and a comparison."""
         _, queries, keys = features.shape
         bits, hidden, dim = self.context.fixed["bits"], self.context.fixed["hidden"], features.raw_keys.shape[-1]
         mapping = dim * bits if not hidden else (dim + bits) * hidden
-        return (queries + keys) * (mapping + bits) + queries * keys * (2.0 * -(-bits // WORD) + 1)
+        return (queries + keys) * (mapping + bits) + features.valid_pairs * (2.0 * -(-bits // WORD) + 1)

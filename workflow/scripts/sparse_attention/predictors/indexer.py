@@ -82,11 +82,11 @@ class LightningIndexer(TopPredictor):
         return scores.masked_fill(~features.valid, -torch.inf)
 
     def cost(self, features: Features, **point: Any) -> float:
-        """Map, and for each pair take a product per dim, a ReLU and a weighting per index head, and a comparison."""
+        """Map, and for a valid pair take a product per dim, a ReLU and a weighting per index head, and a comparison."""
         _, queries, keys = features.shape
         index_heads, dim = self.context.fixed["index_heads"], self.context.fixed["dim"]
         mapping = features.raw_keys.shape[-1] * (queries * index_heads * (dim + 1) + keys * dim)
-        return mapping + queries * keys * (index_heads * (dim + 2.0) + 1)
+        return mapping + features.valid_pairs * (index_heads * (dim + 2.0) + 1)
 
 
 def index_scores(learned: Learned, queries: Tensor, keys: Tensor) -> Tensor:

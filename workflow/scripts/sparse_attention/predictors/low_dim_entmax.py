@@ -55,11 +55,10 @@ class LowDimEntmax(Predictor):
         return scores * (alpha - 1) > lowest[..., None]
 
     def cost(self, features: Features, **point: Any) -> float:
-        """Count a product per dim for every pair, finding the highest score, and Newton's method.
+        """Count for every valid pair a product per dim, finding the highest score, and Newton's method.
 
         Each of its steps takes a difference, a comparison and two sums, and a power unless alpha is 1.5 or 2. They
-        count for all valid pairs, though keys that cannot be in the support are left out.
+        count for all these pairs, though keys that cannot be in the support are left out.
         """
-        _, queries, keys = features.shape
         step = 4 + (0 if point["alpha"] in (1.5, 2) else POWER)
-        return queries * keys * (features.keys.shape[-1] + 1.0) + float(features.valid.sum()) * STEPS * step
+        return features.valid_pairs * (features.keys.shape[-1] + 1.0 + STEPS * step)

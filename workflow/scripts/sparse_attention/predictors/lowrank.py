@@ -73,7 +73,7 @@ class PrincipalComponents(TopPredictor):
     def cost(self, features: Features, **point: Any) -> float:
         """Count the rotation of every vector, `dim` products for each valid pair, and a comparison to rank it."""
         rotating = sum(features.shape[1:]) * features.raw_keys.shape[-1] * point["dim"]
-        return rotating + float(features.valid.sum()) * (point["dim"] + 1)
+        return rotating + features.valid_pairs * (point["dim"] + 1)
 
 
 class LargestChannels(TopPredictor):
@@ -107,4 +107,4 @@ class LargestChannels(TopPredictor):
     def cost(self, features: Features, **point: Any) -> float:
         """Count a comparison per channel of each query; for each valid pair `channels` products and one to rank it."""
         choosing = features.shape[1] * features.raw_queries.shape[-1]
-        return choosing + float(features.valid.sum()) * (point["channels"] + 1)
+        return choosing + features.valid_pairs * (point["channels"] + 1)
