@@ -43,7 +43,7 @@ format: $(VENV)/test.stamp ## mend the style
 	$(BIN)/python -m ruff format .
 	$(BIN)/snakefmt Snakefile workflow/Snakefile rules
 
-benchmark-grid: $(VENV)/run.stamp ## time one sweep of the grid against point by point (ARGS="--threads 2")
+benchmark-grid: $(VENV)/run.stamp ## time one sweep of the grid against point by point (ARGS="--processes 2")
 	$(BIN)/python benchmarks/grid.py $(ARGS)
 
 benchmark-fitting: $(VENV)/run.stamp ## time fitting projections and clusters against plain loops and scikit-learn

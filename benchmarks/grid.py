@@ -1,21 +1,25 @@
 """Time one sweep of a predictor grid against evaluating its points one by one, in one run on this machine.
 
 Usage: python benchmarks/grid.py [--grid config/grids/mlm.yaml] [--heads 12] [--length 512] [--head-dim 64] [--dim 4]
-                                 [--examples 4] [--lengths 256 512 1024 2048 4096] [--threads 2] [--device cpu]
+                                 [--examples 12] [--lengths 256 512 1024 2048 4096] [--processes 2] [--device cpu]
 
 Queries and keys are random, with few keys per query in their gold support; projections are random, clusters are fitted.
-Times are per example of one layer. The point-by-point evaluation is what the published code does: for each point it
-computes the attention with the `entmax` package, predicts, adds the window, and counts pairs in boolean masks. Both
+Times are per example of one layer. As in the workflow, predictors are evaluated in processes of one thread each; the
+point-by-point evaluation has as many threads as there are processes. It is what the published code does: for each point
+it computes the attention with the `entmax` package, predicts, adds the window, and counts pairs in boolean masks. Both
 evaluations must agree.
 """
 
 from __future__ import annotations
 
 import argparse
+import multiprocessing
 import resource
+import statistics
 import sys
 import time
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ProcessPoolExecutor
+from itertools import repeat
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -110,38 +114,76 @@ def point_by_point(
     return seconds, torch.stack(results).reshape(len(job.points), len(windows), 4, -1).numpy()
 
 
-def sweep(layer: Layer, jobs: list[Job], windows: list[int], options: argparse.Namespace) -> tuple[float, list[Any]]:
-    """Compute gold supports and evaluate all jobs, one a thread; give seconds per example and the first's metrics."""
+class Work(NamedTuple):
+    """What the processes of a sweep share."""
 
-    def measure(job: Job, golds: list[Gold]) -> np.ndarray:
+    layer: Layer
+    jobs: list[Job]
+    windows: list[int]
+    device: str
+    golds: list[Gold]
+
+    def measure(self, place: int) -> np.ndarray:
+        """Evaluate a job on all examples; give the metrics of the first."""
+        job, layer = self.jobs[place], self.layer
         projecting = layer.projecting if "projection" in job.predictor.needs else 0.0
-        swept = Sweep(job.predictor, job.points, windows, projecting=projecting, device=options.device)
+        swept = Sweep(job.predictor, job.points, self.windows, projecting=projecting, device=self.device)
         first, *_ = [
-            swept.measure(on_device(features, options.device), gold)[0][0]
-            for features, gold in zip(layer.all_features, golds, strict=True)
+            swept.measure(on_device(features, self.device), gold)[0][0]
+            for features, gold in zip(layer.all_features, self.golds, strict=True)
         ]
         return first
 
+    def gold(self, place: int) -> Gold:
+        """Compute the gold support of an example."""
+        return gold_of(self.layer.examples[place], 1.5)
+
+    def mapped(self, name: str, count: int, processes: int) -> list[Any]:
+        """Call a method of this for `range(count)`, in processes that inherit all of it; one by one on a GPU."""
+        if self.device != "cpu":
+            return [getattr(self, name)(place) for place in range(count)]
+        forked = multiprocessing.get_context("fork")
+        with ProcessPoolExecutor(processes, forked, inherit, (self,)) as pool:
+            return list(pool.map(call, repeat(name), range(count)))
+
+
+def inherit(work: Work) -> None:
+    """Take over the work in a new process."""
+    global inherited
+    inherited = work
+
+
+def call(name: str, place: int) -> Any:
+    """Call a method of the work in such a process."""
+    return getattr(inherited, name)(place)
+
+
+def sweep(layer: Layer, jobs: list[Job], windows: list[int], options: argparse.Namespace) -> tuple[float, list[Any]]:
+    """Compute gold supports and evaluate all jobs, one a process; give seconds per example and the first's metrics."""
+    torch.set_num_threads(1)
     start = time.perf_counter()
-    with ThreadPoolExecutor(options.threads) as pool:
-        golds = list(pool.map(lambda example: gold_of(example, 1.5), layer.examples))
-        results = list(pool.map(lambda job: measure(job, golds), jobs))
-    return (time.perf_counter() - start) / len(layer.examples), results
+    work = Work(layer, jobs, windows, options.device, [])
+    golds = work.mapped("gold", len(layer.examples), options.processes)
+    results = work._replace(golds=golds).mapped("measure", len(jobs), options.processes)
+    seconds = (time.perf_counter() - start) / len(layer.examples)
+    torch.set_num_threads(options.processes)
+    return seconds, results
 
 
 def compare(layer: Layer, jobs: list[Job], windows: list[int], options: argparse.Namespace) -> None:
-    """Print the time of both evaluations for each predictor and for the grid."""
-    torch.set_num_threads(1)
+    """Print the time of both evaluations, for each predictor and for the grid; sweeps come before, amid and after."""
     sweep(layer, jobs, windows, options)
     ours, metrics = sweep(layer, jobs, windows, options)
-    torch.set_num_threads(options.threads)
+    sweeps = [ours]
     gold = torch.zeros(layer.features.shape)
     exact = gold_of(layer.example, 1.5)
     gold[exact.support] = exact.probabilities
     rows = [METRICS.index(name) for name in COMPARED]
     total = {"recomputed": 0.0, "cached": 0.0}
     points, names = 0, {}
-    for job, measured in zip(jobs, metrics, strict=True):
+    for place, (job, measured) in enumerate(zip(jobs, metrics, strict=True)):
+        if place in (len(jobs) // 3, 2 * len(jobs) // 3):
+            sweeps.append(sweep(layer, jobs, windows, options)[0])
         used = [0] if job.predictor.name == "window" else windows
         seconds, expected = point_by_point(layer, job, used, gold)
         found = measured[:, rows][:, :, [windows.index(w) for w in used]].transpose(0, 2, 1, 3)
@@ -158,7 +200,9 @@ def compare(layer: Layer, jobs: list[Job], windows: list[int], options: argparse
     for name, (count, again, cached) in names.items():
         print(f"{name:16s} {count:6d} {again:13.1f} {cached:17.1f}")
     print(f"all points: {points}; one by one {total['recomputed']:.1f} s, with the gold cached {total['cached']:.1f} s")
-    print(f"one sweep, gold support included: {ours:.2f} s, {points / ours:.0f} points a second")
+    sweeps.append(sweep(layer, jobs, windows, options)[0])
+    ours, each = statistics.median(sweeps), ", ".join(f"{seconds:.2f}" for seconds in sweeps)
+    print(f"one sweep, gold support included: {ours:.2f} s (median of {each}), {points / ours:.0f} points a second")
     for name, seconds in total.items():
         print(f"times faster than one by one, gold support {name}: {seconds / ours:.0f}")
 
@@ -169,7 +213,7 @@ def main() -> None:
     parser.add_argument("--grid", type=Path, default=ROOT / "config/grids/mlm.yaml")
     parser.add_argument("--lengths", type=int, nargs="*", default=[256, 512, 1024, 2048, 4096])
     parser.add_argument("--device", default="cpu")
-    sizes = {"heads": 12, "length": 512, "head-dim": 64, "dim": 4, "examples": 4, "threads": 2}
+    sizes = {"heads": 12, "length": 512, "head-dim": 64, "dim": 4, "examples": 12, "processes": 2}
     for name, default in sizes.items():
         parser.add_argument(f"--{name}", type=int, default=default)
     options = parser.parse_args()
@@ -178,15 +222,15 @@ def main() -> None:
     windows = as_list(config["evaluate"]["windows"])
     print(
         f"{options.grid.name}, {options.heads} heads, head_dim {options.head_dim}, dim {options.dim}, "
-        f"{options.threads} threads, {options.device}, torch {torch.__version__}"
+        f"{options.processes} processes, {options.device}, torch {torch.__version__}"
     )
     for length in sorted(options.lengths):
-        torch.set_num_threads(1)
         layer = Layer(options, length, 1)
         jobs = layer.jobs(grid)
         seconds, _ = sweep(layer, jobs, windows, options)
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
-        print(f"{length:5d} tokens: one sweep {seconds:7.2f} s, peak memory of the process {peak:.2f} GiB", flush=True)
+        memory = [resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+        peak = max(memory) / 2**20
+        print(f"{length:5d} tokens: one sweep {seconds:7.2f} s, peak memory of a process {peak:.2f} GiB", flush=True)
     layer = Layer(options, options.length, options.examples)
     compare(layer, layer.jobs(grid), windows, options)
 

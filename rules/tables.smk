@@ -10,10 +10,12 @@ FITTED = (
         for run in SEEDS
     ]
 )
+BLOCKS = any(grids.block_size_of(job.projection) > 1 for job in JOBS)
 NAMES = [
     name
     for name, wanted in {
         "predictors": True,
+        "predictors_by_block": BLOCKS,
         "predictors_by_head": True,
         "predictors_at_sparsity": True,
         "areas": True,
@@ -146,6 +148,7 @@ rule summarise_predictors:
         evaluations=of_jobs("predictors", JOBS),
         invariants="results/invariants.json",
     output:
+        **({"predictors_by_block": table_of("predictors_by_block", "The predictors")} if BLOCKS else {}),
         predictors=table_of("predictors", "The predictors"),
         predictors_by_head=table_of("predictors_by_head", "The predictors"),
         pareto=table_of("pareto", "The predictors"),

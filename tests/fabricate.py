@@ -32,7 +32,7 @@ POINTS = {
 }
 """Predictor: its label, family, projection, and the sparsity and recall of its points."""
 DOCUMENTS, EXAMPLES = 8, 4
-KEEP = ("none", "cls", "cls+last")
+KEEP = ("none", "cls", "last", "cls+last")
 DISTANCES = ("0", "1", "2", "3-4", "5-8", "9-16", ">16")
 
 

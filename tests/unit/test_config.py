@@ -80,7 +80,7 @@ def test_every_preset_uses_known_keys(config, file):
         ("prepare.split.train", 0.9, ["prepare.split: train, validation and test must sum to 1"]),
         ("blocks.min_length", 1000, ["blocks.min_length: 1000", "blocks.length"]),
         ("evaluate.windows", [0, 4], ["evaluate.windows[1]: 4 is even"]),
-        ("evaluate.keep", ["clz"], ["evaluate.keep[0]: 'clz'", "none | cls | cls+last"]),
+        ("evaluate.keep", ["clz"], ["evaluate.keep[0]: 'clz'", "none | cls | last | cls+last"]),
         ("projections", [{"kind": "linear"}], ["projections[0]: kind linear takes dim"]),
         ("projections", [{"kind": "mlp", "dim": 4}], ["projections[0]: kind mlp takes dim, hidden"]),
         ("projections", [{"kind": "none", "dim": 4}], ["projections[0]: kind none takes nothing"]),

@@ -64,6 +64,21 @@ def test_metrics_are_averaged_over_heads_within_a_seed_and_then_over_seeds(evalu
     assert set(table["seeds"]) == {3} and set(table["examples"]) == {32}
 
 
+def test_pairs_of_blocks_have_a_table_of_their_own(fabricate, tmp_path):
+    paths, runs = fabricate.evaluations(tmp_path)
+    assert predictor_tables(paths, runs)["predictors_by_block"].empty
+    place = [run["predictor"] for run in runs].index("kmeans")
+    tokens = pd.read_csv(paths[place], sep="\t")
+    blocks = tokens.assign(grid="block", recall=tokens["recall"] / 2)
+    pd.concat([tokens, blocks]).to_csv(paths[place], sep="\t", index=False)
+    tables = predictor_tables(paths, runs)
+    by_token = tables["predictors"].query("predictor == 'kmeans'").reset_index(drop=True)
+    by_block = tables["predictors_by_block"]
+    assert len(tables["predictors"]) == 11 * 2 and set(by_block["predictor"]) == {"kmeans"}
+    assert list(by_block.columns) == list(by_token.columns)
+    np.testing.assert_allclose(by_block["recall"], by_token["recall"] / 2, rtol=1e-6)
+
+
 def test_heads_are_averaged_over_seeds(evaluated):
     paths, runs, tables = evaluated
     chosen = "predictor == 'cos' and point == 'threshold~0.1' and window == 0 and layer == 1 and head == 2"
@@ -102,14 +117,16 @@ def test_bounds_are_marked_and_labels_default_to_names(fabricate, tmp_path):
     assert table.loc["cos", "bound"].isna().all() and set(table.loc["cos", "label"]) == {"cos"}
 
 
-def test_only_the_grid_of_tokens_counts(fabricate, tmp_path):
+def test_in_all_other_tables_only_the_grid_of_tokens_counts(fabricate, tmp_path):
     paths, runs = fabricate.evaluations(tmp_path)
     before = predictor_tables(paths, runs)
     for path in paths:
         tokens = read_table(path)
         blocks = tokens.assign(grid="block", recall=0.123, sparsity=0.5)
         pd.concat([blocks, tokens]).to_csv(path, sep="\t", index=False)
-    for name, table in predictor_tables(paths, runs).items():
+    after = predictor_tables(paths, runs)
+    assert len(after.pop("predictors_by_block")) == len(before["predictors"])
+    for name, table in after.items():
         pd.testing.assert_frame_equal(table, before[name])
 
 

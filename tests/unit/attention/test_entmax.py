@@ -142,3 +142,14 @@ def test_works_on_transposed_scores():
 def test_alpha_out_of_range_is_refused(alpha):
     with pytest.raises(ValueError, match="alpha"):
         probabilities(random_scores(2, 2), alpha)
+
+
+@pytest.mark.parametrize("alpha", [1.1, 1.5, 1.7, 2.0])
+@pytest.mark.parametrize("scale", [0.1, 1.0, 30.0])
+def test_a_start_saves_steps_and_bounds_the_threshold(alpha, scale):
+    scores = 7 + scale * torch.randn(40, 33, dtype=torch.float64, generator=torch.Generator().manual_seed(3))
+    exact = threshold(scores, alpha)
+    for below in (1e-9, 1e-3, 0.5, 100.0):
+        torch.testing.assert_close(threshold(scores, alpha, at_least=exact - below), exact, rtol=0, atol=1e-9)
+    for above in (1e-3, 0.5):
+        torch.testing.assert_close(threshold(scores, alpha, at_least=exact + above), exact + above, rtol=0, atol=1e-9)

@@ -43,7 +43,9 @@ def test_window_that_cannot_be_centred_is_refused(width):
 
 @shapes
 @pytest.mark.parametrize(
-    ("keep", "kept"), [("none", lambda n: []), ("cls", lambda n: [0]), ("cls+last", lambda n: [0, n - 1])], ids=str
+    ("keep", "kept"),
+    [("none", lambda n: []), ("cls", lambda n: [0]), ("last", lambda n: [n - 1]), ("cls+last", lambda n: [0, n - 1])],
+    ids=str,
 )
 def test_kept_tokens_are_rows_and_columns(queries, keys, keep, kept):
     expected = by_pair(queries, keys, lambda i, j: i in kept(queries) or j in kept(keys))
@@ -51,5 +53,5 @@ def test_kept_tokens_are_rows_and_columns(queries, keys, keep, kept):
 
 
 def test_unknown_keep_is_refused():
-    with pytest.raises(InputError, match=r"evaluate.keep: 'last'.*cls\+last"):
-        keep_mask(3, 3, "last")
+    with pytest.raises(InputError, match=r"evaluate.keep: 'both'.*cls\+last"):
+        keep_mask(3, 3, "both")

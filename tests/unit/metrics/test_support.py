@@ -31,7 +31,7 @@ SHAPES = {
     "a-row-of-exactly-64": (1, 5, 64, False, None),
     "a-row-of-65": (1, 5, 65, True, None),
 }
-WINDOWS, KEEP = [0, 1, 3, 5], ["none", "cls", "cls+last"]
+WINDOWS, KEEP = [0, 1, 3, 5], ["none", "cls", "last", "cls+last"]
 
 
 def measure(gold, valid, windows=(0,), keep=("none",)):
@@ -244,10 +244,11 @@ def examples(draw):
 @given(examples())
 def test_what_holds_of_any_support(case):
     gold, valid, predicted = case
-    metrics = measure(gold, valid, [0, 1, 3, 9, 999], ["none", "cls", "cls+last"])
+    metrics = measure(gold, valid, [0, 1, 3, 9, 999], ["none", "cls", "last", "cls+last"])
     values = dict(zip(METRICS, metrics(predicted), strict=True))
-    by_window = {name: array.reshape(5, 3, -1) for name, array in values.items()}
-    for axis in (0, 1):
+    # windows; without and with the last token; without and with the first
+    by_window = {name: array.reshape(5, 2, 2, -1) for name, array in values.items()}
+    for axis in (0, 1, 2):
         for name in ("recall", "mass_recall", "exactness", "edges"):
             assert (np.diff(by_window[name], axis=axis) >= -1e-12).all(), name
         assert (np.diff(by_window["sparsity"], axis=axis) <= 1e-12).all()

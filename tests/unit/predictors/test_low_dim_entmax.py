@@ -69,6 +69,20 @@ def test_only_the_highest_scores_matter_for_the_threshold(alpha, factor, tied, m
     assert torch.equal(support_of(features, alpha)[decided], expected[decided])
 
 
+@pytest.mark.parametrize("factor", [0.1, 1.0, 8.0])
+@pytest.mark.parametrize("alpha", ALPHAS)
+def test_bounds_leave_at_least_the_support_and_save_work(alpha, factor, make_features):
+    features = scaled(make_features("long", dim=4), factor)
+    rows = LowDimEntmax(Context()).prepare(features)
+    candidates = rows.candidates(alpha)
+    scores = features.queries.double() @ features.keys.double().transpose(1, 2) / 2
+    sizes = (probabilities(scores, alpha, features.valid) > 1e-12).sum(-1)
+    within_one = ((scores - scores.amax(-1, keepdim=True)) * (alpha - 1) > -1).sum(-1)
+    assert (sizes <= candidates).all() and (candidates <= within_one).all()
+    if factor == 1 and alpha > 1.5:
+        assert candidates.sum() < 0.8 * within_one.sum()
+
+
 def test_every_key_within_one_of_the_highest_matters(make_features):
     gaps = torch.cat([torch.zeros(1), 0.92 + 0.0002 * torch.arange(69)])
     features = dataclasses.replace(

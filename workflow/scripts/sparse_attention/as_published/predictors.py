@@ -18,7 +18,7 @@ from sparse_attention.predictors.buckets import DynamicBuckets
 from sparse_attention.predictors.clusters import KMeans
 from sparse_attention.predictors.distance import Cosine
 from sparse_attention.predictors.hashing import Reformer, nearest_directions
-from sparse_attention.predictors.low_dim_entmax import LowDimEntmax
+from sparse_attention.predictors.low_dim_entmax import LowDimEntmax, Rows
 from sparse_attention.predictors.patterns import BigBird, Longformer
 from sparse_attention.predictors.routing import KMeansRouting, Similarities
 
@@ -247,6 +247,6 @@ class PaddedRouting(Padded, KMeansRouting):
 class UnmaskedEntmax(LowDimEntmax):
     """`entmax` over all keys."""
 
-    def prepare(self, features: Features) -> tuple[Tensor, Tensor]:
+    def prepare(self, features: Features) -> Rows:
         """Prepare as if every key were valid."""
         return super().prepare(replace(features, valid=torch.ones_like(features.valid)))

@@ -22,7 +22,7 @@ MAX_STEPS = 100
 
 
 @torch.no_grad()
-def threshold(scores: Tensor, alpha: float, valid: Tensor | None = None) -> Tensor:
+def threshold(scores: Tensor, alpha: float, valid: Tensor | None = None, at_least: Tensor | None = None) -> Tensor:
     """Find the entmax threshold of every row, without gradient.
 
     Parameters
@@ -30,6 +30,7 @@ def threshold(scores: Tensor, alpha: float, valid: Tensor | None = None) -> Tens
     scores : (..., keys), any real values; -inf is masked
     alpha : in (1, 2]
     valid : bool, broadcastable to `scores`; False is masked
+    at_least : (..., 1), where to start; near the threshold saves steps, and a threshold below it is given as this
 
     Returns
     -------
@@ -39,10 +40,12 @@ def threshold(scores: Tensor, alpha: float, valid: Tensor | None = None) -> Tens
     """
     _check(alpha)
     rows, masks = _rows(scores), _mask_rows(valid, scores)
+    starts = None if at_least is None else _rows(at_least)
     result = torch.empty(rows.shape[0], 1, dtype=_working_dtype(scores), device=scores.device)
     for piece in _pieces(rows):
         shifted, top = _shifted(rows[piece], alpha, None if masks is None else masks[piece])
-        torch.add(_solve(shifted, alpha)[0], top, out=result[piece])
+        start = None if starts is None else starts[piece] - top
+        torch.add(_solve(shifted, alpha, start)[0], top, out=result[piece])
     return result.reshape(*scores.shape[:-1], 1)
 
 
@@ -101,11 +104,11 @@ class _Entmax(torch.autograd.Function):
         return result.reshape(saved.shape), None, None
 
 
-def _solve(shifted: Tensor, alpha: float) -> tuple[Tensor, Tensor]:
-    """Find the thresholds of rows whose maximum is 0: `(tau, relu(shifted - tau))`."""
+def _solve(shifted: Tensor, alpha: float, start: Tensor | None = None) -> tuple[Tensor, Tensor]:
+    """Find the thresholds of rows whose maximum is 0, or `start` if that is higher: `(tau, relu(shifted - tau))`."""
     k = 1 / (alpha - 1)
     precision = torch.finfo(shifted.dtype)
-    tau = shifted.new_full((shifted.shape[0], 1), -1.0)
+    tau = shifted.new_full((shifted.shape[0], 1), -1.0) if start is None else start.clamp(min=-1)
     excess = torch.empty_like(shifted)
     for _ in range(MAX_STEPS):
         torch.sub(shifted, tau, out=excess).relu_()

@@ -7,7 +7,8 @@ from torch import Tensor
 
 from sparse_attention.errors import InputError
 
-KEEP = ("none", "cls", "cls+last")
+KEEP = {"none": (), "cls": (0,), "last": (-1,), "cls+last": (0, -1)}
+"""Positions of the tokens that each choice keeps."""
 
 
 def valid_pairs(queries: int, keys: int, causal: bool = False, local_window: int | None = None) -> Tensor:
@@ -61,7 +62,7 @@ def keep_mask(queries: int, keys: int, keep: str) -> Tensor:
         Numbers of real tokens: the last one is an example's own last token. (The originals' `add_last_mask` takes the
         last column of the padded batch.)
     keep : str
-        none, cls (row and column of the first token) or cls+last (also those of the last token).
+        none, cls (row and column of the first token), last (those of the last token) or cls+last (both).
 
     Returns
     -------
@@ -71,7 +72,7 @@ def keep_mask(queries: int, keys: int, keep: str) -> Tensor:
     if keep not in KEEP:
         raise InputError(f"evaluate.keep: {keep!r} is not known; allowed: {', '.join(KEEP)}")
     mask = torch.zeros(queries, keys, dtype=torch.bool)
-    for position in {"none": (), "cls": (0,), "cls+last": (0, -1)}[keep]:
+    for position in KEEP[keep]:
         if queries and keys:
             mask[position, :] = True
             mask[:, position] = True

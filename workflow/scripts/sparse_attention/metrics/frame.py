@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Sequence
 from itertools import pairwise
 
@@ -25,8 +26,8 @@ class Frame:
     valid : Tensor
         Bool `(queries, keys)`.
     windows, keep : sequences
-        Widths of the windows, and kept tokens (`none`, `cls`, `cls+last`), that are added to each support: every
-        combination is one *extra*, the first slowest.
+        Widths of the windows, and kept tokens (see `keep_mask`), that are added to each support: every combination is
+        one *extra*, the first slowest.
     weights : Tensor, optional
         float64 `(queries, keys)`: the number of valid token pairs in each pair of blocks. Default: `valid` itself.
 
@@ -64,20 +65,27 @@ class Extras:
     Attributes
     ----------
     classes : Tensor
-        int16 `(queries, keys)`: the first window that holds the pair and the first kept tokens that do, as one number.
+        int16 `(queries, keys)`: the first window that holds the pair and which of the tokens do, as one number.
     count, outside : int
         Number of classes, and that of pairs that no extra holds.
     """
 
     def __init__(self, queries: int, keys: int, windows: Sequence[int], keep: Sequence[str]) -> None:
-        self._widths, self._kept = sorted(set(windows)), sorted(set(keep), key=KEEP.index)
-        self.shape = (len(self._widths) + 1, len(self._kept) + 1)
-        self.count, self.outside = self.shape[0] * self.shape[1], self.shape[0] * self.shape[1] - 1
-        windows_held = torch.stack([window_mask(queries, keys, width) for width in self._widths])
-        tokens_held = torch.stack([keep_mask(queries, keys, name) for name in self._kept])
-        by_window, by_token = ((~held).sum(0, dtype=torch.int16) for held in (windows_held, tokens_held))
-        self.classes = by_window.mul_(self.shape[1]).add_(by_token)
-        self._places = [(self._widths.index(w), self._kept.index(k)) for w in windows for k in keep]
+        widths = sorted(set(windows))
+        tokens = [name for name in ("cls", "last") if any(set(KEEP[name]) <= set(KEEP[kept]) for kept in keep)]
+        # an axis for the windows and one for each token: the last place of each is that of pairs it does not hold
+        self.shape = (len(widths) + 1, *[2] * len(tokens))
+        self.count, self.outside = math.prod(self.shape), math.prod(self.shape) - 1
+        self.classes = torch.zeros(queries, keys, dtype=torch.int16)
+        for width in widths:
+            self.classes += ~window_mask(queries, keys, width)
+        for name in tokens:
+            self.classes.mul_(2).add_(~keep_mask(queries, keys, name))
+        self._places = [
+            (widths.index(width) + 1, *(int(set(KEEP[name]) <= set(KEEP[kept])) for name in tokens))
+            for width in windows
+            for kept in keep
+        ]
 
     def beyond(self, table: np.ndarray) -> np.ndarray:
         """Sum a histogram `(heads, points + 1, classes)` over what each point and extra leaves out.
@@ -87,9 +95,10 @@ class Extras:
         float64 `(points, extras, heads)`.
         """
         cube = table.reshape(*table.shape[:2], *self.shape)
-        for axis in (1, 2, 3):
+        for axis in range(1, cube.ndim):
             cube = np.flip(np.flip(cube, axis).cumsum(axis), axis)
-        return np.stack([cube[:, 1:, w + 1, k + 1].T for w, k in self._places], axis=1)
+        points = np.moveaxis(cube[:, 1:], (0, 1), (-1, -2))
+        return np.stack([points[place] for place in self._places], axis=1)
 
     def highest(self, worst: np.ndarray) -> np.ndarray:
         """Return the highest of `(classes, heads, rows)`, changed here, among the classes that each extra leaves out.
@@ -99,10 +108,10 @@ class Extras:
         int16 `(extras, heads, rows)`.
         """
         cube = worst.reshape(*self.shape, *worst.shape[1:])
-        for axis in (cube, cube.swapaxes(0, 1)):
+        for axis in (np.moveaxis(cube, number, 0) for number in range(len(self.shape))):
             for place in range(len(axis) - 2, -1, -1):
                 np.maximum(axis[place], axis[place + 1], out=axis[place])
-        return np.stack([cube[w + 1, k + 1] for w, k in self._places])
+        return np.stack([cube[place] for place in self._places])
 
 
 extras_of = functools.lru_cache(maxsize=4)(Extras)

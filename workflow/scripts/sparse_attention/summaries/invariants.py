@@ -18,7 +18,8 @@ from sparse_attention.tables import read_table
 SHARES = ("sparsity", "gold_sparsity", "recall", "best_recall", "mass_recall", "precision", "exactness")
 RISING = ("recall", "mass_recall", "exactness")
 PLACE = ("layer", "head", "point", "window", "keep", "grid")
-KEEP = ("none", "cls", "cls+last")
+KEPT = (("none", "cls", "cls+last"), ("none", "last", "cls+last"))
+"""Choices of kept tokens that lie one within the other."""
 NESTED = {
     "window": ("width", True),
     "random": ("sparsity", False),
@@ -90,8 +91,10 @@ def broken_in(table: pd.DataFrame, nested: tuple[str, bool] | None = None) -> It
     missing = (table["exactness"] == 1) & (table["recall"] < 1 - 10 * ROUNDING)
     yield from select("recall must be 1 where every query is exact", missing, "exactness", "recall")
     yield from _falling(table, "window", table["window"], "as the window grows")
-    kept = table["keep"].map({name: place for place, name in enumerate(KEEP)})
-    yield from _falling(table, "keep", kept, "as more tokens are kept")
+    for chain in KEPT:
+        if chain[1] in set(table["keep"]) or chain is KEPT[0]:
+            rows = table[table["keep"].isin(chain)]
+            yield from _falling(rows, "keep", rows["keep"].map(chain.index), "as more tokens are kept")
     if nested:
         yield from _falling_along(table, *nested)
 

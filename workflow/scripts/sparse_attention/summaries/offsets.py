@@ -19,7 +19,7 @@ def nearest_points(points: pd.DataFrame, sparsity: float) -> pd.DataFrame:
     Compared are the rows with the smallest window and the fewest kept tokens that were evaluated: the support itself,
     or what is nearest to it.
     """
-    kept = next(name for name in ("none", "cls", "cls+last") if (points["keep"] == name).any())
+    kept = next(name for name in ("none", "cls", "last", "cls+last") if (points["keep"] == name).any())
     plain = points[(points["keep"] == kept) & (points["window"] == points["window"].min())]
     distance = (plain["sparsity"] - sparsity).abs()
     groups = distance.groupby([plain[name] for name in ("attention", "projection", "predictor")], sort=False)

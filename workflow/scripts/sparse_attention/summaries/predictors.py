@@ -67,8 +67,8 @@ def by_series(paths: Paths, runs: Runs, columns: Sequence[str]) -> Iterator[pd.D
 def predictor_tables(paths: Paths, runs: Runs) -> dict[str, pd.DataFrame]:
     """Build the tables of all points from the evaluations.
 
-    Metrics are those of pairs of tokens, also of predictors that work on blocks. They are averaged over layers and
-    heads within a seed, then over seeds.
+    Metrics are averaged over layers and heads within a seed, then over seeds. They are those of pairs of tokens, also
+    of predictors that work on blocks, but in `predictors_by_block`.
 
     Parameters
     ----------
@@ -78,19 +78,24 @@ def predictor_tables(paths: Paths, runs: Runs) -> dict[str, pd.DataFrame]:
     Returns
     -------
     dict of str to pandas.DataFrame
-        `predictors`, `predictors_by_head`, `pareto`.
+        `predictors`, `predictors_by_block` (the same columns, of pairs of blocks), `predictors_by_head`, `pareto`.
     """
-    by_seed, by_head = [], []
+    by_seed: dict[str, list[pd.DataFrame]] = {"token": [], "block": []}
+    by_head = []
     for everything in by_series(paths, runs, READ):
+        for grid, means in by_seed.items():
+            groups = everything[everything["grid"] == grid].groupby([*POINT, "seed"], sort=False, dropna=False)
+            means.append(groups[list(METRICS)].mean().assign(examples=groups["examples"].first()).reset_index())
         rows = everything[everything["grid"] == "token"]
-        groups = rows.groupby([*POINT, "seed"], sort=False, dropna=False)
-        by_seed.append(groups[list(METRICS)].mean().assign(examples=groups["examples"].first()).reset_index())
         heads = over_seeds(rows, BY_HEAD, OF_HEADS, constant=("examples",))
         by_head.append(heads.drop(columns=[name for name in heads if str(name).endswith("_ci95")]))
-    points = stack(by_seed, [*POINT, "seed", *METRICS, "examples"])
-    table = over_seeds(points, POINT, METRICS, constant=("examples",))
+    tables = {
+        grid: over_seeds(stack(means, [*POINT, "seed", *METRICS, "examples"]), POINT, METRICS, constant=("examples",))
+        for grid, means in by_seed.items()
+    }
     return {
-        "predictors": table,
+        "predictors": tables["token"],
+        "predictors_by_block": tables["block"],
         "predictors_by_head": stack(by_head, [*BY_HEAD, "seeds", "examples", *OF_HEADS]),
-        "pareto": pareto.pareto_table(table),
+        "pareto": pareto.pareto_table(tables["token"]),
     }

@@ -33,4 +33,9 @@ def count(number: Any, noun: str) -> str:
 
 def kept_tokens(keep: str) -> str:
     """Say which tokens are kept beside a predicted support; nothing for `none`."""
-    return {"none": "", "cls": "first token kept", "cls+last": "first and last token kept"}.get(keep, keep)
+    return {
+        "none": "",
+        "cls": "first token kept",
+        "last": "last token kept",
+        "cls+last": "first and last token kept",
+    }.get(keep, keep)
