@@ -21,6 +21,11 @@ if not FROM_DUMP:
     include: "rules/train.smk"
 
 
+if CODE:
+
+    include: "rules/code.smk"
+
+
 include: "rules/extract.smk"
 include: "rules/project.smk"
 include: "rules/quantizers.smk"

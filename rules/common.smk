@@ -29,7 +29,8 @@ RUN = "{corpus}/{model}/{attention}/seed~{seed}"
 FROM_DUMP = config["extract_qk"]["source"] is not None
 # a dump brings its own text and model: their names are labels then
 TEXT, MODEL = (None if FROM_DUMP else settings.selected_dataset(config, DATASETS, kind) for kind in ("corpus", "model"))
-RETRIEVED = {(source.name, source.version): source for source in (TEXT, MODEL) if source}
+CODE = settings.selected_dataset(config, DATASETS, "code") if config["code"] else None
+RETRIEVED = {(source.name, source.version): source for source in (TEXT, MODEL, CODE) if source}
 PROJECTIONS = grids.projections(config)
 JOBS = grids.predictor_jobs(config)
 CLUSTERINGS = grids.clusterings(config)
@@ -39,6 +40,7 @@ SEEDS = [{"attention": attention, "seed": seed} for attention in ATTENTIONS for 
 
 wildcard_constraints:
     corpus="[^/]+",
+    code="[^/]+",
     model="[^/]+",
     dataset="[^/]+",
     version="[^/]+",

@@ -1,6 +1,6 @@
 rule manifest:
     input:
-        receipts=[] if FROM_DUMP else [receipt(TEXT), receipt(MODEL)],
+        receipts=[receipt(source) for source in RETRIEVED.values()],
         tables=TABLES,
     output:
         manifest="results/provenance/manifest.json",

@@ -28,6 +28,9 @@ NAMES = [
         "gold_sparsity": True,
         "deviations": config["deviations"] is not None,
         "corpus": not FROM_DUMP,
+        "code": bool(CODE),
+        "code_intake": bool(CODE),
+        "text_baselines": bool(CODE),
         "masked_lm": not FROM_DUMP,
         "training": not FROM_DUMP,
         "projections": bool(FITTED),
@@ -36,7 +39,7 @@ NAMES = [
 ]
 TABLES = [f"results/tables/{name}.tsv" for name in NAMES]
 # the others with LaTeX have a layout of their own
-PLAIN = "best_by_head best_by_layer offsets buckets common_buckets gold_sparsity deviations".split()
+PLAIN = "best_by_head best_by_layer offsets buckets common_buckets gold_sparsity deviations code text_baselines".split()
 LATEX = [name for name in PLAIN if name in NAMES]
 
 

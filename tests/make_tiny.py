@@ -1,4 +1,5 @@
-"""Makes what tests/config/tiny.yaml runs on: a small MediaWiki dump and a tiny BERT with its own tokeniser.
+"""Makes what tests/config/tiny.yaml runs on: a small MediaWiki dump, a tiny BERT with its own tokeniser,
+and a table of labelled functions.
 
 Usage: python tests/make_tiny.py [FOLDER]   (default: resources/tiny)
 """
@@ -6,6 +7,7 @@ Usage: python tests/make_tiny.py [FOLDER]   (default: resources/tiny)
 from __future__ import annotations
 
 import bz2
+import csv
 import random
 import sys
 from pathlib import Path
@@ -87,11 +89,27 @@ def model(folder: Path, layers: int = 2, heads: int = 2, hidden: int = 32, posit
     tokenizer.save_pretrained(folder)
 
 
+def functions(path: Path, projects: int = 10, each: int = 12, seed: int = 0) -> None:
+    """Write made-up Python functions of several projects; half of them run a command through a shell."""
+    rng = random.Random(seed)
+    with open(path, "w", encoding="utf-8", newline="") as stream:
+        rows = csv.writer(stream)
+        rows.writerow(["functionSource", "label", "project", "rule"])
+        for number in range(projects * each):
+            noun, other, label = rng.choice(SUBJECTS), rng.choice(PLACES), number % 2
+            lines = [f"def {rng.choice(VERBS)}_{noun}(self, {other}, {rng.choice(ADJECTIVES)}):"]
+            lines += [f"    {rng.choice(PLACES)} = {other}.{rng.choice(SUBJECTS)}({rng.choice(YEARS)})"
+                      for _ in range(rng.randint(3, 9))]  # fmt: skip
+            lines.append(f"    subprocess.run('{noun} ' + {other}, shell={bool(label)})")
+            rows.writerow(["\n".join(lines), label, f"project{number // each}", "B602" if label else ""])
+
+
 def main(folder: Path) -> None:
-    """Write both into `folder`."""
+    """Write all of it into `folder`."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "wiki.xml.bz2").write_bytes(bz2.compress(dump().encode()))
     model(folder / "model")
+    functions(folder / "functions.csv")
 
 
 if __name__ == "__main__":

@@ -20,7 +20,17 @@ def test_every_result_is_there(finished):
     results = finished.folder / "results"
     for name in ("report.html", "provenance/manifest.json", f"models/{RUN}/model/model.safetensors"):
         assert (results / name).stat().st_size > 0, name
-    for name in ("predictors", "pareto", "masked_lm", "training", "gold_sparsity", "corpus", "projections"):
+    for name in (
+        "predictors",
+        "pareto",
+        "masked_lm",
+        "training",
+        "gold_sparsity",
+        "corpus",
+        "projections",
+        "code",
+        "text_baselines",
+    ):
         assert len(pd.read_csv(results / "tables" / f"{name}.tsv", sep="\t")) > 0, name
     for path in sorted((results / "figures").glob("*.svg")):
         for kind in (".pdf", ".png"):
@@ -50,6 +60,15 @@ def test_tables_make_sense(finished):
 def test_training_learnt_something(finished):
     frame = pd.read_csv(finished.folder / f"results/models/{RUN}/evaluation.tsv", sep="\t").set_index("stage")
     assert frame.loc["after", "loss"] < frame.loc["before", "loss"]
+
+
+def test_code_is_split_by_project_and_learnable(finished):
+    functions = pd.read_parquet(finished.folder / "results/code/tiny/functions.parquet")
+    assert functions.groupby("project")["split"].nunique().max() == 1
+    assert not functions["functionSource"].duplicated().any()
+    table = pd.read_csv(finished.folder / "results/tables/text_baselines.tsv", sep="\t")
+    accuracy = table[table["split"] == "test"].set_index("classifier")["accuracy"]
+    assert accuracy["tf-idf"] > accuracy["majority"]
 
 
 def test_agreement_of_scikit_learn_and_torch(finished):

@@ -14,6 +14,7 @@ FILE = str(ROOT / "config" / "config.yaml")
 REGISTRY = {
     "enwiki-2016-excerpt": {"kind": "text", "version": "1"},
     "all-minilm-l6-v2": {"kind": "model", "version": "1"},
+    "pypi-bandit": {"kind": "code", "version": "1"},
 }
 
 
@@ -46,7 +47,12 @@ def test_every_preset_uses_known_keys(config, file):
     def keys(mapping, prefix=()):
         for key, value in mapping.items():
             yield (*prefix, key)
-            if isinstance(value, dict) and (*prefix, key) not in {("corpora",), ("models",), ("datasets",)}:
+            if isinstance(value, dict) and (*prefix, key) not in {
+                ("corpora",),
+                ("models",),
+                ("code_corpora",),
+                ("datasets",),
+            }:
                 yield from keys(value, (*prefix, key))
 
     known = set(keys(config))
@@ -81,6 +87,18 @@ def test_every_preset_uses_known_keys(config, file):
         ("blocks.min_length", 1000, ["blocks.min_length: 1000", "blocks.length"]),
         ("evaluate.windows", [0, 4], ["evaluate.windows[1]: 4 is even"]),
         ("evaluate.keep", ["clz"], ["evaluate.keep[0]: 'clz'", "none | cls | last | cls+last"]),
+        ("code", "pypi-bandits", ["code: 'pypi-bandits'", "did you mean pypi-bandit?"]),
+        (
+            "code_corpora.pypi-bandit.dataset",
+            "all-minilm-l6-v2",
+            ["code_corpora.pypi-bandit.dataset", "is a model", "a code"],
+        ),
+        ("code_corpora.pypi-bandit.path", "here", ["code_corpora.pypi-bandit: needs either dataset or path"]),
+        ("code_corpora.pypi-bandit.format", "csv", ["code_corpora.pypi-bandit.format: 'csv'", "bandit | table"]),
+        ("prepare_code.split.test", 0.9, ["prepare_code.split: train, validation and test must sum to 1"]),
+        ("prepare_code.min_lines", 500, ["prepare_code.min_lines: 500 is above prepare_code.max_lines"]),
+        ("prepare_code.ignored_rules", ["101"], ["prepare_code.ignored_rules[0]: '101'", "a rule of bandit"]),
+        ("prepare_code.overlap", "merge", ["prepare_code.overlap: 'merge'", "drop | refuse | keep"]),
         ("projections", [{"kind": "linear"}], ["projections[0]: kind linear takes dim"]),
         ("projections", [{"kind": "mlp", "dim": 4}], ["projections[0]: kind mlp takes dim, hidden"]),
         ("projections", [{"kind": "none", "dim": 4}], ["projections[0]: kind none takes nothing"]),

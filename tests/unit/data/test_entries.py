@@ -33,9 +33,9 @@ def test_what_ships_is_valid_and_every_wheel_is_pinned():
     assert {"enwiki-2016-excerpt", "all-minilm-l6-v2", "wikitext-103-raw", "roberta-base"} <= set(registry)
     for entry in registry.values():
         assert entry["licence"] and entry["citation"]
-        if entry["source"]["type"] == "wheel":
+        if entry["source"]["type"] in ("wheel", "wheels"):
             assert all(file["sha256"] and file["size"] for file in entry["files"])
-        else:
+        elif entry["source"]["type"] == "hub":
             assert len(entry["source"]["revision"]) == 40
 
 
@@ -49,7 +49,10 @@ def test_own_entries_add_and_replace(tmp_path):
     [
         (changed(kind="corpus"), ["a.kind: 'corpus' is not one of"]),
         (changed(colour="red"), ["'colour' was unexpected"]),
-        (changed(source={"type": "ftp"}), ["a.source: type 'ftp' is not allowed; allowed: wheel, hub, url, path"]),
+        (
+            changed(source={"type": "ftp"}),
+            ["a.source: type 'ftp' is not allowed; allowed: wheel, wheels, hub, url, path"],
+        ),
         (changed(source={"type": "url", "url": "file:///x"}), ["a.source: url: 'file:///x' does not match"]),
         (changed(source={"type": "hub", "repo": "a/b"}), ["a.source: 'revision' is a required property"]),
         (changed(version="1/2"), ["a.version: '1/2' does not match"]),

@@ -174,6 +174,29 @@ class TestWheel:
             retrieve("toy", self.entry(content=b"other"), tmp_path / "data" / "receipt.json")
 
 
+class TestWheels:
+    def entry(self, content: bytes, name: str = "toy_data-1.0-py3-none-any.whl") -> dict:
+        files = [{"path": name, "sha256": sha256(content)}]
+        return {"kind": "code", "version": "1", "source": {"type": "wheels", "python": "3.11"}, "files": files}
+
+    def test_the_whole_wheel_is_kept(self, package_index, tmp_path):
+        content = (package_index / "toy_data-1.0-py3-none-any.whl").read_bytes()
+        retrieve("toy", self.entry(content), tmp_path / "data" / "receipt.json")
+        (wheel,) = open_dataset(tmp_path / "data/receipt.json").files
+        assert (wheel.name, wheel.read_bytes()) == ("toy_data-1.0-py3-none-any.whl", content)
+
+    def test_a_wheel_that_is_not_there_tells_the_way_by_hand(self, package_index, tmp_path):
+        with pytest.raises(InputError) as error:
+            retrieve("toy", self.entry(b"", "toy_data-2.0-py3-none-any.whl"), tmp_path / "data" / "receipt.json")
+        text = str(error.value)
+        assert "pip download --no-deps --only-binary=:all: --platform=any --python-version=3.11 toy-data==2.0" in text
+        assert f"put it at {tmp_path / 'data' / 'toy_data-2.0-py3-none-any.whl'}" in text
+
+    def test_a_name_that_is_no_wheels_is_told(self, package_index, tmp_path):
+        with pytest.raises(InputError, match="toy.zip: not the name of a wheel; allowed: name-version"):
+            retrieve("toy", self.entry(b"", "toy.zip"), tmp_path / "data" / "receipt.json")
+
+
 class TestHub:
     def entry(self, **changes: object) -> dict:
         source = {"type": "hub", "repo": "org/tiny", "revision": "main", **changes}

@@ -19,6 +19,8 @@ from sparse_attention.grids import as_list, entmax_attentions
 from sparse_attention.predictors.registry import discover
 
 SCHEMA = Path(__file__).parents[2] / "schemas" / "config.schema.yaml"
+SELECTIONS = {"corpus": ("corpora", "text"), "model": ("models", "model"), "code": ("code_corpora", "code")}
+"""Of each key that selects something: the section it selects from, and the kind that this is."""
 Problem = tuple[tuple[Any, ...], str]
 
 
@@ -37,8 +39,8 @@ class Source:
 
 
 def selected_dataset(config: dict[str, Any], registry: dict[str, Any], selection: str) -> Source:
-    """Return the source of the selected `corpus` or `model`; a path becomes an entry of its own."""
-    section, kind = {"corpus": ("corpora", "text"), "model": ("models", "model")}[selection]
+    """Return the source of the selected `corpus`, `model` or `code`; a path becomes an entry of its own."""
+    section, kind = SELECTIONS[selection]
     name = config[selection]
     entry = config[section].get(name) or {}
     trained = config["train_mlm"]["source"] if selection == "model" else None
@@ -47,6 +49,12 @@ def selected_dataset(config: dict[str, Any], registry: dict[str, Any], selection
         entry = {"kind": kind, "version": "local", "source": {"type": "path", "path": path}}
         return Source(f"{name}-{kind}", "local", entry)  # a corpus and a model may share a name
     return Source(entry["dataset"], str(registry[entry["dataset"]]["version"]), registry[entry["dataset"]])
+
+
+def code_entry(config: dict[str, Any]) -> dict[str, Any]:
+    """Return the settings of the selected code corpus, without where it comes from."""
+    entry = config["code_corpora"][config["code"]]
+    return {name: value for name, value in entry.items() if name not in ("dataset", "path")}
 
 
 def dump_files(config: dict[str, Any]) -> dict[str, str]:
@@ -194,10 +202,18 @@ def _dump_problems(config: dict[str, Any]) -> Iterator[Problem]:
         yield ("extract_qk", "source"), f"{source['train']} is both; allowed: two files without common documents"
 
 
+def _selecting(config: dict[str, Any]) -> list[str]:
+    """Return the keys that select what is retrieved: a dump or a trained model of the user's replaces some of it."""
+    replaced = {
+        "corpus": config["extract_qk"]["source"],
+        "model": config["extract_qk"]["source"] or config["train_mlm"]["source"],
+    }
+    return [name for name in SELECTIONS if not replaced.get(name) and config[name] is not None]
+
+
 def _selection_problems(config: dict[str, Any], registry: dict[str, Any]) -> Iterator[Problem]:
-    for selection, section, kind in (("corpus", "corpora", "text"), ("model", "models", "model")):
-        if config["extract_qk"]["source"] or (selection == "model" and config["train_mlm"]["source"]):
-            continue
+    for selection in _selecting(config):
+        section, kind = SELECTIONS[selection]
         name, entries = config[selection], {key: value for key, value in config[section].items() if value}
         if name not in entries:
             yield (selection,), f"{name!r} is not in {section}; {nearest(name, entries)}"
@@ -229,9 +245,13 @@ def _selection_problems(config: dict[str, Any], registry: dict[str, Any]) -> Ite
 
 
 def _range_problems(config: dict[str, Any]) -> Iterator[Problem]:
-    split = config["prepare"]["split"]
-    if abs(split["train"] + split["validation"] + split["test"] - 1) > 1e-9:
-        yield ("prepare", "split"), "train, validation and test must sum to 1"
+    for section in ("prepare", "prepare_code"):
+        split = config[section]["split"]
+        if abs(split["train"] + split["validation"] + split["test"] - 1) > 1e-9:
+            yield (section, "split"), "train, validation and test must sum to 1"
+    most = config["prepare_code"]["max_lines"]
+    if most is not None and config["prepare_code"]["min_lines"] > most:
+        yield ("prepare_code", "min_lines"), f"{config['prepare_code']['min_lines']} is above prepare_code.max_lines"
     if config["blocks"]["min_length"] > config["blocks"]["length"]:
         yield ("blocks", "min_length"), f"{config['blocks']['min_length']} is above blocks.length"
     for position, window in enumerate(config["evaluate"]["windows"]):
@@ -280,10 +300,10 @@ def _path_problems(config: dict[str, Any], folder: Path) -> Iterator[Problem]:
         source = config[section]["source"]
         parts = source.items() if isinstance(source, dict) else [(None, source)]
         given += [((section, "source", *filter(None, [part])), path) for part, path in parts]
-    if not config["extract_qk"]["source"]:
-        for section, selection in (("corpora", "corpus"), ("models", "model")):
-            entry = config[section].get(config[selection]) or {}
-            given.append(((section, config[selection], "path"), entry.get("path")))
+    for selection in _selecting(config):
+        section = SELECTIONS[selection][0]
+        entry = config[section].get(config[selection]) or {}
+        given.append(((section, config[selection], "path"), entry.get("path")))
     for key, path in given:
         if path is not None:
             try:

@@ -52,6 +52,7 @@ LEFT_OUT = {
     "best_by_head": ["window", "keep", "at_sparsity", "predictor", "second", "second_projection"],
     "best_by_layer": ["window", "keep", "at_sparsity", "predictor", "second", "second_projection"],
     "deviations": ["seeds"],
+    "code": [f"characters_{quantile}" for quantile in QUANTILES],
 }
 """Columns that are in the file only."""
 

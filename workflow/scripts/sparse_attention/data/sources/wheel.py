@@ -18,7 +18,7 @@ def fetch(source: dict[str, Any], wanted: list[Wanted], folder: Path) -> None:
     """Download the wheel for one fixed platform and put the wanted files in `folder`."""
     wheels = folder / "wheel"
     wheels.mkdir(parents=True, exist_ok=True)
-    _download(source, wheels)
+    download(source, wheels)
     archive = next(iter(sorted(wheels.glob("*.whl"))), None)
     if archive is None:
         raise SourceError("pip left no wheel")
@@ -37,8 +37,12 @@ def fetch(source: dict[str, Any], wanted: list[Wanted], folder: Path) -> None:
 
 def by_hand(source: dict[str, Any], item: Wanted) -> str:
     """Say how a user gets the file without us."""
-    command = " ".join(["pip", *_arguments(source)])
-    return f"`{command}` (or get that wheel from the package's page), unzip it and take {item.path}"
+    return f"`{command(source)}` (or get that wheel from the package's page), unzip it and take {item.path}"
+
+
+def command(source: dict[str, Any]) -> str:
+    """Return the command that gets the wheel."""
+    return " ".join(["pip", *_arguments(source)])
 
 
 def _arguments(source: dict[str, Any]) -> list[str]:
@@ -52,13 +56,14 @@ def _arguments(source: dict[str, Any]) -> list[str]:
     return ["download", "--no-deps", "--only-binary=:all:", *options, f"{source['package']}=={source['version']}"]
 
 
-def _download(source: dict[str, Any], folder: Path) -> None:
-    command = [sys.executable, "-m", "pip", *_arguments(source), f"--dest={folder}", "--progress-bar=raw"]
+def download(source: dict[str, Any], folder: Path) -> None:
+    """Get one wheel; `SourceError` with pip's reason when there is none."""
+    arguments = [sys.executable, "-m", "pip", *_arguments(source), f"--dest={folder}", "--progress-bar=raw"]
     environment = os.environ | {"PIP_DISABLE_PIP_VERSION_CHECK": "1", "PYTHONUNBUFFERED": "1"}
     tail: list[str] = []
     bar: ProgressBar | None = None
     with subprocess.Popen(
-        command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace"
+        arguments, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace"
     ) as process:
         assert process.stdout is not None
         for line in process.stdout:

@@ -1,0 +1,98 @@
+"""Wheels become labelled functions: bandit's findings, the outermost functions, no comment that tells the label."""
+
+from __future__ import annotations
+
+import ast
+import zipfile
+
+import pytest
+
+from sparse_attention.data.code import bandit
+from sparse_attention.data.code.functions import Intake
+from sparse_attention.errors import InputError
+
+MODULE = '''import subprocess, pickle
+
+
+def safe(value):
+    """Nothing to see."""
+    return value + 1
+
+
+class Runner:
+    @property
+    def run(self):
+        command = self.command
+        return subprocess.call(command, shell=True)  # nosec B602: trusted
+
+    async def load(self, stream):
+        def inner():
+            return pickle.loads(stream.read())
+        assert stream
+        return inner()
+'''
+OPTIONS = {"ignored_rules": ["B101"], "threads": 2}
+
+
+@pytest.fixture
+def wheel(tmp_path):
+    path = tmp_path / "Some_Package-1.0-py3-none-any.whl"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("some_package/module.py", MODULE)
+        archive.writestr("some_package/two.py", "def broken(:\n")
+        archive.writestr("some_package/latin.py", "x = 1  # \xe9".encode("latin-1"))
+        archive.writestr("some_package/data.txt", "def no(): pass")
+    return path
+
+
+def test_findings_label_functions(wheel):
+    intake = Intake()
+    safe, run, load = bandit.read({"": [wheel]}, intake, OPTIONS)
+    assert [f.label for f in (safe, run, load)] == [0, 1, 1]
+    assert {f.project for f in (safe, run, load)} == {"some-package"} and safe.path == "some_package/module.py"
+    assert run.rule == "B602" and load.rule == "B301"
+    assert run.source.splitlines()[run.lines[0] - 1].strip() == "return subprocess.call(command, shell=True)"
+    assert "pickle.loads" in load.source.splitlines()[load.lines[0] - 1]
+    assert safe.lines == () and safe.rule == ""
+    assert (intake.read, dict(intake.dropped)) == (3, {"files that Python 3 cannot read": 2})
+
+
+def test_text_is_dedented_python_that_does_not_tell_its_label(wheel):
+    for function in bandit.read({"": [wheel]}, Intake(), OPTIONS):
+        ast.parse(function.source)
+        assert "nosec" not in function.source and function.source.startswith(("def ", "async def "))
+
+
+def test_ignored_rules_do_not_count(wheel):
+    counted = list(bandit.read({"": [wheel]}, Intake(), {"ignored_rules": [], "threads": 1}))
+    assert counted[2].rule == "B101,B301"
+    ignored = list(bandit.read({"train": [wheel]}, Intake(), {"ignored_rules": ["B101", "B301", "B602"], "threads": 1}))
+    assert [f.label for f in ignored] == [0, 0, 0] and {f.split for f in ignored} == {"train"}
+
+
+def test_wheels_come_in_their_order_whatever_the_threads(wheel, tmp_path):
+    other = tmp_path / "another-2-py3-none-any.whl"
+    with zipfile.ZipFile(other, "w") as archive:
+        archive.writestr("a.py", "def f():\n    pass\n")
+    both = {"": [wheel, other]}
+    one, two = (list(bandit.read(both, Intake(), OPTIONS | {"threads": threads})) for threads in (1, 2))
+    assert one == two and [f.project for f in one] == ["some-package"] * 3 + ["another"]
+
+
+def test_a_damaged_wheel_is_named(tmp_path):
+    (tmp_path / "bad-1-py3-none-any.whl").write_bytes(b"zip")
+    with pytest.raises(InputError, match="bad-1-py3-none-any.whl: not a readable wheel"):
+        list(bandit.read({"": [tmp_path / "bad-1-py3-none-any.whl"]}, Intake(), OPTIONS))
+
+
+@pytest.mark.parametrize(
+    ("line", "left"),
+    [
+        ("x = 1  # nosec\n", "x = 1\n"),
+        ("x = 1  #NOQA: S602 because\n", "x = 1\n"),
+        ("x = 1  # a noqable thing\n", "x = 1  # a noqable thing\n"),
+        ("x = '#'  # fine\n", "x = '#'  # fine\n"),
+    ],
+)
+def test_comments_for_analysers_are_removed(line, left):
+    assert bandit.TELLTALE.sub("", line) == left

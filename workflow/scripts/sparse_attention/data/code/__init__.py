@@ -1,0 +1,1 @@
+"""From a named data set of labelled code to functions, split without leaks."""

@@ -1,0 +1,118 @@
+"""Python functions out of package wheels, labelled by the security analyser bandit."""
+
+from __future__ import annotations
+
+import ast
+import collections
+import json
+import re
+import subprocess
+import sys
+import tempfile
+import textwrap
+import zipfile
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+from sparse_attention.data.code.functions import Function, Intake
+from sparse_attention.errors import InputError
+from sparse_attention.scriptio import progress
+
+SUFFIXES = (".whl",)
+# comments that silence analysers tell the label
+TELLTALE = re.compile(r"[ \t]*#[ \t]*(?:nosec|noqa)\b.*", re.IGNORECASE)
+Findings = Mapping[int, Sequence[str]]  # rules by line
+
+
+def read(files: Mapping[str, list[Path]], intake: Intake, options: Mapping[str, Any]) -> Iterator[Function]:
+    """Yield the outermost functions and methods of each wheel, in the order of paths and lines.
+
+    A function is labelled 1 when bandit reports an issue between its first and last line, whatever a comment in it
+    says: comments with `nosec` or `noqa` are removed from the text.
+
+    Parameters
+    ----------
+    files : mapping
+        Wheels by split; the split "" when the data set does not say.
+    intake : Intake
+        Counts files that Python cannot read.
+    options : mapping
+        `ignored_rules`: bandit's rules that do not count; `threads`: wheels that are analysed at the same time.
+    """
+    given = [(split, wheel) for split, wheels in files.items() for wheel in wheels]
+    with ThreadPoolExecutor(options["threads"]) as pool:
+        packages = pool.map(lambda item: _functions_of(item[1], item[0], intake, options["ignored_rules"]), given)
+        for functions in progress(packages, len(given), "labelling packages"):
+            yield from functions
+
+
+def _functions_of(wheel: Path, split: str, intake: Intake, ignored: Sequence[str]) -> list[Function]:
+    project = wheel.name.split("-")[0].replace("_", "-").lower()
+    with tempfile.TemporaryDirectory() as folder:
+        root = _unpack(wheel, Path(folder))
+        findings = analyse(root, ignored)
+        names = sorted(path.relative_to(root).as_posix() for path in root.rglob("*.py"))
+        return [
+            function
+            for name in names
+            for function in functions_in(
+                (root / name).read_bytes(), findings.get(name, {}), project, name, intake, split
+            )
+        ]
+
+
+def analyse(root: Path, ignored: Sequence[str]) -> dict[str, dict[int, list[str]]]:
+    """Return bandit's findings in a folder: rules by file (relative) and line."""
+    report = root.parent / "bandit.json"
+    options = ["--recursive", "--quiet", "--exit-zero", "--ignore-nosec", "--format=json", f"--output={report}"]
+    skipped = [f"--skip={','.join(ignored)}"] if ignored else []
+    command = [sys.executable, "-m", "bandit", *options, *skipped, str(root)]
+    ran = subprocess.run(command, capture_output=True, text=True, errors="replace", check=False)
+    if ran.returncode or not report.is_file():
+        raise InputError(f"bandit failed: {ran.stderr.strip()[-500:] or f'exit code {ran.returncode}'}")
+    found: dict[str, dict[int, list[str]]] = collections.defaultdict(lambda: collections.defaultdict(list))
+    for issue in json.loads(report.read_text(encoding="utf-8"))["results"]:
+        name = Path(issue["filename"]).relative_to(root).as_posix()
+        found[name][issue["line_number"]].append(issue["test_id"])
+    return found
+
+
+def functions_in(
+    content: bytes, findings: Findings, project: str, path: str, intake: Intake, split: str = ""
+) -> Iterator[Function]:
+    """Yield the outermost functions of one module with the findings that lie in each."""
+    try:
+        text = content.decode("utf-8")
+        tree = ast.parse(text)
+    except (UnicodeDecodeError, SyntaxError, ValueError):
+        intake.drop("files that Python 3 cannot read")
+        return
+    lines = text.splitlines(keepends=True)
+    for node in _outermost(tree):
+        intake.read += 1
+        first, last = node.lineno, node.end_lineno or node.lineno
+        hits = {line: rules for line, rules in findings.items() if first <= line <= last}
+        source = "".join(TELLTALE.sub("", line) for line in lines[first - 1 : last])
+        rules = ",".join(sorted({rule for found in hits.values() for rule in found}))
+        places = tuple(sorted(line - first + 1 for line in hits))
+        yield Function(textwrap.dedent(source).rstrip("\n"), int(bool(hits)), project, path, rules, places, split)
+
+
+def _outermost(tree: ast.AST) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef]:
+    for node in ast.iter_child_nodes(tree):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            yield node
+        else:
+            yield from _outermost(node)
+
+
+def _unpack(wheel: Path, folder: Path) -> Path:
+    root = folder / "package"
+    try:
+        with zipfile.ZipFile(wheel) as archive:
+            archive.extractall(root, [name for name in archive.namelist() if name.endswith(".py")])
+    except (zipfile.BadZipFile, OSError) as error:
+        raise InputError(f"{wheel}: not a readable wheel: {error}") from None
+    return root

@@ -1,0 +1,127 @@
+"""A labelled function, what a reader may leave out, and the files that hold many."""
+
+from __future__ import annotations
+
+import collections
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from sparse_attention.errors import InputError
+from sparse_attention.scriptio import atomic_path
+
+COLUMNS = ("functionSource", "label", "project", "path", "rule", "lines", "split")
+
+
+@dataclass(frozen=True)
+class Function:
+    """A function of a program and whether it is defective.
+
+    Attributes
+    ----------
+    source : str
+        Its text; the column `functionSource`.
+    label : int
+        1 for a defect, 0 for none.
+    project, path : str
+        Where it comes from; functions without a project may be split apart one by one.
+    rule : str
+        What was found in it, names separated by commas; empty where that is not known.
+    lines : tuple of int
+        Lines of `source`, from 1, that the finding points to.
+    split : str
+        train, validation or test when the data set says so; else empty.
+    """
+
+    source: str
+    label: int
+    project: str = ""
+    path: str = ""
+    rule: str = ""
+    lines: tuple[int, ...] = ()
+    split: str = ""
+
+
+class Intake:
+    """What was read and what of it was left out, and why.
+
+    Parameters
+    ----------
+    bad_rows : str
+        `refuse`: a row that cannot be used is an error; `drop`: it is left out and counted.
+    """
+
+    def __init__(self, bad_rows: str = "refuse") -> None:
+        self.bad_rows = bad_rows
+        self.dropped: collections.Counter[str] = collections.Counter()
+        self.read = 0
+
+    def bad(self, where: str, problem: str, allowed: str) -> None:
+        """Count a row that cannot be used, or raise `InputError` with its place, what is wrong and what is allowed."""
+        if self.bad_rows == "refuse":
+            raise InputError(
+                f"{where}: {problem}; allowed: {allowed} (prepare_code.bad_rows: drop leaves such rows out)"
+            )
+        self.drop(problem)
+
+    def drop(self, reason: str, count: int = 1) -> None:
+        """Count functions that were read and left out."""
+        if count:
+            self.dropped[reason] += count
+
+    def table(self) -> pd.DataFrame:
+        """Return `reason` and `functions`, the most frequent reason first, with the number read on top."""
+        rows = [("read", self.read), *sorted(self.dropped.items(), key=lambda item: (-item[1], item[0]))]
+        return pd.DataFrame(rows, columns=["reason", "functions"])
+
+
+def label_of(value: Any) -> int | None:
+    """Return a label as 0 or 1; None when it is neither (a float or text such as `0.0` is not)."""
+    if isinstance(value, bool):
+        return int(value)
+    if isinstance(value, int) and value in (0, 1):
+        return value
+    text = value.strip().lower() if isinstance(value, str) else None
+    return {"0": 0, "1": 1, "false": 0, "true": 1}.get(text) if text is not None else None
+
+
+def write_functions(functions: Iterable[Function], path: Path) -> None:
+    """Write functions as Parquet with the columns `COLUMNS`."""
+    import pyarrow
+    from pyarrow import parquet
+
+    rows = [_row(function) for function in functions]
+    kinds = {"label": pyarrow.int8(), "lines": pyarrow.list_(pyarrow.int32())}
+    schema = pyarrow.schema([(name, kinds.get(name, pyarrow.string())) for name in COLUMNS])
+    with atomic_path(path) as partial:
+        parquet.write_table(pyarrow.Table.from_pylist(rows, schema=schema), partial)
+
+
+def read_functions(path: Path) -> Iterator[Function]:
+    """Yield what `write_functions` wrote; `InputError` when the file is something else."""
+    import pyarrow
+    from pyarrow import parquet
+
+    try:
+        rows = parquet.read_table(path).to_pylist()
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such file; the rule prepare_code writes it") from None
+    except (pyarrow.ArrowInvalid, OSError) as error:
+        raise InputError(f"{path}: not a readable parquet file: {error}") from None
+    for row in rows:
+        missing = [name for name in COLUMNS if name not in row]
+        if missing:
+            raise InputError(f"{path}: columns {', '.join(missing)} are missing; allowed: {', '.join(COLUMNS)}")
+        yield _function(row)
+
+
+def _row(function: Function) -> dict[str, Any]:
+    return {**vars(function), "functionSource": function.source, "lines": list(function.lines)}
+
+
+def _function(row: Mapping[str, Any]) -> Function:
+    others = {name: row[name] for name in COLUMNS if name not in ("functionSource", "lines")}
+    return Function(row["functionSource"], lines=tuple(row["lines"]), **others)

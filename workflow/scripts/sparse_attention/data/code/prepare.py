@@ -1,0 +1,118 @@
+"""From a retrieved data set of code to functions in train, validation and test."""
+
+from __future__ import annotations
+
+import fnmatch
+import logging
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pandas as pd
+
+from sparse_attention.data.code import bandit, selection, tables
+from sparse_attention.data.code.functions import Function, Intake
+from sparse_attention.data.documents import quantiles
+from sparse_attention.data.files import suffix_of
+from sparse_attention.data.registry import Dataset
+from sparse_attention.data.splits import SPLITS
+from sparse_attention.errors import InputError
+
+logger = logging.getLogger(__name__)
+
+Read = Callable[[Mapping[str, list[Path]], Intake, Mapping[str, Any]], Iterator[Function]]
+FORMATS: dict[str, tuple[Read, tuple[str, ...]]] = {
+    "bandit": (bandit.read, bandit.SUFFIXES),
+    "table": (tables.read, tables.SUFFIXES),
+}
+
+
+class Prepared(NamedTuple):
+    """The functions that are used, in the order of splits; and tables of the splits and of what was left out."""
+
+    functions: list[Function]
+    statistics: pd.DataFrame
+    intake: pd.DataFrame
+
+
+def prepare(dataset: Dataset, entry: Mapping[str, Any], options: Mapping[str, Any], threads: int = 1) -> Prepared:
+    """Read, split and choose functions.
+
+    Parameters
+    ----------
+    dataset : Dataset
+        What was retrieved.
+    entry : mapping
+        The corpus's own settings: `format`, `files` by split, `projects` by split, and those of the format's reader.
+    options : mapping
+        `prepare_code` of the config.
+    threads : int
+        For reading; they change nothing in what is read.
+
+    Raises
+    ------
+    InputError
+        When a file, column or row cannot be used, splits overlap where that is refused, or a split lacks a label.
+    """
+    intake = Intake(options["bad_rows"])
+    read = FORMATS[entry["format"]][0]
+    reading = {**entry, "ignored_rules": options["ignored_rules"], "threads": threads}
+    functions = list(read(code_files(dataset, entry), intake, reading))
+    functions = selection.within_lines(functions, options["min_lines"], options["max_lines"], intake)
+    functions = selection.assign_splits(functions, options["split"], entry.get("projects"))
+    functions = selection.without_repeats(functions, options["near_duplicates"], options["overlap"], intake)
+    chosen: list[Function] = []
+    for split in SPLITS:
+        members = [function for function in functions if function.split == split]
+        seed, most = options["split"]["seed"], options["max_functions"][split]
+        used = selection.choose(members, options["negatives"], most, seed)
+        intake.drop("not needed: enough negatives, or max_functions", len(members) - len(used))
+        chosen += used
+    selection.require_both_labels(chosen)
+    logger.info("%s: %d functions read, %d kept", dataset.name, intake.read, len(chosen))
+    return Prepared(chosen, statistics(chosen), intake.table())
+
+
+def code_files(dataset: Dataset, entry: Mapping[str, Any]) -> dict[str, list[Path]]:
+    """Return the files to read by split, in the registry's order; all under "" when the entry names none.
+
+    Raises
+    ------
+    InputError
+        When a pattern of `files` fits no file, or no file has a suffix of the format.
+    """
+    suffixes = FORMATS[entry["format"]][1]
+    if entry.get("files"):
+        found = {}
+        for split, pattern in entry["files"].items():
+            names = {file: file.relative_to(dataset.root).as_posix() for file in dataset.files}
+            found[split] = [file for file, name in names.items() if fnmatch.fnmatch(name, pattern)]
+            if not found[split]:
+                raise InputError(
+                    f"{dataset.root}: no file fits files.{split} {pattern!r}; there are {', '.join(names.values())}"
+                )
+    else:
+        found = {"": [file for file in dataset.files if suffix_of(file) in suffixes]}
+    wrong = [file for files in found.values() for file in files if suffix_of(file) not in suffixes]
+    if wrong or not any(found.values()):
+        which = f"{wrong[0]} is not" if wrong else f"{dataset.root} has no file"
+        raise InputError(f"{which} of format {entry['format']}; allowed: {', '.join(suffixes)}")
+    return found
+
+
+def statistics(functions: list[Function]) -> pd.DataFrame:
+    """Count the functions, positives and projects of each split, with quantiles of lines and characters."""
+    rows = []
+    for split in SPLITS:
+        own = [function for function in functions if function.split == split]
+        positives = sum(function.label for function in own)
+        rows.append({
+            "split": split,
+            "functions": len(own),
+            "positive": positives,
+            "positive_share": positives / max(len(own), 1),
+            "projects": len({function.project for function in own}),
+            **{f"lines_{name}": value for name, value in quantiles([f.source.count("\n") + 1 for f in own]).items()},
+            **{f"characters_{name}": value for name, value in quantiles([len(f.source) for f in own]).items()},
+        })  # fmt: skip
+    return pd.DataFrame(rows)

@@ -1,0 +1,15 @@
+"""Publish what is known of the code: its splits, what was left out of it, and what simple classifiers make of it."""
+
+from sparse_attention.scriptio import run
+from sparse_attention.tables import read_table, write_table
+
+
+def main(snakemake):
+    for name in ("code", "code_intake", "text_baselines"):
+        table = read_table(getattr(snakemake.input, name))
+        table.insert(0, "code", snakemake.params.corpus)
+        write_table(table, getattr(snakemake.output, name))
+
+
+if __name__ == "__main__":
+    run(main, snakemake)  # noqa: F821
