@@ -1,0 +1,71 @@
+"""Tiny classifiers with attention that differs from token to token, and batches of several shapes."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from transformers import (
+    BertConfig,
+    BertForSequenceClassification,
+    LongformerConfig,
+    LongformerForSequenceClassification,
+    RobertaConfig,
+    RobertaForSequenceClassification,
+)
+
+SIZES = {
+    "vocab_size": 50, "hidden_size": 24, "num_hidden_layers": 3, "num_attention_heads": 3, "intermediate_size": 40,
+    "max_position_embeddings": 130, "pad_token_id": 1, "num_labels": 2, "initializer_range": 0.25,
+}  # fmt: skip
+FAMILIES = {
+    "longformer": lambda: LongformerForSequenceClassification(LongformerConfig(**SIZES, attention_window=[4, 8, 4])),
+    "roberta": lambda: RobertaForSequenceClassification(RobertaConfig(**SIZES)),
+    "bert": lambda: BertForSequenceClassification(BertConfig(**SIZES)),
+}
+LENGTHS = {
+    "B1": [23],
+    "B1-short": [3],
+    "B2": [17, 30],
+    "B2-equal": [12, 12],
+    "B3-ragged": [40, 1, 26],
+    "B4-padded": [5, 9, 7, 2],
+}
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    """Compute on one thread: models this small only wait for a second one."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture
+def make_classifier():
+    """Return a function that makes a tiny classifier of a family, in evaluation mode."""
+
+    def make(family: str, seed: int = 0):
+        torch.manual_seed(seed)
+        network = FAMILIES[family]()
+        for name, weight in network.named_parameters():
+            if name.endswith(("query.weight", "key.weight", "query_global.weight", "key_global.weight")):
+                weight.data *= 2
+            elif weight.dim() == 1:
+                weight.data += 0.1 * torch.randn(weight.shape)
+        return network.eval()
+
+    return make
+
+
+@pytest.fixture
+def make_batch():
+    """Return a function that gives token ids and mask of some lengths, padded beyond the longest."""
+
+    def make(shape: str, beyond: int = 2, seed: int = 0):
+        lengths, generator = LENGTHS[shape], torch.Generator().manual_seed(seed)
+        ids = torch.randint(2, 50, (len(lengths), max(lengths) + beyond), generator=generator)
+        mask = (torch.arange(ids.shape[1]) < torch.tensor(lengths)[:, None]).long()
+        return ids.masked_fill(mask == 0, 1), mask
+
+    return make

@@ -1,0 +1,111 @@
+"""Runs the modules of a Hugging Face classifier one by one, with our attention between them."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from torch import Tensor
+from transformers import PreTrainedModel
+
+from sparse_attention.errors import InputError
+from sparse_attention.pruning.attention import Attended, attend, cls_global_row
+
+FAMILIES = ("longformer", "roberta", "bert")
+
+Projected = tuple[Tensor, Tensor, Tensor]
+
+
+class Layer(NamedTuple):
+    """One encoder layer.
+
+    Attributes
+    ----------
+    module
+        The library's own layer.
+    heads : int
+    window : int, optional
+        Longformer's attention window; None for full attention.
+    drop : float
+        Dropout of the attention's probabilities while training.
+    """
+
+    module: Any
+    heads: int
+    window: int | None
+    drop: float
+
+    def project(self, states: Tensor) -> Projected:
+        """Return queries, keys and values, each of the shape of `states`, `(..., hidden)`."""
+        attention = self.module.attention.self
+        return attention.query(states), attention.key(states), attention.value(states)
+
+    def attend(self, states: Tensor, projected: Projected, positions: Tensor, log_keep: Tensor) -> Attended:
+        """Compute the layer's attention.
+
+        Parameters
+        ----------
+        states : Tensor
+            What enters the layer, `(batch, n, hidden)`.
+        projected : tuple of Tensor
+            What `project` makes of it.
+        positions, log_keep : Tensor
+            `(batch, n)`, see `attention.attend`.
+        """
+        module = self.module.attention.self
+        drop = self.drop if self.module.training else 0.0
+        query, key, value = (self._by_head(tensor) for tensor in projected)
+        row = None
+        if self.window is not None:
+            row = cls_global_row(
+                states,
+                module.query_global(states[:, 0]).unflatten(-1, (self.heads, -1)),
+                module.key_global.weight,
+                module.value_global.weight,
+                module.value_global.bias,
+                log_keep,
+                drop,
+            )
+        return attend(query, key, value, positions, log_keep, self.window, row, drop)
+
+    def finish(self, context: Tensor, states: Tensor) -> Tensor:
+        """Return what leaves the layer, from the attention's context and what entered it, both `(..., hidden)`."""
+        attended = self.module.attention.output(context, states)
+        result: Tensor = self.module.output(self.module.intermediate(attended), attended)
+        return result
+
+    def _by_head(self, tensor: Tensor) -> Tensor:
+        return tensor.unflatten(-1, (self.heads, -1)).transpose(1, 2)
+
+
+def layers_of(classifier: PreTrainedModel) -> list[Layer]:
+    """Return the encoder layers of a Longformer, RoBERTa or BERT classifier.
+
+    Raises
+    ------
+    InputError
+        For another family.
+    """
+    config: Any = classifier.config
+    if config.model_type not in FAMILIES:
+        raise InputError(f"model: tokens of {config.model_type} cannot be pruned; allowed: {', '.join(FAMILIES)}")
+    encoder: Any = classifier.base_model.encoder
+    modules = list(encoder.layer)
+    windows = config.attention_window if config.model_type == "longformer" else [None] * len(modules)
+    drop = config.attention_probs_dropout_prob
+    return [
+        Layer(module, config.num_attention_heads, window, drop) for module, window in zip(modules, windows, strict=True)
+    ]
+
+
+def merge_heads(context: Tensor) -> Tensor:
+    """Return `(batch, heads, n, head_dim)` as `(batch, n, hidden)`."""
+    return context.transpose(1, 2).flatten(2)
+
+
+def classify(classifier: Any, cls_states: Tensor) -> Tensor:
+    """Return the logits `(batch, labels)` of the last states of CLS, `(batch, hidden)`."""
+    sequence = cls_states[:, None]
+    if classifier.config.model_type == "bert":
+        sequence = classifier.dropout(classifier.base_model.pooler(sequence))
+    logits: Tensor = classifier.classifier(sequence)
+    return logits

@@ -1,0 +1,281 @@
+"""A Hugging Face classifier whose layers prune tokens: hidden softly or hard, or really removed."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import save_file
+from torch import Tensor, nn
+from transformers import AutoModelForSequenceClassification, PreTrainedModel
+
+from sparse_attention.errors import InputError
+from sparse_attention.models.masked_lm import offline
+from sparse_attention.pruning.attention import Attended
+from sparse_attention.pruning.dropping import Packed, attend_group, store
+from sparse_attention.pruning.layers import Layer, classify, layers_of, merge_heads
+from sparse_attention.pruning.scores import SCORES, random_scores
+from sparse_attention.pruning.thresholds import PruningSettings, Thresholds
+from sparse_attention.scriptio import atomic_path
+from sparse_attention.torch_files import read_safetensors
+
+STAGES = ("dense", "soft", "hard")
+SETTINGS, TENSORS = "pruning.json", "pruning.safetensors"
+
+
+class Pruned(NamedTuple):
+    """What a forward pass with hidden tokens gives.
+
+    Attributes
+    ----------
+    logits : Tensor
+        `(batch, labels)`.
+    keep : Tensor
+        Cumulative keep weights after each layer, `(layers, batch, n)`: soft ones, or 0 and 1; padding has 0.
+    scores : Tensor
+        Importance scores, `(layers, batch, n)`; padding has 0.
+    regulariser : Tensor
+        A scalar, see `Thresholds.regulariser`.
+    """
+
+    logits: Tensor
+    keep: Tensor
+    scores: Tensor
+    regulariser: Tensor
+
+
+class Dropped(NamedTuple):
+    """What a prediction with removed tokens gives.
+
+    Attributes
+    ----------
+    logits : Tensor
+        `(batch, labels)`.
+    survived : Tensor
+        The number of layers whose keep mask holds the token, int64 `(batch, n)`: 0 for one that the first layer
+        pruned, the number of layers for one that none did, -1 for padding.
+    """
+
+    logits: Tensor
+    survived: Tensor
+
+
+class PrunedClassifier(nn.Module):
+    """Wraps a sequence classifier and runs its own modules layer by layer, with attention that knows pruned tokens.
+
+    A layer scores its tokens by its own attention, in which all tokens kept so far take part, and prunes. A pruned
+    token is neither query nor key from the next layer on, and its state after this layer is never read.
+    The first token of a sequence is CLS: it counts as real whatever the mask says, and is never pruned.
+
+    Parameters
+    ----------
+    classifier : PreTrainedModel
+        Of the family Longformer, RoBERTa or BERT.
+    settings : PruningSettings
+
+    Raises
+    ------
+    InputError
+        For another family.
+    """
+
+    def __init__(self, classifier: PreTrainedModel, settings: PruningSettings) -> None:
+        super().__init__()
+        self.classifier = classifier
+        self.thresholds = Thresholds(len(layers_of(classifier)), settings)
+        self.thresholds.to(classifier.device)
+
+    @property
+    def settings(self) -> PruningSettings:
+        """What the model was made with, at the temperature that it has now."""
+        return replace(self.thresholds.settings, temperature=self.thresholds.temperature)
+
+    def forward(self, input_ids: Tensor, attention_mask: Tensor, mode: str = "dense") -> Pruned:
+        """Classify with pruned tokens hidden.
+
+        Parameters
+        ----------
+        input_ids, attention_mask : Tensor
+            int64 `(batch, n)`; the mask is 0 for padding.
+        mode : str
+            `dense`: nothing is pruned, but scored. `soft`: a token's keep weight multiplies its state and weighs it as
+            a key and as a query that scores; where a share decides, as `hard`. `hard`: pruned tokens are excluded.
+
+        Raises
+        ------
+        ValueError
+            When `mode` is none of these.
+        """
+        if mode not in STAGES:
+            raise ValueError(f"mode: {mode!r}; allowed: {', '.join(STAGES)}")
+        real = _real(attention_mask)
+        states = self._embed(input_ids)
+        positions = torch.arange(input_ids.shape[1], device=input_ids.device).expand_as(input_ids)
+        log_keep = torch.zeros_like(real, dtype=states.dtype).masked_fill(~real, -torch.inf)
+        drawn = self._drawn(input_ids, real)
+        keep, all_scores = [], []
+        for number, layer in enumerate(layers_of(self.classifier)):
+            attended = layer.attend(states, layer.project(states), positions, log_keep)
+            scores = self._scores(attended, log_keep, drawn)
+            states = layer.finish(merge_heads(attended.context), states)
+            if mode == "soft" and self.thresholds.settings.by_threshold:
+                log_weight = self.thresholds.log_soft(number, scores)
+                states = states * log_weight.exp()[..., None]
+                log_keep = log_keep + log_weight
+            elif mode != "dense":
+                kept = self.thresholds.hard(number, scores, log_keep > -torch.inf, real.sum(1))
+                log_keep = log_keep.masked_fill(~kept, -torch.inf)
+            keep.append(log_keep.exp())
+            all_scores.append(scores * real)
+        kept_weights = torch.stack(keep)
+        regulariser = self.thresholds.regulariser(kept_weights, real)
+        return Pruned(classify(self.classifier, states[:, 0]), kept_weights, torch.stack(all_scores), regulariser)
+
+    @torch.no_grad()
+    def predict_dropped(
+        self, input_ids: Tensor, attention_mask: Tensor, prune: bool = True, waste: float = 0.1
+    ) -> Dropped:
+        """Classify with padding and pruned tokens removed, so that time follows the number of tokens left.
+
+        Parameters
+        ----------
+        input_ids, attention_mask : Tensor
+            int64 `(batch, n)`; the mask is 0 for padding.
+        prune : bool
+            False removes padding only.
+        waste : float
+            Sequences of which none is padded by more than this share attend together; 0 pads none.
+
+        Raises
+        ------
+        ValueError
+            When the model is in training mode, whose dropout has no place here.
+        """
+        if self.training:
+            raise ValueError("predict_dropped needs evaluation mode")
+        real = _real(attention_mask)
+        lengths = real.sum(1)
+        longest = int(real.any(0).nonzero().max()) + 1
+        packed = Packed(self._embed(input_ids[:, :longest]), real[:, :longest])
+        drawn = self._drawn(input_ids[:, :longest], real[:, :longest])
+        survived = torch.zeros(packed.batch * packed.n, dtype=torch.int64, device=real.device)
+        for number, layer in enumerate(layers_of(self.classifier)):
+            context, kept = self._attend_packed(number, layer, packed, lengths, drawn, prune, waste)
+            rows = packed.leave(kept)
+            packed.states = layer.finish(context.index_select(0, rows), packed.states.index_select(0, rows))
+            survived[packed.origins] += 1
+        result = torch.full_like(input_ids, -1)
+        result[:, :longest] = survived.view(packed.batch, packed.n)
+        return Dropped(classify(self.classifier, packed.first_rows()), result.masked_fill(~real, -1))
+
+    def _attend_packed(
+        self,
+        number: int,
+        layer: Layer,
+        packed: Packed,
+        lengths: Tensor,
+        drawn: Tensor | None,
+        prune: bool,
+        waste: float,
+    ) -> tuple[Tensor, Tensor]:
+        """Return the context of all packed rows, `(tokens, hidden)`, and which of them the layer keeps, `(tokens)`."""
+        projected = layer.project(packed.states)
+        context = torch.empty_like(packed.states)
+        kept = torch.ones(len(packed.states), dtype=torch.bool, device=packed.states.device)
+        for group in packed.groups(waste):
+            attended, log_keep = attend_group(layer, packed, projected, group)
+            store(context, merge_heads(attended.context), group)
+            if prune:
+                scores = self._scores(
+                    attended, log_keep, None if drawn is None else drawn.flatten()[packed.origins[group.rows]]
+                )
+                keeps = self.thresholds.hard(number, scores, group.inside, lengths[group.sequences])
+                store(kept, keeps, group)
+        return context, kept
+
+    def _embed(self, input_ids: Tensor) -> Tensor:
+        embeddings: Any = self.classifier.base_model.embeddings
+        states: Tensor = embeddings(input_ids=input_ids)
+        return states
+
+    def _drawn(self, input_ids: Tensor, real: Tensor) -> Tensor | None:
+        """Return the scores of the random baseline, None unless it is chosen."""
+        return (
+            random_scores(input_ids, real, self.thresholds.settings.seed)
+            if self.thresholds.settings.mode == "random"
+            else None
+        )
+
+    def _scores(self, attended: Attended, log_keep: Tensor, drawn: Tensor | None) -> Tensor:
+        return SCORES[self.thresholds.settings.score](attended, log_keep) if drawn is None else drawn
+
+
+def save_pruned_model(model: PrunedClassifier, folder: Path | str) -> None:
+    """Write the classifier as an ordinary Hugging Face folder, and beside it its pruning settings and thresholds."""
+    folder = Path(folder)
+    with offline():
+        model.classifier.save_pretrained(folder)
+    with atomic_path(folder / SETTINGS) as partial:
+        partial.write_text(json.dumps(asdict(model.settings), indent=1) + "\n", encoding="utf-8")
+    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in model.thresholds.state_dict().items()}
+    with atomic_path(folder / TENSORS) as partial:
+        save_file(tensors, partial)
+
+
+def load_pruned_model(folder: Path | str) -> PrunedClassifier:
+    """Read what `save_pruned_model` wrote, in float32 and evaluation mode.
+
+    Raises
+    ------
+    InputError
+        When a file is missing, damaged, or does not fit the others.
+    """
+    folder = Path(folder)
+    settings = _read_settings(folder / SETTINGS)
+    model = PrunedClassifier(_read_classifier(folder), settings)
+    tensors = read_safetensors(folder / TENSORS)
+    wanted = {name: tuple(tensor.shape) for name, tensor in model.thresholds.state_dict().items()}
+    found = {name: tuple(tensor.shape) for name, tensor in tensors.items()}
+    if found != wanted:
+        raise InputError(f"{folder / TENSORS}: holds {found}; allowed: {wanted}, one number per layer of the model")
+    model.thresholds.load_state_dict(tensors)
+    return model.eval()
+
+
+def _read_settings(path: Path) -> PruningSettings:
+    names = list(asdict(PruningSettings()))
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        return PruningSettings(**content)
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror}); allowed: a folder of a pruned model") from None
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from None
+    except (ValueError, TypeError) as error:
+        raise InputError(f"{path}: {error}; allowed: a JSON object with {', '.join(names)}") from None
+
+
+def _read_classifier(folder: Path) -> PreTrainedModel:
+    if not (folder / "config.json").is_file():
+        raise InputError(f"{folder}: no config.json; allowed: a Hugging Face model folder")
+    try:
+        with offline():
+            model, report = AutoModelForSequenceClassification.from_pretrained(
+                folder, dtype=torch.float32, local_files_only=True, trust_remote_code=False, output_loading_info=True
+            )
+    except (OSError, ValueError, RuntimeError, KeyError, ImportError, SafetensorError) as error:
+        raise InputError(f"{folder}: cannot be loaded as a sequence classifier: {error}") from None
+    if report["missing_keys"]:
+        missing = sorted(report["missing_keys"])
+        raise InputError(f"{folder}: {len(missing)} weights are missing, such as {missing[0]}; allowed: a whole model")
+    return model
+
+
+def _real(attention_mask: Tensor) -> Tensor:
+    """Return which tokens are no padding, bool `(batch, n)`; the first one of a sequence is CLS and always real."""
+    real = attention_mask.bool()
+    return torch.cat([torch.ones_like(real[:, :1]), real[:, 1:]], 1)
