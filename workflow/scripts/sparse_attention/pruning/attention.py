@@ -76,7 +76,7 @@ def attend(
     """
     if window is None:
         attended = full_attention(query, key, value, log_keep, drop)
-    elif query.shape[2] > banded_from(window):
+    elif query.shape[2] >= banded_from(window):
         attended = banded_attention(query, key, value, positions, log_keep, window, drop)
     else:
         attended = local_attention(query, key, value, positions, log_keep, window, drop)
@@ -84,8 +84,8 @@ def attend(
 
 
 def banded_from(window: int) -> int:
-    """Return the number of tokens above which the band is faster than all pairs under a mask."""
-    return 4 * window
+    """Return the number of tokens from which on the band is faster than all pairs under a mask."""
+    return 2 * window  # there 1.5 times faster on one core, and 5 times at twice as many tokens
 
 
 def full_attention(query: Tensor, key: Tensor, value: Tensor, log_keep: Tensor, drop: float = 0.0) -> Attended:
