@@ -16,6 +16,7 @@ FILE = str(ROOT / "config" / "config.yaml")
 REGISTRY = {
     "enwiki-2016-excerpt": {"kind": "text", "version": "1"},
     "all-minilm-l6-v2": {"kind": "model", "version": "1"},
+    "pypi-bandit": {"kind": "code", "version": "1"},
 }
 LINEAR = {"kind": "linear", "dim": 4, "shared": True}
 EXPANDED = {
