@@ -43,24 +43,27 @@ def read(files: Mapping[str, list[Path]], intake: Intake, options: Mapping[str, 
     """
     given = [(split, wheel) for split, wheels in files.items() for wheel in wheels]
     with ThreadPoolExecutor(options["threads"]) as pool:
-        packages = pool.map(lambda item: _functions_of(item[1], item[0], intake, options["ignored_rules"]), given)
-        for functions in progress(packages, len(given), "labelling packages"):
+        packages = pool.map(lambda item: _functions_of(item[1], item[0], options["ignored_rules"]), given)
+        for functions, own in progress(packages, len(given), "labelling packages"):
+            intake.add(own)
             yield from functions
 
 
-def _functions_of(wheel: Path, split: str, intake: Intake, ignored: Sequence[str]) -> list[Function]:
+def _functions_of(wheel: Path, split: str, ignored: Sequence[str]) -> tuple[list[Function], Intake]:
+    intake = Intake()  # its own: threads that count in one lose counts
     project = wheel.name.split("-")[0].replace("_", "-").lower()
     with tempfile.TemporaryDirectory() as folder:
         root = _unpack(wheel, Path(folder))
         findings = analyse(root, ignored)
         names = sorted(path.relative_to(root).as_posix() for path in root.rglob("*.py"))
-        return [
+        functions = [
             function
             for name in names
             for function in functions_in(
                 (root / name).read_bytes(), findings.get(name, {}), project, name, intake, split
             )
         ]
+        return functions, intake
 
 
 def analyse(root: Path, ignored: Sequence[str]) -> dict[str, dict[int, list[str]]]:

@@ -72,6 +72,11 @@ class Intake:
         if count:
             self.dropped[reason] += count
 
+    def add(self, other: Intake) -> None:
+        """Count what another one counted."""
+        self.read += other.read
+        self.dropped.update(other.dropped)
+
     def table(self) -> pd.DataFrame:
         """Return `reason` and `functions`, the most frequent reason first, with the number read on top."""
         rows = [("read", self.read), *sorted(self.dropped.items(), key=lambda item: (-item[1], item[0]))]
