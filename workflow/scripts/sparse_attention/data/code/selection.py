@@ -96,15 +96,15 @@ def without_repeats(
 
 
 def _distinct(functions: list[Function], similarity: float | None, intake: Intake) -> list[Function]:
-    for reason, find in (
-        ("repeats another one", duplicates.exact),
-        ("nearly repeats another one", lambda sources: duplicates.near(sources, similarity or 1)),
-    ):
-        if find is duplicates.exact or similarity is not None:
-            repeated = find([function.source for function in functions])
-            intake.drop(reason, int(repeated.sum()))
-            functions = [function for function, again in zip(functions, repeated, strict=True) if not again]
-    return functions
+    kept = _left(functions, duplicates.exact([f.source for f in functions]), "repeats another one", intake)
+    if similarity is None:
+        return kept
+    return _left(kept, duplicates.near([f.source for f in kept], similarity), "nearly repeats another one", intake)
+
+
+def _left(functions: list[Function], repeated: np.ndarray, reason: str, intake: Intake) -> list[Function]:
+    intake.drop(reason, int(repeated.sum()))
+    return [function for function, again in zip(functions, repeated, strict=True) if not again]
 
 
 def _refuse_overlap(groups: Iterable[list[Function]]) -> None:
