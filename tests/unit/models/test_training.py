@@ -13,9 +13,10 @@ import torch
 from sparse_attention.data.blocks import Blocks
 from sparse_attention.errors import InputError
 from sparse_attention.models.attention import NAME, Attention, set_attention
+from sparse_attention.models.course import find_resume_point
 from sparse_attention.models.task import MaskedLMTask
 from sparse_attention.models.trainer import MaskedLMTrainer
-from sparse_attention.training import find_resume_point, train
+from sparse_attention.training import train
 
 OPTIONS = {
     "steps": 6,

@@ -1,0 +1,151 @@
+"""Functions as the tokens that a classifier reads, cut to its length."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+import torch
+from safetensors.torch import save
+from torch import Tensor
+
+from sparse_attention.data.code.functions import Function
+from sparse_attention.data.documents import quantiles
+from sparse_attention.data.splits import SPLITS
+from sparse_attention.errors import InputError
+from sparse_attention.scriptio import atomic_path
+from sparse_attention.torch_files import read_safetensors
+
+PARTS = ("ids", "spans", "lengths", "whole_lengths", "labels", "splits")
+
+
+class Batch(NamedTuple):
+    """Functions padded to the longest: ids and mask int64 `(batch, n)`, labels int64 `(batch)`."""
+
+    ids: Tensor
+    mask: Tensor
+    labels: Tensor
+
+
+@dataclass(frozen=True)
+class CodeTokens:
+    """The tokens of all functions, in the order of the functions' file.
+
+    Attributes
+    ----------
+    ids : Tensor
+        int32 `(tokens)`, one function after the other, special tokens included.
+    spans : Tensor
+        int32 `(tokens, 2)`: the characters of the function's source that a token covers; `(0, 0)` for special ones.
+    lengths, whole_lengths : Tensor
+        int32 `(functions)`: tokens that are left after cutting, and before.
+    labels, splits : Tensor
+        int8 `(functions)`: 0 or 1, and the place in `SPLITS`.
+    info : dict
+        `pad` id, `vocabulary` size, `max_tokens`.
+    """
+
+    ids: Tensor
+    spans: Tensor
+    lengths: Tensor
+    whole_lengths: Tensor
+    labels: Tensor
+    splits: Tensor
+    info: dict[str, Any]
+
+    def of(self, split: str) -> Tensor:
+        """Return the functions of a split, int64."""
+        return (self.splits == SPLITS.index(split)).nonzero()[:, 0]
+
+    def place(self, function: int) -> slice:
+        """Return where a function's tokens lie."""
+        start = int(self._starts[function])
+        return slice(start, start + int(self.lengths[function]))
+
+    def batch(self, functions: Sequence[int]) -> Batch:
+        """Return functions as a batch."""
+        places = [self.place(function) for function in functions]
+        n = max(place.stop - place.start for place in places)
+        ids = torch.full((len(places), n), self.info["pad"], dtype=torch.int64)
+        mask = torch.zeros_like(ids)
+        for row, place in enumerate(places):
+            length = place.stop - place.start
+            ids[row, :length] = self.ids[place]
+            mask[row, :length] = 1
+        return Batch(ids, mask, self.labels[torch.tensor(functions)].long())
+
+    @property
+    def _starts(self) -> Tensor:
+        ends = self.lengths.cumsum(0)
+        return ends - self.lengths
+
+    def save(self, path: Path, info_path: Path) -> None:
+        """Write the tensors and their sidecar."""
+        tensors = {name: getattr(self, name).contiguous() for name in PARTS}
+        with atomic_path(path) as partial:
+            partial.write_bytes(save(tensors))
+        with atomic_path(info_path) as partial:
+            partial.write_text(json.dumps(self.info, indent=1) + "\n", encoding="utf-8")
+
+    @classmethod
+    def load(cls, path: Path | str) -> CodeTokens:
+        """Read what `save` wrote, the sidecar beside the tensors; `InputError` when it is something else."""
+        file = Path(path)
+        tensors = read_safetensors(file)
+        if set(tensors) != set(PARTS):
+            raise InputError(f"{file}: holds {sorted(tensors)}; allowed: {', '.join(PARTS)}, as tokenise_code writes")
+        return cls(**tensors, info=json.loads(file.with_suffix(".json").read_text(encoding="utf-8")))
+
+
+def load_tokenizer(folder: Path | str) -> Any:
+    """Load a model's tokenizer.
+
+    Raises
+    ------
+    InputError
+        When there is none, it is not a fast one (which alone tells characters), or it cannot pad.
+    """
+    from transformers import AutoTokenizer
+
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
+    except (OSError, ValueError, KeyError) as error:
+        raise InputError(f"{folder}: its tokenizer cannot be loaded: {error}") from None
+    if not tokenizer.is_fast or tokenizer.pad_token_id is None:
+        what = "has no padding token" if tokenizer.is_fast else "is not a fast one"
+        raise InputError(f"{folder}: its tokenizer {what}; allowed: a fast tokenizer of an encoder")
+    return tokenizer
+
+
+def tokenise(functions: Sequence[Function], tokenizer: Any, max_tokens: int) -> CodeTokens:
+    """Tokenise functions and cut them to `max_tokens`, special tokens included; the end is cut, its mark stays."""
+    texts = [function.source for function in functions]
+    short = tokenizer(texts, truncation=True, max_length=max_tokens, return_offsets_mapping=True, verbose=False)
+    whole = [len(ids) for ids in tokenizer(texts, verbose=False)["input_ids"]]
+    return CodeTokens(
+        ids=torch.tensor(np.concatenate(short["input_ids"]), dtype=torch.int32),
+        spans=torch.tensor(np.concatenate(short["offset_mapping"]), dtype=torch.int32),
+        lengths=torch.tensor([len(ids) for ids in short["input_ids"]], dtype=torch.int32),
+        whole_lengths=torch.tensor(whole, dtype=torch.int32),
+        labels=torch.tensor([function.label for function in functions], dtype=torch.int8),
+        splits=torch.tensor([SPLITS.index(function.split) for function in functions], dtype=torch.int8),
+        info={"pad": tokenizer.pad_token_id, "vocabulary": len(tokenizer), "max_tokens": max_tokens},
+    )
+
+
+def statistics(tokens: CodeTokens) -> pd.DataFrame:
+    """Return, for each split and label: functions, the share that was cut, quantiles of their whole lengths."""
+    rows = []
+    for split in SPLITS:
+        for label in (0, 1):
+            chosen = tokens.of(split)[tokens.labels[tokens.of(split)] == label]
+            lengths = tokens.whole_lengths[chosen]
+            cut = float((lengths > tokens.lengths[chosen]).float().mean())
+            counts = {"functions": len(chosen), "truncated": cut}
+            rows.append({"split": split, "label": label, **counts, **quantiles(lengths.tolist())})
+    return pd.DataFrame(rows)
