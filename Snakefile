@@ -12,11 +12,11 @@ report: "workflow/report/workflow.rst"
 
 
 include: "rules/common.smk"
+include: "rules/retrieve.smk"
 
 
 if not FROM_DUMP:
 
-    include: "rules/retrieve.smk"
     include: "rules/prepare.smk"
     include: "rules/train.smk"
 
@@ -24,6 +24,7 @@ if not FROM_DUMP:
 if CODE:
 
     include: "rules/code.smk"
+    include: "rules/prune.smk"
 
 
 include: "rules/extract.smk"

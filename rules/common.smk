@@ -30,10 +30,13 @@ FROM_DUMP = config["extract_qk"]["source"] is not None
 # a dump brings its own text and model: their names are labels then
 TEXT, MODEL = (None if FROM_DUMP else settings.selected_dataset(config, DATASETS, kind) for kind in ("corpus", "model"))
 CODE = settings.selected_dataset(config, DATASETS, "code") if config["code"] else None
-RETRIEVED = {(source.name, source.version): source for source in (TEXT, MODEL, CODE) if source}
+CLASSIFIER = settings.selected_dataset(config, DATASETS, "classifier") if CODE else None
+RETRIEVED = {(source.name, source.version): source for source in (TEXT, MODEL, CODE, CLASSIFIER) if source}
 PROJECTIONS = grids.projections(config)
 JOBS = grids.predictor_jobs(config)
 CLUSTERINGS = grids.clusterings(config)
+PRUNINGS = grids.prunings(config)
+PRUNED = "results/pruning/{code}/{classifier}/seed~{seed}"
 ATTENTIONS = grids.entmax_attentions(config)
 SEEDS = [{"attention": attention, "seed": seed} for attention in ATTENTIONS for seed in config["seeds"]]
 
@@ -41,6 +44,9 @@ SEEDS = [{"attention": attention, "seed": seed} for attention in ATTENTIONS for 
 wildcard_constraints:
     corpus="[^/]+",
     code="[^/]+",
+    classifier="[^/]+",
+    pruning="mode~[^/]+",
+    stage="dense|soft|hard",
     model="[^/]+",
     dataset="[^/]+",
     version="[^/]+",
@@ -122,6 +128,19 @@ def of_jobs(stage, jobs):
     """The tables of one stage, in the order of the jobs and runs."""
     patterns = [f"results/{stage}/{RUN}/{job.projection}/{job.predictor}/{job.point}.tsv" for job in jobs]
     return [path for pattern in patterns for path in of_runs(pattern)]
+
+
+def before_hard(wildcards):
+    """The model that a hard stage starts from: where a share of tokens is kept there is no soft stage."""
+    soft = grids.has_soft_stage(PRUNINGS[wildcards.pruning])
+    return f"{PRUNED}/{{pruning}}/soft/model" if soft else f"{PRUNED}/dense/model"
+
+
+def stages_of(wildcards):
+    """The models of all stages of a pruning."""
+    stages = {"dense": f"{PRUNED}/dense/model", "hard": f"{PRUNED}/{{pruning}}/hard/model"}
+    soft = {"soft": before_hard(wildcards)} if grids.has_soft_stage(PRUNINGS[wildcards.pruning]) else {}
+    return stages | soft
 
 
 def gpu():

@@ -19,7 +19,12 @@ from sparse_attention.grids import as_list, entmax_attentions
 from sparse_attention.predictors.registry import discover
 
 SCHEMA = Path(__file__).parents[2] / "schemas" / "config.schema.yaml"
-SELECTIONS = {"corpus": ("corpora", "text"), "model": ("models", "model"), "code": ("code_corpora", "code")}
+SELECTIONS = {
+    "corpus": ("corpora", "text"),
+    "model": ("models", "model"),
+    "code": ("code_corpora", "code"),
+    "classifier": ("models", "model"),
+}
 """Of each key that selects something: the section it selects from, and the kind that this is."""
 Problem = tuple[tuple[Any, ...], str]
 
@@ -43,11 +48,13 @@ def selected_dataset(config: dict[str, Any], registry: dict[str, Any], selection
     section, kind = SELECTIONS[selection]
     name = config[selection]
     entry = config[section].get(name) or {}
-    trained = config["train_mlm"]["source"] if selection == "model" else None
+    training = {"model": "train_mlm", "classifier": "train_classifier"}.get(selection)
+    trained = config[training]["source"] if training else None
     path = trained or entry.get("path")
     if path:
         entry = {"kind": kind, "version": "local", "source": {"type": "path", "path": path}}
-        return Source(f"{name}-{kind}", "local", entry)  # a corpus and a model may share a name
+        # a corpus and a model may share a name, and so may a language model and a classifier
+        return Source(f"{name}-{selection if trained and selection != 'model' else kind}", "local", entry)
     return Source(entry["dataset"], str(registry[entry["dataset"]]["version"]), registry[entry["dataset"]])
 
 
@@ -207,6 +214,7 @@ def _selecting(config: dict[str, Any]) -> list[str]:
     replaced = {
         "corpus": config["extract_qk"]["source"],
         "model": config["extract_qk"]["source"] or config["train_mlm"]["source"],
+        "classifier": config["code"] is None or config["train_classifier"]["source"],
     }
     return [name for name in SELECTIONS if not replaced.get(name) and config[name] is not None]
 
@@ -296,7 +304,7 @@ def _grid_problems(name: str, grid: dict[str, Any]) -> Iterator[Problem]:
 
 def _path_problems(config: dict[str, Any], folder: Path) -> Iterator[Problem]:
     given: list[tuple[tuple[Any, ...], str | None]] = []
-    for section in ("train_mlm", "extract_qk", "fit_projections", "fit_clusters"):
+    for section in ("train_mlm", "train_classifier", "extract_qk", "fit_projections", "fit_clusters"):
         source = config[section]["source"]
         parts = source.items() if isinstance(source, dict) else [(None, source)]
         given += [((section, "source", *filter(None, [part])), path) for part, path in parts]

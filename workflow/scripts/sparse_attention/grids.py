@@ -13,6 +13,8 @@ NO_PROJECTION = "kind~none"
 ALL_POINTS = "all"
 PROJECTION_KEYS = {"linear": ("kind", "dim", "shared"), "mlp": ("kind", "dim", "hidden", "shared"), "none": ("kind",)}
 BY_DEFAULT = {"block_size": 1, "concat": False}
+PRUNING: dict[str, Any] = {"score": "mean", "ramp": "one_based", "temperature": 1e-3, "lambda": 0.0, "target": None}
+UNUSED_BY_MODE = {"topk": ("temperature", "lambda", "target"), "random": ("score", "temperature", "lambda", "target")}
 _PAIR = re.compile(r"([a-z][a-z_]*?)~([^_]+)(?:_|$)")
 
 
@@ -146,6 +148,26 @@ def _unprojected(config: dict[str, Any], blocks: bool) -> list[str]:
     """Return the segments of a predictor without a projection: single tokens, and the blocks that others run on."""
     sizes = sorted({block_size_of(name) for name in projections(config)} - {1}) if blocks else []
     return [NO_PROJECTION, *(segment({"kind": "none", "block_size": size}) for size in sizes)]
+
+
+def prunings(config: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """Return the settings of a configuration's `prunings` by path segment, without repeats.
+
+    A segment leaves out what has its default, and what the mode does not use.
+    """
+    settings: dict[str, dict[str, Any]] = {}
+    for entry in config["prunings"]:
+        for setting in product({"mode": None, **PRUNING, **entry}):
+            unused = UNUSED_BY_MODE.get(setting["mode"], ())
+            setting |= {key: PRUNING[key] for key in unused}
+            shown = {key: value for key, value in setting.items() if key not in PRUNING or value != PRUNING[key]}
+            settings[segment(shown)] = setting
+    return settings
+
+
+def has_soft_stage(pruning: dict[str, Any]) -> bool:
+    """Return whether thresholds decide what is pruned; where a share does, nothing is soft."""
+    return pruning["mode"] in ("threshold", "manual")
 
 
 def entmax_attentions(config: dict[str, Any]) -> list[str]:

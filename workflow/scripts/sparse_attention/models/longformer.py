@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
 from torch import Tensor
-from transformers import AutoModel, LongformerConfig, LongformerForSequenceClassification, PreTrainedModel
+from transformers import LongformerConfig, LongformerForSequenceClassification, PreTrainedModel
 
 from sparse_attention.errors import InputError
-from sparse_attention.models.masked_lm import offline
 
 ROBERTA_LIKE = ("roberta", "xlm-roberta", "camembert")
 FAMILIES = ("bert", *ROBERTA_LIKE)
@@ -33,7 +30,7 @@ CARRIED = (
 
 
 def longformer_from_encoder(
-    encoder: PreTrainedModel | Path | str, layers: int, window: int, max_positions: int, labels: int = 2
+    encoder: PreTrainedModel, layers: int, window: int, max_positions: int, labels: int = 2
 ) -> LongformerForSequenceClassification:
     """Make a Longformer classifier that starts from an encoder's weights; its head is new, drawn by torch's seed.
 
@@ -42,8 +39,8 @@ def longformer_from_encoder(
 
     Parameters
     ----------
-    encoder : PreTrainedModel, Path or str
-        A model of the family BERT or RoBERTa, with any head or none, or its folder.
+    encoder : PreTrainedModel
+        Of the family BERT or RoBERTa, with any head or none.
     layers : int
         How many of its layers to take, from the first one on.
     window : int
@@ -61,10 +58,9 @@ def longformer_from_encoder(
     Raises
     ------
     InputError
-        When the folder holds no such encoder, or a number is not allowed.
+        For another family, or a number that is not allowed.
     """
-    model = _load(encoder) if isinstance(encoder, str | Path) else encoder
-    source: Any = model.base_model
+    source: Any = encoder.base_model
     family = source.config.model_type
     if family not in FAMILIES:
         raise InputError(f"encoder: no Longformer can be made from {family}; allowed: {', '.join(FAMILIES)}")
@@ -113,21 +109,3 @@ def _repeated(table: Tensor, rows: int, unused: int) -> Tensor:
     """Repeat a table's rows until there are `rows`, `(unused + rows, hidden)`; the unused rows before them are zero."""
     used = table[torch.arange(rows) % len(table)]
     return torch.cat([table.new_zeros(unused, table.shape[1]), used])
-
-
-def _load(folder: Path | str) -> PreTrainedModel:
-    if not (Path(folder) / "config.json").is_file():
-        raise InputError(f"{folder}: no config.json; allowed: a Hugging Face model folder")
-    try:
-        with offline():
-            model, report = AutoModel.from_pretrained(
-                folder, dtype=torch.float32, local_files_only=True, trust_remote_code=False, output_loading_info=True
-            )
-    except (OSError, ValueError, RuntimeError, KeyError, ImportError, SafetensorError) as error:
-        raise InputError(f"{folder}: cannot be loaded as an encoder: {error}") from None
-    missing = sorted(name for name in report["missing_keys"] if not name.startswith("pooler"))
-    if missing:
-        raise InputError(
-            f"{folder}: {len(missing)} weights are missing, such as {missing[0]}; allowed: a whole encoder"
-        )
-    return model

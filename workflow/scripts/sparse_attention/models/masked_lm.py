@@ -146,8 +146,9 @@ def set_dropout(model: PreTrainedModel, probability: float) -> None:
     for module in model.modules():
         if isinstance(module, nn.Dropout):
             module.p = probability
-        if isinstance(getattr(module, "attention_dropout", None), float):
-            module.attention_dropout = probability  # type: ignore[assignment]  # ModernBERT keeps a plain number
+        for name in ("attention_dropout", "dropout"):  # ModernBERT and Longformer keep a plain number
+            if isinstance(getattr(module, name, None), float):
+                setattr(module, name, probability)
 
 
 def save_masked_lm(model: PreTrainedModel, source: Path | str, folder: Path | str) -> None:

@@ -91,10 +91,15 @@ def layers_of(classifier: PreTrainedModel) -> list[Layer]:
     encoder: Any = classifier.base_model.encoder
     modules = list(encoder.layer)
     windows = config.attention_window if config.model_type == "longformer" else [None] * len(modules)
-    drop = config.attention_probs_dropout_prob
     return [
-        Layer(module, config.num_attention_heads, window, drop) for module, window in zip(modules, windows, strict=True)
+        Layer(module, config.num_attention_heads, window, _drop(module.attention.self.dropout))
+        for module, window in zip(modules, windows, strict=True)
     ]
+
+
+def _drop(dropout: Any) -> float:
+    """Return a dropout probability that Longformer keeps as a number and the others as a module."""
+    return float(getattr(dropout, "p", dropout))
 
 
 def merge_heads(context: Tensor) -> Tensor:

@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
-from safetensors import SafetensorError
 from safetensors.torch import save_file
 from torch import Tensor, nn
 from transformers import AutoModelForSequenceClassification, PreTrainedModel
 
 from sparse_attention.errors import InputError
+from sparse_attention.models.loading import load_whole
 from sparse_attention.models.masked_lm import offline
 from sparse_attention.pruning.attention import Attended
 from sparse_attention.pruning.dropping import Packed, attend_group, store
@@ -236,7 +236,7 @@ def load_pruned_model(folder: Path | str) -> PrunedClassifier:
     """
     folder = Path(folder)
     settings = _read_settings(folder / SETTINGS)
-    model = PrunedClassifier(_read_classifier(folder), settings)
+    model = PrunedClassifier(load_whole(AutoModelForSequenceClassification, folder, "a sequence classifier"), settings)
     tensors = read_safetensors(folder / TENSORS)
     wanted = {name: tuple(tensor.shape) for name, tensor in model.thresholds.state_dict().items()}
     found = {name: tuple(tensor.shape) for name, tensor in tensors.items()}
@@ -257,22 +257,6 @@ def _read_settings(path: Path) -> PruningSettings:
         raise InputError(f"{path}: {error}") from None
     except (ValueError, TypeError) as error:
         raise InputError(f"{path}: {error}; allowed: a JSON object with {', '.join(names)}") from None
-
-
-def _read_classifier(folder: Path) -> PreTrainedModel:
-    if not (folder / "config.json").is_file():
-        raise InputError(f"{folder}: no config.json; allowed: a Hugging Face model folder")
-    try:
-        with offline():
-            model, report = AutoModelForSequenceClassification.from_pretrained(
-                folder, dtype=torch.float32, local_files_only=True, trust_remote_code=False, output_loading_info=True
-            )
-    except (OSError, ValueError, RuntimeError, KeyError, ImportError, SafetensorError) as error:
-        raise InputError(f"{folder}: cannot be loaded as a sequence classifier: {error}") from None
-    if report["missing_keys"]:
-        missing = sorted(report["missing_keys"])
-        raise InputError(f"{folder}: {len(missing)} weights are missing, such as {missing[0]}; allowed: a whole model")
-    return model
 
 
 def _real(attention_mask: Tensor) -> Tensor:

@@ -1,0 +1,33 @@
+"""Freeze the thresholds, make the masks hard, and go on training the weights where epochs are configured."""
+
+import shutil
+from pathlib import Path
+
+from sparse_attention.data.code.tokens import CodeTokens
+from sparse_attention.models.loading import copy_tokenizer
+from sparse_attention.pruning.model import load_pruned_model, save_pruned_model
+from sparse_attention.pruning.stages import fingerprint_of, hardened
+from sparse_attention.pruning.training import Stage, train, training_table
+from sparse_attention.scriptio import atomic_path, resolve_device, run, set_seed, set_threads
+from sparse_attention.tables import write_table
+
+
+def main(snakemake):
+    params, options = snakemake.params, dict(snakemake.params.options)
+    set_threads(params.threads)
+    set_seed(params.seed)
+    tokens, given = CodeTokens.load(snakemake.input.tokens), Path(snakemake.input.model)
+    model = hardened(load_pruned_model(given), params.pruning, params.seed).to(resolve_device(params.device))
+    training = training_table([])
+    if options["epochs"]:
+        fingerprint = fingerprint_of(params, snakemake.input.tokens, given / "model.safetensors")
+        training = train(model, tokens, Stage("hard"), options, params.seed, Path(params.resume), fingerprint)
+    write_table(training, snakemake.output.training)
+    with atomic_path(snakemake.output.model) as partial:
+        save_pruned_model(model, partial)
+        copy_tokenizer(given, partial)
+    shutil.rmtree(params.resume, ignore_errors=True)
+
+
+if __name__ == "__main__":
+    run(main, snakemake)  # noqa: F821

@@ -1,0 +1,35 @@
+"""Fine-tune a classifier with soft keep weights, and learn the thresholds of its layers."""
+
+import shutil
+from pathlib import Path
+
+from sparse_attention.data.code.tokens import CodeTokens
+from sparse_attention.models.loading import copy_tokenizer
+from sparse_attention.pruning.model import PrunedClassifier, load_pruned_model, save_pruned_model
+from sparse_attention.pruning.stages import fingerprint_of, learned_by, settings_of
+from sparse_attention.pruning.training import Stage, train
+from sparse_attention.scriptio import atomic_path, resolve_device, run, set_seed, set_threads
+from sparse_attention.tables import write_table
+
+
+def main(snakemake):
+    params, options = snakemake.params, dict(snakemake.params.options)
+    set_threads(params.threads)
+    set_seed(params.seed)
+    tokens, given = CodeTokens.load(snakemake.input.tokens), Path(snakemake.input.model)
+    classifier = load_pruned_model(given).classifier.to(resolve_device(params.device))
+    model = PrunedClassifier(classifier, settings_of(params.pruning, params.seed))
+    before = model.thresholds.values().detach().cpu()
+    stage = Stage("soft", params.pruning["lambda"], options["hard_share"], options["final_temperature"])
+    fingerprint = fingerprint_of(params, snakemake.input.tokens, given / "model.safetensors")
+    training = train(model, tokens, stage, options, params.seed, Path(params.resume), fingerprint)
+    write_table(training, snakemake.output.training)
+    write_table(learned_by(model, before, tokens, options["eval_batch_size"]), snakemake.output.thresholds)
+    with atomic_path(snakemake.output.model) as partial:
+        save_pruned_model(model, partial)
+        copy_tokenizer(given, partial)
+    shutil.rmtree(params.resume, ignore_errors=True)
+
+
+if __name__ == "__main__":
+    run(main, snakemake)  # noqa: F821

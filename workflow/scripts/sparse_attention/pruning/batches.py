@@ -1,0 +1,87 @@
+"""Which functions make a batch: in training of similar length and shuffled, else in order of their length."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from sparse_attention.data.code.tokens import CodeTokens
+from sparse_attention.models.batches import mixed
+
+POOL = 8  # batches that are drawn together, so that each can be of functions of similar length
+
+
+class TrainingFunctions(Dataset[int]):
+    """Functions in the order of a whole training: item i is the same whoever asks for it, and when.
+
+    Each epoch shuffles anew, and takes its first functions again where its last step is not full. Batches are of
+    similar length, since the longest function of a batch decides its time.
+
+    Parameters
+    ----------
+    functions : Tensor
+        int64 `(functions)`, places in `lengths`.
+    lengths : Tensor
+        Tokens of every function.
+    batch_size, accumulation, epochs, seed : int
+    """
+
+    def __init__(
+        self, functions: Tensor, lengths: Tensor, batch_size: int, accumulation: int, epochs: int, seed: int
+    ) -> None:
+        self.functions, self.lengths, self.batch_size, self.seed = functions, lengths, batch_size, seed
+        self.steps_per_epoch = math.ceil(len(functions) / (batch_size * accumulation))
+        self.per_epoch = self.steps_per_epoch * batch_size * accumulation
+        self.epochs = epochs
+        self._epoch: tuple[int, list[int]] = (-1, [])
+
+    @property
+    def steps(self) -> int:
+        """Optimiser steps of the whole training."""
+        return self.steps_per_epoch * self.epochs
+
+    def __len__(self) -> int:
+        return self.per_epoch * self.epochs
+
+    def __getitem__(self, item: int) -> int:
+        epoch, place = divmod(item, self.per_epoch)
+        if self._epoch[0] != epoch:
+            self._epoch = epoch, self._order(epoch)
+        return self._epoch[1][place]
+
+    def _order(self, epoch: int) -> list[int]:
+        generator = torch.Generator().manual_seed(mixed(self.seed, epoch))
+        shuffled = self.functions[torch.randperm(len(self.functions), generator=generator)].tolist()
+        while len(shuffled) < self.per_epoch:
+            shuffled += shuffled[: self.per_epoch - len(shuffled)]
+        pool = POOL * self.batch_size
+        batches: list[list[int]] = []
+        for start in range(0, len(shuffled), pool):
+            chosen = sorted(shuffled[start : start + pool], key=lambda function: int(self.lengths[function]))
+            batches += [chosen[first : first + self.batch_size] for first in range(0, len(chosen), self.batch_size)]
+        order = torch.randperm(len(batches), generator=generator).tolist()
+        return [function for number in order for function in batches[number]]
+
+
+class CodeCollator:
+    """Makes batches of functions for Trainer."""
+
+    def __init__(self, tokens: CodeTokens) -> None:
+        self.tokens = tokens
+
+    def __call__(self, functions: list[int]) -> dict[str, Any]:
+        """Return `input_ids`, `attention_mask` and `labels`."""
+        batch = self.tokens.batch(functions)
+        return {"input_ids": batch.ids, "attention_mask": batch.mask, "labels": batch.labels}
+
+
+def by_length(functions: Sequence[int], lengths: Tensor, batch_size: int) -> Iterator[list[int]]:
+    """Yield batches of functions, the longest first, so that memory is tried at once."""
+    ordered = sorted(functions, key=lambda function: (-int(lengths[function]), function))
+    for start in range(0, len(ordered), batch_size):
+        yield ordered[start : start + batch_size]

@@ -1,0 +1,148 @@
+"""Everything that is said of one pruned classifier: dense, soft and hard, hidden and removed, beside its baselines."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from sparse_attention.data.code.tokens import CodeTokens
+from sparse_attention.metrics.flops import LayerShape, layer_multiply_adds
+from sparse_attention.pruning.matching import equal_ramp, equal_shares, shortened, token_weights
+from sparse_attention.pruning.model import PrunedClassifier
+from sparse_attention.pruning.prediction import Predicted, predict
+
+logger = logging.getLogger(__name__)
+
+BASELINES = ("manual", "topk", "random", "text")
+PREDICTIONS = ("system", "way", "function", "label", "probability", "tokens", "gflops", "dense_gflops")
+KEPT = ("system", "way", "function", "layer", "kept")
+
+
+class Row(NamedTuple):
+    """Predictions of a system (`dense`, `soft`, `hard`, or a baseline) in a way (`masked` or `dropped`)."""
+
+    system: str
+    way: str
+    predicted: Predicted
+
+
+@dataclass(frozen=True)
+class Models:
+    """The models of the stages; `soft` is missing where nothing is soft."""
+
+    dense: PrunedClassifier
+    soft: PrunedClassifier | None
+    hard: PrunedClassifier
+
+
+def evaluate(
+    models: Models, tokens: CodeTokens, batch_size: int, baselines: bool, seed: int
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Classify the test functions in every way.
+
+    Parameters
+    ----------
+    models : Models
+    tokens : CodeTokens
+    batch_size : int
+    baselines : bool
+        Whether also to evaluate other choices of as many tokens; how many the learned model keeps is measured on
+        validation.
+    seed : int
+        Of the random choice.
+
+    Returns
+    -------
+    predictions : DataFrame
+        One row per system, way and function, columns `PREDICTIONS`. `gflops` are those of the layers in this way,
+        `dense_gflops` those of the library's layers for the same function without padding.
+    kept : DataFrame
+        One row per system, way, function and layer, columns `KEPT`: the tokens (soft: keep weights) that it leaves.
+    """
+    test = tokens.of("test").tolist()
+    shape, heads = shape_of(models.hard), models.hard.classifier.config.num_attention_heads
+    predictions, kept = [], []
+    for row in _rows(models, tokens, test, batch_size, baselines, seed):
+        cost = costs(row, shape, heads, tokens.lengths.numpy()[row.predicted.functions])
+        frame = pd.DataFrame(
+            {
+                "system": row.system,
+                "way": row.way,
+                "function": row.predicted.functions,
+                "label": row.predicted.labels,
+                "probability": row.predicted.probabilities,
+                "tokens": row.predicted.lengths,
+                **cost,
+            }
+        )
+        predictions.append(frame[list(PREDICTIONS)])
+        kept.append(_kept_table(row))
+        accuracy = float(((row.predicted.probabilities >= 0.5) == (row.predicted.labels == 1)).mean())
+        logger.info("%s, %s: accuracy %.3f, kept %.3f", row.system, row.way, accuracy, row.predicted.kept_share)
+    return pd.concat(predictions, ignore_index=True), pd.concat(kept, ignore_index=True)
+
+
+def _rows(
+    models: Models, tokens: CodeTokens, test: list[int], batch_size: int, baselines: bool, seed: int
+) -> Iterator[Row]:
+    for way, drop in (("masked", False), ("dropped", True)):
+        yield Row("dense", way, predict(models.dense, tokens, test, "dense", batch_size, drop))
+    if models.soft is not None:
+        yield Row("soft", "masked", predict(models.soft, tokens, test, "soft", batch_size))
+    for way, drop in (("masked", False), ("dropped", True)):
+        yield Row("hard", way, predict(models.hard, tokens, test, "hard", batch_size, drop))
+    if not baselines:
+        return
+    validation = tokens.of("validation").tolist()
+    found = predict(models.hard, tokens, validation, "hard", batch_size, drop=True)
+    shares = (found.kept / found.lengths[:, None]).mean(0)
+    others = {
+        "manual": equal_ramp(models.hard, tokens, validation, found.kept_share, batch_size),
+        "topk": equal_shares(models.hard, shares.tolist(), "topk"),
+        "random": equal_shares(models.hard, shares.tolist(), "random", seed),
+    }
+    for name, model in others.items():
+        yield Row(name, "dropped", predict(model, tokens, test, "hard", batch_size, drop=True))
+    weights = token_weights(models.dense, tokens, tokens.of("train").tolist(), batch_size)
+    fewer = shortened(tokens, test, weights, found.kept_share)
+    yield Row("text", "dropped", predict(models.dense, fewer, test, "dense", batch_size, drop=True))
+
+
+def shape_of(model: PrunedClassifier) -> LayerShape:
+    """Return what the cost of the model's layers depends on; all windows are taken to be the first one."""
+    config = model.classifier.config
+    window = config.attention_window[0] if config.model_type == "longformer" else None
+    return LayerShape(config.hidden_size, config.intermediate_size, window)
+
+
+def costs(row: Row, shape: LayerShape, heads: int, lengths: np.ndarray) -> dict[str, np.ndarray]:
+    """Return `gflops` and `dense_gflops`, float64 `(functions)`: multiply-adds of all layers count as two each.
+
+    Hidden tokens save nothing. `lengths` are those of the functions before any token was left out.
+    """
+    layers = row.predicted.kept.shape[1]
+    dense = layers * layer_multiply_adds(shape, lengths, lengths)
+    if row.way == "masked":
+        return {"gflops": 2e-9 * dense, "dense_gflops": 2e-9 * dense}
+    lean = LayerShape(shape.hidden, shape.intermediate, shape.window, shape.global_tokens, lean=True)
+    left = row.predicted.kept.T
+    entering = np.concatenate([row.predicted.lengths[None], left[:-1]])
+    return {"gflops": 2e-9 * layer_multiply_adds(lean, entering, left, heads).sum(0), "dense_gflops": 2e-9 * dense}
+
+
+def _kept_table(row: Row) -> pd.DataFrame:
+    functions, layers = row.predicted.kept.shape
+    return pd.DataFrame(
+        {
+            "system": row.system,
+            "way": row.way,
+            "function": np.repeat(row.predicted.functions, layers),
+            "layer": np.tile(np.arange(layers), functions),
+            "kept": row.predicted.kept.ravel(),
+        }
+    )[list(KEPT)]

@@ -1,0 +1,59 @@
+"""From one stage to the next: what the configuration says of a pruning, and what a soft stage learned."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from torch import Tensor
+
+from sparse_attention.data.code.tokens import CodeTokens
+from sparse_attention.data.registry import sha256_of
+from sparse_attention.pruning.model import PrunedClassifier
+from sparse_attention.pruning.prediction import predict
+from sparse_attention.pruning.thresholds import PruningSettings
+
+SETTINGS = ("mode", "score", "final", "ramp", "temperature", "target")
+
+
+def fingerprint_of(params: Any, tokens: str, model: Path | str) -> dict[str, Any]:
+    """Return everything that a rule's training depends on: its parameters, and the checksums of tokens and model."""
+    named = ("code", "seed", "threads", "options", "pruning")
+    given = {name: getattr(params, name, None) for name in named}
+    return {**given, "tokens": sha256_of(Path(tokens)), "model": sha256_of(Path(model))}
+
+
+def settings_of(pruning: Mapping[str, Any], seed: int) -> PruningSettings:
+    """Return the settings of one entry of `prunings`."""
+    return PruningSettings(**{name: pruning[name] for name in SETTINGS}, seed=seed)
+
+
+def hardened(model: PrunedClassifier, pruning: Mapping[str, Any], seed: int) -> PrunedClassifier:
+    """Return a model whose thresholds no longer learn.
+
+    A model that comes from a soft stage keeps its thresholds. One that comes from the dense stage gets the settings,
+    since a share of tokens has no soft stage.
+    """
+    settings = settings_of(pruning, seed)
+    result = model if settings.by_threshold else PrunedClassifier(model.classifier, settings)
+    result.thresholds.offset.requires_grad_(False)
+    return result.eval()
+
+
+def learned_by(model: PrunedClassifier, before: Tensor, tokens: CodeTokens, batch_size: int) -> pd.DataFrame:
+    """Return the thresholds before and after, and the share of tokens that each layer leaves on validation.
+
+    Returns
+    -------
+    DataFrame
+        layer, base, before, after, kept.
+    """
+    predicted = predict(model, tokens, tokens.of("validation").tolist(), "hard", batch_size, drop=True)
+    shares = (predicted.kept / predicted.lengths[:, None]).mean(0)
+    after = model.thresholds.values().detach().cpu()
+    base = model.thresholds.base.cpu()
+    return pd.DataFrame(
+        {"layer": range(len(after)), "base": base, "before": before, "after": after, "kept": shares}
+    )  # fmt: skip

@@ -1,0 +1,243 @@
+"""Training a classifier of functions: dense, with soft keep weights and learned thresholds, or with hard masks."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import torch
+from torch import Tensor, nn
+from transformers import TrainingArguments
+
+from sparse_attention.data.code.tokens import CodeTokens
+from sparse_attention.errors import InputError
+from sparse_attention.metrics.classification import classification_metrics
+from sparse_attention.models.course import Course, SteadyTrainer, find_resume_point, run_course, training_arguments
+from sparse_attention.models.masked_lm import offline, set_dropout
+from sparse_attention.pruning.batches import CodeCollator, TrainingFunctions
+from sparse_attention.pruning.model import PrunedClassifier
+from sparse_attention.pruning.prediction import predict
+
+logger = logging.getLogger(__name__)
+
+MEASURED = ("loss", "accuracy", "f1", "roc_auc", "kept")
+COLUMNS = ("step", "phase", *MEASURED, "temperature", "learning_rate")
+
+
+@dataclass(frozen=True)
+class Stage:
+    """How one stage trains.
+
+    Attributes
+    ----------
+    mode : str
+        `dense`, `soft` or `hard`, as in `PrunedClassifier.forward`.
+    weight : float
+        Of the regulariser in the loss; lambda in the paper.
+    hard_share : float
+        The share of the last steps of a soft stage whose masks are hard.
+    final_temperature : float, optional
+        Where the temperature ends, which falls by a constant factor per step; None leaves it as it is.
+    """
+
+    mode: str
+    weight: float = 0.0
+    hard_share: float = 0.0
+    final_temperature: float | None = None
+
+    @property
+    def measured(self) -> str:
+        """The mode that validation is measured in: soft weights are a means, hard masks what they lead to."""
+        return "dense" if self.mode == "dense" else "hard"
+
+
+class PruningTrainer(SteadyTrainer):
+    """Transformers' Trainer with the regulariser in its loss and thresholds that learn at their own pace.
+
+    Parameters
+    ----------
+    model : PrunedClassifier
+    tokens : CodeTokens
+        Train is trained on, validation is measured.
+    stage : Stage
+    options : dict
+        Of the stage in the configuration.
+    arguments : TrainingArguments
+    course : Course
+    items : TrainingFunctions
+    """
+
+    def __init__(
+        self,
+        model: PrunedClassifier,
+        tokens: CodeTokens,
+        stage: Stage,
+        options: dict[str, Any],
+        arguments: TrainingArguments,
+        course: Course,
+        items: TrainingFunctions,
+    ) -> None:
+        self.pruned, self.tokens, self.stage, self.options = model, tokens, stage, options
+        self.first_temperature, self.mode = model.thresholds.temperature, stage.mode
+        self.kept = float("nan")
+        weights = class_weights(tokens.labels[items.functions].long()) if options["class_weights"] else torch.ones(2)
+        self.class_weights = weights.to(model.thresholds.base.device)
+        given = {"args": arguments, "train_dataset": items, "eval_dataset": items}
+        super().__init__(course, model=model, data_collator=CodeCollator(tokens), **given)
+        self.model_accepts_loss_kwargs = False
+
+    def create_optimizer(self, model: nn.Module | None = None) -> torch.optim.Optimizer:
+        """Give the thresholds a learning rate and weight decay of their own; norms and biases have no weight decay."""
+        weights = [weight for weight in self.pruned.classifier.parameters() if weight.requires_grad]
+        matrices, vectors = [w for w in weights if w.dim() > 1], [w for w in weights if w.dim() < 2]
+        groups = [
+            {"params": matrices, "weight_decay": self.args.weight_decay},
+            {"params": vectors, "weight_decay": 0.0},
+        ]
+        offset = self.pruned.thresholds.offset
+        if self.stage.mode == "soft" and offset.requires_grad:
+            rate, decay = self.options["threshold_learning_rate"], self.options["threshold_weight_decay"]
+            groups.append({"params": [offset], "lr": rate, "weight_decay": decay})
+        kind, settings = self.get_optimizer_cls_and_kwargs(self.args)
+        self.optimizer = kind(groups, **settings)
+        return self.optimizer
+
+    def _clip_grad_norm(self, model: nn.Module) -> Any:
+        """Clip the weights' gradients alone: those of the thresholds grow as 1 / T and would shrink all others."""
+        return nn.utils.clip_grad_norm_(self.pruned.classifier.parameters(), self.args.max_grad_norm)
+
+    def before_step(self, step: int) -> None:
+        """Set the temperature, and the masks hard for the last steps of a soft stage."""
+        steps, end = self.args.max_steps, self.stage.final_temperature
+        if end is not None:
+            start = self.first_temperature
+            self.pruned.thresholds.temperature = start * (end / start) ** (step / max(steps - 1, 1))
+        hard = self.stage.mode == "soft" and step >= round(steps * (1 - self.stage.hard_share))
+        self.mode = "hard" if hard else self.stage.mode
+
+    def compute_loss(
+        self,
+        model: nn.Module,
+        inputs: dict[str, Any],
+        return_outputs: bool = False,
+        num_items_in_batch: Tensor | int | None = None,
+    ) -> Any:
+        """Return the mean weighted cross-entropy, and the weighted regulariser where weights are soft."""
+        pruned = model(inputs["input_ids"], inputs["attention_mask"], self.mode)
+        losses = nn.functional.cross_entropy(pruned.logits, inputs["labels"], reduction="none")
+        loss = (losses * self.class_weights[inputs["labels"]]).mean()
+        self.kept = float(share_kept(pruned.keep.detach(), inputs["attention_mask"]))
+        return loss + self.stage.weight * pruned.regulariser if self.mode == "soft" else loss
+
+    def evaluate(self, *_: Any, **__: Any) -> dict[str, float]:
+        """Measure on the validation functions and log it."""
+        functions = self.tokens.of("validation").tolist()
+        predicted = predict(self.pruned, self.tokens, functions, self.stage.measured, self.args.eval_batch_size)
+        quality = classification_metrics(predicted.labels, predicted.probabilities)
+        measured = {"loss": predicted.loss(), **quality, "kept": predicted.kept_share}
+        metrics = {f"eval_{name}": measured[name] for name in MEASURED}
+        self.log(metrics)
+        self.control = self.callback_handler.on_evaluate(self.args, self.state, self.control, metrics)
+        text = ", ".join(f"{name} {measured[name]:.3f}" for name in MEASURED)
+        logger.info("step %d, validation: %s", self.state.global_step, text)
+        return metrics
+
+    def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
+        """Add the temperature, and the kept share of a training batch."""
+        extra = {"temperature": self.pruned.thresholds.temperature}
+        super().log({**logs, **extra, **({"kept": self.kept} if "loss" in logs else {})}, start_time)
+
+
+def class_weights(labels: Tensor) -> Tensor:
+    """Return a weight per label, float32 `(2)`, with which both labels weigh the same and the mean over all is 1."""
+    counts = torch.bincount(labels, minlength=2).clamp_min(1)
+    return len(labels) / (2 * counts.float())
+
+
+def share_kept(keep: Tensor, mask: Tensor) -> Tensor:
+    """Return the mean over functions and layers of their share of kept tokens; `keep` is `(layers, batch, n)`."""
+    return (keep.sum(2) / mask.sum(1).clamp_min(1)).mean()
+
+
+def train(
+    model: PrunedClassifier,
+    tokens: CodeTokens,
+    stage: Stage,
+    options: dict[str, Any],
+    seed: int,
+    resume: Path,
+    fingerprint: dict[str, Any],
+) -> pd.DataFrame:
+    """Train `model` in place, going on from the resume point in `resume` when it is of the same training.
+
+    Parameters
+    ----------
+    model : PrunedClassifier
+    tokens : CodeTokens
+    stage : Stage
+    options : dict
+        Of the stage in the configuration.
+    seed : int
+        Of the order of the functions and of dropout.
+    resume : Path
+        Folder of resume points; the caller removes it when the results are safe.
+    fingerprint : dict
+        Everything that the training depends on.
+
+    Returns
+    -------
+    DataFrame
+        One row per training step and per measurement of validation, columns `COLUMNS`.
+
+    Raises
+    ------
+    InputError
+        When the tokens do not fit the model.
+    """
+    check_fit(tokens, model)
+    point, course = find_resume_point(resume, fingerprint), Course()
+    batch_size, accumulation = options["batch_size"], options["accumulation"]
+    items = TrainingFunctions(tokens.of("train"), tokens.lengths, batch_size, accumulation, options["epochs"], seed)
+    every = {"eval_steps": options["eval_steps"] or items.steps_per_epoch}
+    given = {**options, **every, "warmup_steps": round(options["warmup"] * items.steps)}
+    with offline():
+        arguments = training_arguments(given, items.steps, seed, resume, model.thresholds.base.device)
+        arguments.per_device_eval_batch_size = options["eval_batch_size"]
+        trainer = PruningTrainer(model, tokens, stage, options, arguments, course, items)
+    if options["dropout"] is not None:
+        set_dropout(model.classifier, options["dropout"])
+    history = run_course(trainer, course, point)
+    model.eval()
+    return training_table(history)
+
+
+def training_table(history: list[dict[str, Any]]) -> pd.DataFrame:
+    """Turn Trainer's log into a table with the columns `COLUMNS`."""
+    rows = []
+    for entry in history:
+        for phase, prefix in (("train", ""), ("validation", "eval_")):
+            if f"{prefix}loss" in entry:
+                measured = {name: entry.get(f"{prefix}{name}") for name in MEASURED}
+                extra = {"temperature": entry["temperature"], "learning_rate": entry.get("learning_rate")}
+                rows.append({"step": entry["step"], "phase": phase, **measured, **extra})
+    return pd.DataFrame(rows, columns=list(COLUMNS))
+
+
+def check_fit(tokens: CodeTokens, model: PrunedClassifier) -> None:
+    """Refuse tokens that the model cannot read."""
+    config = model.classifier.config
+    if (largest := int(tokens.ids.max())) >= config.vocab_size:
+        raise InputError(
+            f"tokenise_code: token id {largest} is outside the model's vocabulary of {config.vocab_size}; "
+            "allowed: tokens of the model's own tokenizer"
+        )
+    # all families but BERT number positions from the padding id on
+    unused = 0 if config.model_type == "bert" else (config.pad_token_id or 0) + 1
+    limit, longest = config.max_position_embeddings - unused, int(tokens.lengths.max())
+    if longest > limit:
+        raise InputError(
+            f"tokenise_code.max_tokens: {tokens.info['max_tokens']} is more than the model reads; at most {limit}"
+        )

@@ -1,0 +1,39 @@
+"""Fine-tune a classifier of functions, in which nothing is pruned yet."""
+
+import shutil
+from pathlib import Path
+
+from sparse_attention.data.code.tokens import CodeTokens
+from sparse_attention.data.registry import open_dataset
+from sparse_attention.models.loading import copy_tokenizer, load_classifier
+from sparse_attention.pruning.model import PrunedClassifier, save_pruned_model
+from sparse_attention.pruning.stages import fingerprint_of
+from sparse_attention.pruning.thresholds import PruningSettings
+from sparse_attention.pruning.training import Stage, train, training_table
+from sparse_attention.scriptio import atomic_path, logger, resolve_device, run, set_seed, set_threads
+from sparse_attention.tables import write_table
+
+
+def main(snakemake):
+    params, options = snakemake.params, dict(snakemake.params.options)
+    set_threads(params.threads)
+    set_seed(params.seed)
+    dataset, tokens = open_dataset(snakemake.input.model), CodeTokens.load(snakemake.input.tokens)
+    trained = options["source"] is not None
+    network = load_classifier(dataset.root, options["longformer"], tokens.info["max_tokens"], whole=trained)
+    model = PrunedClassifier(network.to(resolve_device(params.device)), PruningSettings(final=0.0))
+    training = training_table([])
+    if trained:
+        logger.info("train_classifier.source: %s is used as it is", dataset.root)
+    else:
+        fingerprint = fingerprint_of(params, snakemake.input.tokens, snakemake.input.model)
+        training = train(model, tokens, Stage("dense"), options, params.seed, Path(params.resume), fingerprint)
+    write_table(training, snakemake.output.training)
+    with atomic_path(snakemake.output.model) as partial:
+        save_pruned_model(model, partial)
+        copy_tokenizer(dataset.root, partial)
+    shutil.rmtree(params.resume, ignore_errors=True)
+
+
+if __name__ == "__main__":
+    run(main, snakemake)  # noqa: F821
