@@ -110,12 +110,14 @@ class ProgressBar:
         if now - self.last < self.every:
             return
         self.last = now
-        rate = max(done - self.first, 1e-9) / (now - self.start)
-        left = int((self.total - done) / rate)
         filled = 20 * done // max(self.total, 1)
-        pace = f"{rate:.1f}/s" if rate >= 1 else f"{1 / rate:.1f} s each"
         bar = "#" * filled + "-" * (20 - filled)
-        time_left = f"{left // 60}:{left % 60:02d} left"
+        pace = time_left = ""
+        if done > self.first:
+            rate = (done - self.first) / (now - self.start)
+            left = int((self.total - done) / rate)
+            pace = f"{rate:.1f}/s" if rate >= 1 else f"{1 / rate:.1f} s each"
+            time_left = f"{left // 60}:{left % 60:02d} left"
         logger.info(
             "%s [%s] %d/%d, %s", self.what, bar, done, self.total, ", ".join(filter(None, [pace, time_left, note]))
         )

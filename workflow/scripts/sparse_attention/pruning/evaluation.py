@@ -65,26 +65,26 @@ def evaluate(
         One row per system, way, function and layer, columns `KEPT`: the tokens (soft: keep weights) that it leaves.
     """
     test = tokens.of("test").tolist()
-    shape, heads = shape_of(models.hard), models.hard.classifier.config.num_attention_heads
     predictions, kept = [], []
     for row in _rows(models, tokens, test, batch_size, baselines, seed):
-        cost = costs(row, shape, heads, tokens.lengths.numpy()[row.predicted.functions])
-        frame = pd.DataFrame(
-            {
-                "system": row.system,
-                "way": row.way,
-                "function": row.predicted.functions,
-                "label": row.predicted.labels,
-                "probability": row.predicted.probabilities,
-                "tokens": row.predicted.lengths,
-                **cost,
-            }
-        )
-        predictions.append(frame[list(PREDICTIONS)])
-        kept.append(_kept_table(row))
+        tables = row_tables(row, models.hard, tokens.lengths.numpy()[row.predicted.functions])
+        predictions.append(tables[0])
+        kept.append(tables[1])
         accuracy = float(((row.predicted.probabilities >= 0.5) == (row.predicted.labels == 1)).mean())
         logger.info("%s, %s: accuracy %.3f, kept %.3f", row.system, row.way, accuracy, row.predicted.kept_share)
     return pd.concat(predictions, ignore_index=True), pd.concat(kept, ignore_index=True)
+
+
+def row_tables(row: Row, model: PrunedClassifier, lengths: np.ndarray) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Return the tables of `evaluate` for one system and way; `lengths` are the functions' before any token went."""
+    named = {"system": row.system, "way": row.way, "function": row.predicted.functions}
+    measured = {
+        "label": row.predicted.labels,
+        "probability": row.predicted.probabilities,
+        "tokens": row.predicted.lengths,
+    }
+    cost = costs(row, shape_of(model), model.classifier.config.num_attention_heads, lengths)
+    return pd.DataFrame({**named, **measured, **cost})[list(PREDICTIONS)], _kept_table(row)
 
 
 def _rows(

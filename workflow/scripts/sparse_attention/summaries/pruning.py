@@ -1,0 +1,117 @@
+"""Tables of the pruned classifiers: quality with intervals, tokens kept, thresholds, and how training went."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from sparse_attention.summaries.bootstrap import draws, estimate
+from sparse_attention.summaries.resampled_metrics import resampled_metrics
+from sparse_attention.summaries.statistics import over_seeds
+
+METRICS = ("accuracy", "f1", "precision", "recall", "false_alarm_rate", "roc_auc", "mcc")
+SYSTEM = ["pruning", "system", "way"]
+DENSE = "dense"
+TRAINING = ("loss", "accuracy", "f1", "roc_auc", "kept", "temperature")
+
+
+class Resampled(NamedTuple):
+    """The metrics of one system in one way: `values` float64 `(1 + replicates, seeds, metrics)`."""
+
+    pruning: str
+    system: str
+    way: str
+    values: np.ndarray
+
+
+def quality_table(predictions: pd.DataFrame, kept: pd.DataFrame, replicates: int) -> pd.DataFrame:
+    """Summarise every system in every way over seeds.
+
+    Parameters
+    ----------
+    predictions, kept : DataFrame
+        Rows of `predictions.tsv` and `kept.tsv` with `pruning` and `seed`.
+    replicates : int
+        Resamples of the functions behind the intervals `_low` and `_high`.
+
+    Returns
+    -------
+    DataFrame
+        pruning, system, way, seeds, functions, positive, kept_share, gflops, relative_flops, each metric with its
+        interval, and its difference to the dense classifier of the same seed (`<metric>_gain`) with that of the
+        difference, in which both classify the same resample.
+    """
+    costs = _costs(predictions, kept)
+    found = list(_resampled(predictions, replicates))
+    rows = []
+    for one in found:
+        dense = next(other for other in found if other[0] == one.pruning and other[1:3] == (DENSE, one.way))
+        functions = predictions.groupby("function")["label"].first()
+        row: dict[str, object] = {"pruning": one.pruning, "system": one.system, "way": one.way}
+        row |= {"seeds": one.values.shape[1], "functions": len(functions), "positive": int(functions.sum())}
+        row |= costs[one.pruning, one.system, one.way]
+        for suffix, values in (("", one.values), ("_gain", one.values - dense.values)):
+            result = estimate(values, len(functions))
+            for place, metric in enumerate(METRICS):
+                name = f"{metric}{suffix}"
+                row |= {name: result.mean[place], f"{name}_low": result.low[place], f"{name}_high": result.high[place]}
+        rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def _costs(predictions: pd.DataFrame, kept: pd.DataFrame) -> dict[tuple[str, str, str], dict[str, float]]:
+    """Return kept share, multiply-adds and their share of the dense ones, by system and way; means over seeds."""
+    whole = _whole(predictions)
+    shares = kept.assign(kept_share=kept["kept"] / kept["function"].map(whole))
+    sums = predictions.groupby([*SYSTEM, "seed"], sort=False)[["gflops", "dense_gflops"]].mean()
+    table = pd.DataFrame(
+        {
+            "kept_share": shares.groupby([*SYSTEM, "seed"], sort=False)["kept_share"].mean(),
+            "gflops": sums["gflops"],
+            "relative_flops": sums["gflops"] / sums["dense_gflops"],
+        }
+    )
+    means = table.groupby(SYSTEM, sort=False).mean()
+    return dict(zip(means.index, means.to_dict("records"), strict=True))
+
+
+def _whole(predictions: pd.DataFrame) -> dict[int, int]:
+    """Return the tokens of each function before any was left out."""
+    dense = predictions[predictions["system"] == DENSE]
+    return dict(zip(dense["function"], dense["tokens"], strict=True))
+
+
+def _resampled(predictions: pd.DataFrame, replicates: int) -> Iterator[Resampled]:
+    functions = predictions["function"].nunique()
+    times = np.concatenate([np.ones((1, functions), dtype=np.int64), draws(functions, replicates, stream=0)])
+    for (pruning, system, way), rows in predictions.groupby(SYSTEM, sort=False):
+        seeds = [own.sort_values("function") for _, own in rows.groupby("seed", sort=True)]
+        values = [
+            resampled_metrics(own["label"].to_numpy(), own["probability"].to_numpy(), times, METRICS) for own in seeds
+        ]
+        yield Resampled(str(pruning), str(system), str(way), np.stack(values, axis=1))
+
+
+def layers_table(kept: pd.DataFrame, predictions: pd.DataFrame) -> pd.DataFrame:
+    """Return the share of its tokens that each layer leaves of a function, the mean over functions, then over seeds.
+
+    What `text` leaves out before the first layer counts as pruned.
+    """
+    frame = kept.assign(kept_share=kept["kept"] / kept["function"].map(_whole(predictions)))
+    means = frame.groupby([*SYSTEM, "seed", "layer"], sort=False)["kept_share"].mean().reset_index()
+    return over_seeds(means, [*SYSTEM, "layer"], ["kept_share"])
+
+
+def thresholds_table(thresholds: pd.DataFrame) -> pd.DataFrame:
+    """Average thresholds over seeds, one row per pruning and layer."""
+    moved = thresholds.assign(moved=thresholds["after"] - thresholds["before"])
+    return over_seeds(moved, ["pruning", "layer"], ["before", "after", "moved", "kept"])
+
+
+def training_table(training: pd.DataFrame) -> pd.DataFrame:
+    """Average what was measured in training over seeds, one row per pruning, stage, phase and step."""
+    table = over_seeds(training, ["pruning", "stage", "phase", "step"], TRAINING)
+    return table.drop(columns=["temperature_ci95"])

@@ -1,0 +1,62 @@
+"""The metrics of a binary classifier on many resamples of the functions at once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+
+def resampled_metrics(
+    labels: np.ndarray, probabilities: np.ndarray, times: np.ndarray, metrics: Sequence[str]
+) -> np.ndarray:
+    """Compute what `metrics.classification` computes, with each function counted as often as it was drawn.
+
+    Parameters
+    ----------
+    labels : ndarray
+        0 or 1, `(functions)`.
+    probabilities : ndarray
+        Of label 1, `(functions)`; 1 is predicted from 0.5 on.
+    times : ndarray
+        int64 `(resamples, functions)`.
+    metrics : sequence of str
+        Which ones, of `metrics.classification.METRICS`.
+
+    Returns
+    -------
+    ndarray
+        float64 `(resamples, metrics)`; a ROC AUC is NaN where a resample has one label only.
+    """
+    truth, guess = labels == 1, probabilities >= 0.5
+    hits, alarms = (times @ (truth & guess)).astype(float), (times @ (~truth & guess)).astype(float)
+    positive, negative = (times @ truth).astype(float), (times @ ~truth).astype(float)
+    predicted, total = hits + alarms, positive + negative
+    spread = np.sqrt(positive * negative * predicted * (total - predicted))
+    values = {
+        "accuracy": (hits + negative - alarms) / total,
+        "f1": _share(2 * hits, positive + predicted),
+        "precision": _share(hits, predicted),
+        "recall": _share(hits, positive),
+        "false_alarm_rate": _share(alarms, negative),
+        "mcc": _share(hits * (negative - alarms) - alarms * (positive - hits), spread),
+        "roc_auc": _roc_auc(truth, probabilities, times),
+    }
+    return np.stack([values[name] for name in metrics], axis=1)
+
+
+def _roc_auc(truth: np.ndarray, probabilities: np.ndarray, times: np.ndarray) -> np.ndarray:
+    """Return the share of pairs of a positive and a negative in the right order, ties counted half, `(resamples)`."""
+    order = np.argsort(probabilities, kind="stable")
+    _, starts = np.unique(probabilities[order], return_index=True)
+    drawn, sorted_truth = times[:, order], truth[order]
+    positive = np.add.reduceat(drawn * sorted_truth, starts, axis=1).astype(float)
+    negative = np.add.reduceat(drawn * ~sorted_truth, starts, axis=1).astype(float)
+    below = np.cumsum(negative, axis=1) - negative
+    pairs = positive.sum(1) * negative.sum(1)
+    right = (positive * (below + negative / 2)).sum(1)
+    return np.divide(right, pairs, out=np.full(len(pairs), np.nan), where=pairs > 0)
+
+
+def _share(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
+    return np.divide(part, whole, out=np.zeros_like(part), where=whole > 0)

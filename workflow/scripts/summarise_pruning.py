@@ -1,0 +1,26 @@
+"""Summarise the pruned classifiers over seeds, with intervals."""
+
+from sparse_attention.scriptio import run
+from sparse_attention.summaries import models, pruning
+from sparse_attention.tables import read_table, write_table
+
+
+def main(snakemake):
+    given, output, params = snakemake.input, snakemake.output, snakemake.params
+
+    def read(name, runs, columns):
+        return models.read_runs(models.listed(getattr(given, name, None)), runs, columns)
+
+    predictions = read("predictions", params.runs, ["system", "way", "function", "label", "probability"])
+    kept = read("kept", params.runs, ["system", "way", "function", "layer", "kept"])
+    write_table(pruning.quality_table(predictions, kept, params.replicates), output.pruning)
+    write_table(pruning.layers_table(kept, predictions), output.pruning_layers)
+    thresholds = read("thresholds", params.soft_runs, ["layer", "before", "after", "kept"])
+    write_table(pruning.thresholds_table(thresholds), output.thresholds)
+    training = read("training", params.stages, ["step", "phase", *pruning.TRAINING])
+    write_table(pruning.training_table(training), output.pruning_training)
+    write_table(read_table(given.statistics), output.code_tokens)
+
+
+if __name__ == "__main__":
+    run(main, snakemake)  # noqa: F821
