@@ -31,6 +31,11 @@ NAMES = [
         "code": bool(CODE),
         "code_intake": bool(CODE),
         "text_baselines": bool(CODE),
+        "code_tokens": bool(CODE),
+        "pruning": bool(CODE),
+        "pruning_layers": bool(CODE),
+        "thresholds": bool(CODE),
+        "pruning_training": bool(CODE),
         "masked_lm": not FROM_DUMP,
         "training": not FROM_DUMP,
         "projections": bool(FITTED),
@@ -39,7 +44,7 @@ NAMES = [
 ]
 TABLES = [f"results/tables/{name}.tsv" for name in NAMES]
 # the others with LaTeX have a layout of their own
-PLAIN = "best_by_head best_by_layer offsets buckets common_buckets gold_sparsity deviations code text_baselines".split()
+PLAIN = "best_by_head best_by_layer offsets buckets common_buckets gold_sparsity deviations code text_baselines code_tokens pruning_layers thresholds".split()
 LATEX = [name for name in PLAIN if name in NAMES]
 
 

@@ -18,7 +18,7 @@ STYLES = {"Keyword": "k", "Comment": "c", "Literal.String": "s", "Literal.Number
 
 
 class Piece(NamedTuple):
-    """Characters that look alike: `layer` as in `Traced.last_layer` or `UNREAD`, `kind` a value of `STYLES` or empty."""
+    """Characters that look alike: `layer` as in `Traced.last_layer`, or `UNREAD`; `kind` of `STYLES`, or empty."""
 
     text: str
     layer: int
@@ -83,7 +83,7 @@ def shade(layer: int, layers: int) -> tuple[int, int, int]:
     place = layer / max(layers, 1) * (len(SHADES) - 1)
     low = min(int(place), len(SHADES) - 2)
     ends = [[int(code[first : first + 2], 16) for first in (1, 3, 5)] for code in SHADES[low : low + 2]]
-    return tuple(round(a + (b - a) * (place - low)) for a, b in zip(*ends, strict=True))  # type: ignore[return-value]
+    return tuple(round(a + (b - a) * (place - low)) for a, b in zip(*ends, strict=True))
 
 
 def as_html(row: Mapping[str, Any], source: str, language: str, marked: Sequence[int] = ()) -> str:
