@@ -54,6 +54,7 @@ rule all:
         TABLES,
         [f"results/tables/{name}.tex" for name in LATEX],
         CENTROIDS,
+        PRUNED_RESULTS,
 
 
 rule tables:

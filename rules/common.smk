@@ -36,7 +36,9 @@ PROJECTIONS = grids.projections(config)
 JOBS = grids.predictor_jobs(config)
 CLUSTERINGS = grids.clusterings(config)
 PRUNINGS = grids.prunings(config)
+TIMINGS = "results/timings/pruning_timings.tsv"
 PRUNED = "results/pruning/{code}/{classifier}/seed~{seed}"
+PRUNED_RESULTS = []  # what prune.smk adds to the tables and figures
 ATTENTIONS = grids.entmax_attentions(config)
 SEEDS = [{"attention": attention, "seed": seed} for attention in ATTENTIONS for seed in config["seeds"]]
 

@@ -1,4 +1,5 @@
 CONTEXT = {"corpus": config["corpus"], "model": config["model"]}
+PRUNING_FIGURES = "kept_by_layer threshold_curves pruning_f1 pruning_roc_auc pruned_lengths".split()
 DRAWN = {
     "pareto_recall": "The predictors",
     "pareto_mass_recall": "The predictors",
@@ -11,6 +12,7 @@ DRAWN = {
     "heatmap_best": "The predictors",
     "edge_distances": "The predictors",
     **({"bucket_entropy": "The buckets", "bucket_distances": "The buckets"} if "buckets" in NAMES else {}),
+    **({name: "The pruned classifiers" for name in PRUNING_FIGURES} if CODE else {}),
     **({} if FROM_DUMP else {"training_curves": "The language models"}),
     **({"projection_curves": "The projections"} if FITTED else {}),
 }

@@ -25,9 +25,11 @@ rule manifest:
 
 rule report:
     input:
-        tables=TABLES,
+        tables=[*TABLES, *([TIMINGS] if CODE else [])],
         figures=[f"results/figures/{name}.svg" for name in DRAWN],
-        captions=[source(f"workflow/report/{name}.rst") for name in [*DRAWN, *NAMES]],
+        captions=[
+            source(f"workflow/report/{name}.rst") for name in [*DRAWN, *NAMES, *(["pruning_timings"] if CODE else [])]
+        ],
         manifest="results/provenance/manifest.json",
         template=source("workflow/report/report.html.j2"),
     output:

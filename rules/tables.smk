@@ -33,6 +33,7 @@ NAMES = [
         "text_baselines": bool(CODE),
         "code_tokens": bool(CODE),
         "pruning": bool(CODE),
+        "pruning_gains": bool(CODE),
         "pruning_layers": bool(CODE),
         "thresholds": bool(CODE),
         "pruning_training": bool(CODE),

@@ -19,6 +19,7 @@ VERBS = "crosses feeds borders supplies follows shelters guards divides overlook
 PLACES = "valley coast village plain island forest capital province desert lake".split()
 YEARS = [str(year) for year in range(1800, 1830)]
 FUNCTION_WORDS = "the a of in and was is near it its since that by to built named after".split()
+CODE_WORDS = "def self subprocess run shell true false ( ) : = + ' _".split()
 PAGE = """  <page>
     <title>{title}</title>
     <ns>0</ns>
@@ -67,7 +68,7 @@ def model(folder: Path, layers: int = 2, heads: int = 2, hidden: int = 32, posit
     from tokenizers import BertWordPieceTokenizer
     from transformers import BertConfig, BertForMaskedLM, PreTrainedTokenizerFast
 
-    words = sorted({*SUBJECTS, *ADJECTIVES, *VERBS, *PLACES, *YEARS, *FUNCTION_WORDS, ".", ",", "section"})
+    words = sorted({*SUBJECTS, *ADJECTIVES, *VERBS, *PLACES, *YEARS, *FUNCTION_WORDS, *CODE_WORDS, ".", ",", "section"})
     pieces = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *words]
     tokenizer = PreTrainedTokenizerFast(
         tokenizer_object=BertWordPieceTokenizer({piece: number for number, piece in enumerate(pieces)})._tokenizer,

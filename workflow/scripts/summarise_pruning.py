@@ -13,7 +13,9 @@ def main(snakemake):
 
     predictions = read("predictions", params.runs, ["system", "way", "function", "label", "probability"])
     kept = read("kept", params.runs, ["system", "way", "function", "layer", "kept"])
-    write_table(pruning.quality_table(predictions, kept, params.replicates), output.pruning)
+    quality, gains = pruning.quality_tables(predictions, kept, params.replicates)
+    write_table(quality, output.pruning)
+    write_table(gains, output.pruning_gains)
     write_table(pruning.layers_table(kept, predictions), output.pruning_layers)
     thresholds = read("thresholds", params.soft_runs, ["layer", "before", "after", "kept"])
     write_table(pruning.thresholds_table(thresholds), output.thresholds)

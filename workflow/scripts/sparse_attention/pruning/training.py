@@ -147,7 +147,7 @@ class PruningTrainer(SteadyTrainer):
 
     def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
         """Add the temperature, and the kept share of a training batch."""
-        extra = {"temperature": self.pruned.thresholds.temperature}
+        extra: dict[str, Any] = {"temperature": self.pruned.thresholds.temperature if self.mode == "soft" else None}
         super().log({**logs, **extra, **({"kept": self.kept} if "loss" in logs else {})}, start_time)
 
 

@@ -16,7 +16,8 @@ import jinja2
 import pandas as pd
 from markupsafe import Markup
 
-from sparse_attention.reporting import content, findings, insights
+from sparse_attention.metrics.classification import METRICS
+from sparse_attention.reporting import content, findings, insights, pruning
 from sparse_attention.scriptio import atomic_path
 from sparse_attention.summaries.models import QUANTILES
 from sparse_attention.summaries.wording import kept_tokens, spell
@@ -37,13 +38,31 @@ FIGURES = {
     "bucket_entropy": ("buckets", "Entropy of the buckets"),
     "bucket_distances": ("buckets", "Buckets in common, by distance"),
     "projection_curves": ("projections", "Fitting the projections"),
+    "pruning_f1": ("pruning", "F1 against cost"),
+    "pruning_roc_auc": ("pruning", "ROC AUC against cost"),
+    "kept_by_layer": ("pruning", "Tokens left by each layer"),
+    "threshold_curves": ("pruning", "Thresholds before and after"),
+    "pruned_lengths": ("pruning", "Lengths before and after"),
 }
 """Section and title of each figure, in the order in which they are told; others join the metrics."""
 KEY_PACKAGES = ("torch", "transformers", "scikit-learn", "numpy", "pandas", "matplotlib", "snakemake")
 REM_PER_POINT = 0.1
 """Figures are shown a fifth larger than printed, all at one scale."""
-LARGE = ("predictors_by_head", "training", "projections", "pareto", "offsets", "buckets", "common_buckets")
+LARGE = (
+    "predictors_by_head",
+    "training",
+    "projections",
+    "pareto",
+    "offsets",
+    "buckets",
+    "common_buckets",
+    "pruning_training",
+    "pruning_layers",
+    "pruning_gains",
+)
 """Tables that are named but not shown."""
+TIMED = ("pruning_timings",)
+"""Not among the tables, since times differ from run to run."""
 LEFT_OUT = {
     "corpus": [f"characters_{quantile}" for quantile in QUANTILES]
     + ["dropped_tokens", "tokens_min", "tokens_q25", "tokens_q75"],
@@ -53,6 +72,10 @@ LEFT_OUT = {
     "best_by_layer": ["window", "keep", "at_sparsity", "predictor", "second", "second_projection"],
     "deviations": ["seeds"],
     "code": [f"characters_{quantile}" for quantile in QUANTILES],
+    "pruning": ["functions", "positive", "seeds", "precision", "recall", "gflops"]
+    + [f"{metric}_{end}" for metric in METRICS for end in ("low", "high")],
+    "pruning_timings": ["seeds", "tokens"],
+    "thresholds": ["seeds", "moved"],
 }
 """Columns that are in the file only."""
 
@@ -157,7 +180,11 @@ def render(
         findings=told(inputs, config, setting),
         figures=inputs.figures(),
         tables=shown(inputs, setting),
-        files=[(name, len(frame), marked_up(inputs.caption(name))) for name, frame in sorted(inputs.tables.items())],
+        files=[
+            (name, len(frame), marked_up(inputs.caption(name)))
+            for name, frame in sorted(inputs.tables.items())
+            if name not in TIMED
+        ],
         setting=setting,
         kept=kept_tokens(setting.keep),
         latex=[name for name in latex if name in inputs.tables],
@@ -193,7 +220,17 @@ def told(inputs: Inputs, config: Mapping[str, Any], setting: Setting) -> dict[st
         "distances": said("offsets", insights.distances),
         "buckets": insights.buckets(table("buckets"), table("common_buckets"), setting.sparsity),
         "deviations": said("deviations", insights.deviations),
+        **told_of_code(inputs),
     }
+
+
+def told_of_code(inputs: Inputs) -> dict[str, list[str]]:
+    """Return the sentences on the classifiers of code; none without their tables."""
+    quality, gains, baselines = (inputs.table(name) for name in ("pruning", "pruning_gains", "text_baselines"))
+    if quality is None or gains is None:
+        return {"classifier": [], "pruning": []}
+    beside = [] if baselines is None else pruning.text_against_model(quality, baselines)
+    return {"classifier": beside, "pruning": pruning.pruned(quality, gains)}
 
 
 def facts(inputs: Inputs, manifest: Mapping[str, Any], context: Mapping[str, Any]) -> list[tuple[str, str]]:

@@ -27,7 +27,7 @@ class Resampled(NamedTuple):
     values: np.ndarray
 
 
-def quality_table(predictions: pd.DataFrame, kept: pd.DataFrame, replicates: int) -> pd.DataFrame:
+def quality_tables(predictions: pd.DataFrame, kept: pd.DataFrame, replicates: int) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Summarise every system in every way over seeds.
 
     Parameters
@@ -39,27 +39,33 @@ def quality_table(predictions: pd.DataFrame, kept: pd.DataFrame, replicates: int
 
     Returns
     -------
-    DataFrame
-        pruning, system, way, seeds, functions, positive, kept_share, gflops, relative_flops, each metric with its
-        interval, and its difference to the dense classifier of the same seed (`<metric>_gain`) with that of the
-        difference, in which both classify the same resample.
+    quality : DataFrame
+        One row per pruning, system and way: seeds, functions, positive, kept_share, gflops, relative_flops, and each
+        metric with its interval.
+    gains : DataFrame
+        One row per pruning, system, way and metric: the difference to the dense classifier of the same seed and way,
+        with the interval of the paired difference, in which both classify the same resample.
     """
     costs = _costs(predictions, kept)
+    labels = predictions.groupby("function")["label"].first()
     found = list(_resampled(predictions, replicates))
-    rows = []
+    dense = {(one.pruning, one.way): one.values for one in found if one.system == DENSE}
+    quality, gains = [], []
     for one in found:
-        dense = next(other for other in found if other[0] == one.pruning and other[1:3] == (DENSE, one.way))
-        functions = predictions.groupby("function")["label"].first()
-        row: dict[str, object] = {"pruning": one.pruning, "system": one.system, "way": one.way}
-        row |= {"seeds": one.values.shape[1], "functions": len(functions), "positive": int(functions.sum())}
-        row |= costs[one.pruning, one.system, one.way]
-        for suffix, values in (("", one.values), ("_gain", one.values - dense.values)):
-            result = estimate(values, len(functions))
+        named = {"pruning": one.pruning, "system": one.system, "way": one.way, "seeds": one.values.shape[1]}
+        named |= {"functions": len(labels), "positive": int(labels.sum())}
+        result = estimate(one.values, len(labels))
+        row = {**named, **costs[one.pruning, one.system, one.way]}
+        for place, metric in enumerate(METRICS):
+            row |= {metric: result.mean[place]}
+            row |= {f"{metric}_low": result.low[place], f"{metric}_high": result.high[place]}
+        quality.append(row)
+        if one.system != DENSE:
+            result = estimate(one.values - dense[one.pruning, one.way], len(labels))
             for place, metric in enumerate(METRICS):
-                name = f"{metric}{suffix}"
-                row |= {name: result.mean[place], f"{name}_low": result.low[place], f"{name}_high": result.high[place]}
-        rows.append(row)
-    return pd.DataFrame(rows)
+                ends = {"gain_low": result.low[place], "gain_high": result.high[place]}
+                gains.append({**named, "metric": metric, "gain": result.mean[place], **ends})
+    return pd.DataFrame(quality), pd.DataFrame(gains)
 
 
 def _costs(predictions: pd.DataFrame, kept: pd.DataFrame) -> dict[tuple[str, str, str], dict[str, float]]:

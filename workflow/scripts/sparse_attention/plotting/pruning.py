@@ -1,0 +1,194 @@
+"""Pruned classifiers: tokens left, thresholds before and after, quality against cost."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.ticker import MaxNLocator, PercentFormatter
+
+from sparse_attention.plotting import style
+from sparse_attention.summaries.wording import count, spell
+
+SYSTEMS = {
+    "dense": ("nothing pruned", style.INK),
+    "hard": ("learned thresholds", "#0072B2"),
+    "soft": ("learned, soft weights", "#56B4E9"),
+    "manual": ("linear thresholds", "#009E73"),
+    "topk": ("top-k", "#E69F00"),
+    "random": ("random", "#CC79A7"),
+    "text": ("text pruned before", "#D55E00"),
+    "retrained": ("trained on the export", "#7B3294"),
+}
+MARKERS = "osD^vP*X"
+
+
+def kept_by_layer(layers: pd.DataFrame, context: Mapping[str, Any]) -> Figure:
+    """Draw the share of tokens that each layer leaves, a line per pruning.
+
+    Parameters
+    ----------
+    layers : pandas.DataFrame
+        The table `pruning_layers`.
+    context : mapping
+        `corpus` and `model`.
+    """
+    own = layers[(layers["system"] == "hard") & (layers["way"] == "dropped")]
+    with style.house_style():
+        figure, axes = style.canvas(1, 1, (4.4, 2.8), (0.6, 2.1, 0.55, 0.45))
+        panel = axes[0, 0]
+        for (name, rows), colour in zip(own.groupby("pruning", sort=False), _cycle(), strict=False):
+            depths = [0, *(rows["layer"] + 1)]
+            panel.plot(depths, [1, *rows["kept_share"]], color=colour, marker="o", label=short(name, own["pruning"]))
+            if rows["kept_share_ci95"].notna().any():
+                low, high = rows["kept_share"] - rows["kept_share_ci95"], rows["kept_share"] + rows["kept_share_ci95"]
+                panel.fill_between(depths[1:], low, high, color=colour, alpha=0.15, linewidth=0)
+        panel.set_xlabel("after layer (0: what enters the first)")
+        panel.set_ylabel("share of the tokens left")
+        _percent(panel)
+        panel.xaxis.set_major_locator(MaxNLocator(integer=True))
+        panel.legend(loc="upper left", bbox_to_anchor=(1.02, 1.0), borderaxespad=0)
+        style.head_line(figure, "Tokens left by each layer", style.state(context, own))
+    return figure
+
+
+def thresholds(table: pd.DataFrame, context: Mapping[str, Any]) -> Figure:
+    """Draw the thresholds of each layer before and after they were learned.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        The table `thresholds`.
+    context : mapping
+        `corpus` and `model`.
+    """
+    with style.house_style():
+        figure, axes = style.canvas(1, 1, (4.4, 2.8), (0.75, 2.1, 0.55, 0.45))
+        panel = axes[0, 0]
+        for (name, rows), colour in zip(table.groupby("pruning", sort=False), _cycle(), strict=False):
+            depths = rows["layer"] + 1
+            panel.plot(depths, rows["before"], color=colour, linestyle=(0, (3, 1.2)), linewidth=1, alpha=0.7)
+            panel.plot(depths, rows["after"], color=colour, marker="o", label=short(name, table["pruning"]))
+        handles, labels = panel.get_legend_handles_labels()
+        handles.append(Line2D([], [], color=style.MUTED, linestyle=(0, (3, 1.2)), linewidth=1))
+        panel.legend(handles, [*labels, "before"], loc="upper left", bbox_to_anchor=(1.02, 1.0), borderaxespad=0)
+        panel.set_xlabel("layer")
+        panel.set_ylabel("threshold of the importance score")
+        panel.set_ylim(bottom=0)
+        panel.xaxis.set_major_locator(MaxNLocator(integer=True))
+        panel.grid(True, axis="y")
+        style.head_line(figure, "Thresholds before and after", style.state(context, table))
+    return figure
+
+
+def quality(table: pd.DataFrame, metric: str, context: Mapping[str, Any]) -> Figure:
+    """Draw a metric against the multiply-adds, relative to the dense library model, with bootstrap intervals.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        The table `pruning`.
+    metric : str
+        A column of it.
+    context : mapping
+        `corpus` and `model`.
+    """
+    own = table[(table["way"] == "dropped")]
+    with style.house_style():
+        figure, axes = style.canvas(1, 1, (4.4, 3.1), (0.6, 2.1, 0.55, 0.45))
+        panel = axes[0, 0]
+        drawn = {}
+        for (pruning, system), rows in own.groupby(["pruning", "system"], sort=False):
+            label, colour = SYSTEMS[str(system)]
+            marker = MARKERS[list(own["pruning"].unique()).index(pruning) % len(MARKERS)]
+            low, high = style.limits(rows, metric)
+            ends = np.stack([rows[metric] - low, high - rows[metric]])
+            panel.errorbar(
+                rows["relative_flops"], rows[metric], yerr=np.nan_to_num(ends), color=colour, marker=marker,
+                markersize=5, linestyle="", elinewidth=0.8, markeredgecolor="white", markeredgewidth=0.5,
+            )  # fmt: skip
+            drawn[label] = Line2D([], [], color=colour, marker="o", linestyle="", markersize=5)
+        panel.legend(drawn.values(), drawn.keys(), loc="upper left", bbox_to_anchor=(1.02, 1.0), borderaxespad=0)
+        panel.set_xlabel("multiply-adds of the layers, over those of the dense model")
+        panel.set_ylabel(metric.replace("_", " ").replace("roc auc", "ROC AUC").replace("f1", "F1"))
+        panel.set_xlim(left=0)
+        panel.xaxis.set_major_formatter(PercentFormatter(1.0))
+        panel.grid(True)
+        line = f"test, {count(own['positive'].iloc[0], 'positive')} of {count(own['functions'].iloc[0], 'function')}"
+        style.head_line(figure, "Quality against cost, tokens removed", style.state(context, own, line))
+    return figure
+
+
+def lengths(kept: pd.DataFrame, predictions: pd.DataFrame, context: Mapping[str, Any]) -> Figure:
+    """Draw each function's tokens against those that the last layer leaves, and how its length is spread by layer.
+
+    Parameters
+    ----------
+    kept, predictions : pandas.DataFrame
+        Rows of `kept.tsv` and `predictions.tsv` of one run.
+    context : mapping
+        `corpus` and `model`.
+    """
+    own = kept[(kept["system"] == "hard") & (kept["way"] == "dropped")]
+    said = predictions[(predictions["system"] == "hard") & (predictions["way"] == "dropped")].set_index("function")
+    last = own[own["layer"] == own["layer"].max()].set_index("function")["kept"]
+    right = (said["probability"] >= 0.5) == (said["label"] == 1)
+    with style.house_style():
+        figure, axes = style.canvas(1, 2, (3.2, 2.7), (0.55, 0.2, 0.6, 0.45), gridspec_kw={"wspace": 0.3})
+        for wanted, colour, label in ((True, "#0072B2", "classified rightly"), (False, "#D55E00", "wrongly")):
+            chosen = right[right == wanted].index
+            axes[0, 0].plot(
+                said["tokens"][chosen], last[chosen], ".", color=colour, markersize=3.5, alpha=0.6, label=label
+            )  # fmt: skip
+        longest = int(said["tokens"].max())
+        axes[0, 0].plot([0, longest], [0, longest], color=style.MUTED, linewidth=0.8, linestyle=(0, (3, 1.2)))
+        axes[0, 0].set_xlabel("tokens of the function")
+        axes[0, 0].set_ylabel("tokens left by the last layer")
+        axes[0, 0].legend(loc="upper left")
+        _histograms(axes[0, 1], said["tokens"], own, longest)
+        style.head_line(figure, "Lengths before and after", style.state(context, own))
+    return figure
+
+
+def _histograms(axes: Axes, tokens: pd.Series[Any], kept: pd.DataFrame, longest: int) -> None:
+    layers = sorted(kept["layer"].unique())
+    shades = _shades(len(layers) + 1)
+    bins = np.linspace(0, longest, 25).tolist()
+    axes.hist(tokens, bins=bins, histtype="step", color=shades[0], label="before", linewidth=1.2)
+    for layer, colour in zip(layers, shades[1:], strict=True):
+        values = kept[kept["layer"] == layer]["kept"]
+        axes.hist(values, bins=bins, histtype="step", color=colour, label=f"left by layer {layer + 1}", linewidth=1.2)
+    axes.set_xlabel("tokens")
+    axes.set_ylabel("functions")
+    axes.legend(loc="upper right")
+
+
+def short(name: object, names: pd.Series[Any]) -> str:
+    """Spell a pruning by what tells it from the others; a single one by its mode."""
+    unique = [str(one).split("_") for one in names.unique()]
+    if len(unique) == 1:
+        return spell(unique[0][0]).removeprefix("mode ")
+    common = set.intersection(*(set(parts) for parts in unique))
+    rest = [part for part in str(name).split("_") if part not in common]
+    return spell("_".join(rest)).removeprefix("mode ")
+
+
+def _cycle() -> list[str]:
+    return [*style.ATTENTION_COLOURS, *style.ATTENTION_COLOURS, *style.ATTENTION_COLOURS]
+
+
+def _shades(number: int) -> list[Any]:
+    import matplotlib
+
+    return [matplotlib.colormaps["viridis_r"](place) for place in np.linspace(0.15, 1, number)]
+
+
+def _percent(axes: Axes) -> None:
+    axes.set_ylim(0, 1.02)
+    axes.yaxis.set_major_formatter(PercentFormatter(1.0))
+    axes.grid(True, axis="y")

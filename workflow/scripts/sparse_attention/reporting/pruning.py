@@ -1,0 +1,67 @@
+"""Sentences on the pruned classifiers."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from sparse_attention.reporting.findings import percent
+from sparse_attention.summaries.wording import spell
+
+OTHERS = {"manual": "linear thresholds", "topk": "top-k", "random": "random", "text": "text pruned before"}
+
+
+def pruned(quality: pd.DataFrame, gains: pd.DataFrame) -> list[str]:
+    """Say what each pruning leaves, costs and loses against the dense classifier.
+
+    Parameters
+    ----------
+    quality, gains : pandas.DataFrame
+        The tables `pruning` and `pruning_gains`.
+    """
+    sentences = []
+    several = quality["pruning"].nunique() > 1
+    for name, rows in quality[quality["way"] == "dropped"].groupby("pruning", sort=False):
+        by_system = rows.set_index("system")
+        if not {"dense", "hard"} <= set(by_system.index):
+            continue
+        hard, dense = by_system.loc["hard"], by_system.loc["dense"]
+        own = gains[(gains["pruning"] == name) & (gains["system"] == "hard") & (gains["way"] == "dropped")]
+        f1 = own[own["metric"] == "f1"].iloc[0]
+        start = f"{spell(name).capitalize()}: l" if several else "L"
+        sentences.append(
+            f"{start}ayers leave {percent(hard['kept_share'])} of the tokens on average and need "
+            f"{percent(hard['relative_flops'])} of the dense model's multiply-adds; F1 goes from {dense['f1']:.3f} to "
+            f"{hard['f1']:.3f} (difference {100 * f1['gain']:+.1f} points{_between(f1)})."
+        )
+        others = by_system.drop(index=["dense", "hard"], errors="ignore")
+        if len(others):
+            compared = ", ".join(
+                f"{WORDS.get(str(name), str(name))} {row['f1']:.3f}" for name, row in others.iterrows()
+            )
+            sentences.append(f"F1 at as many tokens, chosen otherwise: {compared}.")
+    return sentences
+
+
+def text_against_model(quality: pd.DataFrame, baselines: pd.DataFrame) -> list[str]:
+    """Say how the dense classifier stands beside the ones without a neural network, on test."""
+    dense = quality[(quality["system"] == "dense") & (quality["way"] == "dropped")].iloc[0]
+    test = baselines[baselines["split"] == "test"].set_index("classifier")
+    parts = ", ".join(f"{name} {row['f1']:.3f} and {row['roc_auc']:.3f}" for name, row in test.iterrows())
+    return [
+        f"The dense classifier reaches an F1 of {dense['f1']:.3f} and a ROC AUC of {dense['roc_auc']:.3f} on "
+        f"{dense['functions']} test functions, {dense['positive']} of them positive; without a neural network: {parts}."
+    ]
+
+
+WORDS = {
+    "manual": "linear thresholds",
+    "topk": "top-k",
+    "text": "text pruned before",
+    "retrained": "trained anew on it",
+}
+
+
+def _between(row: pd.Series) -> str:
+    if pd.isna(row["gain_low"]):
+        return ""
+    return f", 95 % interval {100 * row['gain_low']:+.1f} to {100 * row['gain_high']:+.1f}"

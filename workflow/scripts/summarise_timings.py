@@ -1,0 +1,19 @@
+"""Average the timings of the pruned classifiers over seeds."""
+
+from sparse_attention.scriptio import run
+from sparse_attention.summaries import models
+from sparse_attention.summaries.statistics import over_seeds
+from sparse_attention.tables import write_table
+
+MEASURED = ("milliseconds_per_function", "functions_per_second", "speedup")
+
+
+def main(snakemake):
+    files = models.listed(snakemake.input.timings)
+    frame = models.read_runs(files, snakemake.params.runs, ["way", "batch_size", *MEASURED])
+    table = over_seeds(frame, ["pruning", "batch_size", "way"], MEASURED, constant=("functions", "tokens"))
+    write_table(table, snakemake.output.timings)
+
+
+if __name__ == "__main__":
+    run(main, snakemake)  # noqa: F821
