@@ -21,10 +21,10 @@ def pruned(quality: pd.DataFrame, gains: pd.DataFrame) -> list[str]:
     sentences = []
     several = quality["pruning"].nunique() > 1
     for name, rows in quality[quality["way"] == "dropped"].groupby("pruning", sort=False):
-        by_system = rows.set_index("system")
-        if not {"dense", "hard"} <= set(by_system.index):
+        by_system = rows.set_index("system").to_dict("index")
+        if not {"dense", "hard"} <= set(by_system):
             continue
-        hard, dense = by_system.loc["hard"], by_system.loc["dense"]
+        hard, dense = by_system["hard"], by_system["dense"]
         own = gains[(gains["pruning"] == name) & (gains["system"] == "hard") & (gains["way"] == "dropped")]
         f1 = own[own["metric"] == "f1"].iloc[0]
         start = f"{spell(name).capitalize()}: l" if several else "L"
@@ -33,12 +33,12 @@ def pruned(quality: pd.DataFrame, gains: pd.DataFrame) -> list[str]:
             f"{percent(hard['relative_flops'])} of the dense model's multiply-adds; F1 goes from {dense['f1']:.3f} to "
             f"{hard['f1']:.3f} (difference {100 * f1['gain']:+.1f} points{_between(f1)})."
         )
-        others = by_system.drop(index=["dense", "hard"], errors="ignore")
-        if len(others):
-            compared = ", ".join(
-                f"{WORDS.get(str(name), str(name))} {row['f1']:.3f}" for name, row in others.iterrows()
-            )
-            sentences.append(f"F1 at as many tokens, chosen otherwise: {compared}.")
+        others = [f"{words} {by_system[system]['f1']:.3f}" for system, words in OTHERS.items() if system in by_system]
+        if others:
+            sentences.append(f"F1 with as many tokens that are chosen otherwise: {', '.join(others)}.")
+        if "retrained" in by_system:
+            f1_anew = by_system["retrained"]["f1"]
+            sentences.append(f"Trained anew on the text that survives, the classifier reaches an F1 of {f1_anew:.3f}.")
     return sentences
 
 
@@ -51,14 +51,6 @@ def text_against_model(quality: pd.DataFrame, baselines: pd.DataFrame) -> list[s
         f"The dense classifier reaches an F1 of {dense['f1']:.3f} and a ROC AUC of {dense['roc_auc']:.3f} on "
         f"{dense['functions']} test functions, {dense['positive']} of them positive; without a neural network: {parts}."
     ]
-
-
-WORDS = {
-    "manual": "linear thresholds",
-    "topk": "top-k",
-    "text": "text pruned before",
-    "retrained": "trained anew on it",
-}
 
 
 def _between(row: pd.Series) -> str:
