@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Mapping
 from typing import Any
 
@@ -40,7 +41,7 @@ def kept_by_layer(layers: pd.DataFrame, context: Mapping[str, Any]) -> Figure:
     """
     own = layers[(layers["system"] == "hard") & (layers["way"] == "dropped")]
     with style.house_style():
-        figure, axes = style.canvas(1, 1, (4.4, 2.8), (0.6, 2.1, 0.55, 0.45))
+        figure, axes = style.canvas(1, 1, (4.3, 2.8), (0.7, 2.1, 0.55, 0.45))
         panel = axes[0, 0]
         for (name, rows), colour in zip(own.groupby("pruning", sort=False), _cycle(), strict=False):
             depths = [0, *(rows["layer"] + 1)]
@@ -100,12 +101,12 @@ def quality(table: pd.DataFrame, metric: str, context: Mapping[str, Any]) -> Fig
     """
     own = table[(table["way"] == "dropped")]
     with style.house_style():
-        figure, axes = style.canvas(1, 1, (4.4, 3.1), (0.6, 2.1, 0.55, 0.45))
+        figure, axes = style.canvas(1, 1, (4.3, 3.1), (0.7, 2.1, 0.55, 0.45))
         panel = axes[0, 0]
         drawn = {}
         for (pruning, system), rows in own.groupby(["pruning", "system"], sort=False):
             label, colour = SYSTEMS[str(system)]
-            marker = MARKERS[list(own["pruning"].unique()).index(pruning) % len(MARKERS)]
+            marker = _marker(list(own["pruning"].unique()).index(pruning)).get_marker()
             low, high = style.limits(rows, metric)
             ends = np.stack([rows[metric] - low, high - rows[metric]])
             panel.errorbar(
@@ -113,10 +114,13 @@ def quality(table: pd.DataFrame, metric: str, context: Mapping[str, Any]) -> Fig
                 markersize=5, linestyle="", elinewidth=0.8, markeredgecolor="white", markeredgewidth=0.5,
             )  # fmt: skip
             drawn[label] = Line2D([], [], color=colour, marker="o", linestyle="", markersize=5)
+        if own["pruning"].nunique() > 1:
+            drawn |= {short(name, own["pruning"]): _marker(place) for place, name in enumerate(own["pruning"].unique())}
         panel.legend(drawn.values(), drawn.keys(), loc="upper left", bbox_to_anchor=(1.02, 1.0), borderaxespad=0)
         panel.set_xlabel("multiply-adds of the layers, over those of the dense model")
         panel.set_ylabel(metric.replace("_", " ").replace("roc auc", "ROC AUC").replace("f1", "F1"))
         panel.set_xlim(left=0)
+        panel.set_ylim(top=min(panel.get_ylim()[1], 1.02))
         panel.xaxis.set_major_formatter(PercentFormatter(1.0))
         panel.grid(True)
         line = f"test, {count(own['positive'].iloc[0], 'positive')} of {count(own['functions'].iloc[0], 'function')}"
@@ -175,7 +179,12 @@ def short(name: object, names: pd.Series[Any]) -> str:
         return spell(unique[0][0]).removeprefix("mode ")
     common = set.intersection(*(set(parts) for parts in unique))
     rest = [part for part in str(name).split("_") if part not in common]
-    return spell("_".join(rest)).removeprefix("mode ")
+    return textwrap.fill(spell("_".join(rest)).removeprefix("mode "), 26)
+
+
+def _marker(place: int) -> Line2D:
+    shape = MARKERS[place % len(MARKERS)]
+    return Line2D([], [], color=style.MUTED, marker=shape, linestyle="", markersize=5)
 
 
 def _cycle() -> list[str]:

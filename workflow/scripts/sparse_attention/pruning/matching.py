@@ -15,7 +15,7 @@ from sparse_attention.pruning.model import PrunedClassifier
 from sparse_attention.pruning.prediction import predict
 from sparse_attention.pruning.thresholds import ramp
 
-HALVINGS = 12
+HALVINGS = 8
 
 
 def equal_shares(model: PrunedClassifier, shares: Sequence[float], mode: str, seed: int = 0) -> PrunedClassifier:
