@@ -5,7 +5,7 @@ from pathlib import Path
 
 from sparse_attention.data.code.tokens import CodeTokens
 from sparse_attention.models.loading import copy_tokenizer
-from sparse_attention.pruning.model import PrunedClassifier, load_pruned_model, save_pruned_model
+from sparse_attention.pruning.model import load_pruned_model, make_pruned, save_pruned_model
 from sparse_attention.pruning.stages import fingerprint_of, learned_by, settings_of
 from sparse_attention.pruning.training import Stage, train
 from sparse_attention.scriptio import atomic_path, resolve_device, run, set_seed, set_threads
@@ -18,7 +18,7 @@ def main(snakemake):
     set_seed(params.seed)
     tokens, given = CodeTokens.load(snakemake.input.tokens), Path(snakemake.input.model)
     classifier = load_pruned_model(given).classifier.to(resolve_device(params.device))
-    model = PrunedClassifier(classifier, settings_of(params.pruning, params.seed))
+    model = make_pruned(classifier, settings_of(params.pruning, params.seed))
     before = model.thresholds.values().detach().cpu()
     stage = Stage("soft", params.pruning["lambda"], options["hard_share"], options["final_temperature"])
     fingerprint = fingerprint_of(params, snakemake.input.tokens, given / "model.safetensors")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import difflib
 import functools
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -13,20 +12,13 @@ from typing import Any
 import jsonschema
 import yaml
 
+from sparse_attention.config_checks import SELECTIONS, Problem, cross_checks, nearest
 from sparse_attention.data.sources.path import resolve
 from sparse_attention.errors import InputError
-from sparse_attention.grids import as_list, entmax_attentions
+from sparse_attention.grids import as_list
 from sparse_attention.predictors.registry import discover
 
 SCHEMA = Path(__file__).parents[2] / "schemas" / "config.schema.yaml"
-SELECTIONS = {
-    "corpus": ("corpora", "text"),
-    "model": ("models", "model"),
-    "code": ("code_corpora", "code"),
-    "classifier": ("models", "model"),
-}
-"""Of each key that selects something: the section it selects from, and the kind that this is."""
-Problem = tuple[tuple[Any, ...], str]
 
 
 @dataclass(frozen=True)
@@ -91,7 +83,7 @@ def validate(config: dict[str, Any], files: list[str], registry: dict[str, Any],
         With one line for every problem found.
     """
     problems = list(dict.fromkeys(_schema_problems(config)))
-    for check in (_selection_problems(config, registry), _range_problems(config), _path_problems(config, folder)):
+    for check in cross_checks(config, registry, folder):
         # what the schema refused may stop a check that builds on it; the rest of the checks still count
         with contextlib.suppress(*((KeyError, TypeError, AttributeError, ValueError) if problems else ())):
             problems.extend(check)
@@ -118,13 +110,6 @@ def _origin(key: tuple[Any, ...], sources: list[tuple[str, Any]]) -> str:
         else:
             return f"{file}: "
     return ""
-
-
-def nearest(name: str, allowed: Any) -> str:
-    """Return a hint that names the allowed name nearest to `name`, or all of them when none is near."""
-    names = [str(item) for item in allowed]
-    match = difflib.get_close_matches(str(name), names, n=1, cutoff=0.6)
-    return f"did you mean {match[0]}?" if match else f"allowed: {', '.join(names)}"
 
 
 @functools.cache
@@ -197,124 +182,3 @@ def _allowed(schema: dict[str, Any]) -> str:
     limits = {"minimum": "at least", "exclusiveMinimum": "above", "maximum": "at most", "exclusiveMaximum": "below"}
     bounds = [f"{word} {schema[limit]:g}" for limit, word in limits.items() if limit in schema]
     return " ".join([words, " and ".join(bounds)]).strip()
-
-
-def _dump_problems(config: dict[str, Any]) -> Iterator[Problem]:
-    source = config["extract_qk"]["source"]
-    if config["corpus"] in config["corpora"]:
-        yield ("corpus",), f"{config['corpus']!r} is one of corpora; allowed with extract_qk.source: a name of its own"
-    if len(entmax_attentions(config)) > 1:
-        yield ("attentions",), "a dump has one attention; allowed with extract_qk.source: exactly one entmax~A"
-    if isinstance(source, dict) and Path(source["train"]).resolve() == Path(source["validation"]).resolve():
-        yield ("extract_qk", "source"), f"{source['train']} is both; allowed: two files without common documents"
-
-
-def _selecting(config: dict[str, Any]) -> list[str]:
-    """Return the keys that select what is retrieved: a dump or a trained model of the user's replaces some of it."""
-    replaced = {
-        "corpus": config["extract_qk"]["source"],
-        "model": config["extract_qk"]["source"] or config["train_mlm"]["source"],
-        "classifier": config["code"] is None or config["train_classifier"]["source"],
-    }
-    return [name for name in SELECTIONS if not replaced.get(name) and config[name] is not None]
-
-
-def _selection_problems(config: dict[str, Any], registry: dict[str, Any]) -> Iterator[Problem]:
-    for selection in _selecting(config):
-        section, kind = SELECTIONS[selection]
-        name, entries = config[selection], {key: value for key, value in config[section].items() if value}
-        if name not in entries:
-            yield (selection,), f"{name!r} is not in {section}; {nearest(name, entries)}"
-            continue
-        entry = entries[name]
-        if ("dataset" in entry) == ("path" in entry):
-            yield (section, name), "needs either dataset or path, and not both"
-        elif "dataset" in entry:
-            dataset = entry["dataset"]
-            if dataset not in registry:
-                yield (section, name, "dataset"), f"{dataset!r} is not in datasets; {nearest(dataset, registry)}"
-            elif registry[dataset]["kind"] != kind:
-                yield (section, name, "dataset"), f"{dataset!r} is a {registry[dataset]['kind']}; allowed: a {kind}"
-    if not entmax_attentions(config):
-        yield ("attentions",), "softmax alone has no support to predict; allowed: at least one entmax~A"
-    if config["extract_qk"]["source"]:
-        yield from _dump_problems(config)
-    elif config["train_mlm"]["source"] and config["model"] in config["models"]:
-        yield ("model",), f"{config['model']!r} is one of models; allowed with train_mlm.source: a name of its own"
-    heatmap = config["figures"]["heatmap"]["predictor"]
-    active = [name for name, grid in config["predictors"].items() if grid is not None]
-    if heatmap not in active:
-        yield ("figures", "heatmap", "predictor"), f"{heatmap!r} is not among predictors; {nearest(heatmap, active)}"
-    for drawn, evaluated in (("window", "windows"), ("keep", "keep")):
-        value, allowed = config["figures"][drawn], config["evaluate"][evaluated]
-        if value not in allowed:
-            text = f"{value} is not in evaluate.{evaluated}; allowed: {', '.join(map(str, allowed))}"
-            yield ("figures", drawn), text
-
-
-def _range_problems(config: dict[str, Any]) -> Iterator[Problem]:
-    for section in ("prepare", "prepare_code"):
-        split = config[section]["split"]
-        if abs(split["train"] + split["validation"] + split["test"] - 1) > 1e-9:
-            yield (section, "split"), "train, validation and test must sum to 1"
-    most = config["prepare_code"]["max_lines"]
-    if most is not None and config["prepare_code"]["min_lines"] > most:
-        yield ("prepare_code", "min_lines"), f"{config['prepare_code']['min_lines']} is above prepare_code.max_lines"
-    if config["blocks"]["min_length"] > config["blocks"]["length"]:
-        yield ("blocks", "min_length"), f"{config['blocks']['min_length']} is above blocks.length"
-    for position, window in enumerate(config["evaluate"]["windows"]):
-        if window and window % 2 == 0:
-            yield ("evaluate", "windows", position), f"{window} is even; allowed: 0 or odd numbers, they are centred"
-    anneal = config["train_mlm"]["anneal"]
-    if (anneal["start"] is None) != (anneal["steps"] == 0):
-        yield ("train_mlm", "anneal"), "start and steps belong together; allowed: both, or start null and steps 0"
-    for name, grid in config["predictors"].items():
-        if grid:
-            yield from _grid_problems(name, grid)
-    for position, entry in enumerate(config["projections"]):
-        yield from _projection_problems(("projections", position), entry)
-
-
-def _projection_problems(key: tuple[Any, ...], entry: dict[str, Any]) -> Iterator[Problem]:
-    """Check that an entry has what its kind takes."""
-    kind, concat = entry["kind"], entry.get("concat", False)
-    needed = {"linear": {"dim"}, "mlp": {"dim", "hidden"}, "none": set()}[kind]
-    if set(entry) - {"kind", "shared", "block_size", "concat"} != needed:
-        wanted = ", ".join(sorted(needed)) or "nothing"
-        yield key, f"kind {kind} takes {wanted} beside kind, shared, block_size and concat"
-    if concat and kind == "none":
-        yield (*key, "concat"), "true; allowed with kind none: false, there is no map that would take both"
-    if concat and False in as_list(entry.get("shared", True)):
-        yield (*key, "shared"), "false; allowed with concat: true, it is one map of both sides"
-
-
-def _grid_problems(name: str, grid: dict[str, Any]) -> Iterator[Problem]:
-    """Check the settings of a predictor that bound each other."""
-    info = discover()[name]
-    for smaller, larger in info.at_most.items():
-        if max(as_list(grid[smaller])) > min(as_list(grid[larger])):
-            text = f"{max(as_list(grid[smaller]))} is above {larger} {min(as_list(grid[larger]))}"
-            yield ("predictors", name, smaller), f"{text}; allowed: at most the least {larger}"
-    for divisor, multiple in info.divides.items():
-        wrong = [(d, m) for d in as_list(grid[divisor]) for m in as_list(grid[multiple]) if m % d]
-        if wrong:
-            text = f"{wrong[0][0]} does not divide {multiple} {wrong[0][1]}"
-            yield ("predictors", name, divisor), f"{text}; allowed: divisors of every {multiple}"
-
-
-def _path_problems(config: dict[str, Any], folder: Path) -> Iterator[Problem]:
-    given: list[tuple[tuple[Any, ...], str | None]] = []
-    for section in ("train_mlm", "train_classifier", "extract_qk", "fit_projections", "fit_clusters"):
-        source = config[section]["source"]
-        parts = source.items() if isinstance(source, dict) else [(None, source)]
-        given += [((section, "source", *filter(None, [part])), path) for part, path in parts]
-    for selection in _selecting(config):
-        section = SELECTIONS[selection][0]
-        entry = config[section].get(config[selection]) or {}
-        given.append(((section, config[selection], "path"), entry.get("path")))
-    for key, path in given:
-        if path is not None:
-            try:
-                resolve(str(folder / Path(path).expanduser()))
-            except InputError as error:
-                yield key, f"{path}: {str(error).rpartition(': ')[2]}"

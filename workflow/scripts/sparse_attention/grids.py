@@ -13,7 +13,14 @@ NO_PROJECTION = "kind~none"
 ALL_POINTS = "all"
 PROJECTION_KEYS = {"linear": ("kind", "dim", "shared"), "mlp": ("kind", "dim", "hidden", "shared"), "none": ("kind",)}
 BY_DEFAULT = {"block_size": 1, "concat": False}
-PRUNING: dict[str, Any] = {"score": "mean", "ramp": "one_based", "temperature": 1e-3, "lambda": 0.0, "target": None}
+PRUNING: dict[str, Any] = {
+    "variant": "corrected",
+    "score": "mean",
+    "ramp": "one_based",
+    "temperature": 1e-3,
+    "lambda": 0.0,
+    "target": None,
+}
 UNUSED_BY_MODE = {"topk": ("temperature", "lambda", "target"), "random": ("score", "temperature", "lambda", "target")}
 _PAIR = re.compile(r"([a-z][a-z_]*?)~([^_]+)(?:_|$)")
 

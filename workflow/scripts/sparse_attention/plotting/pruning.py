@@ -39,7 +39,7 @@ def kept_by_layer(layers: pd.DataFrame, context: Mapping[str, Any]) -> Figure:
     context : mapping
         `corpus` and `model`.
     """
-    own = layers[(layers["system"] == "hard") & (layers["way"] == "dropped")]
+    own = best_way(layers[layers["system"] == "hard"])
     with style.house_style():
         figure, axes = style.canvas(1, 1, (4.3, 2.8), (0.7, 2.1, 0.55, 0.45))
         panel = axes[0, 0]
@@ -99,7 +99,7 @@ def quality(table: pd.DataFrame, metric: str, context: Mapping[str, Any]) -> Fig
     context : mapping
         `corpus` and `model`.
     """
-    own = table[(table["way"] == "dropped")]
+    own = best_way(table)
     with style.house_style():
         figure, axes = style.canvas(1, 1, (4.3, 3.1), (0.7, 2.1, 0.55, 0.45))
         panel = axes[0, 0]
@@ -138,8 +138,8 @@ def lengths(kept: pd.DataFrame, predictions: pd.DataFrame, context: Mapping[str,
     context : mapping
         `corpus` and `model`.
     """
-    own = kept[(kept["system"] == "hard") & (kept["way"] == "dropped")]
-    said = predictions[(predictions["system"] == "hard") & (predictions["way"] == "dropped")].set_index("function")
+    own = best_way(kept[kept["system"] == "hard"])
+    said = best_way(predictions[predictions["system"] == "hard"]).set_index("function")
     last = own[own["layer"] == own["layer"].max()].set_index("function")["kept"]
     right = (said["probability"] >= 0.5) == (said["label"] == 1)
     with style.house_style():
@@ -170,6 +170,14 @@ def _histograms(axes: Axes, tokens: pd.Series[Any], kept: pd.DataFrame, longest:
     axes.set_xlabel("tokens")
     axes.set_ylabel("functions")
     axes.legend(loc="upper right")
+
+
+def best_way(rows: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows with tokens removed, and those of hard pruning that can only hide them."""
+    keys = ["pruning"] if "pruning" in rows else ["system"]
+    dropped = set(rows.loc[(rows["system"] == "hard") & (rows["way"] == "dropped"), keys[0]])
+    hides = (rows["system"] == "hard") & ~rows[keys[0]].isin(dropped)
+    return rows[(rows["way"] == "dropped") | hides]
 
 
 def short(name: object, names: pd.Series[Any]) -> str:

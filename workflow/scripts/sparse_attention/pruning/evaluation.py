@@ -95,8 +95,10 @@ def _rows(
         yield Row("dense", way, predict(models.dense, tokens, test, "dense", batch_size, drop))
     if models.soft is not None:
         yield Row("soft", "masked", predict(models.soft, tokens, test, "soft", batch_size))
-    for way, drop in (("masked", False), ("dropped", True)):
-        yield Row("hard", way, predict(models.hard, tokens, test, "hard", batch_size, drop))
+    yield Row("hard", "masked", predict(models.hard, tokens, test, "hard", batch_size))
+    if not models.hard.can_drop:
+        return
+    yield Row("hard", "dropped", predict(models.hard, tokens, test, "hard", batch_size, drop=True))
     if not baselines:
         return
     validation = tokens.of("validation").tolist()

@@ -83,6 +83,9 @@ class PrunedClassifier(nn.Module):
         For another family.
     """
 
+    can_drop = True
+    """Whether tokens can really be removed."""
+
     def __init__(self, classifier: PreTrainedModel, settings: PruningSettings) -> None:
         super().__init__()
         self.classifier = classifier
@@ -112,7 +115,7 @@ class PrunedClassifier(nn.Module):
         """
         if mode not in STAGES:
             raise ValueError(f"mode: {mode!r}; allowed: {', '.join(STAGES)}")
-        real = _real(attention_mask)
+        real = real_tokens(attention_mask)
         states = self._embed(input_ids)
         positions = torch.arange(input_ids.shape[1], device=input_ids.device).expand_as(input_ids)
         log_keep = torch.zeros_like(real, dtype=states.dtype).masked_fill(~real, -torch.inf)
@@ -153,11 +156,13 @@ class PrunedClassifier(nn.Module):
         Raises
         ------
         ValueError
-            When the model is in training mode, whose dropout has no place here.
+            When the model is in training mode, whose dropout has no place here, or can only hide tokens.
         """
+        if not self.can_drop:
+            raise ValueError("tokens of this variant cannot be removed")
         if self.training:
             raise ValueError("predict_dropped needs evaluation mode")
-        real = _real(attention_mask)
+        real = real_tokens(attention_mask)
         lengths = real.sum(1)
         longest = int(real.any(0).nonzero().max()) + 1
         packed = Packed(self._embed(input_ids[:, :longest]), real[:, :longest])
@@ -214,6 +219,24 @@ class PrunedClassifier(nn.Module):
         return SCORES[self.thresholds.settings.score](attended, log_keep) if drawn is None else drawn
 
 
+def make_pruned(classifier: PreTrainedModel, settings: PruningSettings) -> PrunedClassifier:
+    """Return the classifier as the variant that the settings name.
+
+    Raises
+    ------
+    InputError
+        When the published variant is asked of another family than Longformer.
+    """
+    if settings.variant == "corrected":
+        return PrunedClassifier(classifier, settings)
+    if classifier.config.model_type != "longformer":
+        kind = classifier.config.model_type
+        raise InputError(f"prunings.variant: as_published with a model of the kind {kind}; allowed: longformer")
+    from sparse_attention.pruning.as_published import PublishedClassifier
+
+    return PublishedClassifier(classifier, settings)
+
+
 def save_pruned_model(model: PrunedClassifier, folder: Path | str) -> None:
     """Write the classifier as an ordinary Hugging Face folder, and beside it its pruning settings and thresholds."""
     folder = Path(folder)
@@ -236,7 +259,7 @@ def load_pruned_model(folder: Path | str) -> PrunedClassifier:
     """
     folder = Path(folder)
     settings = _read_settings(folder / SETTINGS)
-    model = PrunedClassifier(load_whole(AutoModelForSequenceClassification, folder, "a sequence classifier"), settings)
+    model = make_pruned(load_whole(AutoModelForSequenceClassification, folder, "a sequence classifier"), settings)
     tensors = read_safetensors(folder / TENSORS)
     wanted = {name: tuple(tensor.shape) for name, tensor in model.thresholds.state_dict().items()}
     found = {name: tuple(tensor.shape) for name, tensor in tensors.items()}
@@ -259,7 +282,7 @@ def _read_settings(path: Path) -> PruningSettings:
         raise InputError(f"{path}: {error}; allowed: a JSON object with {', '.join(names)}") from None
 
 
-def _real(attention_mask: Tensor) -> Tensor:
+def real_tokens(attention_mask: Tensor) -> Tensor:
     """Return which tokens are no padding, bool `(batch, n)`; the first one of a sequence is CLS and always real."""
     real = attention_mask.bool()
     return torch.cat([torch.ones_like(real[:, :1]), real[:, 1:]], 1)

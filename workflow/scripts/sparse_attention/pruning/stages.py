@@ -11,11 +11,11 @@ from torch import Tensor
 
 from sparse_attention.data.code.tokens import CodeTokens
 from sparse_attention.data.registry import sha256_of
-from sparse_attention.pruning.model import PrunedClassifier
+from sparse_attention.pruning.model import PrunedClassifier, make_pruned
 from sparse_attention.pruning.prediction import predict
 from sparse_attention.pruning.thresholds import PruningSettings
 
-SETTINGS = ("mode", "score", "final", "ramp", "temperature", "target")
+SETTINGS = ("variant", "mode", "score", "final", "ramp", "temperature", "target")
 
 
 def fingerprint_of(params: Any, tokens: str, model: Path | str) -> dict[str, Any]:
@@ -37,7 +37,7 @@ def hardened(model: PrunedClassifier, pruning: Mapping[str, Any], seed: int) -> 
     since a share of tokens has no soft stage.
     """
     settings = settings_of(pruning, seed)
-    result = model if settings.by_threshold else PrunedClassifier(model.classifier, settings)
+    result = model if settings.by_threshold else make_pruned(model.classifier, settings)
     result.thresholds.offset.requires_grad_(False)
     return result.eval()
 
@@ -50,7 +50,7 @@ def learned_by(model: PrunedClassifier, before: Tensor, tokens: CodeTokens, batc
     DataFrame
         layer, base, before, after, kept.
     """
-    predicted = predict(model, tokens, tokens.of("validation").tolist(), "hard", batch_size, drop=True)
+    predicted = predict(model, tokens, tokens.of("validation").tolist(), "hard", batch_size, model.can_drop)
     shares = (predicted.kept / predicted.lengths[:, None]).mean(0)
     after = model.thresholds.values().detach().cpu()
     base = model.thresholds.base.cpu()

@@ -13,6 +13,7 @@ from sparse_attention.pruning.scores import SCORES
 
 MODES = ("threshold", "manual", "topk", "random")
 RAMPS = ("one_based", "zero_based")
+VARIANTS = ("corrected", "as_published")
 
 
 @dataclass(frozen=True)
@@ -37,6 +38,9 @@ class PruningSettings:
         The kept share that the regulariser pulls to; without one it pulls to none.
     seed : int
         Of `random`.
+    variant : str
+        `corrected`, or `as_published`: the published code with its quirks, see the module `as_published`; only with
+        mode `manual`, since its thresholds are never learned, and with score `relative`.
 
     Raises
     ------
@@ -51,11 +55,14 @@ class PruningSettings:
     temperature: float = 1e-3
     target: float | None = None
     seed: int = 0
+    variant: str = "corrected"
 
     def __post_init__(self) -> None:
-        for name, allowed in (("mode", MODES), ("score", tuple(SCORES)), ("ramp", RAMPS)):
+        for name, allowed in (("mode", MODES), ("score", tuple(SCORES)), ("ramp", RAMPS), ("variant", VARIANTS)):
             if getattr(self, name) not in allowed:
                 raise InputError(f"pruning.{name}: {getattr(self, name)!r}; allowed: {', '.join(allowed)}")
+        if self.variant == "as_published" and (self.mode, self.score) != ("manual", "relative"):
+            raise InputError("pruning.variant: as_published; allowed: with mode manual and score relative")
         if not self.temperature > 0:
             raise InputError(f"pruning.temperature: {self.temperature}; allowed: above 0")
         if not 0 <= self.final <= 1:

@@ -53,13 +53,13 @@ def time_ways(
         batches = [tokens.batch(chosen) for chosen in by_length(functions, tokens.lengths, batch_size)]
         device = dense.thresholds.base.device
         moved = [(batch.ids.to(device), batch.mask.to(device)) for batch in batches]
-        seconds: dict[str, list[float]] = {way: [] for way in WAYS}
+        seconds: dict[str, list[float]] = {way: [] for way in WAYS if way != "dropped" or hard.can_drop}
         for repeat in range(repeats + 1):
-            for way in WAYS:
+            for way in seconds:
                 taken = _timed(runs[way], moved, device)
                 if repeat:
                     seconds[way].append(taken)
-        medians = {way: statistics.median(seconds[way]) for way in WAYS}
+        medians = {way: statistics.median(seconds[way]) for way in seconds}
         for way, taken in medians.items():
             pace = {
                 "milliseconds_per_function": 1000 * taken / len(lengths),

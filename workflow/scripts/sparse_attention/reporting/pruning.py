@@ -20,12 +20,14 @@ def pruned(quality: pd.DataFrame, gains: pd.DataFrame) -> list[str]:
     """
     sentences = []
     several = quality["pruning"].nunique() > 1
-    for name, rows in quality[quality["way"] == "dropped"].groupby("pruning", sort=False):
+    for name, rows in quality.groupby("pruning", sort=False):
+        way = "dropped" if "dropped" in set(rows.loc[rows["system"] == "hard", "way"]) else "masked"
+        rows = rows[rows["way"] == way]
         by_system = rows.set_index("system").to_dict("index")
         if not {"dense", "hard"} <= set(by_system):
             continue
         hard, dense = by_system["hard"], by_system["dense"]
-        own = gains[(gains["pruning"] == name) & (gains["system"] == "hard") & (gains["way"] == "dropped")]
+        own = gains[(gains["pruning"] == name) & (gains["system"] == "hard") & (gains["way"] == way)]
         f1 = own[own["metric"] == "f1"].iloc[0]
         start = f"{spell(name).capitalize()}: l" if several else "L"
         sentences.append(
