@@ -11,6 +11,7 @@ from transformers import AutoModel, AutoModelForSequenceClassification, AutoToke
 
 from sparse_attention.errors import InputError
 from sparse_attention.models.longformer import longformer_from_encoder
+from sparse_attention.models.ltp_checkpoint import is_ltp, load_ltp
 from sparse_attention.models.masked_lm import offline
 
 HEADS = ("classifier.", "pooler.")
@@ -75,8 +76,12 @@ def load_classifier(
     if longformer is not None and not whole:
         encoder = load_whole(AutoModel, folder, "an encoder", ("pooler.",))
         return longformer_from_encoder(encoder, longformer["layers"], longformer["window"], max_tokens)
-    may_miss = () if whole else HEADS
-    model = load_whole(AutoModelForSequenceClassification, folder, "a sequence classifier", may_miss)
+    model: PreTrainedModel
+    if is_ltp(folder):
+        model = load_ltp(folder)
+    else:
+        may_miss = () if whole else HEADS
+        model = load_whole(AutoModelForSequenceClassification, folder, "a sequence classifier", may_miss)
     if model.config.num_labels != 2:
         raise InputError(f"{folder}: tells {model.config.num_labels} classes apart; allowed: 2")
     return model

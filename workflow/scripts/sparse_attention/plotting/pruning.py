@@ -169,7 +169,7 @@ def _histograms(axes: Axes, tokens: pd.Series[Any], kept: pd.DataFrame, longest:
         axes.hist(values, bins=bins, histtype="step", color=colour, label=f"left by layer {layer + 1}", linewidth=1.2)
     axes.set_xlabel("tokens")
     axes.set_ylabel("functions")
-    axes.legend(loc="upper right")
+    axes.legend(loc="upper center")
 
 
 def best_way(rows: pd.DataFrame) -> pd.DataFrame:
@@ -184,7 +184,8 @@ def short(name: object, names: pd.Series[Any]) -> str:
     """Spell a pruning by what tells it from the others; a single one by its mode."""
     unique = [str(one).split("_") for one in names.unique()]
     if len(unique) == 1:
-        return spell(unique[0][0]).removeprefix("mode ")
+        mode = spell(unique[0][0]).removeprefix("mode ")
+        return "learned" if mode == "threshold" else mode
     common = set.intersection(*(set(parts) for parts in unique))
     rest = [part for part in str(name).split("_") if part not in common]
     return textwrap.fill(spell("_".join(rest)).removeprefix("mode "), 26)
