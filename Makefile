@@ -11,7 +11,7 @@ INSTALL := $(BIN)/python -m pip install --disable-pip-version-check --constraint
 RUN := $(BIN)/python tools/run.py --cores $(CORES)
 
 .DEFAULT_GOAL := help
-.PHONY: help run dry-run figures report test lint format benchmark-grid benchmark-fitting show-tokens deviations envs clean-results
+.PHONY: help run dry-run figures report test lint format benchmark-grid benchmark-fitting benchmark-pruning show-tokens deviations envs clean-results
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-17s %s\n", $$1, $$2}' Makefile
@@ -48,6 +48,9 @@ benchmark-grid: $(VENV)/run.stamp ## time one sweep of the grid against point by
 
 benchmark-fitting: $(VENV)/run.stamp ## time fitting projections and clusters against plain loops and scikit-learn
 	$(BIN)/python benchmarks/fitting.py $(ARGS)
+
+benchmark-pruning: $(VENV)/run.stamp ## time a classifier with pruned tokens hidden and removed against the dense one
+	$(BIN)/python benchmarks/pruning.py $(ARGS)
 
 show-tokens: $(VENV)/run.stamp ## show in the terminal which tokens survive (ARGS="--count 5")
 	$(BIN)/python tools/show_tokens.py $(ARGS)

@@ -8,11 +8,17 @@ positions, so that hiding tokens and removing them give the same result.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
-from torch.nn.functional import dropout, pad
+from torch.nn.functional import dropout, pad, scaled_dot_product_attention
+
+from sparse_attention.pruning.bands import Band
+
+SLICE = 2**20
+"""Probabilities that are computed at a time on a processor: 4 MiB; several times as many take twice as long each."""
 
 
 class Attended(NamedTuple):
@@ -97,10 +103,14 @@ def local_attention(
     query: Tensor, key: Tensor, value: Tensor, positions: Tensor, log_keep: Tensor, window: int, drop: float = 0.0
 ) -> Attended:
     """Let each query see the keys in its window and CLS, by masking all pairs; shapes as in `attend`."""
+    return _all_pairs(query, key, value, _local_bias(positions, log_keep, window)[:, None], log_keep, drop)
+
+
+def _local_bias(positions: Tensor, log_keep: Tensor, window: int) -> Tensor:
+    """Return what is added to the logits of all pairs, `(batch, queries, keys)`."""
     outside = (positions[:, :, None] - positions[:, None, :]).abs() > window // 2
     outside[:, :, 0] = False
-    bias = log_keep[:, None, :].masked_fill(outside, -torch.inf)
-    return _all_pairs(query, key, value, bias[:, None], log_keep, drop)
+    return log_keep[:, None, :].masked_fill(outside, -torch.inf)
 
 
 def banded_attention(
@@ -112,37 +122,74 @@ def banded_attention(
     too. Queries are cut into chunks of half a window; each chunk meets its own keys and half a window on either side.
     """
     batch, heads, n, head_dim = query.shape
-    half = window // 2
-    chunks = -(-n // half)
-    beyond = chunks * half - n
-    sides = (half, half + beyond)  # of the keys: before the first one and after the last
-    local_keep = torch.cat([torch.full_like(log_keep[:, :1], -torch.inf), log_keep[:, 1:]], 1)  # CLS has its own column
+    band = Band(positions, log_keep, window)
+    half, chunks, bias = band.half, band.chunks, band.bias
+    weights = pad(log_keep.exp(), (0, band.beyond)).reshape(batch, 1, chunks, half, 1)
+    queries, keys, values = band.queries(query / math.sqrt(head_dim)), band.chunked(key), band.chunked(value)
 
-    def chunked_keys(tensor: Tensor) -> Tensor:
-        return pad(tensor, (0, 0, *sides)).unfold(2, 3 * half, half)  # (batch, heads, chunks, head_dim, 3 half)
+    def compute(rows: slice, some: slice) -> tuple[Tensor, Tensor, Tensor]:
+        asking = queries[rows, some]
+        logits = torch.cat([asking @ key[rows, some, None, 0, :, None], asking @ keys[rows, some]], -1) + bias[rows]
+        probabilities = _softmax(logits, bias[rows])
+        used = dropout(probabilities, drop, drop > 0).to(value.dtype)
+        context = used[..., 1:] @ values[rows, some].transpose(-1, -2) + used[..., :1] * value[rows, some, None, :1]
+        sums = (weights[rows].to(probabilities.dtype).transpose(-1, -2) @ probabilities).squeeze(3).sum(1)
+        return context, sums, probabilities[:, :, 0, 0].sum(1)
 
-    queries = pad(query, (0, 0, 0, beyond)).reshape(batch, heads, chunks, half, head_dim) / math.sqrt(head_dim)
-    query_positions = pad(positions, (0, beyond)).reshape(batch, chunks, half, 1)
-    key_positions = pad(positions, sides).unfold(1, 3 * half, half)[:, :, None]
-    bias = pad(local_keep, sides, value=-torch.inf).unfold(1, 3 * half, half)[:, :, None]
-    bias = bias.masked_fill((query_positions - key_positions).abs() > half, -torch.inf)
-    to_cls = queries @ key[:, :, None, 0, :, None] + log_keep[:, None, None, :1, None]
-    logits = torch.cat([to_cls, queries @ chunked_keys(key) + bias[:, None]], -1)
-    probabilities = _softmax(logits)
-    used = dropout(probabilities, drop, drop > 0).to(value.dtype)
-    context = used[..., 1:] @ chunked_keys(value).transpose(-1, -2) + used[..., :1] * value[:, :, None, :1]
-
-    weights = pad(log_keep.exp(), (0, beyond)).reshape(batch, 1, chunks, half, 1)
-    sums = (probabilities * weights).sum(3).mean(1)  # (batch, chunks, 1 + 3 half)
+    context, sums, cls = _in_slices(compute, batch, heads, chunks * half * (1 + 3 * half), query.device)
     places = torch.arange(chunks * 3 * half, device=key.device).reshape(chunks, -1)
     places = (places % (3 * half) + half * torch.arange(chunks, device=key.device)[:, None]).flatten()
-    padded = sums.new_zeros(batch, n + sum(sides)).index_add(1, places, sums[..., 1:].flatten(1))
-    received = padded[:, half : half + n]
-    received = torch.cat([sums[..., 0].sum(1, keepdim=True), received[:, 1:]], 1)
+    padded = sums.new_zeros(batch, n + sum(band.sides)).index_add(1, places, sums[..., 1:].flatten(1))
+    received = torch.cat([sums[..., 0].sum(1, keepdim=True), padded[:, half + 1 : half + n]], 1)
     # CLS's row by place: its column, then the keys from its chunk on, of which the first half lies before CLS
-    cls = probabilities[:, :, 0, 0].mean(1)
     cls = pad(torch.cat([cls[:, :1], cls[:, half + 2 :]], 1), (0, max(0, n - 2 * half)))[:, :n]
-    return Attended(context.reshape(batch, heads, -1, head_dim)[:, :, :n], received, cls)
+    return Attended(context.reshape(batch, heads, -1, head_dim)[:, :, :n], received / heads, cls / heads)
+
+
+def unscored_attention(
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    positions: Tensor,
+    log_keep: Tensor,
+    window: int | None = None,
+    global_row: GlobalRow | None = None,
+) -> Tensor:
+    """Compute the context of `attend` by torch's own attention, which does not tell what a key received.
+
+    Arguments are those of `attend`; CLS must be kept, so that every query sees a key.
+
+    Returns
+    -------
+    Tensor
+        `(batch, heads, n, head_dim)`.
+    """
+    if window is None:
+        context = scaled_dot_product_attention(query, key, value, log_keep[:, None, None, :])
+    elif query.shape[2] >= banded_from(window):
+        context = _unscored_band(query, key, value, positions, log_keep, window)
+    else:
+        context = scaled_dot_product_attention(query, key, value, _local_bias(positions, log_keep, window)[:, None])
+    return context if global_row is None else torch.cat([global_row.context[:, :, None], context[:, :, 1:]], 2)
+
+
+def _unscored_band(
+    query: Tensor, key: Tensor, value: Tensor, positions: Tensor, log_keep: Tensor, window: int
+) -> Tensor:
+    batch, heads, n, head_dim = query.shape
+    band = Band(positions, log_keep, window)
+
+    def by_chunk(tensor: Tensor) -> Tensor:  # (batch * chunks, heads, rows, head_dim)
+        return tensor.transpose(1, 2).flatten(0, 1)
+
+    def with_cls(tensor: Tensor) -> Tensor:
+        first = tensor[:, :, None, :1].expand(-1, -1, band.chunks, -1, -1)
+        return by_chunk(torch.cat([first, band.chunked(tensor).transpose(-1, -2)], 3))
+
+    bias = band.bias.transpose(1, 2).flatten(0, 1)
+    context = scaled_dot_product_attention(by_chunk(band.queries(query)), with_cls(key), with_cls(value), bias)
+    context = context.unflatten(0, (batch, band.chunks)).transpose(1, 2)
+    return context.reshape(batch, heads, -1, head_dim)[:, :, :n]
 
 
 def cls_global_row(
@@ -180,18 +227,55 @@ def cls_global_row(
     """
     _, heads, head_dim = query.shape
     folded = torch.einsum("bhe,hed->bhd", query / math.sqrt(head_dim), key_weight.unflatten(0, (heads, head_dim)))
-    probabilities = _softmax(folded @ states.transpose(1, 2) + log_keep[:, None])
+    probabilities = _softmax(folded @ states.transpose(1, 2) + log_keep[:, None], log_keep[:, None])
     used = dropout(probabilities, drop, drop > 0).to(states.dtype)
     context = torch.einsum("bhd,hed->bhe", used @ states, value_weight.unflatten(0, (heads, head_dim)))
     return GlobalRow(context + used.sum(-1, keepdim=True) * value_bias.unflatten(0, (heads, head_dim)), probabilities)
 
 
 def _all_pairs(query: Tensor, key: Tensor, value: Tensor, bias: Tensor, log_keep: Tensor, drop: float) -> Attended:
-    probabilities = _softmax(query / math.sqrt(query.shape[-1]) @ key.transpose(-1, -2) + bias)
-    context = dropout(probabilities, drop, drop > 0).to(value.dtype) @ value
+    batch, heads, n, head_dim = query.shape
     weights = log_keep.exp()[:, None, None]
-    received = (weights.to(probabilities.dtype) @ probabilities).squeeze(2).mean(1)
-    return Attended(context, received, probabilities[:, :, 0].mean(1))
+    scaled = query / math.sqrt(head_dim)
+
+    def compute(rows: slice, some: slice) -> tuple[Tensor, Tensor, Tensor]:
+        probabilities = _softmax(scaled[rows, some] @ key[rows, some].transpose(-1, -2) + bias[rows], bias[rows])
+        context = dropout(probabilities, drop, drop > 0).to(value.dtype) @ value[rows, some]
+        received = (weights[rows].to(probabilities.dtype) @ probabilities).squeeze(2).sum(1)
+        return context, received, probabilities[:, :, 0].sum(1)
+
+    context, received, cls = _in_slices(compute, batch, heads, n * n, query.device)
+    return Attended(context, received / heads, cls / heads)
+
+
+def _in_slices(
+    compute: Callable[[slice, slice], tuple[Tensor, Tensor, Tensor]],
+    batch: int,
+    heads: int,
+    size: int,
+    device: torch.device,
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Compute attention for a few sequences or heads at a time, whose probabilities stay in the processor's cache.
+
+    `compute` takes slices of sequences and of heads, which have `size` probabilities each, and returns their context,
+    `(batch, heads, ...)`, and sums over their heads of what keys received and of CLS's row. Here the sums are over all
+    heads.
+    """
+    whole = device.type != "cpu"
+    sequences = batch if whole else max(1, SLICE // (heads * size))
+    some = heads if whole or heads * size <= SLICE else max(1, SLICE // size)
+    found = []
+    for first in range(0, batch, sequences):
+        rows = slice(first, first + sequences)
+        contexts, received, cls = zip(*(compute(rows, slice(h, h + some)) for h in range(0, heads, some)), strict=True)
+        found.append((torch.cat(contexts, 1), sum(received[1:], received[0]), sum(cls[1:], cls[0])))
+    if len(found) == 1:
+        return found[0]
+    return (
+        torch.cat([one[0] for one in found]),
+        torch.cat([one[1] for one in found]),
+        torch.cat([one[2] for one in found]),
+    )
 
 
 def _with_global_row(attended: Attended, row: GlobalRow, log_keep: Tensor) -> Attended:
@@ -202,10 +286,10 @@ def _with_global_row(attended: Attended, row: GlobalRow, log_keep: Tensor) -> At
     return Attended(context, received, cls)
 
 
-def _softmax(logits: Tensor) -> Tensor:
-    """Give the softmax over the last axis, in float32 at least; rows that are all -inf give zeros."""
+def _softmax(logits: Tensor, bias: Tensor) -> Tensor:
+    """Give the softmax over the last axis, in float32 at least; rows whose `bias` is all -inf give zeros."""
     logits = logits if logits.dtype == torch.float64 else logits.float()
-    empty = logits.detach().amax(-1, keepdim=True) == -torch.inf
+    empty = bias.detach().amax(-1, keepdim=True) == -torch.inf
     if logits.device.type == "cpu" and not empty.any():  # elsewhere asking costs more than masking
         return torch.softmax(logits, -1)
     return torch.softmax(logits.masked_fill(empty, 0.0), -1).masked_fill(empty, 0.0)

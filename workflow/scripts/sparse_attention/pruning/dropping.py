@@ -11,8 +11,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from sparse_attention.pruning.attention import Attended
-from sparse_attention.pruning.layers import Layer
+from sparse_attention.pruning.layers import Projected
 
 
 class Group(NamedTuple):
@@ -99,13 +98,12 @@ def length_groups(lengths: Sequence[int], waste: float) -> list[list[int]]:
     return groups
 
 
-def attend_group(layer: Layer, packed: Packed, projected: Sequence[Tensor], group: Group) -> tuple[Attended, Tensor]:
-    """Compute a group's attention; also return its `log_keep` `(batch, n)`, in which all that is left is kept."""
+def gather(packed: Packed, projected: Projected, group: Group) -> tuple[Tensor, Projected, Tensor, Tensor]:
+    """Return what `Layer.attend` takes for a group; all that is left is kept, and the rest of `log_keep` is -inf."""
     query, key, value = (tensor[group.rows] for tensor in projected)
     log_keep = torch.zeros(group.rows.shape, dtype=packed.states.dtype, device=packed.states.device)
     log_keep = log_keep.masked_fill(~group.inside, -torch.inf)
-    states = packed.states[group.rows]
-    return layer.attend(states, (query, key, value), packed.positions(group), log_keep), log_keep
+    return packed.states[group.rows], (query, key, value), packed.positions(group), log_keep
 
 
 def store(target: Tensor, values: Tensor, group: Group) -> None:

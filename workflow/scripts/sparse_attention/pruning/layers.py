@@ -8,7 +8,7 @@ from torch import Tensor
 from transformers import PreTrainedModel
 
 from sparse_attention.errors import InputError
-from sparse_attention.pruning.attention import Attended, attend, cls_global_row
+from sparse_attention.pruning.attention import Attended, GlobalRow, attend, cls_global_row, unscored_attention
 
 FAMILIES = ("longformer", "roberta", "bert")
 
@@ -51,27 +51,36 @@ class Layer(NamedTuple):
         positions, log_keep : Tensor
             `(batch, n)`, see `attention.attend`.
         """
-        module = self.module.attention.self
         drop = self.drop if self.module.training else 0.0
         query, key, value = (self._by_head(tensor) for tensor in projected)
-        row = None
-        if self.window is not None:
-            row = cls_global_row(
-                states,
-                module.query_global(states[:, 0]).unflatten(-1, (self.heads, -1)),
-                module.key_global.weight,
-                module.value_global.weight,
-                module.value_global.bias,
-                log_keep,
-                drop,
-            )
+        row = self._global_row(states, log_keep, drop)
         return attend(query, key, value, positions, log_keep, self.window, row, drop)
+
+    def attend_unscored(self, states: Tensor, projected: Projected, positions: Tensor, log_keep: Tensor) -> Tensor:
+        """Compute the context alone, without dropout; arguments as of `attend`."""
+        query, key, value = (self._by_head(tensor) for tensor in projected)
+        row = self._global_row(states, log_keep, 0.0)
+        return unscored_attention(query, key, value, positions, log_keep, self.window, row)
 
     def finish(self, context: Tensor, states: Tensor) -> Tensor:
         """Return what leaves the layer, from the attention's context and what entered it, both `(..., hidden)`."""
         attended = self.module.attention.output(context, states)
         result: Tensor = self.module.output(self.module.intermediate(attended), attended)
         return result
+
+    def _global_row(self, states: Tensor, log_keep: Tensor, drop: float) -> GlobalRow | None:
+        module = self.module.attention.self
+        if self.window is None:
+            return None
+        return cls_global_row(
+            states,
+            module.query_global(states[:, 0]).unflatten(-1, (self.heads, -1)),
+            module.key_global.weight,
+            module.value_global.weight,
+            module.value_global.bias,
+            log_keep,
+            drop,
+        )
 
     def _by_head(self, tensor: Tensor) -> Tensor:
         return tensor.unflatten(-1, (self.heads, -1)).transpose(1, 2)

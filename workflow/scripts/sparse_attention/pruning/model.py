@@ -16,7 +16,7 @@ from sparse_attention.errors import InputError
 from sparse_attention.models.loading import load_whole
 from sparse_attention.models.masked_lm import offline
 from sparse_attention.pruning.attention import Attended
-from sparse_attention.pruning.dropping import Packed, attend_group, store
+from sparse_attention.pruning.dropping import Packed, gather, store
 from sparse_attention.pruning.layers import Layer, classify, layers_of, merge_heads
 from sparse_attention.pruning.scores import SCORES, random_scores
 from sparse_attention.pruning.thresholds import PruningSettings, Thresholds
@@ -192,14 +192,15 @@ class PrunedClassifier(nn.Module):
         context = torch.empty_like(packed.states)
         kept = torch.ones(len(packed.states), dtype=torch.bool, device=packed.states.device)
         for group in packed.groups(waste):
-            attended, log_keep = attend_group(layer, packed, projected, group)
+            given = gather(packed, projected, group)
+            if not prune:
+                store(context, merge_heads(layer.attend_unscored(*given)), group)
+                continue
+            attended = layer.attend(*given)
             store(context, merge_heads(attended.context), group)
-            if prune:
-                scores = self._scores(
-                    attended, log_keep, None if drawn is None else drawn.flatten()[packed.origins[group.rows]]
-                )
-                keeps = self.thresholds.hard(number, scores, group.inside, lengths[group.sequences])
-                store(kept, keeps, group)
+            own = None if drawn is None else drawn.flatten()[packed.origins[group.rows]]
+            scores = self._scores(attended, given[-1], own)
+            store(kept, self.thresholds.hard(number, scores, group.inside, lengths[group.sequences]), group)
         return context, kept
 
     def _embed(self, input_ids: Tensor) -> Tensor:

@@ -1,0 +1,172 @@
+"""Time a Longformer classifier padded, without padding, with pruned tokens hidden, and with them removed, in one run.
+
+Each way classifies the same sequences of random tokens. `padded` is transformers' own model on sequences padded to the
+longest; `unpadded` is ours with padding removed and nothing pruned, which the others are compared with; `masked` and
+`dropped` keep the best scored share of each sequence's tokens from the first layer on. `achieved` is the share of the
+multiply-adds saved by dropping that is saved of the time as well. The last lines time a layer with scores against one
+without.
+
+Usage: python benchmarks/pruning.py [--lengths 256 1024] [--kept 1 0.5 0.1] [--batch 4] [--threads 1] [--device cpu]
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import statistics
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as in the workflow: waiting threads leave the core to others
+
+import numpy as np
+import torch
+from torch import Tensor
+from transformers import LongformerConfig, LongformerForSequenceClassification
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "workflow" / "scripts"))
+from sparse_attention.metrics.flops import LayerShape, layer_multiply_adds
+from sparse_attention.pruning.attention import attend
+from sparse_attention.pruning.model import PrunedClassifier
+from sparse_attention.pruning.thresholds import PruningSettings
+from sparse_attention.scriptio import set_threads
+
+LAYERS, HEADS, HIDDEN, WINDOW = 4, 12, 384, 256
+SHORTEST = 0.6  # of the longest sequence of a batch
+Ways = dict[str, Callable[[], object]]
+
+
+def classifier(positions: int) -> LongformerForSequenceClassification:
+    """Return a Longformer of the default's widths with random weights."""
+    torch.manual_seed(0)
+    config = LongformerConfig(
+        vocab_size=1000, hidden_size=HIDDEN, intermediate_size=4 * HIDDEN, num_hidden_layers=LAYERS,
+        num_attention_heads=HEADS, attention_window=[WINDOW] * LAYERS, max_position_embeddings=positions + 2,
+        pad_token_id=1, num_labels=2, initializer_range=0.1,
+    )  # fmt: skip
+    return LongformerForSequenceClassification(config).eval()
+
+
+def sequences(length: int, batch: int) -> tuple[Tensor, Tensor]:
+    """Return ids and mask of sequences from `SHORTEST * length` to `length` tokens."""
+    generator = torch.Generator().manual_seed(length)
+    lengths = torch.linspace(SHORTEST * length, length, batch).long()
+    mask = (torch.arange(length) < lengths[:, None]).long()
+    return torch.randint(2, 1000, (batch, length), generator=generator).masked_fill(mask == 0, 1), mask
+
+
+def medians(ways: Ways, repeats: int, device: torch.device) -> dict[str, float]:
+    """Return the median seconds of each way; all take turns, and the first round is not counted."""
+    seconds: dict[str, list[float]] = {name: [] for name in ways}
+    for repeat in range(repeats + 1):
+        for name, way in ways.items():
+            wait(device)
+            start = time.perf_counter()
+            way()
+            wait(device)
+            if repeat:
+                seconds[name].append(time.perf_counter() - start)
+    return {name: statistics.median(values) for name, values in seconds.items()}
+
+
+def wait(device: torch.device) -> None:
+    """Wait for what a GPU still does."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+
+
+@torch.no_grad()
+def compare(network: LongformerForSequenceClassification, length: int, options: argparse.Namespace) -> None:
+    """Print a line for each kept share."""
+    device = torch.device(options.device)
+    ids, mask = (tensor.to(device) for tensor in sequences(length, options.batch))
+    lengths = mask.sum(1).cpu().numpy()
+    dense = PrunedClassifier(network, PruningSettings(final=0.0)).eval()
+    ways: Ways = {
+        "padded": lambda: network(input_ids=ids, attention_mask=mask),
+        "unpadded": lambda: dense.predict_dropped(ids, mask, prune=False),
+    }
+    for share in options.kept:
+        model = PrunedClassifier(network, PruningSettings(mode="topk", final=0.0)).eval()
+        model.thresholds.shares = [share] * LAYERS
+        ways[f"masked {share:g}"] = lambda model=model: model(ids, mask, "hard")
+        ways[f"dropped {share:g}"] = lambda model=model: model.predict_dropped(ids, mask)
+    found = medians(ways, options.repeats, device)
+    base = found["unpadded"]
+    print(f"{length} tokens: unpadded {1000 * base:.0f} ms, {found['padded'] / base:.2f} times faster than padded")
+    for share in options.kept:
+        dropped = found[f"dropped {share:g}"]
+        saved = 1 - cost(lengths, share) / cost(lengths, 1.0)
+        achieved = f", {100 * (1 - dropped / base) / saved:.0f} % of the saving achieved" if saved > 0 else ""
+        print(
+            f"  {100 * share:3.0f} % kept: masked {base / found[f'masked {share:g}']:.2f}, "
+            f"dropped {base / dropped:.2f} times the speed of unpadded; "
+            f"multiply-adds {100 * (1 - saved):.0f} %{achieved}"
+        )
+
+
+def cost(lengths: np.ndarray, share: float) -> float:
+    """Return the multiply-adds of a batch whose first layer leaves `share` of the tokens."""
+    shape = LayerShape(HIDDEN, 4 * HIDDEN, WINDOW, lean=True)
+    left = np.ceil(lengths * share - 1e-4)
+    first = layer_multiply_adds(shape, lengths, left, HEADS)
+    return float((first + (LAYERS - 1) * layer_multiply_adds(shape, left, left, HEADS)).sum())
+
+
+@torch.no_grad()
+def scoring(network: LongformerForSequenceClassification, length: int, options: argparse.Namespace) -> None:
+    """Print what scores cost: attention with them against torch's own under the same mask, in shares of a layer."""
+    device = torch.device(options.device)
+    ids, mask = (tensor.to(device) for tensor in sequences(length, options.batch))
+    layer = network.longformer.encoder.layer[0].attention.self
+    states = network.longformer.embeddings(input_ids=ids)
+    query, key, value = (
+        part(states).unflatten(-1, (HEADS, -1)).transpose(1, 2) for part in (layer.query, layer.key, layer.value)
+    )
+    places = torch.arange(length, device=device).expand(options.batch, -1)
+    log_keep = torch.zeros(options.batch, length, device=device).masked_fill(mask == 0, -torch.inf)
+    far = (places[:, :, None] - places[:, None]).abs() > WINDOW // 2
+    far[:, :, 0] = False
+    bias = log_keep[:, None, :].masked_fill(far, -torch.inf)[:, None]
+    model = PrunedClassifier(network, PruningSettings(final=0.0)).eval()
+    found = medians(
+        {
+            "ours": lambda: attend(query, key, value, places, log_keep, WINDOW),
+            "torch": lambda: torch.nn.functional.scaled_dot_product_attention(query, key, value, bias),
+            "layers": lambda: model.predict_dropped(ids, mask, prune=False),
+        },
+        options.repeats,
+        device,
+    )
+    extra = (found["ours"] - found["torch"]) / (found["layers"] / LAYERS)
+    print(f"{length} tokens: attention with scores takes {100 * extra:+.0f} % of a layer more than torch's without")
+
+
+def main() -> None:
+    """Print the conditions, then lines for each length."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--lengths", type=int, nargs="+", default=[256, 512, 1024, 2048, 4096])
+    parser.add_argument("--kept", type=float, nargs="+", default=[1.0, 0.75, 0.5, 0.25, 0.1])
+    parser.add_argument("--batch", type=int, default=4)
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--device", default="cpu")
+    options = parser.parse_args()
+    set_threads(options.threads)
+    network = classifier(max(options.lengths)).to(options.device)
+    where = torch.cuda.get_device_name() if options.device.startswith("cuda") else "a CPU"
+    print(
+        f"{LAYERS} layers of {HIDDEN} dims, {HEADS} heads, window {WINDOW}, batches of {options.batch} sequences of "
+        f"{100 * SHORTEST:.0f} to 100 % of the length, on {where}, --threads {options.threads}, "
+        f"torch {torch.__version__}"
+    )
+    for length in options.lengths:
+        compare(network, length, options)
+    for length in options.lengths:
+        scoring(network, length, options)
+
+
+if __name__ == "__main__":
+    main()
