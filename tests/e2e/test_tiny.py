@@ -12,7 +12,9 @@ RUN = "tiny/tiny/entmax~1.5/seed~1"
 
 
 def tables(folder: Path) -> dict[str, bytes]:
-    found = [path for path in (folder / "results").rglob("*.tsv") if not {"logs", "benchmarks"} & set(path.parts)]
+    found = [
+        path for path in (folder / "results").rglob("*.tsv") if not {"logs", "benchmarks", "timings"} & set(path.parts)
+    ]
     return {str(path.relative_to(folder)): path.read_bytes() for path in found}
 
 
@@ -30,6 +32,9 @@ def test_every_result_is_there(finished):
         "projections",
         "code",
         "text_baselines",
+        "pruning",
+        "pruning_gains",
+        "thresholds",
     ):
         assert len(pd.read_csv(results / "tables" / f"{name}.tsv", sep="\t")) > 0, name
     for path in sorted((results / "figures").glob("*.svg")):
@@ -69,6 +74,69 @@ def test_code_is_split_by_project_and_learnable(finished):
     table = pd.read_csv(finished.folder / "results/tables/text_baselines.tsv", sep="\t")
     accuracy = table[table["split"] == "test"].set_index("classifier")["accuracy"]
     assert accuracy["tf-idf"] > accuracy["majority"]
+
+
+PRUNED = "results/pruning/tiny/tiny/seed~1/mode~threshold_temperature~0.005_lambda~0.1_final~0.03"
+
+
+def test_pruned_classifiers_make_sense(finished):
+    table = pd.read_csv(finished.folder / "results/tables/pruning.tsv", sep="\t")
+    assert table["kept_share"].between(0, 1).all() and table["accuracy"].between(0, 1).all()
+    by_way = table.set_index(["pruning", "system", "way"])
+    for pruning, rows in table.groupby("pruning"):
+        for metric in ("accuracy", "f1", "roc_auc", "kept_share"):
+            masked, dropped = (by_way.loc[(pruning, "hard", way), metric] for way in ("masked", "dropped"))
+            assert masked == dropped, (pruning, metric)
+        assert by_way.loc[(pruning, "hard", "masked"), "relative_flops"] == 1
+        hard, dense = (by_way.loc[(pruning, system, "dropped"), "gflops"] for system in ("hard", "dense"))
+        assert hard < dense
+        assert {"manual", "topk", "random", "text", "retrained"} <= set(rows["system"])
+    dense = table[(table["system"] == "dense") & (table["way"] == "dropped")]
+    assert (dense["accuracy"] > 0.9).all()
+
+
+def test_thresholds_were_learned(finished):
+    table = pd.read_csv(finished.folder / "results/tables/thresholds.tsv", sep="\t")
+    assert (table["moved"].abs() > 1e-4).all()
+    trained = pd.read_csv(finished.folder / "results/tables/pruning_training.tsv", sep="\t", keep_default_na=False)
+    assert set(trained["stage"]) == {"dense", "soft", "hard"}
+
+
+def test_a_pruned_model_opens_as_one_of_hugging_face(finished):
+    from transformers import AutoModelForSequenceClassification, AutoTokenizer
+
+    from sparse_attention.pruning.model import load_pruned_model
+
+    folder = finished.folder / PRUNED / "hard/model"
+    network, tokenizer = (
+        AutoModelForSequenceClassification.from_pretrained(folder),
+        AutoTokenizer.from_pretrained(folder),
+    )
+    batch = tokenizer(["def feeds_river(self):"], return_tensors="pt")
+    ours = load_pruned_model(folder)
+    with torch.no_grad():
+        logits = ours(batch["input_ids"], batch["attention_mask"], "dense").logits
+        torch.testing.assert_close(network.eval()(**batch).logits, logits, atol=1e-4, rtol=1e-4)
+
+
+def test_the_pruned_data_set_enters_as_a_corpus(finished):
+    """The exported files are what the format `table` reads, and beside them lies the original's layout."""
+    from sparse_attention.data.code.functions import Intake
+    from sparse_attention.data.code.tables import read
+
+    folder = finished.folder / PRUNED / "export"
+    rows = pd.read_parquet(folder / "pruned.parquet")
+    assert len(rows) == 120 and rows["last_layer"].map(max).max() == 2 and rows["last_layer"].map(min).min() == 0
+    files = {split: [folder / "csv" / f"{split}.csv"] for split in ("train", "validation", "test")}
+    found = list(read(files, Intake("refuse"), {"project_column": "project"}))
+    assert [f.label for f in found if f.split == "test"] == rows[rows["split"] == "test"]["label"].tolist()
+    for name in ("train", "dev", "test"):
+        assert list(pd.read_csv(folder / "csv/original" / f"{name}_pruned.csv")) == ["label", "code"]
+
+
+def test_the_page_shows_the_functions(finished):
+    html = (finished.folder / PRUNED / "tokens.html").read_text()
+    assert 'src="' not in html and html.count("<section>") == 4
 
 
 def test_agreement_of_scikit_learn_and_torch(finished):

@@ -109,3 +109,24 @@ def test_attention_received_sums_to_the_queries_that_count():
     ):
         torch.testing.assert_close(attended.received.sum(1), log_keep.exp().sum(1))
         torch.testing.assert_close(attended.cls.sum(1), torch.ones(2, dtype=torch.float64))
+
+
+@pytest.mark.parametrize("size", [1, 50, 700, 5000], ids=lambda size: f"slice{size}")
+@pytest.mark.parametrize("window", [None, 10, 64], ids=lambda w: f"W{w}")
+def test_slices_change_nothing(monkeypatch, window, size):
+    given = inputs(batch=3, heads=4)
+    monkeypatch.setattr(attention, "SLICE", 10**9)
+    whole = attend(*given, window)
+    monkeypatch.setattr(attention, "SLICE", size)
+    check(attend(*given, window), whole)
+
+
+@pytest.mark.parametrize("window", [None, 4, 10, 64], ids=lambda w: f"W{w}")
+@pytest.mark.parametrize("n", [1, 2, 9, 37, 80], ids=lambda n: f"n{n}")
+def test_unscored_attention_is_the_same(window, n):
+    *given, log_keep = inputs(n)
+    row = attention.GlobalRow(torch.randn(2, 2, 5, dtype=torch.float64), torch.rand(2, 2, n, dtype=torch.float64))
+    for global_row in (None, row):
+        expected = attend(*given, log_keep, window, global_row).context
+        ours = attention.unscored_attention(*given, log_keep, window, global_row)
+        torch.testing.assert_close(ours, expected, rtol=0, atol=1e-10)

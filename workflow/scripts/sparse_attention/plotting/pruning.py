@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import textwrap
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from sparse_attention.plotting import style
-from sparse_attention.summaries.wording import count, spell
+from sparse_attention.summaries.wording import count, spell_pruning
 
 SYSTEMS = {
     "dense": ("nothing pruned", style.INK),
@@ -43,7 +44,7 @@ def kept_by_layer(layers: pd.DataFrame, context: Mapping[str, Any]) -> Figure:
     with style.house_style():
         figure, axes = style.canvas(1, 1, (4.3, 2.8), (0.7, 2.1, 0.55, 0.45))
         panel = axes[0, 0]
-        for (name, rows), colour in zip(own.groupby("pruning", sort=False), _cycle(), strict=False):
+        for (name, rows), colour in zip(own.groupby("pruning", sort=False), _colours(), strict=False):
             depths = [0, *(rows["layer"] + 1)]
             panel.plot(depths, [1, *rows["kept_share"]], color=colour, marker="o", label=short(name, own["pruning"]))
             if rows["kept_share_ci95"].notna().any():
@@ -71,7 +72,7 @@ def thresholds(table: pd.DataFrame, context: Mapping[str, Any]) -> Figure:
     with style.house_style():
         figure, axes = style.canvas(1, 1, (4.4, 2.8), (0.75, 2.1, 0.55, 0.45))
         panel = axes[0, 0]
-        for (name, rows), colour in zip(table.groupby("pruning", sort=False), _cycle(), strict=False):
+        for (name, rows), colour in zip(table.groupby("pruning", sort=False), _colours(), strict=False):
             depths = rows["layer"] + 1
             panel.plot(depths, rows["before"], color=colour, linestyle=(0, (3, 1.2)), linewidth=1, alpha=0.7)
             panel.plot(depths, rows["after"], color=colour, marker="o", label=short(name, table["pruning"]))
@@ -80,7 +81,7 @@ def thresholds(table: pd.DataFrame, context: Mapping[str, Any]) -> Figure:
         panel.legend(handles, [*labels, "before"], loc="upper left", bbox_to_anchor=(1.02, 1.0), borderaxespad=0)
         panel.set_xlabel("layer")
         panel.set_ylabel("threshold of the importance score")
-        panel.set_ylim(bottom=0)
+        panel.set_ylim(bottom=min(0, panel.get_ylim()[0]))
         panel.xaxis.set_major_locator(MaxNLocator(integer=True))
         panel.grid(True, axis="y")
         style.head_line(figure, "Thresholds before and after", style.state(context, table))
@@ -103,20 +104,22 @@ def quality(table: pd.DataFrame, metric: str, context: Mapping[str, Any]) -> Fig
     with style.house_style():
         figure, axes = style.canvas(1, 1, (4.3, 3.1), (0.7, 2.1, 0.55, 0.45))
         panel = axes[0, 0]
-        drawn = {}
+        drawn: dict[str, Line2D] = {}
         for (pruning, system), rows in own.groupby(["pruning", "system"], sort=False):
             label, colour = SYSTEMS[str(system)]
             marker = _marker(list(own["pruning"].unique()).index(pruning)).get_marker()
             low, high = style.limits(rows, metric)
-            ends = np.stack([rows[metric] - low, high - rows[metric]])
+            ends = np.stack([rows[metric] - low, high - rows[metric]]).clip(min=0)
             panel.errorbar(
                 rows["relative_flops"], rows[metric], yerr=np.nan_to_num(ends), color=colour, marker=marker,
                 markersize=5, linestyle="", elinewidth=0.8, markeredgecolor="white", markeredgewidth=0.5,
             )  # fmt: skip
             drawn[label] = Line2D([], [], color=colour, marker="o", linestyle="", markersize=5)
+        handles, labels = list(drawn.values()), list(drawn)
         if own["pruning"].nunique() > 1:
-            drawn |= {short(name, own["pruning"]): _marker(place) for place, name in enumerate(own["pruning"].unique())}
-        panel.legend(drawn.values(), drawn.keys(), loc="upper left", bbox_to_anchor=(1.02, 1.0), borderaxespad=0)
+            handles += [_marker(place) for place in range(own["pruning"].nunique())]
+            labels += [short(name, own["pruning"]) for name in own["pruning"].unique()]
+        panel.legend(handles, labels, loc="upper left", bbox_to_anchor=(1.02, 1.0), borderaxespad=0)
         panel.set_xlabel("multiply-adds of the layers, over those of the dense model")
         panel.set_ylabel(metric.replace("_", " ").replace("roc auc", "ROC AUC").replace("f1", "F1"))
         panel.set_xlim(left=0)
@@ -182,13 +185,10 @@ def best_way(rows: pd.DataFrame) -> pd.DataFrame:
 
 def short(name: object, names: pd.Series[Any]) -> str:
     """Spell a pruning by what tells it from the others; a single one by its mode."""
-    unique = [str(one).split("_") for one in names.unique()]
-    if len(unique) == 1:
-        mode = spell(unique[0][0]).removeprefix("mode ")
+    if names.nunique() == 1:
+        mode = spell_pruning(str(name).split("_")[0])
         return "learned" if mode == "threshold" else mode
-    common = set.intersection(*(set(parts) for parts in unique))
-    rest = [part for part in str(name).split("_") if part not in common]
-    return textwrap.fill(spell("_".join(rest)).removeprefix("mode "), 26)
+    return textwrap.fill(spell_pruning(name, names.unique()), 26)
 
 
 def _marker(place: int) -> Line2D:
@@ -196,8 +196,8 @@ def _marker(place: int) -> Line2D:
     return Line2D([], [], color=style.MUTED, marker=shape, linestyle="", markersize=5)
 
 
-def _cycle() -> list[str]:
-    return [*style.ATTENTION_COLOURS, *style.ATTENTION_COLOURS, *style.ATTENTION_COLOURS]
+def _colours() -> Iterator[str]:
+    return itertools.cycle(style.ATTENTION_COLOURS)
 
 
 def _shades(number: int) -> list[Any]:

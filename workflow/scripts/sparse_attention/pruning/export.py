@@ -72,32 +72,36 @@ def trace(model: PrunedClassifier, tokens: CodeTokens, functions: Sequence[int],
 
 
 def surviving_text(source: str, traced: Traced, layers: int) -> str:
-    """Return the source's text of the tokens that survive all `layers`.
+    """Return the source's text of the tokens that survive all `layers`, or else of those that last longest.
 
     Between neighbours the source's own characters stay; where tokens are left out stands one space, or a line break
-    where a line ended in between.
+    where a line ended in between. A character that several tokens share survives with any of them.
     """
+    lasting: dict[tuple[int, int], int] = {}
+    for span, last in zip(traced.spans, traced.last_layer, strict=True):
+        if span[0] < span[1]:  # others are special tokens
+            lasting[span] = max(last, lasting.get(span, 0))
+    visible = [last for (start, end), last in lasting.items() if source[start:end].strip()]
+    wanted = min(layers, max(visible, default=0))
     parts: list[str] = []
     before, gap = 0, False
-    for (start, end), last in zip(traced.spans, traced.last_layer, strict=True):
-        if start == end:  # a special token
-            continue
-        if last < layers:
+    for (start, end), last in lasting.items():
+        if last < wanted:
             gap = True
             continue
         between = source[before:start]
-        if gap and parts:
-            between = "\n" if "\n" in between else " "
-        parts += [between if parts or not gap else "", source[start:end]]
+        if gap:
+            between = ("\n" if "\n" in between else " ") if parts else ""
+        parts += [between, source[start:end]]
         before, gap = end, False
     return "".join(parts).strip("\n")
 
 
 def pruned_functions(functions: Sequence[Function], traced: dict[int, Traced], layers: int) -> Iterator[Function]:
-    """Yield the traced functions with what survives as their source; a function that loses all text has a space."""
+    """Yield the traced functions with what survives as their source."""
     for number, found in traced.items():
         function = functions[number]
-        yield replace(function, source=surviving_text(function.source, found, layers) or " ", lines=())
+        yield replace(function, source=surviving_text(function.source, found, layers), lines=())
 
 
 def rows(functions: Sequence[Function], traced: dict[int, Traced], layers: int) -> Iterator[dict[str, object]]:

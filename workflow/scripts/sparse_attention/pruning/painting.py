@@ -13,7 +13,7 @@ UNREAD = -1
 """In the place of a layer: characters that no token covers, because the end of the function was cut."""
 SHADES = ("#f3f3f4", "#cfe1f2", "#93c3df", "#4b97c9", "#08519c")
 """From tokens that the first layer prunes to those that survive; in between by interpolation."""
-STYLES = {"Keyword": "k", "Comment": "c", "Literal.String": "s", "Literal.Number": "m", "Name.Function": "f"}
+STYLES = {"Keyword": "k", "Comment": "c", "Literal.String": "s", "Name.Function": "f"}
 """How the kinds of pygments' tokens are told apart, by the class of the page."""
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 
 from sparse_attention.reporting.findings import percent
-from sparse_attention.summaries.wording import spell
+from sparse_attention.summaries.wording import spell_pruning
 
 OTHERS = {"manual": "linear thresholds", "topk": "top-k", "random": "random", "text": "text pruned before"}
 
@@ -22,6 +22,7 @@ def pruned(quality: pd.DataFrame, gains: pd.DataFrame) -> list[str]:
     several = quality["pruning"].nunique() > 1
     for name, rows in quality.groupby("pruning", sort=False):
         way = "dropped" if "dropped" in set(rows.loc[rows["system"] == "hard", "way"]) else "masked"
+        anew = rows[rows["system"] == "retrained"]
         rows = rows[rows["way"] == way]
         by_system = rows.set_index("system").to_dict("index")
         if not {"dense", "hard"} <= set(by_system):
@@ -29,7 +30,7 @@ def pruned(quality: pd.DataFrame, gains: pd.DataFrame) -> list[str]:
         hard, dense = by_system["hard"], by_system["dense"]
         own = gains[(gains["pruning"] == name) & (gains["system"] == "hard") & (gains["way"] == way)]
         f1 = own[own["metric"] == "f1"].iloc[0]
-        start = f"{spell(name).capitalize()}: l" if several else "L"
+        start = f"{spell_pruning(name).capitalize()}: l" if several else "L"
         sentences.append(
             f"{start}ayers leave {percent(hard['kept_share'])} of the tokens on average and need "
             f"{percent(hard['relative_flops'])} of the dense model's multiply-adds; F1 goes from {dense['f1']:.3f} to "
@@ -38,8 +39,8 @@ def pruned(quality: pd.DataFrame, gains: pd.DataFrame) -> list[str]:
         others = [f"{words} {by_system[system]['f1']:.3f}" for system, words in OTHERS.items() if system in by_system]
         if others:
             sentences.append(f"F1 with as many tokens that are chosen otherwise: {', '.join(others)}.")
-        if "retrained" in by_system:
-            f1_anew = by_system["retrained"]["f1"]
+        if len(anew):
+            f1_anew = anew["f1"].iloc[0]
             sentences.append(f"Trained anew on the text that survives, the classifier reaches an F1 of {f1_anew:.3f}.")
     return sentences
 

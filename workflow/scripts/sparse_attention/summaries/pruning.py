@@ -112,7 +112,9 @@ def layers_table(kept: pd.DataFrame, predictions: pd.DataFrame) -> pd.DataFrame:
 
 
 def thresholds_table(thresholds: pd.DataFrame) -> pd.DataFrame:
-    """Average thresholds over seeds, one row per pruning and layer."""
+    """Average thresholds over seeds, one row per pruning and layer; none where no pruning has thresholds."""
+    if thresholds.empty:
+        thresholds = pd.DataFrame(columns=["pruning", "seed", "layer", "before", "after", "kept"], dtype=float)
     moved = thresholds.assign(moved=thresholds["after"] - thresholds["before"])
     return over_seeds(moved, ["pruning", "layer"], ["before", "after", "moved", "kept"])
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from typing import Any
 
 WORDS = {
@@ -24,6 +25,21 @@ def spell(segment: Any) -> str:
     for key, words in WORDS.items():
         text = text.replace(key, words)
     return text
+
+
+def spell_pruning(segment: Any, among: Iterable[Any] = ()) -> str:
+    """Write the path segment of a pruning for readers: by all of it, or by what tells it from those `among` it is.
+
+    Examples
+    --------
+    >>> spell_pruning("mode~threshold_ramp~zero_based_final~0.01")
+    'threshold, ramp zero-based, final 0.01'
+    """
+    parts, *others = (re.split(r"_(?=[a-z]+~)", str(name)) for name in (segment, *among))
+    common = set(parts).intersection(*others) if others else set()
+    chosen = [part for part in parts if part not in common] or parts[:1]
+    words = [part.removeprefix("mode~").replace("~", " ").replace("_", "-") for part in chosen]
+    return ", ".join(words)
 
 
 def count(number: Any, noun: str) -> str:

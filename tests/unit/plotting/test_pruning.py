@@ -1,0 +1,271 @@
+"""Figures of the pruned classifiers: every number of the tables is drawn, and told apart."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+from matplotlib.colors import to_hex
+
+from sparse_attention.plotting import pruning, style
+from sparse_attention.plotting.pruning import SYSTEMS, short
+
+CONTEXT = {"corpus": "big-vul", "model": "longformer"}
+TWO = ("mode~threshold_final~0.005", "mode~topk_final~0.3")
+ONE, DEPTH = TWO[:1], 3
+EACH = pytest.mark.parametrize("names", [ONE, TWO], ids=["one-pruning", "two-prunings"])
+SEEDS = pytest.mark.parametrize("seeds", [1, 3], ids=["one-seed", "three-seeds"])
+
+
+def half(seeds):
+    return np.nan if seeds == 1 else 0.02
+
+
+def layers(names, seeds=1):
+    rows = [
+        {"pruning": name, "system": system, "way": way, "layer": layer, "seeds": seeds,
+         "kept_share": (0.9 if system == "hard" and way == "dropped" else 0.1) - 0.2 * layer - 0.05 * place,
+         "kept_share_ci95": half(seeds)}
+        for place, name in enumerate(names)
+        for system, way in (("dense", "dropped"), ("hard", "masked"), ("hard", "dropped"), ("topk", "dropped"))
+        for layer in range(DEPTH)
+    ]  # fmt: skip
+    return pd.DataFrame(rows)
+
+
+def thresholds(names, seeds=1):
+    rows = [
+        {"pruning": name, "layer": layer, "seeds": seeds, "before": 0.1 * (layer + 1) + place,
+         "after": 0.15 * (layer + 1) + place, "after_ci95": half(seeds)}
+        for place, name in enumerate(names)
+        for layer in range(DEPTH)
+    ]  # fmt: skip
+    return pd.DataFrame(rows)
+
+
+def quality(names, seeds=1, intervals=True):
+    rows = [
+        {"pruning": name, "system": system, "way": way, "seeds": seeds, "functions": 50, "positive": 1,
+         "relative_flops": 1 - 0.1 * number + 0.01 * place, "f1": 0.5 + 0.02 * number + 0.01 * place,
+         "roc_auc": 0.8 - 0.01 * number}
+        for place, name in enumerate(names)
+        for number, system in enumerate(SYSTEMS)
+        for way in ("masked", "dropped")
+    ]  # fmt: skip
+    table = pd.DataFrame(rows)
+    for metric in ("f1", "roc_auc"):
+        table[f"{metric}_low"] = table[metric] - (0.1 if intervals else np.nan)
+        table[f"{metric}_high"] = table[metric] + (0.2 if intervals else np.nan)
+    return table
+
+
+LENGTHS = {2: (10, 0.9, 1), 5: (40, 0.2, 1), 7: (25, 0.5, 0), 8: (16, 0.1, 0), 9: (30, 0.5, 1)}
+RIGHT, WRONG = [2, 8, 9], [5, 7]
+
+
+def runs():
+    """Return the kept tokens and predictions of a run; other systems and ways hold what must not be drawn."""
+    kept, said = [], []
+    for system, way in (("dense", "dropped"), ("hard", "masked"), ("hard", "dropped")):
+        own = {"system": system, "way": way}
+        for function, (tokens, probability, label) in LENGTHS.items():
+            other = 1 if way == "dropped" and system == "hard" else 9
+            one = own | {"function": function}
+            said.append(one | {"tokens": tokens * other, "probability": probability, "label": label})
+            kept += [one | {"layer": layer, "kept": tokens * other / (layer + 2)} for layer in range(DEPTH)]
+    return pd.DataFrame(kept), pd.DataFrame(said)
+
+
+def legend(axes):
+    return [text.get_text() for text in axes.get_legend().get_texts()]
+
+
+def labels(axes):
+    return axes.get_xlabel(), axes.get_ylabel()
+
+
+def points(line):
+    return [tuple(point) for point in np.column_stack(line.get_data()).astype(float).round(9).tolist()]
+
+
+@EACH
+@SEEDS
+def test_each_pruning_has_a_line_from_all_tokens_down(names, seeds):
+    figure = pruning.kept_by_layer(layers(names, seeds), CONTEXT)
+    (axes,) = figure.axes
+    assert labels(axes) == ("after layer (0: what enters the first)", "share of the tokens left")
+    assert [points(line) for line in axes.lines] == [
+        [(0, 1), *((layer + 1, round(0.9 - 0.2 * layer - 0.05 * place, 9)) for layer in range(DEPTH))]
+        for place in range(len(names))
+    ]
+    assert len({line.get_color() for line in axes.lines}) == len(names)
+    assert legend(axes) == [short(name, pd.Series(names)) for name in names]
+    assert figure.texts[1].get_text() == f"big-vul · longformer · {'1 seed' if seeds == 1 else '3 seeds'}"
+    assert len(axes.collections) == (0 if seeds == 1 else len(names))
+    for place, band in enumerate(axes.collections):
+        corners = {tuple(corner) for corner in band.get_paths()[0].vertices.round(6).tolist()}
+        ends = [0.9 - 0.2 * layer - 0.05 * place + sign for layer in range(DEPTH) for sign in (-0.02, 0.02)]
+        assert corners == {(number // 2 + 1, round(end, 6)) for number, end in enumerate(ends)}
+
+
+@EACH
+@SEEDS
+def test_thresholds_are_drawn_before_and_after(names, seeds):
+    (axes,) = pruning.thresholds(thresholds(names, seeds), CONTEXT).axes
+    assert labels(axes) == ("layer", "threshold of the importance score") and len(axes.lines) == 2 * len(names)
+    for place, name in enumerate(names):
+        before, after = axes.lines[2 * place : 2 * place + 2]
+        assert points(before) == [(layer + 1, round(0.1 * (layer + 1) + place, 9)) for layer in range(DEPTH)]
+        assert points(after) == [(layer + 1, round(0.15 * (layer + 1) + place, 9)) for layer in range(DEPTH)]
+        assert before.get_linestyle() != "-" == after.get_linestyle() and before.get_color() == after.get_color()
+        assert after.get_label() == short(name, pd.Series(names))
+    assert legend(axes) == [*(line.get_label() for line in axes.lines[1::2]), "before"]
+    assert axes.get_ylim()[0] == 0
+
+
+def test_a_threshold_below_zero_is_seen():
+    table = thresholds(ONE)
+    table.loc[0, "after"] = -0.05
+    low, high = pruning.thresholds(table, CONTEXT).axes[0].get_ylim()
+    assert low <= -0.05 and high >= table["after"].max()
+
+
+@EACH
+@SEEDS
+@pytest.mark.parametrize(("metric", "label"), [("f1", "F1"), ("roc_auc", "ROC AUC")])
+def test_each_system_is_a_point_with_its_interval(names, seeds, metric, label):
+    table = quality(names, seeds)
+    figure = pruning.quality(table, metric, CONTEXT)
+    (axes,) = figure.axes
+    assert labels(axes) == ("multiply-adds of the layers, over those of the dense model", label)
+    own = table[table["way"] == "dropped"].to_dict("records")
+    assert len(axes.containers) == len(own) == len(names) * len(SYSTEMS)
+    for row, (point, _, (bar,)) in zip(own, axes.containers, strict=True):
+        assert points(point) == [(round(row["relative_flops"], 9), round(row[metric], 9))]
+        np.testing.assert_allclose(bar.get_segments()[0][:, 1], [row[f"{metric}_low"], row[f"{metric}_high"]])
+        assert point.get_color() == SYSTEMS[row["system"]][1]
+    assert len({point.get_marker() for point, *_ in axes.containers}) == len(names)
+    prunings = [short(name, pd.Series(names)) for name in names if len(names) > 1]
+    assert legend(axes) == [*(words for words, _ in SYSTEMS.values()), *prunings] and axes.get_xlim()[0] == 0
+    assert figure.texts[1].get_text().endswith("test, 1 positive of 50 functions")
+    assert ("1 seed " if seeds == 1 else "3 seeds") in figure.texts[1].get_text()
+
+
+def test_without_intervals_points_have_no_bars():
+    (axes,) = pruning.quality(quality(ONE, intervals=False), "f1", CONTEXT).axes
+    for _, _, (bar,) in axes.containers:
+        assert np.ptp(bar.get_segments()[0][:, 1]) == 0
+    assert len(axes.containers) == len(SYSTEMS)
+
+
+def test_a_pruning_that_is_named_as_a_system_takes_no_entry_from_it():
+    table = quality(["mode~topk_final~0.3", "mode~random_final~0.3"])
+    axes = pruning.quality(table, "f1", CONTEXT).axes[0]
+    assert legend(axes)[: len(SYSTEMS)] == [words for words, _ in SYSTEMS.values()]
+    colours = [handle.get_color() for handle in axes.get_legend().legend_handles]
+    assert colours[: len(SYSTEMS)] == [colour for _, colour in SYSTEMS.values()] and len(colours) == len(SYSTEMS) + 2
+
+
+def only_hides(table, name):
+    """Return a table in which the hard pruning `name` was never evaluated with tokens removed."""
+    lacks = (table["system"] == "hard") & (table["way"] == "dropped") & (table["pruning"] == name)
+    return table[~lacks]
+
+
+def test_a_pruning_that_only_hides_is_drawn_by_its_hidden_tokens():
+    table = only_hides(quality(TWO), TWO[1])
+    axes = pruning.quality(table, "f1", CONTEXT).axes[0]
+    assert len(axes.containers) == 2 * len(SYSTEMS)
+    left = only_hides(layers(TWO), TWO[1])
+    lines = pruning.kept_by_layer(left, CONTEXT).axes[0].lines
+    assert [points(line)[1] for line in lines] == [(1, 0.9), (1, 0.05)]
+    kept, said = (frame.assign(pruning="A") for frame in runs())
+    kept, said = (only_hides(frame, "A").drop(columns="pruning") for frame in (kept, said))
+    axes = pruning.lengths(kept, said, CONTEXT).axes[0]
+    assert points(axes.lines[0]) == [(9 * LENGTHS[one][0], 9 * LENGTHS[one][0] / 4) for one in RIGHT]
+
+
+def test_systems_can_be_told_apart():
+    words, colours = zip(*SYSTEMS.values(), strict=True)
+    assert len(set(words)) == len(set(colours)) == len(SYSTEMS)
+
+
+def test_lengths_are_drawn_by_function_and_spread_by_layer():
+    figure = pruning.lengths(*runs(), CONTEXT)
+    left, right = figure.axes
+    assert labels(left) == ("tokens of the function", "tokens left by the last layer")
+    assert labels(right) == ("tokens", "functions") and legend(left) == ["classified rightly", "wrongly"]
+    expected = [[(LENGTHS[one][0], LENGTHS[one][0] / 4) for one in group] for group in (RIGHT, WRONG)]
+    assert [points(line) for line in left.lines] == [*expected, [(0, 0), (40, 40)]]
+    assert legend(right) == ["before", *(f"left by layer {layer + 1}" for layer in range(DEPTH))]
+    assert len(right.patches) == 1 + DEPTH
+    for place, patch in enumerate(right.patches):
+        corners = patch.get_xy()
+        # a step goes twice through each corner: the height of a bin is that of its first one
+        heights = corners[1:-1:2, 1]
+        values = [tokens if not place else tokens / (place + 1) for tokens, *_ in LENGTHS.values()]
+        np.testing.assert_allclose(heights, np.histogram(values, np.linspace(0, 40, 25))[0])
+    assert len({to_hex(patch.get_edgecolor()) for patch in right.patches}) == 1 + DEPTH
+    assert figure.texts[1].get_text() == "big-vul · longformer"
+
+
+def test_functions_that_are_all_classified_rightly_can_be_drawn():
+    kept, said = runs()
+    left = pruning.lengths(kept, said.assign(probability=said["label"]), CONTEXT).axes[0]
+    assert [len(points(line)) for line in left.lines] == [len(LENGTHS), 0, 2]
+
+
+def test_many_prunings_are_all_drawn():
+    names = [f"mode~topk_final~0.{number}" for number in range(10, 30)]
+    assert len(pruning.kept_by_layer(layers(names), CONTEXT).axes[0].lines) == 20
+    assert len(pruning.thresholds(thresholds(names), CONTEXT).axes[0].lines) == 40
+    assert len(pruning.quality(quality(names), "f1", CONTEXT).axes[0].containers) == 20 * len(SYSTEMS)
+
+
+FIGURES = {
+    "kept_by_layer": lambda names, seeds: pruning.kept_by_layer(layers(names, seeds), CONTEXT),
+    "thresholds": lambda names, seeds: pruning.thresholds(thresholds(names, seeds), CONTEXT),
+    "quality": lambda names, seeds: pruning.quality(quality(names, seeds), "f1", CONTEXT),
+    "lengths": lambda names, seeds: pruning.lengths(*runs(), CONTEXT),
+}
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_equal_tables_give_equal_bytes(name, tmp_path):
+    for file in "ab":
+        style.save(FIGURES[name](TWO, 3), [str(tmp_path / f"{file}.svg")])
+    assert (tmp_path / "a.svg").read_bytes() == (tmp_path / "b.svg").read_bytes()
+    assert b"<svg" in (tmp_path / "a.svg").read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("names", "expected"),
+    [
+        (["mode~threshold_final~0.005_lambda~0.1"], ["learned"]),
+        (["mode~topk_score~cls_final~0.3"] * 2, ["topk"]),
+        (TWO, ["threshold, final 0.005", "topk, final 0.3"]),
+        (["mode~topk_final~0.3", "mode~random_final~0.3"], ["topk", "random"]),
+        (["mode~manual_final~0.1_lambda~0.1", "mode~manual_final~0.2_lambda~0.1"], ["final 0.1", "final 0.2"]),
+        (["mode~manual_score~cls_final~0.1", "mode~manual_score~relative_final~0.2"],
+         ["score cls, final 0.1", "score relative, final 0.2"]),
+    ],
+    ids=["one", "one-in-many-rows", "mode-and-final", "mode", "final", "score-and-final"],
+)  # fmt: skip
+def test_short_names_say_what_differs(names, expected):
+    assert [short(name, pd.Series(names)) for name in names] == [*expected, *expected][: len(names)]
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ["mode~threshold_final~0.01", "mode~threshold_final~0.01_lambda~0.1"],
+        ["mode~threshold_final~0.01", "mode~threshold_final~0.01_ramp~zero_based"],
+        ["mode~topk_final~0.3", "mode~topk_score~cls_final~0.3", "mode~random_final~0.3"],
+    ],
+    ids=["lambda", "ramp", "score"],
+)
+def test_a_pruning_with_the_defaults_has_a_name_among_others(names):
+    """Path segments leave out what has its default, so the one of a pruning may be part of another's."""
+    found = [short(name, pd.Series(names)) for name in names]
+    assert all(found) and len(set(found)) == len(names)
+    assert legend(pruning.kept_by_layer(layers(names), CONTEXT).axes[0]) == found

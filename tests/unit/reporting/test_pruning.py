@@ -1,0 +1,114 @@
+"""Sentences on the pruned classifiers: that they say what the tables hold."""
+
+from __future__ import annotations
+
+import pandas as pd
+import pytest
+
+from sparse_attention.reporting import pruning
+from sparse_attention.tables import read_table, write_table
+
+NAME, OTHER = "mode~threshold_final~0.005_lambda~0.1", "mode~topk_final~0.3"
+F1 = {"dense": 0.8, "soft": 0.79, "hard": 0.7612, "manual": 0.71, "topk": 0.6, "random": 0.45, "text": 0.7,
+      "retrained": 0.7456}  # fmt: skip
+WAYS = {"dense": ("masked", "dropped"), "soft": ("masked",), "hard": ("masked", "dropped")}
+
+
+def tables(*systems, name=NAME, low=-0.051, high=0.0349, dense=0.8):
+    """Return quality and gains; what is masked has other numbers than what is dropped."""
+    quality, gains = [], []
+    for system in systems:
+        for way in WAYS.get(system, ("dropped",)):
+            off = 0.1 if way == "masked" else 0.0
+            f1 = (dense if system == "dense" else F1[system]) - off
+            one = {"pruning": name, "system": system, "way": way}
+            sizes = {"functions": 120, "positive": 30, "roc_auc": 0.9 - off}
+            quality.append({**one, **sizes, "kept_share": 0.4567 + off, "relative_flops": 0.384 + off, "f1": f1})
+            if system != "dense":
+                for metric, gain in (("accuracy", 0.5), ("f1", f1 - dense + off / 2)):
+                    gains.append({**one, "metric": metric, "gain": gain, "gain_low": low, "gain_high": high})
+    return pd.DataFrame(quality), pd.DataFrame(gains)
+
+
+def said(sentences):
+    return [sentence.replace("\N{NO-BREAK SPACE}", " ") for sentence in sentences]
+
+
+FIRST = (
+    "Layers leave 46 % of the tokens on average and need 38 % of the dense model's multiply-adds; F1 goes from 0.800 "
+    "to 0.761 (difference -3.9 points, 95 % interval -5.1 to +3.5)."
+)
+
+
+def test_what_a_pruning_leaves_costs_and_loses_is_told():
+    assert said(pruning.pruned(*tables(*F1))) == [
+        FIRST,
+        "F1 with as many tokens that are chosen otherwise: linear thresholds 0.710, top-k 0.600, random 0.450, text "
+        "pruned before 0.700.",
+        "Trained anew on the text that survives, the classifier reaches an F1 of 0.746.",
+    ]
+
+
+def test_what_was_not_evaluated_is_not_told():
+    assert said(pruning.pruned(*tables("dense", "soft", "hard"))) == [FIRST]
+    assert said(pruning.pruned(*tables("dense", "hard", "text")))[1:] == [
+        "F1 with as many tokens that are chosen otherwise: text pruned before 0.700."
+    ]
+    told = said(pruning.pruned(*tables("dense", "hard", "retrained")))
+    assert len(told) == 2 and told[1].startswith("Trained anew")
+
+
+def test_a_gain_without_an_interval_stands_alone():
+    (told,) = said(pruning.pruned(*tables("dense", "hard", low=float("nan"), high=float("nan"), dense=0.75)))
+    assert told.endswith("F1 goes from 0.750 to 0.761 (difference +1.1 points).")
+
+
+@pytest.mark.parametrize("systems", [("dense", "soft"), ("soft", "hard"), ("soft", "text")], ids="-".join)
+def test_without_hard_or_dense_there_is_nothing_to_tell(systems):
+    assert pruning.pruned(*tables(*systems)) == []
+
+
+def test_several_prunings_are_each_named():
+    parts = [tables("dense", "hard", "random"), tables("dense", "hard", name=OTHER, low=0.01, high=0.02, dense=0.7)]
+    told = said(pruning.pruned(*(pd.concat(frames) for frames in zip(*parts, strict=True))))
+    assert len(told) == 3
+    assert told[0] == f"Threshold, final 0.005, lambda 0.1: l{FIRST[1:]}" and "random 0.450" in told[1]
+    assert told[2].startswith("Topk, final 0.3: layers leave 46 % of the tokens")
+    assert told[2].endswith("F1 goes from 0.700 to 0.761 (difference +6.1 points, 95 % interval +1.0 to +2.0).")
+
+
+def test_a_pruning_without_hard_is_passed_over():
+    parts = [tables("dense", "soft"), tables("dense", "hard", name=OTHER)]
+    told = said(pruning.pruned(*(pd.concat(frames) for frames in zip(*parts, strict=True))))
+    assert told == [f"Topk, final 0.3: l{FIRST[1:]}"]
+
+
+def only_hidden(*systems):
+    """Return tables in which the hard pruning was never evaluated with tokens removed."""
+    return [frame[(frame["system"] != "hard") | (frame["way"] == "masked")] for frame in tables(*systems)]
+
+
+def test_a_pruning_that_only_hides_is_told_by_its_hidden_tokens():
+    (told,) = said(pruning.pruned(*only_hidden("dense", "soft", "hard")))
+    assert told == (
+        "Layers leave 56 % of the tokens on average and need 48 % of the dense model's multiply-adds; F1 goes from "
+        "0.700 to 0.661 (difference -8.9 points, 95 % interval -5.1 to +3.5)."
+    )
+
+
+def test_training_anew_is_told_of_a_pruning_that_only_hides():
+    told = said(pruning.pruned(*only_hidden("dense", "hard", "retrained")))
+    assert told[1:] == ["Trained anew on the text that survives, the classifier reaches an F1 of 0.746."]
+
+
+def baselines():
+    rows = [("majority", "validation", 0.1, 0.2), ("majority", "test", 0, 0.5), ("tf-idf", "test", 0.6543, 0.876)]
+    return pd.DataFrame(rows, columns=["classifier", "split", "f1", "roc_auc"])
+
+
+def test_the_dense_classifier_stands_beside_those_without_a_network(tmp_path):
+    write_table(tables(*F1)[0], tmp_path / "pruning.tsv")
+    assert pruning.text_against_model(read_table(tmp_path / "pruning.tsv"), baselines()) == [
+        "The dense classifier reaches an F1 of 0.800 and a ROC AUC of 0.900 on 120 test functions, 30 of them "
+        "positive; without a neural network: majority 0.000 and 0.500, tf-idf 0.654 and 0.876."
+    ]
