@@ -69,15 +69,6 @@ def test_positions_repeat_and_the_first_layers_are_taken(family):
     assert made(input_ids=tokens, attention_mask=torch.ones_like(tokens)).logits.shape == (2, 3)
 
 
-def test_reads_a_folder(tmp_path):
-    source = encoder("roberta")
-    source.save_pretrained(tmp_path)
-    made = longformer_from_encoder(tmp_path, layers=1, window=4, max_positions=24)
-    given = longformer_from_encoder(source, layers=1, window=4, max_positions=24)
-    tokens, mask = batch(1)
-    assert torch.equal(states(made.longformer, tokens, mask), states(given.longformer, tokens, mask))
-
-
 @pytest.mark.parametrize(
     ("changes", "named"),
     [
@@ -94,12 +85,7 @@ def test_refuses_numbers_that_are_not_allowed(changes, named):
         longformer_from_encoder(encoder("bert"), **settings)
 
 
-def test_refuses_folders_and_families_without_an_encoder(tmp_path):
-    with pytest.raises(InputError, match="no config.json"):
-        longformer_from_encoder(tmp_path, 1, 4, 24)
-    (tmp_path / "config.json").write_text("{")
-    with pytest.raises(InputError, match="cannot be loaded"):
-        longformer_from_encoder(tmp_path, 1, 4, 24)
+def test_refuses_families_without_an_encoder():
     decoder = GPT2Model(GPT2Config(n_layer=1, n_embd=8, n_head=2, vocab_size=20, n_positions=8))
     with pytest.raises(InputError, match="gpt2; allowed: bert"):
         longformer_from_encoder(decoder, 1, 4, 24)

@@ -210,6 +210,8 @@ def train(
     if options["dropout"] is not None:
         set_dropout(model.classifier, options["dropout"])
     history = run_course(trainer, course, point)
+    if stage.final_temperature is not None:  # a finished training that goes on takes no step that would set it
+        model.thresholds.temperature = stage.final_temperature
     model.eval()
     return training_table(history)
 
