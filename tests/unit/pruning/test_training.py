@@ -168,6 +168,16 @@ def test_gradients_of_thresholds_do_not_shrink_those_of_weights(run):
     assert moved[0] > 0 and moved[1] > 0.5 * moved[0]
 
 
+def test_weight_decay_spares_norms_and_biases(run):
+    model, _ = run(Stage("dense"), weight_decay=200.0)
+    start = make_model().classifier.state_dict()
+    for name, weight in model.classifier.named_parameters():
+        if weight.dim() > 1:
+            assert weight.norm() < 0.5 * start[name].norm(), name
+        else:
+            torch.testing.assert_close(weight, start[name], rtol=0, atol=0.05)
+
+
 def test_class_weights_weigh_both_labels_the_same():
     weights = class_weights(torch.tensor([0, 1, 0, 0, 0, 1, 0, 0]))
     assert weights.tolist() == pytest.approx([8 / 12, 2.0]) and weights.dtype == torch.float32
@@ -176,7 +186,8 @@ def test_class_weights_weigh_both_labels_the_same():
 
 
 def test_class_weights_make_the_rare_label_count(run):
-    rare = code_tokens([[4, 5, 6], *[[7, 8, 9]] * 7] * 3, ["train"] * 8 + ["validation"] * 8 + ["test"] * 8)
+    other = [[4, 5, 6], [7, 8, 9]] * 4
+    rare = code_tokens([[4, 5, 6], *[[7, 8, 9]] * 7, *other], ["train"] * 8 + ["validation"] * 8)
     losses = {}
     for weighted in (False, True):
         given = {"class_weights": weighted, "batch_size": 8, "dropout": 0.0, "epochs": 1}
@@ -232,6 +243,7 @@ def test_other_stages_stay_what_they_are(mode, run, monkeypatch):
     monkeypatch.setattr(PrunedClassifier, "forward", forward)
     _, table = run(Stage(mode, weight=1.0), epochs=1)
     assert modes == {(mode, True), (mode, False)} and table["temperature"].isna().all()
+    assert (phase(table, "train")["kept"] == 1).all() == (mode == "dense")
 
 
 def test_the_temperature_falls_by_a_constant_factor_to_its_end(run):
@@ -242,8 +254,13 @@ def test_the_temperature_falls_by_a_constant_factor_to_its_end(run):
     assert model.settings.temperature == temperatures[-1]
 
 
-def test_the_seed_decides_the_training(run):
-    one, again, other = (run(resume=name, seed=seed, epochs=1)[1] for name, seed in (("a", 1), ("b", 1), ("c", 2)))
+@pytest.mark.parametrize(("train_functions", "dropout"), [(24, 0.0), (4, 0.3)], ids=["order", "dropout"])
+def test_the_seed_decides_the_order_and_the_dropout(train_functions, dropout, run):
+    # four functions of different lengths make one batch, always in the same order
+    bodies = [[4, *range(5, 5 + number)] for number in range(1, train_functions)]
+    given = code_tokens([[7], *bodies, [5, 6], [4]], ["train"] * train_functions + ["validation"] * 2)
+    settings = {"given": given, "dropout": dropout, "epochs": 2, "learning_rate": 1e-2}
+    one, again, other = (run(resume=name, seed=seed, **settings)[1] for name, seed in (("a", 1), ("b", 1), ("c", 2)))
     assert one.equals(again) and not one["loss"].equals(other["loss"])
 
 
