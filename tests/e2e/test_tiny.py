@@ -212,7 +212,7 @@ def check_import(
     off = ", ".join(f"{name}: null" for name in names if name not in predictors)
     overlay = checkout.write(
         "mine.yaml",
-        f"corpus: my-dump\nextract_qk: {{source: {dump}}}\nfit_projections: {{source: {projections}}}\n"
+        f"corpus: my-dump\ncode: null\nextract_qk: {{source: {dump}}}\nfit_projections: {{source: {projections}}}\n"
         f"fit_clusters: {{source: {centroids}}}\npredictors: {{{off}}}\n",
     )
     before = {
