@@ -126,3 +126,10 @@ def test_the_same_documents_give_the_same_bytes(model_folder, documents):
     first = (model_folder / "blocks.safetensors").read_bytes()
     build(model_folder, documents, min_length=3)
     assert (model_folder / "blocks.safetensors").read_bytes() == first
+
+
+@pytest.mark.parametrize("family", ["bert", "roberta"])
+def test_a_folder_with_a_model_but_no_tokenizer_is_refused(family, tmp_path):
+    (tmp_path / "config.json").write_text(json.dumps({"model_type": family}))
+    with pytest.raises(InputError, match="has no tokenizer"):
+        Tokeniser(tmp_path, LENGTH)

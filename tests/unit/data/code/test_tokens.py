@@ -133,6 +133,21 @@ def test_another_file_is_named(write, message, tmp_path):
         CodeTokens.load(tmp_path / "tokens.safetensors")
 
 
+@pytest.mark.parametrize("content", [None, "{"], ids=["missing", "damaged"])
+def test_a_sidecar_that_cannot_be_read_is_named(cut, content, tmp_path):
+    cut.save(tmp_path / "tokens.safetensors", tmp_path / "other.json")
+    if content:
+        (tmp_path / "tokens.json").write_text(content)
+    with pytest.raises(InputError, match=r"tokens\.json: cannot be read"):
+        CodeTokens.load(tmp_path / "tokens.safetensors")
+
+
+def test_the_end_is_cut_whatever_the_tokenizer_prefers(tokenizer):
+    left = make_tokenizer()
+    left.truncation_side = "left"
+    assert torch.equal(tokenise(FUNCTIONS, left, 5).ids, tokenise(FUNCTIONS, make_tokenizer(), 5).ids)
+
+
 def test_a_saved_tokenizer_is_loaded(tokenizer, tmp_path):
     tokenizer.save_pretrained(tmp_path)
     loaded = load_tokenizer(tmp_path)

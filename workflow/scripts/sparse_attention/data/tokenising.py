@@ -53,6 +53,9 @@ class Tokeniser:
             self.tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
         except (OSError, ValueError, KeyError) as error:
             raise InputError(f"{folder}: its tokenizer cannot be loaded: {error}") from None
+        if len(self.tokenizer) <= len(self.tokenizer.all_special_tokens):
+            # transformers makes an empty one where there are no files
+            raise InputError(f"{folder}: has no tokenizer; allowed: a model folder with its tokenizer")
         self.length = length
         self.special = {name: getattr(self.tokenizer, f"{name}_token_id") for name in ("pad", "cls", "sep", "mask")}
         absent = [name for name in ("pad", "mask") if self.special[name] is None]

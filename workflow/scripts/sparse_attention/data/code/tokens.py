@@ -99,7 +99,13 @@ class CodeTokens:
         tensors = read_safetensors(file)
         if set(tensors) != set(PARTS):
             raise InputError(f"{file}: holds {sorted(tensors)}; allowed: {', '.join(PARTS)}, as tokenise_code writes")
-        return cls(**tensors, info=json.loads(file.with_suffix(".json").read_text(encoding="utf-8")))
+        try:
+            info = json.loads(file.with_suffix(".json").read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise InputError(
+                f"{file.with_suffix('.json')}: cannot be read ({error}); tokenise_code writes it"
+            ) from None
+        return cls(**tensors, info=info)
 
 
 def load_tokenizer(folder: Path | str) -> Any:
@@ -128,6 +134,7 @@ def load_tokenizer(folder: Path | str) -> Any:
 def tokenise(functions: Sequence[Function], tokenizer: Any, max_tokens: int) -> CodeTokens:
     """Tokenise functions and cut them to `max_tokens`, special tokens included; the end is cut, its mark stays."""
     texts = [function.source for function in functions]
+    tokenizer.truncation_side = "right"
     short = tokenizer(texts, truncation=True, max_length=max_tokens, return_offsets_mapping=True, verbose=False)
     whole = [len(ids) for ids in tokenizer(texts, verbose=False)["input_ids"]]
     return CodeTokens(
