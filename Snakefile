@@ -25,6 +25,8 @@ if CODE:
 
     include: "rules/code.smk"
     include: "rules/prune.smk"
+    include: "rules/pruned.smk"
+    include: "rules/pruning_tables.smk"
 
 
 include: "rules/extract.smk"
