@@ -13,9 +13,7 @@ from __future__ import annotations
 
 import argparse
 import os
-import statistics
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -28,9 +26,10 @@ from transformers import LongformerConfig, LongformerForSequenceClassification
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "workflow" / "scripts"))
 from sparse_attention.metrics.flops import LayerShape, layer_multiply_adds
-from sparse_attention.pruning.attention import attend
+from sparse_attention.pruning.attention import attend, unscored_attention
 from sparse_attention.pruning.model import PrunedClassifier
 from sparse_attention.pruning.thresholds import PruningSettings
+from sparse_attention.pruning.timing import medians
 from sparse_attention.scriptio import set_threads
 
 LAYERS, HEADS, HIDDEN, WINDOW = 4, 12, 384, 256
@@ -55,26 +54,6 @@ def sequences(length: int, batch: int) -> tuple[Tensor, Tensor]:
     lengths = torch.linspace(SHORTEST * length, length, batch).long()
     mask = (torch.arange(length) < lengths[:, None]).long()
     return torch.randint(2, 1000, (batch, length), generator=generator).masked_fill(mask == 0, 1), mask
-
-
-def medians(ways: Ways, repeats: int, device: torch.device) -> dict[str, float]:
-    """Return the median seconds of each way; all take turns, and the first round is not counted."""
-    seconds: dict[str, list[float]] = {name: [] for name in ways}
-    for repeat in range(repeats + 1):
-        for name, way in ways.items():
-            wait(device)
-            start = time.perf_counter()
-            way()
-            wait(device)
-            if repeat:
-                seconds[name].append(time.perf_counter() - start)
-    return {name: statistics.median(values) for name, values in seconds.items()}
-
-
-def wait(device: torch.device) -> None:
-    """Wait for what a GPU still does."""
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)
 
 
 @torch.no_grad()
@@ -117,7 +96,7 @@ def cost(lengths: np.ndarray, share: float) -> float:
 
 @torch.no_grad()
 def scoring(network: LongformerForSequenceClassification, length: int, options: argparse.Namespace) -> None:
-    """Print what scores cost: attention with them against torch's own under the same mask, in shares of a layer."""
+    """Print what scores cost: attention with them against torch's own over the same pairs, in shares of a layer."""
     device = torch.device(options.device)
     ids, mask = (tensor.to(device) for tensor in sequences(length, options.batch))
     layer = network.longformer.encoder.layer[0].attention.self
@@ -127,14 +106,11 @@ def scoring(network: LongformerForSequenceClassification, length: int, options: 
     )
     places = torch.arange(length, device=device).expand(options.batch, -1)
     log_keep = torch.zeros(options.batch, length, device=device).masked_fill(mask == 0, -torch.inf)
-    far = (places[:, :, None] - places[:, None]).abs() > WINDOW // 2
-    far[:, :, 0] = False
-    bias = log_keep[:, None, :].masked_fill(far, -torch.inf)[:, None]
     model = PrunedClassifier(network, PruningSettings(final=0.0)).eval()
     found = medians(
         {
             "ours": lambda: attend(query, key, value, places, log_keep, WINDOW),
-            "torch": lambda: torch.nn.functional.scaled_dot_product_attention(query, key, value, bias),
+            "torch": lambda: unscored_attention(query, key, value, places, log_keep, WINDOW),
             "layers": lambda: model.predict_dropped(ids, mask, prune=False),
         },
         options.repeats,

@@ -4,11 +4,10 @@ import shutil
 from pathlib import Path
 
 from sparse_attention.data.code.tokens import CodeTokens
-from sparse_attention.models.loading import copy_tokenizer
-from sparse_attention.pruning.model import load_pruned_model, save_pruned_model
-from sparse_attention.pruning.stages import fingerprint_of, hardened
+from sparse_attention.pruning.model import load_pruned_model
+from sparse_attention.pruning.stages import fingerprint_of, hardened, save_stage
 from sparse_attention.pruning.training import Stage, train, training_table
-from sparse_attention.scriptio import atomic_path, resolve_device, run, set_seed, set_threads
+from sparse_attention.scriptio import resolve_device, run, set_seed, set_threads
 from sparse_attention.tables import write_table
 
 
@@ -23,9 +22,7 @@ def main(snakemake):
         fingerprint = fingerprint_of(params, snakemake.input.tokens, given / "model.safetensors")
         training = train(model, tokens, Stage("hard"), options, params.seed, Path(params.resume), fingerprint)
     write_table(training, snakemake.output.training)
-    with atomic_path(snakemake.output.model) as partial:
-        save_pruned_model(model, partial)
-        copy_tokenizer(given, partial)
+    save_stage(model, given, snakemake.output.model)
     shutil.rmtree(params.resume, ignore_errors=True)
 
 

@@ -4,11 +4,10 @@ import shutil
 from pathlib import Path
 
 from sparse_attention.data.code.tokens import CodeTokens
-from sparse_attention.models.loading import copy_tokenizer
-from sparse_attention.pruning.model import load_pruned_model, make_pruned, save_pruned_model
-from sparse_attention.pruning.stages import fingerprint_of, learned_by, settings_of
+from sparse_attention.pruning.model import load_pruned_model, make_pruned
+from sparse_attention.pruning.stages import fingerprint_of, learned_by, save_stage, settings_of
 from sparse_attention.pruning.training import Stage, train
-from sparse_attention.scriptio import atomic_path, resolve_device, run, set_seed, set_threads
+from sparse_attention.scriptio import resolve_device, run, set_seed, set_threads
 from sparse_attention.tables import write_table
 
 
@@ -25,9 +24,7 @@ def main(snakemake):
     training = train(model, tokens, stage, options, params.seed, Path(params.resume), fingerprint)
     write_table(training, snakemake.output.training)
     write_table(learned_by(model, before, tokens, options["eval_batch_size"]), snakemake.output.thresholds)
-    with atomic_path(snakemake.output.model) as partial:
-        save_pruned_model(model, partial)
-        copy_tokenizer(given, partial)
+    save_stage(model, given, snakemake.output.model)
     shutil.rmtree(params.resume, ignore_errors=True)
 
 

@@ -3,8 +3,6 @@
 import shutil
 from pathlib import Path
 
-import pandas as pd
-
 from sparse_attention.data.code.functions import read_functions
 from sparse_attention.data.code.tokens import load_tokenizer, tokenise
 from sparse_attention.data.registry import open_dataset
@@ -35,8 +33,8 @@ def main(snakemake):
     dense = read_table(given.predictions, ["system", "function", "tokens"])
     whole = dense[dense["system"] == "dense"].drop_duplicates("function").set_index("function")["tokens"]
     predictions, kept = row_tables(row, model, whole.loc[test].to_numpy())
-    write_table(pd.DataFrame(predictions), snakemake.output.predictions)
-    write_table(pd.DataFrame(kept), snakemake.output.kept)
+    write_table(predictions, snakemake.output.predictions)
+    write_table(kept, snakemake.output.kept)
     shutil.rmtree(params.resume, ignore_errors=True)
 
 

@@ -5,12 +5,12 @@ from pathlib import Path
 
 from sparse_attention.data.code.tokens import CodeTokens
 from sparse_attention.data.registry import open_dataset
-from sparse_attention.models.loading import copy_tokenizer, load_classifier
-from sparse_attention.pruning.model import PrunedClassifier, save_pruned_model
-from sparse_attention.pruning.stages import fingerprint_of
+from sparse_attention.models.loading import load_classifier
+from sparse_attention.pruning.model import PrunedClassifier
+from sparse_attention.pruning.stages import fingerprint_of, save_stage
 from sparse_attention.pruning.thresholds import PruningSettings
 from sparse_attention.pruning.training import Stage, train, training_table
-from sparse_attention.scriptio import atomic_path, logger, resolve_device, run, set_seed, set_threads
+from sparse_attention.scriptio import logger, resolve_device, run, set_seed, set_threads
 from sparse_attention.tables import write_table
 
 
@@ -29,9 +29,7 @@ def main(snakemake):
         fingerprint = fingerprint_of(params, snakemake.input.tokens, snakemake.input.model)
         training = train(model, tokens, Stage("dense"), options, params.seed, Path(params.resume), fingerprint)
     write_table(training, snakemake.output.training)
-    with atomic_path(snakemake.output.model) as partial:
-        save_pruned_model(model, partial)
-        copy_tokenizer(dataset.root, partial)
+    save_stage(model, dataset.root, snakemake.output.model)
     shutil.rmtree(params.resume, ignore_errors=True)
 
 

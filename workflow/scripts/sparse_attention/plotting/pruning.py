@@ -7,6 +7,7 @@ import textwrap
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+import matplotlib
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
@@ -201,8 +202,6 @@ def _colours() -> Iterator[str]:
 
 
 def _shades(number: int) -> list[Any]:
-    import matplotlib
-
     return [matplotlib.colormaps["viridis_r"](place) for place in np.linspace(0.15, 1, number)]
 
 

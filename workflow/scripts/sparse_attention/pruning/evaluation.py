@@ -18,7 +18,6 @@ from sparse_attention.pruning.prediction import Predicted, predict
 
 logger = logging.getLogger(__name__)
 
-BASELINES = ("manual", "topk", "random", "text")
 WEIGHED = 400  # train functions whose attention weighs the tokens of the text, evenly spread
 PREDICTIONS = ("system", "way", "function", "label", "probability", "tokens", "gflops", "dense_gflops")
 KEPT = ("system", "way", "function", "layer", "kept")

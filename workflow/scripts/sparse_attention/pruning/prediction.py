@@ -11,7 +11,6 @@ import torch
 from sparse_attention.data.code.tokens import CodeTokens
 from sparse_attention.pruning.batches import by_length
 from sparse_attention.pruning.model import PrunedClassifier
-from sparse_attention.scriptio import progress
 
 
 class Predicted(NamedTuple):
@@ -56,7 +55,6 @@ def predict(
     mode: str,
     batch_size: int,
     drop: bool = False,
-    what: str = "",
 ) -> Predicted:
     """Classify functions.
 
@@ -68,8 +66,6 @@ def predict(
         `dense`, `soft` or `hard`.
     drop : bool
         Tokens are really removed: padding when `mode` is `dense`, pruned ones too when it is `hard`.
-    what : str
-        Names the progress bar; without it there is none.
 
     Raises
     ------
@@ -82,8 +78,7 @@ def predict(
     device = model.thresholds.base.device
     model.eval()
     result: dict[int, tuple[float, np.ndarray]] = {}
-    batches = list(by_length(functions, tokens.lengths, batch_size))
-    for chosen in progress(batches, len(batches), what) if what else batches:
+    for chosen in by_length(functions, tokens.lengths, batch_size):
         batch = tokens.batch(chosen)
         ids, mask = batch.ids.to(device), batch.mask.to(device)
         if drop:

@@ -11,9 +11,11 @@ from torch import Tensor
 
 from sparse_attention.data.code.tokens import CodeTokens
 from sparse_attention.data.registry import sha256_of
-from sparse_attention.pruning.model import PrunedClassifier, make_pruned
+from sparse_attention.models.loading import copy_tokenizer
+from sparse_attention.pruning.model import PrunedClassifier, make_pruned, save_pruned_model
 from sparse_attention.pruning.prediction import predict
 from sparse_attention.pruning.thresholds import PruningSettings
+from sparse_attention.scriptio import atomic_path
 
 SETTINGS = ("variant", "mode", "score", "final", "ramp", "temperature", "target")
 
@@ -28,6 +30,13 @@ def fingerprint_of(params: Any, tokens: str, model: Path | str) -> dict[str, Any
 def settings_of(pruning: Mapping[str, Any], seed: int) -> PruningSettings:
     """Return the settings of one entry of `prunings`."""
     return PruningSettings(**{name: pruning[name] for name in SETTINGS}, seed=seed)
+
+
+def save_stage(model: PrunedClassifier, source: Path | str, folder: str) -> None:
+    """Write a model at once, with the tokenizer of the model in `source`."""
+    with atomic_path(folder) as partial:
+        save_pruned_model(model, partial)
+        copy_tokenizer(source, partial)
 
 
 def hardened(model: PrunedClassifier, pruning: Mapping[str, Any], seed: int) -> PrunedClassifier:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import statistics
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import pandas as pd
 import torch
@@ -53,20 +53,15 @@ def time_ways(
         batches = [tokens.batch(chosen) for chosen in by_length(functions, tokens.lengths, batch_size)]
         device = dense.thresholds.base.device
         moved = [(batch.ids.to(device), batch.mask.to(device)) for batch in batches]
-        seconds: dict[str, list[float]] = {way: [] for way in WAYS if way != "dropped" or hard.can_drop}
-        for repeat in range(repeats + 1):
-            for way in seconds:
-                taken = _timed(runs[way], moved, device)
-                if repeat:
-                    seconds[way].append(taken)
-        medians = {way: statistics.median(seconds[way]) for way in seconds}
-        for way, taken in medians.items():
+        ways = {way: _over(runs[way], moved) for way in WAYS if way != "dropped" or hard.can_drop}
+        found = medians(ways, repeats, device)
+        for way, taken in found.items():
             pace = {
                 "milliseconds_per_function": 1000 * taken / len(lengths),
                 "functions_per_second": len(lengths) / taken,
             }
             counts = {"way": way, "batch_size": batch_size, "functions": len(lengths), "tokens": total}
-            rows.append({**counts, **pace, "speedup": medians["unpadded"] / taken})
+            rows.append({**counts, **pace, "speedup": found["unpadded"] / taken})
     return pd.DataFrame(rows, columns=list(COLUMNS))
 
 
@@ -84,14 +79,23 @@ def _runs(dense: PrunedClassifier, hard: PrunedClassifier, pad: int, longest: in
     }
 
 
+def _over(run: Run, batches: Sequence[tuple[Tensor, Tensor]]) -> Callable[[], object]:
+    return lambda: [run(ids, mask) for ids, mask in batches]
+
+
 @torch.no_grad()
-def _timed(run: Run, batches: Sequence[tuple[Tensor, Tensor]], device: torch.device) -> float:
-    _wait(device)
-    start = time.perf_counter()
-    for ids, mask in batches:
-        run(ids, mask)
-    _wait(device)
-    return time.perf_counter() - start
+def medians(ways: Mapping[str, Callable[[], object]], repeats: int, device: torch.device) -> dict[str, float]:
+    """Return the median seconds of each way; all take turns `repeats` times, after a round that is not counted."""
+    seconds: dict[str, list[float]] = {name: [] for name in ways}
+    for repeat in range(repeats + 1):
+        for name, way in ways.items():
+            _wait(device)
+            start = time.perf_counter()
+            way()
+            _wait(device)
+            if repeat:
+                seconds[name].append(time.perf_counter() - start)
+    return {name: statistics.median(values) for name, values in seconds.items()}
 
 
 def _wait(device: torch.device) -> None:

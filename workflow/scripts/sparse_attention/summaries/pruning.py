@@ -8,11 +8,11 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
+from sparse_attention.metrics.classification import METRICS
 from sparse_attention.summaries.bootstrap import draws, estimate
 from sparse_attention.summaries.resampled_metrics import resampled_metrics
 from sparse_attention.summaries.statistics import over_seeds
 
-METRICS = ("accuracy", "f1", "precision", "recall", "false_alarm_rate", "roc_auc", "mcc")
 SYSTEM = ["pruning", "system", "way"]
 DENSE = "dense"
 TRAINING = ("loss", "accuracy", "f1", "roc_auc", "kept", "temperature")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -79,7 +80,7 @@ class CodeTokens:
             mask[row, :length] = 1
         return Batch(ids, mask, self.labels[torch.tensor(functions)].long())
 
-    @property
+    @functools.cached_property
     def _starts(self) -> Tensor:
         ends = self.lengths.cumsum(0)
         return ends - self.lengths
