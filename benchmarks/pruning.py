@@ -25,7 +25,7 @@ from torch import Tensor
 from transformers import LongformerConfig, LongformerForSequenceClassification
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "workflow" / "scripts"))
-from sparse_attention.metrics.flops import LayerShape, layer_multiply_adds
+from sparse_attention.metrics.flops import LayerShape, pruned_multiply_adds
 from sparse_attention.pruning.attention import attend, unscored_attention
 from sparse_attention.pruning.model import PrunedClassifier
 from sparse_attention.pruning.thresholds import PruningSettings
@@ -65,13 +65,13 @@ def compare(network: LongformerForSequenceClassification, length: int, options: 
     dense = PrunedClassifier(network, PruningSettings(final=0.0)).eval()
     ways: Ways = {
         "padded": lambda: network(input_ids=ids, attention_mask=mask),
-        "unpadded": lambda: dense.predict_dropped(ids, mask, prune=False),
+        "unpadded": lambda: dense.predict_dropped(ids, mask, prune=False, logits_only=True),
     }
     for share in options.kept:
         model = PrunedClassifier(network, PruningSettings(mode="topk", final=0.0)).eval()
         model.thresholds.shares = [share] * LAYERS
         ways[f"masked {share:g}"] = lambda model=model: model(ids, mask, "hard")
-        ways[f"dropped {share:g}"] = lambda model=model: model.predict_dropped(ids, mask)
+        ways[f"dropped {share:g}"] = lambda model=model: model.predict_dropped(ids, mask, logits_only=True)
     found = medians(ways, options.repeats, device)
     base = found["unpadded"]
     print(f"{length} tokens: unpadded {1000 * base:.0f} ms, {found['padded'] / base:.2f} times faster than padded")
@@ -88,10 +88,9 @@ def compare(network: LongformerForSequenceClassification, length: int, options: 
 
 def cost(lengths: np.ndarray, share: float) -> float:
     """Return the multiply-adds of a batch whose first layer leaves `share` of the tokens."""
-    shape = LayerShape(HIDDEN, 4 * HIDDEN, WINDOW, lean=True)
     left = np.ceil(lengths * share - 1e-4)
-    first = layer_multiply_adds(shape, lengths, left, HEADS)
-    return float((first + (LAYERS - 1) * layer_multiply_adds(shape, left, left, HEADS)).sum())
+    shape = LayerShape(HIDDEN, 4 * HIDDEN, WINDOW)
+    return float(pruned_multiply_adds(shape, lengths, np.stack([left] * LAYERS), HEADS).sum())
 
 
 @torch.no_grad()

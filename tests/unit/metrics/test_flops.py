@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from sparse_attention.metrics.flops import LayerShape, layer_multiply_adds, total_cost
+from sparse_attention.metrics.flops import LayerShape, layer_multiply_adds, pruned_multiply_adds
 
 HEADS, HEAD_DIM, WIDE = 2, 3, 10
 HIDDEN = HEADS * HEAD_DIM
@@ -51,15 +51,24 @@ def test_equals_the_usual_formulas_at_four_times_the_width():
 
 
 @pytest.mark.parametrize("window", [None, 4])
-def test_totals_add_up_layers_and_sequences(window):
+def test_logits_need_lean_layers_and_of_the_last_one_cls_alone(window):
     shape, lengths, kept = LayerShape(HIDDEN, WIDE, window), [9, 20], np.array([[7, 20], [2, 11], [1, 5]])
-    total = counted(9, 7, window, False) + counted(7, 2, window, False) + counted(2, 1, window, False)
-    total += counted(20, 20, window, False) + counted(20, 11, window, False) + counted(11, 5, window, False)
-    cost = total_cost(shape, lengths, kept)
-    assert cost.total == total
-    assert cost.unpruned == 3 * (counted(9, 9, window, False) + counted(20, 20, window, False))
-    assert cost.relative == pytest.approx(total / cost.unpruned)
+    layers = [counted(9, 7, window, True) + counted(7, 2, window, True)]
+    layers += [counted(20, 20, window, True) + counted(20, 11, window, True)]
+    assert pruned_multiply_adds(shape, lengths, kept, HEADS).tolist() == [
+        whole + counted_for_cls(entering) for whole, entering in zip(layers, (2, 11), strict=True)
+    ]
 
 
-def test_keeping_everything_costs_what_is_unpruned():
-    assert total_cost(LayerShape(HIDDEN, WIDE, 4), [9, 20], [[9, 20]] * 3).relative == 1
+def counted_for_cls(n: int) -> int:
+    """Count by loops what CLS's state takes, whose query is folded into the keys' weights."""
+    total = linear(1, HIDDEN, HIDDEN)
+    for _ in range(HEADS):
+        total += linear(1, HEAD_DIM, HIDDEN) + linear(1, HIDDEN, HEAD_DIM) + sum(2 * HIDDEN for _ in range(n))
+    return total + linear(1, HIDDEN, HIDDEN) + linear(1, HIDDEN, WIDE) + linear(1, WIDE, HIDDEN)
+
+
+def test_what_the_last_layer_leaves_costs_nothing():
+    shape = LayerShape(HIDDEN, WIDE, 4)
+    one, other = (pruned_multiply_adds(shape, [9], [[7], [last]], HEADS) for last in (7, 1))
+    assert one == other < layer_multiply_adds(shape, 9, 9) * 2

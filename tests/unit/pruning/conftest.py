@@ -13,6 +13,8 @@ from transformers import (
     RobertaForSequenceClassification,
 )
 
+from sparse_attention.pruning import attention
+
 SIZES = {
     "vocab_size": 50, "hidden_size": 24, "num_hidden_layers": 3, "num_attention_heads": 3, "intermediate_size": 40,
     "max_position_embeddings": 130, "pad_token_id": 1, "num_labels": 2, "initializer_range": 0.25,
@@ -30,6 +32,12 @@ LENGTHS = {
     "B3-ragged": [40, 1, 26],
     "B4-padded": [5, 9, 7, 2],
 }
+
+
+@pytest.fixture(autouse=True)
+def band_of_few_tokens(monkeypatch):
+    """Let models this small meet the band as well as all pairs."""
+    monkeypatch.setattr(attention, "banded_from", lambda window, scored=True: 2 * window)
 
 
 @pytest.fixture(autouse=True)

@@ -35,7 +35,8 @@ def by_loops(query, key, value, positions, log_keep, window):
     )
     for b, h, i in itertools.product(range(batch), range(heads), range(n)):
         near = [j for j in range(n) if window is None or j == 0 or abs(places[b][i] - places[b][j]) <= window // 2]
-        weights = {j: math.exp(products[b][h][i][j] + states[b][j]) for j in near if states[b][j] > -math.inf}
+        logits = {j: products[b][h][i][j] + states[b][j] for j in near if states[b][j] > -math.inf}
+        weights = {j: math.exp(logit - max(logits.values())) for j, logit in logits.items()}
         for j, weight in weights.items():
             share = weight / sum(weights.values())
             context[b, h, i] += share * value[b, h, j]
@@ -70,9 +71,19 @@ def test_the_band_is_taken_where_it_is_shorter(monkeypatch):
     taken = []
     for name in ("local_attention", "banded_attention"):
         monkeypatch.setattr(attention, name, lambda *_, name=name: taken.append(name))
-    for n in (attention.banded_from(4) - 1, attention.banded_from(4) + 1):
+    for n in (attention.banded_from(4) - 1, attention.banded_from(4)):
         attend(*inputs(n), window=4)
     assert taken == ["local_attention", "banded_attention"]
+
+
+def test_large_logits_neither_overflow_nor_vanish():
+    query, key, value, positions, log_keep = inputs(20)
+    for size in (1e-3, 300):
+        given = (size * query).float(), key.float(), value.float(), positions, log_keep.float()
+        expected = by_loops(size * query, key, value, positions, log_keep, 8)
+        for found in (local_attention(*given, 8), banded_attention(*given, 8)):
+            for ours, theirs in zip(found, expected, strict=True):
+                torch.testing.assert_close(ours.double(), theirs, rtol=0, atol=2e-3 if size > 1 else 1e-6)
 
 
 def test_a_query_without_keys_gets_zeros_and_finite_gradients():
@@ -123,7 +134,9 @@ def test_slices_change_nothing(monkeypatch, window, size):
 
 @pytest.mark.parametrize("window", [None, 4, 10, 64], ids=lambda w: f"W{w}")
 @pytest.mark.parametrize("n", [1, 2, 9, 37, 80], ids=lambda n: f"n{n}")
-def test_unscored_attention_is_the_same(window, n):
+@pytest.mark.parametrize("start", [0, 1000], ids=["band", "all-pairs"])
+def test_unscored_attention_is_the_same(monkeypatch, window, n, start):
+    monkeypatch.setattr(attention, "banded_from", lambda *_, **__: start)
     *given, log_keep = inputs(n)
     row = attention.GlobalRow(torch.randn(2, 2, 5, dtype=torch.float64), torch.rand(2, 2, n, dtype=torch.float64))
     for global_row in (None, row):

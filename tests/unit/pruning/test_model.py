@@ -104,6 +104,9 @@ def test_removing_tokens_gives_the_logits_of_hiding_them(family, name, shape, wa
     torch.testing.assert_close(dropped.logits, hard.logits, rtol=0, atol=1e-4)
     assert torch.equal(dropped.survived[mask == 1], hard.keep.sum(0).long()[mask == 1])
     assert (hard.keep[1:] <= hard.keep[:-1]).all() and set(hard.keep.unique().tolist()) <= {0.0, 1.0}
+    few = model.predict_dropped(ids, mask, waste=waste, logits_only=True)
+    torch.testing.assert_close(few.logits, hard.logits, rtol=0, atol=1e-4)
+    assert torch.equal(few.survived[mask == 1], hard.keep[:-1].sum(0).long()[mask == 1])
     if shape == "B3-ragged":
         share = (hard.keep[-1] * mask).sum() / mask.sum()
         assert share < 0.9 and (hard.logits - dense.logits).abs().max() > 0.01, "a test of pruning must prune"
@@ -128,6 +131,9 @@ def test_unpadded_but_unpruned_is_dense(make_classifier, make_batch):
     dropped = model.predict_dropped(ids, mask, prune=False)
     torch.testing.assert_close(dropped.logits, model(ids, mask).logits, rtol=0, atol=1e-5)
     assert (dropped.survived[mask == 1] == 3).all()
+    few = model.predict_dropped(ids, mask, prune=False, logits_only=True)
+    torch.testing.assert_close(few.logits, dropped.logits, rtol=0, atol=1e-5)
+    assert (few.survived[mask == 1] == 2).all()
     with pytest.raises(ValueError, match="evaluation mode"):
         model.train().predict_dropped(ids, mask)
 

@@ -6,8 +6,7 @@ multiply-add is two floating-point operations.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import NamedTuple
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -35,14 +34,6 @@ class LayerShape:
     window: int | None = None
     global_tokens: int = 1
     lean: bool = False
-
-
-class Cost(NamedTuple):
-    """Multiply-adds of all layers and sequences: pruned, not pruned but without padding, and their ratio."""
-
-    total: float
-    unpruned: float
-    relative: float
 
 
 def layer_multiply_adds(shape: LayerShape, attended: ArrayLike, fed: ArrayLike, heads: int = 1) -> NDArray[np.float64]:
@@ -77,26 +68,27 @@ def layer_multiply_adds(shape: LayerShape, attended: ArrayLike, fed: ArrayLike, 
     return projections + local + 2 * d**2 * n + tokens * (d**2 + 2 * d * n) + feed_forward
 
 
-def total_cost(shape: LayerShape, lengths: ArrayLike, kept: ArrayLike, heads: int = 1) -> Cost:
-    """Count the multiply-adds of all layers and sequences.
+def pruned_multiply_adds(shape: LayerShape, lengths: ArrayLike, kept: ArrayLike, heads: int) -> NDArray[np.float64]:
+    """Count the multiply-adds that logits take when tokens are removed and the last layer computes CLS alone.
 
     Parameters
     ----------
     shape : LayerShape
+        Its layers count as lean.
     lengths : array
-        Numbers of real tokens, `(sequences)`.
+        Numbers of tokens, `(sequences)`.
     kept : array
-        Numbers of tokens that each layer leaves, `(layers, sequences)`.
+        Numbers of tokens that each layer leaves, `(layers, sequences)`; what the last one leaves costs nothing.
     heads : int
-        See `layer_multiply_adds`.
 
     Returns
     -------
-    Cost
-        A layer's attention runs on what the layer before left.
+    ndarray
+        float64 `(sequences)`. A layer's attention runs on what the layer before left.
     """
-    whole, left = np.asarray(lengths), np.asarray(kept)
-    entering = np.concatenate([whole[None], left[:-1]])
-    total = layer_multiply_adds(shape, entering, left, heads).sum()
-    unpruned = left.shape[0] * layer_multiply_adds(shape, whole, whole, heads).sum()
-    return Cost(float(total), float(unpruned), float(total / unpruned))
+    left = np.asarray(kept, dtype=np.float64)
+    entering = np.concatenate([np.asarray(lengths, dtype=np.float64)[None], left[:-1]])
+    layers = layer_multiply_adds(replace(shape, lean=True), entering[:-1], left[:-1], heads).sum(0)
+    d = shape.hidden
+    last = 4 * d**2 + 2 * heads * d * entering[-1] + 2 * d * shape.intermediate
+    return np.asarray(layers + last)

@@ -74,6 +74,11 @@ class Packed:
         """Return the original positions of a group's tokens, `(batch, n)`."""
         return self.origins[group.rows] % self.n
 
+    def log_keep(self, group: Group) -> Tensor:
+        """Return the keep state of a group's tokens, `(batch, n)`: all that is left is kept, and beyond it -inf."""
+        state = torch.zeros(group.rows.shape, dtype=self.states.dtype, device=self.states.device)
+        return state.masked_fill(~group.inside, -torch.inf)
+
     def leave(self, kept: Tensor) -> Tensor:
         """Drop all but the tokens that are `kept`, bool `(tokens)`, and return their rows; the caller sets `states`."""
         rows = kept.nonzero()[:, 0]
@@ -99,11 +104,9 @@ def length_groups(lengths: Sequence[int], waste: float) -> list[list[int]]:
 
 
 def gather(packed: Packed, projected: Projected, group: Group) -> tuple[Tensor, Projected, Tensor, Tensor]:
-    """Return what `Layer.attend` takes for a group; all that is left is kept, and the rest of `log_keep` is -inf."""
+    """Return what `Layer.attend` takes for a group."""
     query, key, value = (tensor[group.rows] for tensor in projected)
-    log_keep = torch.zeros(group.rows.shape, dtype=packed.states.dtype, device=packed.states.device)
-    log_keep = log_keep.masked_fill(~group.inside, -torch.inf)
-    return packed.states[group.rows], (query, key, value), packed.positions(group), log_keep
+    return packed.states[group.rows], (query, key, value), packed.positions(group), packed.log_keep(group)
 
 
 def store(target: Tensor, values: Tensor, group: Group) -> None:

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from sparse_attention.data.code.tokens import CodeTokens
-from sparse_attention.metrics.flops import LayerShape, layer_multiply_adds
+from sparse_attention.metrics.flops import LayerShape, layer_multiply_adds, pruned_multiply_adds
 from sparse_attention.pruning.matching import equal_ramp, equal_shares, shortened, token_weights
 from sparse_attention.pruning.model import PrunedClassifier
 from sparse_attention.pruning.prediction import Predicted, predict
@@ -126,16 +126,15 @@ def shape_of(model: PrunedClassifier) -> LayerShape:
 def costs(row: Row, shape: LayerShape, heads: int, lengths: np.ndarray) -> dict[str, np.ndarray]:
     """Return `gflops` and `dense_gflops`, float64 `(functions)`: multiply-adds of all layers count as two each.
 
-    Hidden tokens save nothing. `lengths` are those of the functions before any token was left out.
+    Hidden tokens save nothing. Where they are removed, the last layer computes what logits need, CLS alone. `lengths`
+    are those of the functions before any token was left out.
     """
     layers = row.predicted.kept.shape[1]
     dense = layers * layer_multiply_adds(shape, lengths, lengths)
     if row.way == "masked":
         return {"gflops": 2e-9 * dense, "dense_gflops": 2e-9 * dense}
-    lean = LayerShape(shape.hidden, shape.intermediate, shape.window, shape.global_tokens, lean=True)
-    left = row.predicted.kept.T
-    entering = np.concatenate([row.predicted.lengths[None], left[:-1]])
-    return {"gflops": 2e-9 * layer_multiply_adds(lean, entering, left, heads).sum(0), "dense_gflops": 2e-9 * dense}
+    needed = pruned_multiply_adds(shape, row.predicted.lengths, row.predicted.kept.T, heads)
+    return {"gflops": 2e-9 * needed, "dense_gflops": 2e-9 * dense}
 
 
 def _kept_table(row: Row) -> pd.DataFrame:

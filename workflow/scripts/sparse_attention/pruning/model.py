@@ -140,7 +140,12 @@ class PrunedClassifier(nn.Module):
 
     @torch.no_grad()
     def predict_dropped(
-        self, input_ids: Tensor, attention_mask: Tensor, prune: bool = True, waste: float = 0.1
+        self,
+        input_ids: Tensor,
+        attention_mask: Tensor,
+        prune: bool = True,
+        waste: float = 0.1,
+        logits_only: bool = False,
     ) -> Dropped:
         """Classify with padding and pruned tokens removed, so that time follows the number of tokens left.
 
@@ -152,6 +157,9 @@ class PrunedClassifier(nn.Module):
             False removes padding only.
         waste : float
             Sequences of which none is padded by more than this share attend together; 0 pads none.
+        logits_only : bool
+            The last layer computes CLS alone, the only state that logits depend on, and prunes nothing: `survived` ends
+            one layer earlier.
 
         Raises
         ------
@@ -168,14 +176,16 @@ class PrunedClassifier(nn.Module):
         packed = Packed(self._embed(input_ids[:, :longest]), real[:, :longest])
         drawn = self._drawn(input_ids[:, :longest], real[:, :longest])
         survived = torch.zeros(packed.batch * packed.n, dtype=torch.int64, device=real.device)
-        for number, layer in enumerate(layers_of(self.classifier)):
+        *layers, last = layers_of(self.classifier)
+        for number, layer in enumerate(layers if logits_only else [*layers, last]):
             context, kept = self._attend_packed(number, layer, packed, lengths, drawn, prune, waste)
             rows = packed.leave(kept)
             packed.states = layer.finish(context.index_select(0, rows), packed.states.index_select(0, rows))
             survived[packed.origins] += 1
+        states = _last_cls(last, packed, waste) if logits_only else packed.first_rows()
         result = torch.full_like(input_ids, -1)
         result[:, :longest] = survived.view(packed.batch, packed.n)
-        return Dropped(classify(self.classifier, packed.first_rows()), result.masked_fill(~real, -1))
+        return Dropped(classify(self.classifier, states), result.masked_fill(~real, -1))
 
     def _attend_packed(
         self,
@@ -218,6 +228,15 @@ class PrunedClassifier(nn.Module):
 
     def _scores(self, attended: Attended, log_keep: Tensor, drawn: Tensor | None) -> Tensor:
         return SCORES[self.thresholds.settings.score](attended, log_keep) if drawn is None else drawn
+
+
+def _last_cls(layer: Layer, packed: Packed, waste: float) -> Tensor:
+    """Return the states of CLS after the layer, `(batch, hidden)`, without computing those of other tokens."""
+    entering = packed.first_rows()
+    context = torch.empty_like(entering)
+    for group in packed.groups(waste):
+        context[group.sequences] = layer.cls_context(packed.states[group.rows], packed.log_keep(group))
+    return layer.finish(context, entering)
 
 
 def make_pruned(classifier: PreTrainedModel, settings: PruningSettings) -> PrunedClassifier:

@@ -33,7 +33,8 @@ def time_ways(
     ----------
     dense, hard : PrunedClassifier
         `padded` is the library's own forward pass on batches padded to the longest function of all; `unpadded` is ours
-        with padding removed and nothing pruned, the honest baseline; `masked` and `dropped` prune.
+        with padding removed and nothing pruned, the honest baseline; `masked` and `dropped` prune. Both that remove
+        compute CLS alone in the last layer.
     tokens : CodeTokens
     functions : sequence of int
     batch_sizes : sequence of int
@@ -73,9 +74,9 @@ def _runs(dense: PrunedClassifier, hard: PrunedClassifier, pad: int, longest: in
 
     return {
         "padded": padded,
-        "unpadded": lambda ids, mask: dense.predict_dropped(ids, mask, prune=False),
+        "unpadded": lambda ids, mask: dense.predict_dropped(ids, mask, prune=False, logits_only=True),
         "masked": lambda ids, mask: hard(ids, mask, "hard"),
-        "dropped": lambda ids, mask: hard.predict_dropped(ids, mask),
+        "dropped": lambda ids, mask: hard.predict_dropped(ids, mask, logits_only=True),
     }
 
 

@@ -30,10 +30,11 @@ def pruned(quality: pd.DataFrame, gains: pd.DataFrame) -> list[str]:
         hard, dense = by_system["hard"], by_system["dense"]
         own = gains[(gains["pruning"] == name) & (gains["system"] == "hard") & (gains["way"] == way)]
         f1 = own[own["metric"] == "f1"].iloc[0]
+        share = hard["relative_flops"] / dense["relative_flops"]
         start = f"{spell_pruning(name).capitalize()}: l" if several else "L"
         sentences.append(
             f"{start}ayers leave {percent(hard['kept_share'])} of the tokens on average and need "
-            f"{percent(hard['relative_flops'])} of the dense model's multiply-adds; F1 goes from {dense['f1']:.3f} to "
+            f"{percent(share)} of the dense model's multiply-adds; F1 goes from {dense['f1']:.3f} to "
             f"{hard['f1']:.3f} (difference {100 * f1['gain']:+.1f} points{_between(f1)})."
         )
         others = [f"{words} {by_system[system]['f1']:.3f}" for system, words in OTHERS.items() if system in by_system]
