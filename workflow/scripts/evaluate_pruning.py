@@ -1,22 +1,25 @@
-"""Classify the test functions in every stage and way, and by other choices of as many tokens."""
+"""Classify the test functions in every stage and way that prunes, and by other choices of as many tokens."""
+
+import pandas as pd
 
 from sparse_attention.data.code.tokens import CodeTokens
-from sparse_attention.pruning.evaluation import Models, evaluate
+from sparse_attention.pruning.evaluation import Models, evaluate_pruned
 from sparse_attention.pruning.model import load_pruned_model
 from sparse_attention.scriptio import resolve_device, run, set_threads
-from sparse_attention.tables import write_table
+from sparse_attention.tables import read_table, write_table
+from sparse_attention.torch_files import read_safetensors
 
 
 def main(snakemake):
-    params = snakemake.params
+    params, given = snakemake.params, snakemake.input
     set_threads(params.threads)
-    device, tokens = resolve_device(params.device), CodeTokens.load(snakemake.input.tokens)
-    folders = {stage: getattr(snakemake.input, stage, None) for stage in ("dense", "soft", "hard")}
+    device, tokens = resolve_device(params.device), CodeTokens.load(given.tokens)
+    folders = {stage: getattr(given, stage, None) for stage in ("dense", "soft", "hard")}
     models = {stage: load_pruned_model(folder).to(device) if folder else None for stage, folder in folders.items()}
-    options = params.options
-    tables = evaluate(Models(**models), tokens, options["batch_size"], options["baselines"], params.seed)
-    write_table(tables[0], snakemake.output.predictions)
-    write_table(tables[1], snakemake.output.kept)
+    weights = read_safetensors(given.weights)["weights"] if params.options["baselines"] else None
+    tables = evaluate_pruned(Models(**models), tokens, params.options["batch_size"], weights, params.seed)
+    for name, table in zip(("predictions", "kept"), tables, strict=True):
+        write_table(pd.concat([read_table(given[f"dense_{name}"]), table]), snakemake.output[name])
 
 
 if __name__ == "__main__":

@@ -5,10 +5,21 @@ from __future__ import annotations
 import math
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from sparse_attention.metrics.flops import LayerShape, layer_multiply_adds, pruned_multiply_adds
-from sparse_attention.pruning.evaluation import KEPT, PREDICTIONS, Models, Row, costs, evaluate, row_tables, shape_of
+from sparse_attention.pruning.evaluation import (
+    KEPT,
+    PREDICTIONS,
+    Models,
+    Row,
+    costs,
+    evaluate_dense,
+    evaluate_pruned,
+    row_tables,
+    shape_of,
+)
 from sparse_attention.pruning.matching import shortened, token_weights
 from sparse_attention.pruning.model import PrunedClassifier, make_pruned
 from sparse_attention.pruning.prediction import Predicted, predict
@@ -34,6 +45,14 @@ def make_models(make_classifier):
         return Models(dense, pruned[0] if soft else None, pruned[1])
 
     return make
+
+
+def evaluate(models, tokens, batch_size, baselines, seed=0):
+    """Return the tables of the dense model and of the pruned ones, one below the other."""
+    weights = token_weights(models.dense, tokens, batch_size) if baselines else None
+    dense = evaluate_dense(models.dense, tokens, batch_size)
+    pruned = evaluate_pruned(models, tokens, batch_size, weights, seed)
+    return [pd.concat(tables, ignore_index=True) for tables in zip(dense, pruned, strict=True)]
 
 
 @pytest.mark.parametrize("soft", [True, False], ids=["soft", "no soft"])
@@ -71,7 +90,7 @@ def test_tables_hold_what_each_model_predicts_and_costs(family, tokens, make_mod
         assert left[system, way].tolist() == found.kept.tolist()
     assert kept["layer"].tolist() == [0, 1, 2] * 5 * 9
     share = predict(models.hard, tokens, tokens.of("validation").tolist(), "hard", 3, drop=True).kept_share
-    weights = token_weights(models.dense, tokens, tokens.of("train").tolist(), 3)
+    weights = token_weights(models.dense, tokens, 3)
     text = predict(models.dense, shortened(tokens, test, weights, share), test, "dense", 3, drop=True)
     assert groups["text", "dropped"]["probability"].tolist() == text.probabilities.tolist()
 

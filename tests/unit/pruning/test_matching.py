@@ -89,7 +89,7 @@ def test_weights_of_tokens_are_those_of_a_plain_loop(model, tokens):
             received[token].append(sum(float(layer[0, place]) for layer in scores) / 3 * len(ids))
     expected = [sum(values) / len(values) if values else 1.0 for values in received.values()]
     for batch_size in (1, 4):
-        found = token_weights(model, tokens, functions, batch_size)
+        found = token_weights(model, tokens, batch_size)
         assert found.dtype == torch.float64 and found.tolist() == pytest.approx(expected, rel=1e-4)
     assert min(len(values) for values in received.values()) == 0 and len(received[CLS]) == 10
 

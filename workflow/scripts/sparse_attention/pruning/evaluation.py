@@ -9,18 +9,20 @@ from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
+from torch import Tensor
 
 from sparse_attention.data.code.tokens import CodeTokens
 from sparse_attention.metrics.flops import LayerShape, layer_multiply_adds, pruned_multiply_adds
-from sparse_attention.pruning.matching import equal_ramp, equal_shares, shortened, token_weights
+from sparse_attention.pruning.matching import equal_ramp, equal_shares, shortened
 from sparse_attention.pruning.model import PrunedClassifier
 from sparse_attention.pruning.prediction import Predicted, predict
 
 logger = logging.getLogger(__name__)
 
-WEIGHED = 400  # train functions whose attention weighs the tokens of the text, evenly spread
 PREDICTIONS = ("system", "way", "function", "label", "probability", "tokens", "gflops", "dense_gflops")
+WAYS = ("masked", "dropped")
 KEPT = ("system", "way", "function", "layer", "kept")
+Tables = tuple[pd.DataFrame, pd.DataFrame]
 
 
 class Row(NamedTuple):
@@ -40,21 +42,14 @@ class Models:
     hard: PrunedClassifier
 
 
-def evaluate(
-    models: Models, tokens: CodeTokens, batch_size: int, baselines: bool, seed: int
-) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Classify the test functions in every way.
+def evaluate_dense(model: PrunedClassifier, tokens: CodeTokens, batch_size: int) -> Tables:
+    """Classify the test functions with nothing pruned, padding hidden and removed.
 
     Parameters
     ----------
-    models : Models
+    model : PrunedClassifier
     tokens : CodeTokens
     batch_size : int
-    baselines : bool
-        Whether also to evaluate other choices of as many tokens; how many the learned model keeps is measured on
-        validation.
-    seed : int
-        Of the random choice.
 
     Returns
     -------
@@ -65,9 +60,38 @@ def evaluate(
         One row per system, way, function and layer, columns `KEPT`: the tokens (soft: keep weights) that it leaves.
     """
     test = tokens.of("test").tolist()
+    found = ((way, predict(model, tokens, test, "dense", batch_size, way == "dropped")) for way in WAYS)
+    return _tables((Row("dense", way, predicted) for way, predicted in found), model, tokens)
+
+
+def evaluate_pruned(
+    models: Models, tokens: CodeTokens, batch_size: int, weights: Tensor | None = None, seed: int = 0
+) -> Tables:
+    """Classify the test functions in every way that prunes.
+
+    Parameters
+    ----------
+    models : Models
+    tokens : CodeTokens
+    batch_size : int
+    weights : Tensor, optional
+        What `matching.token_weights` gives. With it, other choices of as many tokens are evaluated too; how many the
+        learned model keeps is measured on validation.
+    seed : int
+        Of the random choice.
+
+    Returns
+    -------
+    tuple of DataFrame
+        As of `evaluate_dense`.
+    """
+    return _tables(_rows(models, tokens, batch_size, weights, seed), models.hard, tokens)
+
+
+def _tables(rows: Iterator[Row], model: PrunedClassifier, tokens: CodeTokens) -> Tables:
     predictions, kept = [], []
-    for row in _rows(models, tokens, test, batch_size, baselines, seed):
-        tables = row_tables(row, models.hard, tokens.lengths.numpy()[row.predicted.functions])
+    for row in rows:
+        tables = row_tables(row, model, tokens.lengths.numpy()[row.predicted.functions])
         predictions.append(tables[0])
         kept.append(tables[1])
         accuracy = float(((row.predicted.probabilities >= 0.5) == (row.predicted.labels == 1)).mean())
@@ -75,8 +99,8 @@ def evaluate(
     return pd.concat(predictions, ignore_index=True), pd.concat(kept, ignore_index=True)
 
 
-def row_tables(row: Row, model: PrunedClassifier, lengths: np.ndarray) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Return the tables of `evaluate` for one system and way; `lengths` are the functions' before any token went."""
+def row_tables(row: Row, model: PrunedClassifier, lengths: np.ndarray) -> Tables:
+    """Return the tables of `evaluate_dense` for one system and way; `lengths` are those before any token went."""
     named = {"system": row.system, "way": row.way, "function": row.predicted.functions}
     measured = {
         "label": row.predicted.labels,
@@ -87,18 +111,15 @@ def row_tables(row: Row, model: PrunedClassifier, lengths: np.ndarray) -> tuple[
     return pd.DataFrame({**named, **measured, **cost})[list(PREDICTIONS)], _kept_table(row)
 
 
-def _rows(
-    models: Models, tokens: CodeTokens, test: list[int], batch_size: int, baselines: bool, seed: int
-) -> Iterator[Row]:
-    for way, drop in (("masked", False), ("dropped", True)):
-        yield Row("dense", way, predict(models.dense, tokens, test, "dense", batch_size, drop))
+def _rows(models: Models, tokens: CodeTokens, batch_size: int, weights: Tensor | None, seed: int) -> Iterator[Row]:
+    test = tokens.of("test").tolist()
     if models.soft is not None:
         yield Row("soft", "masked", predict(models.soft, tokens, test, "soft", batch_size))
     yield Row("hard", "masked", predict(models.hard, tokens, test, "hard", batch_size))
     if not models.hard.can_drop:
         return
     yield Row("hard", "dropped", predict(models.hard, tokens, test, "hard", batch_size, drop=True))
-    if not baselines:
+    if weights is None:
         return
     validation = tokens.of("validation").tolist()
     found = predict(models.hard, tokens, validation, "hard", batch_size, drop=True)
@@ -110,8 +131,6 @@ def _rows(
     }
     for name, model in others.items():
         yield Row(name, "dropped", predict(model, tokens, test, "hard", batch_size, drop=True))
-    train = tokens.of("train").tolist()
-    weights = token_weights(models.dense, tokens, train[:: max(1, len(train) // WEIGHED)], batch_size)
     fewer = shortened(tokens, test, weights, found.kept_share)
     yield Row("text", "dropped", predict(models.dense, fewer, test, "dense", batch_size, drop=True))
 

@@ -16,6 +16,8 @@ from sparse_attention.pruning.prediction import predict
 from sparse_attention.pruning.thresholds import ramp
 
 HALVINGS = 8
+WEIGHED = 400
+"""Train functions, evenly spread, whose attention weighs the tokens of a text."""
 
 
 def equal_shares(model: PrunedClassifier, shares: Sequence[float], mode: str, seed: int = 0) -> PrunedClassifier:
@@ -59,8 +61,8 @@ def equal_ramp(
 
 
 @torch.no_grad()
-def token_weights(model: PrunedClassifier, tokens: CodeTokens, functions: Sequence[int], batch_size: int) -> Tensor:
-    """Return the mean attention that each token of the vocabulary received in `functions`, float64 `(vocabulary)`.
+def token_weights(model: PrunedClassifier, tokens: CodeTokens, batch_size: int) -> Tensor:
+    """Return the mean attention that each token of the vocabulary received in train functions, float64 `(vocabulary)`.
 
     Attention is over that of a uniform one, so that long functions count as much, and averaged over layers; a token
     that does not occur has 1. So DietCode (Zhang et al., FSE 2022) weighs tokens before a model reads them.
@@ -68,7 +70,8 @@ def token_weights(model: PrunedClassifier, tokens: CodeTokens, functions: Sequen
     sums = torch.zeros(tokens.info["vocabulary"], dtype=torch.float64)
     counts = torch.zeros_like(sums)
     device = model.thresholds.base.device
-    for chosen in by_length(functions, tokens.lengths, batch_size):
+    train = tokens.of("train").tolist()
+    for chosen in by_length(train[:: max(1, len(train) // WEIGHED)], tokens.lengths, batch_size):
         batch = tokens.batch(chosen)
         scores = model(batch.ids.to(device), batch.mask.to(device), "dense").scores.mean(0).cpu().double()
         relative = scores * batch.mask.sum(1, keepdim=True)

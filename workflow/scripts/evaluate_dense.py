@@ -1,0 +1,26 @@
+"""Classify the test functions with nothing pruned, and weigh the tokens of the vocabulary by the attention they get."""
+
+from safetensors.torch import save_file
+
+from sparse_attention.data.code.tokens import CodeTokens
+from sparse_attention.pruning.evaluation import evaluate_dense
+from sparse_attention.pruning.matching import token_weights
+from sparse_attention.pruning.model import load_pruned_model
+from sparse_attention.scriptio import atomic_path, resolve_device, run, set_threads
+from sparse_attention.tables import write_table
+
+
+def main(snakemake):
+    params = snakemake.params
+    set_threads(params.threads)
+    tokens = CodeTokens.load(snakemake.input.tokens)
+    model = load_pruned_model(snakemake.input.dense).to(resolve_device(params.device))
+    predictions, kept = evaluate_dense(model, tokens, params.batch_size)
+    write_table(predictions, snakemake.output.predictions)
+    write_table(kept, snakemake.output.kept)
+    with atomic_path(snakemake.output.weights) as partial:
+        save_file({"weights": token_weights(model, tokens, params.batch_size)}, partial)
+
+
+if __name__ == "__main__":
+    run(main, snakemake)  # noqa: F821
