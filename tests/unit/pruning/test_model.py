@@ -249,3 +249,18 @@ def test_another_family_is_refused():
     classifier = DistilBertForSequenceClassification(DistilBertConfig(n_layers=1, dim=12, hidden_dim=12, n_heads=2))
     with pytest.raises(InputError, match="distilbert cannot be pruned; allowed: longformer, roberta, bert"):
         PrunedClassifier(classifier, PruningSettings())
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+@FAMILY
+def test_a_gpu_prunes_what_the_processor_prunes(family, make_classifier, make_batch):
+    here, (ids, mask) = PrunedClassifier(make_classifier(family), SETTINGS["topk"]).eval(), make_batch("B3-ragged")
+    with torch.no_grad():
+        expected = here.predict_dropped(ids, mask)
+        there, ids, mask = here.cuda(), ids.cuda(), mask.cuda()
+        found = [there.predict_dropped(ids, mask), there.predict_dropped(ids, mask, logits_only=True)]
+        hidden = there(ids, mask, "hard").logits
+    for logits in (found[0].logits, found[1].logits, hidden):
+        torch.testing.assert_close(logits.cpu(), expected.logits, rtol=0, atol=1e-4)
+    assert torch.equal(found[0].survived.cpu(), expected.survived)

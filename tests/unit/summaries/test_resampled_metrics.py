@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from sparse_attention.metrics.classification import METRICS, classification_metrics
+from sparse_attention.summaries import resampled_metrics as module
 from sparse_attention.summaries.bootstrap import draws
 from sparse_attention.summaries.resampled_metrics import resampled_metrics
 
@@ -53,3 +54,10 @@ def test_metrics_come_in_the_order_asked_for():
     whole = resampled_metrics(labels, probabilities, times, METRICS)
     chosen = resampled_metrics(labels, probabilities, times, ["mcc", "f1"])
     assert np.array_equal(chosen, whole[:, [METRICS.index("mcc"), METRICS.index("f1")]])
+
+
+def test_pieces_change_nothing(monkeypatch):
+    times = draws(30, 25, stream=0)
+    whole = resampled_metrics(*SETS["tied"], times, METRICS)
+    monkeypatch.setattr(module, "CELLS", 100)
+    assert np.array_equal(resampled_metrics(*SETS["tied"], times, METRICS), whole, equal_nan=True)

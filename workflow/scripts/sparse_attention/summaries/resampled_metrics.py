@@ -6,6 +6,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
+CELLS = 2**22  # counts of functions that are worked on at a time
+
 
 def resampled_metrics(
     labels: np.ndarray, probabilities: np.ndarray, times: np.ndarray, metrics: Sequence[str]
@@ -28,6 +30,12 @@ def resampled_metrics(
     ndarray
         float64 `(resamples, metrics)`; a ROC AUC is NaN where a resample has one label only.
     """
+    rows = max(1, CELLS // len(labels))
+    pieces = [times[first : first + rows] for first in range(0, len(times), rows)]
+    return np.concatenate([_metrics(labels, probabilities, piece, metrics) for piece in pieces])
+
+
+def _metrics(labels: np.ndarray, probabilities: np.ndarray, times: np.ndarray, metrics: Sequence[str]) -> np.ndarray:
     truth, guess = labels == 1, probabilities >= 0.5
     hits, alarms = (times @ (truth & guess)).astype(float), (times @ (~truth & guess)).astype(float)
     positive, negative = (times @ truth).astype(float), (times @ ~truth).astype(float)
