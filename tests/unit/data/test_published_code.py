@@ -1,0 +1,185 @@
+"""The published data sets of code, as they ship with us, from servers that hold small files in their exact form."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import io
+import json
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+
+from sparse_attention.data.code.prepare import prepare
+from sparse_attention.data.fetch import retrieve
+from sparse_attention.data.registry import open_dataset
+from sparse_attention.data.sources import osf, url
+from sparse_attention.errors import InputError
+
+CONFIG = Path(__file__).parents[3] / "config"
+REGISTRY = yaml.safe_load((CONFIG / "datasets.yaml").read_text(encoding="utf-8"))
+DEFAULTS = yaml.safe_load((CONFIG / "config.yaml").read_text(encoding="utf-8"))
+FLAGS = ("CWE-119", "CWE-120", "CWE-469", "CWE-476", "CWE-other")
+COMMIT = "0123456789abcdef0123456789abcdef01234567"
+
+
+def source_of(split: str, number: int) -> str:
+    """Return a C function of nine lines that is like no other one."""
+    lines = [f"  {split}_{number}_{line} = call_{(number * 7 + line) % 97}(x{line});" for line in range(6)]
+    return "\n".join([f"int {split}_{number}(int x)", "{", *lines, "}"])
+
+
+def numbered(split: str, count: int = 12) -> tuple[list[str], np.ndarray]:
+    return [source_of(split, number) for number in range(count)], np.arange(count) % 2 == 1
+
+
+def hdf5(split: str) -> bytes:
+    sources, labels = numbered(split)
+    stream = io.BytesIO()
+    with h5py.File(stream, "w") as file:
+        file["functionSource"] = np.array(sources, dtype=h5py.string_dtype())
+        for place, flag in enumerate(FLAGS):
+            file[flag] = labels & (np.arange(len(labels)) // 2 % len(FLAGS) == place)
+    return stream.getvalue()
+
+
+def parquet(split: str) -> bytes:
+    sources, labels = numbered(split)
+    rows = {"id": range(len(labels)), "func": sources, "target": labels, "project": "FFmpeg", "commit_id": "0" * 40}
+    stream = io.BytesIO()
+    pd.DataFrame(rows).to_parquet(stream)
+    return stream.getvalue()
+
+
+def table(split: str) -> bytes:
+    sources, labels = numbered(split)
+    stream = io.StringIO()
+    writer = csv.writer(stream)
+    writer.writerow(["", "functionSource", "label"])
+    writer.writerows(
+        [number, source, int(label)] for number, (source, label) in enumerate(zip(sources, labels, strict=True))
+    )
+    return stream.getvalue().encode()
+
+
+@pytest.fixture(autouse=True)
+def no_pauses(monkeypatch):
+    monkeypatch.setattr(url, "PAUSE", 0.0)
+
+
+@pytest.fixture
+def draper(server, monkeypatch):
+    """Serve the project as the API of the Open Science Framework tells it: in pages, one file inside a folder."""
+    monkeypatch.setattr(osf, "API", f"{server.url}/v2")
+    root = f"{server.url}/v2/nodes/d45bw/files/osfstorage/"
+
+    def record(name: str, folder: str = "") -> dict:
+        content = hdf5(name.removeprefix("VDISC_").removesuffix(".hdf5"))
+        server.files[f"/download/{name}"] = content
+        hashes = {"md5": "0" * 32, "sha256": hashlib.sha256(content).hexdigest()}
+        told = {"kind": "file", "name": name, "materialized_path": f"/{folder}{name}", "size": len(content)}
+        return {
+            "attributes": told | {"extra": {"hashes": hashes}},
+            "links": {"download": f"{server.url}/download/{name}"},
+        }
+
+    inside = {"related": {"href": f"{root}folder/"}}
+    folder = {"attributes": {"kind": "folder", "name": "notes"}, "relationships": {"files": {"links": inside}}}
+    pages = {
+        "": {"data": [folder, record("VDISC_train.hdf5")], "links": {"next": f"{root}page2"}},
+        "page2": {"data": [record("VDISC_validate.hdf5"), record("VDISC_test.hdf5")], "links": {"next": None}},
+        "folder/": {"data": [record("more.hdf5", "notes/")], "links": {"next": None}},
+    }
+    for path, page in pages.items():
+        server.files[f"/v2/nodes/d45bw/files/osfstorage/{path}"] = json.dumps(page).encode()
+    return REGISTRY["draper-vdisc"]
+
+
+@pytest.fixture
+def devign(server, monkeypatch):
+    """Serve the data set as the Hugging Face hub does."""
+    repo, siblings = (
+        "google/code_x_glue_cc_defect_detection",
+        [{"rfilename": "README.md", "size": 1, "blobId": "0" * 40}],
+    )
+    for split in ("train", "validation", "test"):
+        content, name = parquet(split), f"data/{split}-00000-of-00001.parquet"
+        digest = hashlib.sha256(content).hexdigest()
+        siblings.append({"rfilename": name, "size": len(content), "blobId": "0" * 40,
+                         "lfs": {"sha256": digest, "size": len(content), "pointerSize": 130}})  # fmt: skip
+        path = f"/datasets/{repo}/resolve/{COMMIT}/{name}"
+        server.files[path] = content
+        server.headers[path] = {"ETag": f'"{digest}"', "X-Repo-Commit": COMMIT}
+    about = {"id": repo, "sha": COMMIT, "siblings": siblings}
+    server.files[f"/api/datasets/{repo}/revision/main"] = json.dumps(about).encode()
+    monkeypatch.setenv("HF_ENDPOINT", server.url)
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", False)
+    return REGISTRY["devign"]
+
+
+@pytest.fixture
+def zenodo(server):
+    """Serve the record's files."""
+    for name in ("train_subset.csv", "test.csv"):
+        server.files[f"/records/7606184/files/{name}"] = table(name.split(".")[0])
+    entry = REGISTRY["zenodo-7606184"]
+    address = entry["source"]["url"].replace("https://zenodo.org", server.url)
+    return entry | {"source": {**entry["source"], "url": address}}
+
+
+@pytest.mark.parametrize(
+    ("name", "fixture", "counts"),
+    [
+        ("draper-vdisc", "draper", {"train": 12, "validation": 12, "test": 12}),
+        ("devign", "devign", {"train": 12, "validation": 12, "test": 12}),
+        ("zenodo-7606184", "zenodo", {"test": 12}),
+    ],
+    ids=["draper-vdisc", "devign", "zenodo-7606184"],
+)
+def test_the_shipped_entries_fetch_and_read(name, fixture, counts, request, tmp_path):
+    retrieve(name, request.getfixturevalue(fixture), tmp_path / "receipt.json")
+    prepared = prepare(
+        open_dataset(tmp_path / "receipt.json"), DEFAULTS["code_corpora"][name], DEFAULTS["prepare_code"]
+    )
+    found = prepared.statistics.set_index("split")
+    assert {split: found.loc[split, "functions"] for split in counts} == counts
+    assert (found["positive"] >= 1).all() and found["positive"].sum() == 6 * max(len(counts), 2)
+    for function in prepared.functions:
+        split, number = function.source.split("(")[0].removeprefix("int ").rsplit("_", 1)
+        assert function.label == int(number) % 2
+        assert split.startswith(
+            "train" if function.split == "validation" and name.startswith("zen") else function.split[:5]
+        )
+
+
+def test_a_project_tells_checksums(draper, tmp_path):
+    retrieve("draper-vdisc", draper, tmp_path / "receipt.json")
+    receipt = json.loads((tmp_path / "receipt.json").read_text())
+    assert set(receipt["source"]["downloads"]) == {f"VDISC_{split}.hdf5" for split in ("train", "validate", "test")}
+    everything = {key: value for key, value in draper.items() if key != "files"}
+    retrieve("draper-vdisc", everything, tmp_path / "all" / "receipt.json")
+    assert (tmp_path / "all" / "notes" / "more.hdf5").is_file()
+
+
+def test_content_that_is_not_the_projects_is_refused(draper, server, tmp_path):
+    server.files["/download/VDISC_test.hdf5"] = server.files["/download/VDISC_test.hdf5"][:-1] + b"!"
+    with pytest.raises(InputError, match=r"VDISC_test\.hdf5 has the wrong checksum"):
+        retrieve("draper-vdisc", draper, tmp_path / "receipt.json")
+
+
+def test_files_that_a_project_lacks_are_named(draper, tmp_path):
+    with pytest.raises(InputError, match=r"the project d45bw has no other\.hdf5; it has .*VDISC_train\.hdf5") as error:
+        retrieve("draper-vdisc", draper | {"files": [{"path": "other.hdf5"}]}, tmp_path / "receipt.json")
+    assert "To bring it by hand: download other.hdf5 from https://osf.io/d45bw/" in str(error.value)
+
+
+@pytest.mark.parametrize("answer", [None, b"no json"], ids=["absent", "not JSON"])
+def test_a_project_that_cannot_be_asked_tells_the_way_by_hand(answer, draper, server, tmp_path):
+    server.files["/v2/nodes/d45bw/files/osfstorage/"] = answer
+    with pytest.raises(InputError, match=r"cannot be fetched: .*osfstorage/") as error:
+        retrieve("draper-vdisc", draper, tmp_path / "receipt.json")
+    assert "download VDISC_train.hdf5 from https://osf.io/d45bw/" in str(error.value)

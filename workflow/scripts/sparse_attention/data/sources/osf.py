@@ -1,0 +1,78 @@
+"""Files of a project on the Open Science Framework, by the project's name and the files' paths in its storage."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import requests
+
+from sparse_attention.data.sources import url
+from sparse_attention.data.sources.common import SourceError, Wanted
+
+API = "https://api.osf.io/v2"
+
+
+def plan(source: dict[str, Any], files: list[Wanted] | None) -> tuple[list[Wanted], dict[str, Any]]:
+    """Ask the project what it holds.
+
+    Returns
+    -------
+    wanted : list of Wanted
+        `files`, or all, with the sizes and checksums that the project tells.
+    resolved : dict
+        The source with the address of each file, `downloads`.
+    """
+    found = {record["attributes"]["materialized_path"].lstrip("/"): record for record in _files_of(_storage(source))}
+    chosen = files if files is not None else [Wanted(path, path) for path in sorted(found)]
+    absent = [item.path for item in chosen if item.path not in found]
+    if absent or not chosen:
+        raise SourceError(
+            f"the project {source['project']} has no {', '.join(absent) or 'files'}; it has {list(found)}"
+        )
+    wanted = []
+    for item in chosen:
+        told = found[item.path]["attributes"]
+        sha256 = item.sha256 or told.get("extra", {}).get("hashes", {}).get("sha256")
+        wanted.append(Wanted(item.path, item.name, sha256, item.size or told.get("size")))
+    return wanted, {**source, "downloads": {item.path: found[item.path]["links"]["download"] for item in wanted}}
+
+
+def fetch(source: dict[str, Any], wanted: list[Wanted], folder: Path) -> None:
+    """Download each file to `folder`; interrupted downloads are resumed."""
+    for item in wanted:
+        url.bring(source["downloads"][item.path], folder / item.name)
+
+
+def by_hand(source: dict[str, Any], item: Wanted | None = None) -> str:
+    """Say how a user gets the file without us."""
+    return f"download {item.path if item else 'its files'} from https://osf.io/{source['project']}/"
+
+
+def _storage(source: dict[str, Any]) -> str:
+    return f"{API}/nodes/{source['project']}/files/osfstorage/"
+
+
+def _files_of(address: str | None) -> Iterator[dict[str, Any]]:
+    """Yield the files of a folder and of those inside it, page by page."""
+    while address:
+        page = _page(address)
+        for record in page["data"]:
+            if record["attributes"]["kind"] == "folder":
+                yield from _files_of(record["relationships"]["files"]["links"]["related"]["href"])
+            else:
+                yield record
+        address = page["links"].get("next")
+
+
+def _page(address: str) -> dict[str, Any]:
+    try:
+        answer = requests.get(address, timeout=url.TIMEOUT)
+        answer.raise_for_status()
+        page: dict[str, Any] = answer.json()
+    except requests.HTTPError as error:
+        raise SourceError(f"{address} answers {error.response.status_code} {error.response.reason}") from None
+    except (requests.RequestException, ValueError) as error:
+        raise SourceError(f"{address}: {type(error).__name__}") from None
+    return page
