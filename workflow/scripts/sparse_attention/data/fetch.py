@@ -118,13 +118,12 @@ def _difference(file: Path, item: Wanted) -> str | None:
 def _instructions(name: str, source: dict[str, Any], reason: str, missing: list[Wanted], folder: Path) -> str:
     """Say what could not be fetched, why, and how to bring each file by hand."""
     lines = [f"{name}: cannot be fetched: {reason}"]
+    by_hand = SOURCES[source["type"]].by_hand
     if not missing:
-        lines.append(
-            f"To bring it by hand: {SOURCES[source['type']].by_hand(source)}; put them in {folder} and name them under `files`."
-        )
+        lines.append(f"To bring it by hand: {by_hand(source)}; put them in {folder} and name them under `files`.")
     for item in missing:
         place = folder / item.name
-        lines.append(f"To bring it by hand: {SOURCES[source['type']].by_hand(source, item)}")
+        lines.append(f"To bring it by hand: {by_hand(source, item)}")
         expected = [f"sha256 {item.sha256}"] if item.sha256 else []
         expected += [f"{item.size} bytes"] if item.size is not None else []
         lines.append(f"  and put it at {place}" + (f" ({', '.join(expected)})" if expected else ""))
