@@ -40,6 +40,7 @@ TIMINGS = "results/timings/pruning_timings.tsv"
 PRUNED = "results/pruning/{code}/{classifier}/seed~{seed}"
 PRUNED_RESULTS = []  # what prune.smk adds to the tables and figures
 ATTENTIONS = grids.entmax_attentions(config)
+CONTEXT = {"corpus": config["corpus"], "model": config["model"]}
 SEEDS = [{"attention": attention, "seed": seed} for attention in ATTENTIONS for seed in config["seeds"]]
 
 
