@@ -151,6 +151,29 @@ def test_each_system_is_a_point_with_its_interval(names, seeds, metric, label):
     assert ("1 seed " if seeds == 1 else "3 seeds") in figure.texts[1].get_text()
 
 
+@pytest.mark.parametrize(
+    ("costs", "moved"),
+    [
+        ({"topk": 0.5, "random": 0.5}, {"topk": -0.5, "random": 0.5}),
+        ({"topk": 0.5, "random": 0.5 - 1e-4}, {"topk": 0.5, "random": -0.5}),
+        ({"hard": 0.5, "topk": 0.5, "random": 0.5}, {"hard": -1, "topk": 0, "random": 1}),
+        ({"hard": 0.45, "topk": 0.5, "random": 0.5}, {"hard": 0, "topk": -0.5, "random": 0.5}),
+        ({"topk": 0.5, "random": 0.52}, {"topk": 0, "random": 0}),
+    ],
+    ids=["equal", "nearly", "three", "another-apart", "apart"],
+)
+def test_bars_of_equal_cost_stand_side_by_side(costs, moved):
+    """In gaps of 1.2 % of the dearest, around their mean; those of another pruning do not count."""
+    table = quality(TWO)
+    table = table[table["system"].isin(["dense", *costs])]
+    table["relative_flops"] = table["system"].map({"dense": 1.0, **costs})
+    drawn = pruning.quality(table, "f1", CONTEXT).axes[0].containers
+    own = table[table["way"] == "dropped"]
+    for system, (point, *_) in zip(own["system"], drawn, strict=True):
+        steps = (point.get_xdata()[0] - {"dense": 1.0, **costs}[system]) / 0.012
+        assert steps == pytest.approx({"dense": 0, **moved}[system], abs=0.01)
+
+
 def test_without_intervals_points_have_no_bars():
     (axes,) = pruning.quality(quality(ONE, intervals=False), "f1", CONTEXT).axes
     for _, _, (bar,) in axes.containers:
