@@ -36,6 +36,7 @@ PROJECTIONS = grids.projections(config)
 JOBS = grids.predictor_jobs(config)
 CLUSTERINGS = grids.clusterings(config)
 PRUNINGS = grids.prunings(config)
+LAMBDA_SWEEPS = grids.lambda_sweeps(PRUNINGS)
 TIMINGS = "results/timings/pruning_timings.tsv"
 PRUNED = "results/pruning/{code}/{classifier}/seed~{seed}"
 PRUNED_RESULTS = []  # what prune.smk adds to the tables and figures

@@ -1,5 +1,6 @@
 # The figures of the predictors; those of other stages are drawn in the files of the stages.
 PRUNING_FIGURES = "kept_by_layer threshold_curves pruning_f1 pruning_roc_auc pruned_lengths".split()
+PRUNING_FIGURES += ["pruning_strength"] if LAMBDA_SWEEPS else []
 DRAWN = {
     "pareto_recall": "The predictors",
     "pareto_mass_recall": "The predictors",

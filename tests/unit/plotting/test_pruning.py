@@ -7,8 +7,10 @@ import pandas as pd
 import pytest
 from matplotlib.colors import to_hex
 
+import plot_pruning
 from sparse_attention.plotting import pruning, style
 from sparse_attention.plotting.pruning import SYSTEMS, short
+from sparse_attention.tables import write_table
 
 CONTEXT = {"corpus": "big-vul", "model": "longformer"}
 TWO = ("mode~threshold_final~0.005", "mode~topk_final~0.3")
@@ -46,8 +48,8 @@ def thresholds(names, seeds=1):
 def quality(names, seeds=1, intervals=True):
     rows = [
         {"pruning": name, "system": system, "way": way, "seeds": seeds, "functions": 50, "positive": 1,
-         "relative_flops": 1 - 0.1 * number + 0.01 * place, "f1": 0.5 + 0.02 * number + 0.01 * place,
-         "roc_auc": 0.8 - 0.01 * number}
+         "kept_share": 0.9 - 0.1 * place, "relative_flops": 1 - 0.1 * number + 0.01 * place,
+         "f1": 0.5 + 0.02 * number + 0.01 * place, "roc_auc": 0.8 - 0.01 * number}
         for place, name in enumerate(names)
         for number, system in enumerate(SYSTEMS)
         for way in ("masked", "dropped")
@@ -251,6 +253,20 @@ FIGURES = {
     "quality": lambda names, seeds: pruning.quality(quality(names, seeds), "f1", CONTEXT),
     "lengths": lambda names, seeds: pruning.lengths(*runs(), CONTEXT),
 }
+
+
+@pytest.mark.parametrize("asked", [True, False], ids=["with-lambdas", "without"])
+def test_the_script_writes_what_is_asked_for(asked, fabricate, tmp_path):
+    names = [*TWO, f"{TWO[0]}_lambda~0.1"]
+    kept, predictions = runs()
+    frames = {"pruning": quality(names), "layers": layers(names), "thresholds": thresholds(names), "kept": kept}
+    given = {name: str(tmp_path / f"{name}.tsv") for name in (*frames, "predictions")}
+    for name, frame in {**frames, "predictions": predictions}.items():
+        write_table(frame, given[name])
+    figures = ["layers", "thresholds", "f1", "roc_auc", "lengths", *(["strength"] if asked else [])]
+    output = {name: [str(tmp_path / f"{name}.svg")] for name in figures}
+    plot_pruning.main(fabricate.job(input=given, output=output, params={"context": CONTEXT}))
+    assert {path.stem for path in tmp_path.glob("*.svg")} == set(figures)
 
 
 @pytest.mark.parametrize("name", FIGURES)
