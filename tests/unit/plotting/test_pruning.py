@@ -247,6 +247,23 @@ def test_many_prunings_are_all_drawn():
     assert len(pruning.quality(quality(names), "f1", CONTEXT).axes[0].containers) == 20 * len(SYSTEMS)
 
 
+@pytest.mark.parametrize(
+    ("name", "panel"), [("kept_by_layer", (4.3, 2.8)), ("thresholds", (4.4, 2.8)), ("quality", (4.3, 3.1))]
+)
+def test_a_long_legend_makes_the_figure_longer_and_leaves_the_panel(name, panel):
+    names = [f"mode~threshold_score~relative_temperature~0.0005_final~0.0{number}" for number in range(10, 30)]
+    few, many = (FIGURES[name](names[:number], 1) for number in (2, 20))
+    assert many.get_figheight() > few.get_figheight()
+    for figure in (few, many):
+        (axes,) = figure.axes
+        box = axes.get_legend().get_window_extent()
+        assert box.y0 > 0 and box.x1 < figure.get_figwidth() * figure.dpi
+        placed = axes.get_position()
+        width, height = figure.get_size_inches()
+        assert (placed.width * width, placed.height * height) == pytest.approx(panel)
+        assert (1 - placed.y1) * height == pytest.approx(0.55)
+
+
 FIGURES = {
     "kept_by_layer": lambda names, seeds: pruning.kept_by_layer(layers(names, seeds), CONTEXT),
     "thresholds": lambda names, seeds: pruning.thresholds(thresholds(names, seeds), CONTEXT),

@@ -28,7 +28,7 @@ SYSTEMS = {
     "text": ("text pruned before", "#D55E00"),
     "retrained": ("trained on the export", "#7B3294"),
 }
-MARKERS = "osD^vP*X"
+MARKERS = "osD^vP*X<>pdH"
 
 
 def kept_by_layer(layers: pd.DataFrame, context: Mapping[str, Any]) -> Figure:
@@ -55,7 +55,7 @@ def kept_by_layer(layers: pd.DataFrame, context: Mapping[str, Any]) -> Figure:
         panel.set_ylabel("share of the tokens left")
         _percent(panel)
         panel.xaxis.set_major_locator(MaxNLocator(integer=True))
-        panel.legend(loc="upper left", bbox_to_anchor=(1.02, 1.0), borderaxespad=0)
+        style.legend_beside(panel, *panel.get_legend_handles_labels())
         style.head_line(figure, "Tokens left by each layer", style.state(context, own))
     return figure
 
@@ -79,7 +79,7 @@ def thresholds(table: pd.DataFrame, context: Mapping[str, Any]) -> Figure:
             panel.plot(depths, rows["after"], color=colour, marker="o", label=short(name, table["pruning"]))
         handles, labels = panel.get_legend_handles_labels()
         handles.append(Line2D([], [], color=style.MUTED, linestyle=(0, (3, 1.2)), linewidth=1))
-        panel.legend(handles, [*labels, "before"], loc="upper left", bbox_to_anchor=(1.02, 1.0), borderaxespad=0)
+        style.legend_beside(panel, handles, [*labels, "before"])
         panel.set_xlabel("layer")
         panel.set_ylabel("threshold of the importance score")
         panel.set_ylim(bottom=min(0, panel.get_ylim()[0]))
@@ -121,7 +121,7 @@ def quality(table: pd.DataFrame, metric: str, context: Mapping[str, Any]) -> Fig
         if own["pruning"].nunique() > 1:
             handles += [_marker(place) for place in range(own["pruning"].nunique())]
             labels += [short(name, own["pruning"]) for name in own["pruning"].unique()]
-        panel.legend(handles, labels, loc="upper left", bbox_to_anchor=(1.02, 1.0), borderaxespad=0)
+        style.legend_beside(panel, handles, labels)
         panel.set_xlabel("multiply-adds of the layers, over those of the dense model")
         panel.set_ylabel(metric.replace("_", " ").replace("roc auc", "ROC AUC").replace("f1", "F1"))
         panel.set_xlim(left=0)

@@ -74,4 +74,4 @@ def _finish(shares: Axes, scores: Axes) -> None:
     for axes in (shares, scores):
         axes.grid(True)
     # the lower panel has the dense model too, which tells nothing of shares
-    shares.legend(*scores.get_legend_handles_labels(), loc="upper left", bbox_to_anchor=(1.02, 1.0), borderaxespad=0)
+    style.legend_beside(shares, *scores.get_legend_handles_labels())
