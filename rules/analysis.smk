@@ -38,3 +38,57 @@ rule analyse_buckets:
         "Looking at the buckets of {wildcards.predictor}, {wildcards.point}, {wildcards.projection}, seed {wildcards.seed}"
     script:
         "../workflow/scripts/analyse_buckets.py"
+
+
+if QUANTIZING:
+
+    rule summarise_buckets:
+        input:
+            buckets=of_jobs("buckets", QUANTIZING),
+            common=of_jobs("common", QUANTIZING),
+        output:
+            buckets=table_of("buckets", "The buckets"),
+            common_buckets=table_of("common_buckets", "The buckets"),
+        log:
+            "results/logs/summarise_buckets.log",
+        benchmark:
+            "results/benchmarks/summarise_buckets.tsv"
+        conda:
+            "../envs/summarise_buckets.yaml"
+        threads: 1
+        resources:
+            mem_mb=1000,
+            runtime=30,
+        params:
+            code=code("summarise_buckets"),
+            runs=runs_of(QUANTIZING),
+        message:
+            "Averaging the buckets over seeds"
+        script:
+            "../workflow/scripts/summarise_buckets.py"
+
+    rule plot_buckets:
+        input:
+            buckets="results/tables/buckets.tsv",
+            common_buckets="results/tables/common_buckets.tsv",
+        output:
+            entropy=figure_of("bucket_entropy", "The buckets"),
+            common=figure_of("bucket_distances", "The buckets"),
+        log:
+            "results/logs/plot_buckets.log",
+        benchmark:
+            "results/benchmarks/plot_buckets.tsv"
+        conda:
+            "../envs/plot_buckets.yaml"
+        threads: 1
+        resources:
+            mem_mb=1000,
+            runtime=10,
+        params:
+            code=code("plot_buckets"),
+            context=CONTEXT,
+            sparsity=config["figures"]["heatmap"]["sparsity"],
+        message:
+            "Drawing what is in the buckets"
+        script:
+            "../workflow/scripts/plot_buckets.py"

@@ -36,10 +36,12 @@ PROJECTIONS = grids.projections(config)
 JOBS = grids.predictor_jobs(config)
 CLUSTERINGS = grids.clusterings(config)
 PRUNINGS = grids.prunings(config)
+LAMBDA_SWEEPS = grids.lambda_sweeps(PRUNINGS)
 TIMINGS = "results/timings/pruning_timings.tsv"
 PRUNED = "results/pruning/{code}/{classifier}/seed~{seed}"
 PRUNED_RESULTS = []  # what prune.smk adds to the tables and figures
 ATTENTIONS = grids.entmax_attentions(config)
+CONTEXT = {"corpus": config["corpus"], "model": config["model"]}
 SEEDS = [{"attention": attention, "seed": seed} for attention in ATTENTIONS for seed in config["seeds"]]
 
 

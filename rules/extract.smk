@@ -81,3 +81,27 @@ rule gold_support:
         "Computing the exact support of the {wildcards.split} split, seed {wildcards.seed}"
     script:
         "../workflow/scripts/gold_support.py"
+
+
+rule summarise_gold:
+    input:
+        gold=[f"{folder_of('gold', run)}/validation.tsv" for run in SEEDS],
+    output:
+        gold_sparsity=table_of("gold_sparsity", "The gold support"),
+    log:
+        "results/logs/summarise_gold.log",
+    benchmark:
+        "results/benchmarks/summarise_gold.tsv"
+    conda:
+        "../envs/summarise_gold.yaml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=10,
+    params:
+        code=code("summarise_gold"),
+        runs=SEEDS,
+    message:
+        "Averaging the gold sparsity over seeds"
+    script:
+        "../workflow/scripts/summarise_gold.py"

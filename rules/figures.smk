@@ -1,5 +1,6 @@
-CONTEXT = {"corpus": config["corpus"], "model": config["model"]}
+# The figures of the predictors; those of other stages are drawn in the files of the stages.
 PRUNING_FIGURES = "kept_by_layer threshold_curves pruning_f1 pruning_roc_auc pruned_lengths".split()
+PRUNING_FIGURES += ["pruning_strength"] if LAMBDA_SWEEPS else []
 DRAWN = {
     "pareto_recall": "The predictors",
     "pareto_mass_recall": "The predictors",
@@ -130,85 +131,3 @@ rule plot_heatmaps:
         "Drawing layers against heads"
     script:
         "../workflow/scripts/plot_heatmaps.py"
-
-
-if "buckets" in NAMES:
-
-    rule plot_buckets:
-        input:
-            buckets="results/tables/buckets.tsv",
-            common_buckets="results/tables/common_buckets.tsv",
-        output:
-            entropy=figure_of("bucket_entropy", "The buckets"),
-            common=figure_of("bucket_distances", "The buckets"),
-        log:
-            "results/logs/plot_buckets.log",
-        benchmark:
-            "results/benchmarks/plot_buckets.tsv"
-        conda:
-            "../envs/plot_buckets.yaml"
-        threads: 1
-        resources:
-            mem_mb=1000,
-            runtime=10,
-        params:
-            code=code("plot_buckets"),
-            context=CONTEXT,
-            sparsity=config["figures"]["heatmap"]["sparsity"],
-        message:
-            "Drawing what is in the buckets"
-        script:
-            "../workflow/scripts/plot_buckets.py"
-
-
-if not FROM_DUMP:
-
-    rule plot_training:
-        input:
-            training="results/tables/training.tsv",
-            masked_lm="results/tables/masked_lm.tsv",
-        output:
-            figure=figure_of("training_curves", "The language models"),
-        log:
-            "results/logs/plot_training.log",
-        benchmark:
-            "results/benchmarks/plot_training.tsv"
-        conda:
-            "../envs/plot_training.yaml"
-        threads: 1
-        resources:
-            mem_mb=1000,
-            runtime=10,
-        params:
-            code=code("plot_training"),
-            context=CONTEXT,
-        message:
-            "Drawing the training curves"
-        script:
-            "../workflow/scripts/plot_training.py"
-
-
-if FITTED:
-
-    rule plot_projections:
-        input:
-            projections="results/tables/projections.tsv",
-        output:
-            figure=figure_of("projection_curves", "The projections"),
-        log:
-            "results/logs/plot_projections.log",
-        benchmark:
-            "results/benchmarks/plot_projections.tsv"
-        conda:
-            "../envs/plot_projections.yaml"
-        threads: 1
-        resources:
-            mem_mb=1000,
-            runtime=10,
-        params:
-            code=code("plot_projections"),
-            context=CONTEXT,
-        message:
-            "Drawing the fitting curves of the projections"
-        script:
-            "../workflow/scripts/plot_projections.py"

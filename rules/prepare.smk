@@ -54,3 +54,27 @@ rule tokenise:
         "Cutting {wildcards.corpus} into blocks of {params.length} tokens of {wildcards.model}"
     script:
         "../workflow/scripts/tokenise.py"
+
+
+rule summarise_corpus:
+    input:
+        documents=f"results/data/{config['corpus']}/statistics.tsv",
+        blocks=f"results/data/{config['corpus']}/{config['model']}/statistics.tsv",
+    output:
+        corpus=table_of("corpus", "The corpus"),
+    log:
+        "results/logs/summarise_corpus.log",
+    benchmark:
+        "results/benchmarks/summarise_corpus.tsv"
+    conda:
+        "../envs/summarise_corpus.yaml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=10,
+    params:
+        code=code("summarise_corpus"),
+    message:
+        "Describing the corpus"
+    script:
+        "../workflow/scripts/summarise_corpus.py"

@@ -1,3 +1,16 @@
+# What the tables say of each file they are made from, in the order of the files.
+FITTED = (
+    []
+    if config["fit_projections"]["source"]
+    else [
+        {"projection": name, **run}
+        for name, setting in PROJECTIONS.items()
+        if setting["kind"] != "none"
+        for run in SEEDS
+    ]
+)
+
+
 if config["fit_projections"]["source"]:
 
     rule import_projections:
@@ -61,3 +74,52 @@ else:
             "Fitting projections {wildcards.projection}, seed {wildcards.seed}"
         script:
             "../workflow/scripts/fit_projections.py"
+
+
+if FITTED:
+
+    rule summarise_projections:
+        input:
+            curves=[f"{folder_of('projections', run)}/{run['projection']}/curves.tsv" for run in FITTED],
+        output:
+            projections=table_of("projections", "The projections"),
+        log:
+            "results/logs/summarise_projections.log",
+        benchmark:
+            "results/benchmarks/summarise_projections.tsv"
+        conda:
+            "../envs/summarise_projections.yaml"
+        threads: 1
+        resources:
+            mem_mb=1000,
+            runtime=10,
+        params:
+            code=code("summarise_projections"),
+            runs=FITTED,
+        message:
+            "Averaging the fitting curves over seeds"
+        script:
+            "../workflow/scripts/summarise_projections.py"
+
+    rule plot_projections:
+        input:
+            projections="results/tables/projections.tsv",
+        output:
+            figure=figure_of("projection_curves", "The projections"),
+        log:
+            "results/logs/plot_projections.log",
+        benchmark:
+            "results/benchmarks/plot_projections.tsv"
+        conda:
+            "../envs/plot_projections.yaml"
+        threads: 1
+        resources:
+            mem_mb=1000,
+            runtime=10,
+        params:
+            code=code("plot_projections"),
+            context=CONTEXT,
+        message:
+            "Drawing the fitting curves of the projections"
+        script:
+            "../workflow/scripts/plot_projections.py"

@@ -92,6 +92,7 @@ rule plot_pruning:
         kept=f"{next(iter(PRUNED_RUNS))}/kept.tsv",
         predictions=f"{next(iter(PRUNED_RUNS))}/predictions.tsv",
     output:
+        **({"strength": figure_of("pruning_strength", "The pruned classifiers")} if LAMBDA_SWEEPS else {}),
         layers=figure_of("kept_by_layer", "The pruned classifiers"),
         thresholds=figure_of("threshold_curves", "The pruned classifiers"),
         f1=figure_of("pruning_f1", "The pruned classifiers"),

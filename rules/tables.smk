@@ -1,15 +1,4 @@
-# What the tables say of each file they are made from, in the order of the files.
-TRAINED = [] if FROM_DUMP else [{"attention": a, "seed": s} for a in config["attentions"] for s in config["seeds"]]
-FITTED = (
-    []
-    if config["fit_projections"]["source"]
-    else [
-        {"projection": name, **run}
-        for name, setting in PROJECTIONS.items()
-        if setting["kind"] != "none"
-        for run in SEEDS
-    ]
-)
+# The tables of the predictors; those of other stages are made in the files of the stages.
 BLOCKS = any(grids.block_size_of(job.projection) > 1 for job in JOBS)
 NAMES = [
     name
@@ -47,83 +36,6 @@ TABLES = [f"results/tables/{name}.tsv" for name in NAMES]
 # the others with LaTeX have a layout of their own
 PLAIN = "best_by_head best_by_layer offsets buckets common_buckets gold_sparsity deviations code text_baselines code_tokens pruning_layers thresholds".split()
 LATEX = [name for name in PLAIN if name in NAMES]
-
-
-if not FROM_DUMP:
-
-    rule summarise_corpus:
-        input:
-            documents=f"results/data/{config['corpus']}/statistics.tsv",
-            blocks=f"results/data/{config['corpus']}/{config['model']}/statistics.tsv",
-        output:
-            corpus=table_of("corpus", "The corpus"),
-        log:
-            "results/logs/summarise_corpus.log",
-        benchmark:
-            "results/benchmarks/summarise_corpus.tsv"
-        conda:
-            "../envs/summarise_corpus.yaml"
-        threads: 1
-        resources:
-            mem_mb=1000,
-            runtime=10,
-        params:
-            code=code("summarise_corpus"),
-        message:
-            "Describing the corpus"
-        script:
-            "../workflow/scripts/summarise_corpus.py"
-
-    rule summarise_models:
-        input:
-            evaluation=[f"{folder_of('models', run)}/evaluation.tsv" for run in TRAINED],
-            sparsity=[f"{folder_of('models', run)}/sparsity.tsv" for run in TRAINED],
-            training=[f"{folder_of('models', run)}/training.tsv" for run in TRAINED],
-        output:
-            masked_lm=table_of("masked_lm", "The language models"),
-            masked_lm_tex="results/tables/masked_lm.tex",
-            training=table_of("training", "The language models"),
-        log:
-            "results/logs/summarise_models.log",
-        benchmark:
-            "results/benchmarks/summarise_models.tsv"
-        conda:
-            "../envs/summarise_models.yaml"
-        threads: 1
-        resources:
-            mem_mb=1000,
-            runtime=10,
-        params:
-            code=code("summarise_models"),
-            runs=TRAINED,
-        message:
-            "Averaging the language models over seeds"
-        script:
-            "../workflow/scripts/summarise_models.py"
-
-
-rule summarise_gold:
-    input:
-        gold=[f"{folder_of('gold', run)}/validation.tsv" for run in SEEDS],
-    output:
-        gold_sparsity=table_of("gold_sparsity", "The gold support"),
-    log:
-        "results/logs/summarise_gold.log",
-    benchmark:
-        "results/benchmarks/summarise_gold.tsv"
-    conda:
-        "../envs/summarise_gold.yaml"
-    threads: 1
-    resources:
-        mem_mb=1000,
-        runtime=10,
-    params:
-        code=code("summarise_gold"),
-        runs=SEEDS,
-    message:
-        "Averaging the gold sparsity over seeds"
-    script:
-        "../workflow/scripts/summarise_gold.py"
 
 
 rule check_invariants:
@@ -241,60 +153,6 @@ rule summarise_offsets:
         "Comparing the distances of kept pairs"
     script:
         "../workflow/scripts/summarise_offsets.py"
-
-
-if QUANTIZING:
-
-    rule summarise_buckets:
-        input:
-            buckets=of_jobs("buckets", QUANTIZING),
-            common=of_jobs("common", QUANTIZING),
-        output:
-            buckets=table_of("buckets", "The buckets"),
-            common_buckets=table_of("common_buckets", "The buckets"),
-        log:
-            "results/logs/summarise_buckets.log",
-        benchmark:
-            "results/benchmarks/summarise_buckets.tsv"
-        conda:
-            "../envs/summarise_buckets.yaml"
-        threads: 1
-        resources:
-            mem_mb=1000,
-            runtime=30,
-        params:
-            code=code("summarise_buckets"),
-            runs=runs_of(QUANTIZING),
-        message:
-            "Averaging the buckets over seeds"
-        script:
-            "../workflow/scripts/summarise_buckets.py"
-
-
-if FITTED:
-
-    rule summarise_projections:
-        input:
-            curves=[f"{folder_of('projections', run)}/{run['projection']}/curves.tsv" for run in FITTED],
-        output:
-            projections=table_of("projections", "The projections"),
-        log:
-            "results/logs/summarise_projections.log",
-        benchmark:
-            "results/benchmarks/summarise_projections.tsv"
-        conda:
-            "../envs/summarise_projections.yaml"
-        threads: 1
-        resources:
-            mem_mb=1000,
-            runtime=10,
-        params:
-            code=code("summarise_projections"),
-            runs=FITTED,
-        message:
-            "Averaging the fitting curves over seeds"
-        script:
-            "../workflow/scripts/summarise_projections.py"
 
 
 rule write_latex:

@@ -17,7 +17,8 @@ from sparse_attention.attention.support import GoldWriter, gold_of
 from sparse_attention.deviations import COLUMNS, Sample, fits, measure, supports
 from sparse_attention.deviations.comparing import Comparison, Widened
 from sparse_attention.errors import InputError
-from sparse_attention.evaluation import Split, evaluate
+from sparse_attention.evaluation import evaluate
+from sparse_attention.examples import Split
 from sparse_attention.predictors.base import Context
 from sparse_attention.predictors.registry import create
 from sparse_attention.projection_fitting import FitOptions, fit_layer

@@ -13,7 +13,8 @@ from sparse_attention import evaluation
 from sparse_attention.attention.masks import keep_mask, window_mask
 from sparse_attention.attention.support import GoldWriter, gold_of
 from sparse_attention.errors import InputError
-from sparse_attention.evaluation import Split, evaluate, point_name
+from sparse_attention.evaluation import evaluate, point_name
+from sparse_attention.examples import Split
 from sparse_attention.metrics.support import METRICS
 from sparse_attention.predictors.base import Context, Predictor
 from sparse_attention.predictors.registry import create

@@ -75,3 +75,24 @@ def test_preflight_counts_points_and_jobs():
     assert grids.preflight(study) == (
         "c, m: 36 grid points, each with 2 settings of window and kept tokens, in 16 evaluation jobs"
     )
+
+
+SWEPT = {"mode": "threshold", "ramp": "zero_based", "final": 0.1, "lambda": [0.3, 0.0, 1e-5]}
+
+
+def test_prunings_that_differ_in_lambda_only_are_found():
+    entries = [SWEPT, {**SWEPT, "target": 0.5, "lambda": [0.1, 1.0]}, {**SWEPT, "ramp": "one_based", "lambda": 0.1}]
+    entries += [{"mode": "topk", "final": [0.1, 0.2], "lambda": [0.0, 0.1]}]
+    found = grids.prunings({"prunings": entries})
+    sweeps = grids.lambda_sweeps(found)
+    assert [list(sweep) for sweep in sweeps.values()] == [[0.0, 1e-5, 0.3], [0.1, 1.0]]
+    for rest, sweep in sweeps.items():
+        for weight, name in sweep.items():
+            setting = found[name]
+            assert setting["lambda"] == weight and "lambda" not in rest
+            assert setting["target"] == (0.5 if "target" in rest else None) and setting["ramp"] == "zero_based"
+
+
+def test_a_single_lambda_is_no_sweep():
+    assert grids.lambda_sweeps(grids.prunings({"prunings": [{**SWEPT, "lambda": 0.3}]})) == {}
+    assert grids.lambda_sweeps([]) == {}

@@ -42,6 +42,14 @@ def test_default_configuration_plans_and_says_how_much(checkout):
     assert "grid points" in run.stdout + run.stderr
 
 
+@pytest.mark.parametrize(("lambdas", "drawn"), [("0.1", False), ("[0.0, 0.1]", True)], ids=["one", "two"])
+def test_the_figure_of_lambdas_is_drawn_where_prunings_differ_in_it(checkout, lambdas, drawn):
+    overlay = checkout.write("lambdas.yaml", f"prunings: [{{mode: threshold, final: 0.03, lambda: {lambdas}}}]\n")
+    run = checkout.snakemake("--dry-run", configfiles=("tests/config/tiny.yaml", overlay))
+    assert run.returncode == 0, run.stdout + run.stderr
+    assert ("results/figures/pruning_strength.svg" in run.stdout + run.stderr) == drawn
+
+
 def test_the_catalogue_shim_plans_the_same(checkout):
     shim = checkout.planned("--snakefile", "workflow/Snakefile")
     assert sorted(shim) == sorted(checkout.planned())

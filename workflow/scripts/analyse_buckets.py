@@ -2,7 +2,7 @@
 
 from sparse_attention.analysis.buckets import analyse
 from sparse_attention.clusters import Centroids
-from sparse_attention.evaluation import Split
+from sparse_attention.examples import Split
 from sparse_attention.predictors.base import Context
 from sparse_attention.predictors.registry import create
 from sparse_attention.projections import load_projections

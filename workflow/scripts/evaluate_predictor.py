@@ -1,7 +1,8 @@
 """Evaluate one predictor on the validation split: recall, sparsity, exactness … per layer, head, point and window."""
 
 from sparse_attention.clusters import Centroids
-from sparse_attention.evaluation import Split, evaluate
+from sparse_attention.evaluation import evaluate
+from sparse_attention.examples import Split
 from sparse_attention.predictors.base import Context
 from sparse_attention.predictors.registry import create
 from sparse_attention.projections import load_projections

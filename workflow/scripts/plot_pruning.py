@@ -1,6 +1,7 @@
 """Draw what pruning leaves, what the thresholds learned, and what both cost and keep."""
 
 from sparse_attention.plotting import pruning, style
+from sparse_attention.plotting.strength import strength
 from sparse_attention.scriptio import run
 from sparse_attention.tables import read_table
 
@@ -18,6 +19,9 @@ def main(snakemake):
     else:
         figure = pruning.thresholds(learned, context)
     style.save(figure, output.thresholds)
+    # asked for only where prunings differ in lambda
+    if path := getattr(output, "strength", None):
+        style.save(strength(tables["pruning"], context), path)
 
 
 if __name__ == "__main__":

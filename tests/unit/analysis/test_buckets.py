@@ -14,7 +14,8 @@ from sparse_attention.attention.sets import Buckets
 from sparse_attention.attention.support import GoldWriter, gold_of
 from sparse_attention.clusters import Centroids
 from sparse_attention.errors import InputError
-from sparse_attention.evaluation import Split, point_name
+from sparse_attention.evaluation import point_name
+from sparse_attention.examples import Split
 from sparse_attention.grids import product
 from sparse_attention.predictors.base import Context
 from sparse_attention.predictors.registry import create

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import save_file
 
 from sparse_attention.data.blocks import Blocks
 from sparse_attention.data.tokenising import Tokeniser, collect, save, statistics
@@ -133,3 +134,45 @@ def test_a_folder_with_a_model_but_no_tokenizer_is_refused(family, tmp_path):
     (tmp_path / "config.json").write_text(json.dumps({"model_type": family}))
     with pytest.raises(InputError, match="has no tokenizer"):
         Tokeniser(tmp_path, LENGTH)
+
+
+INFO = {"length": LENGTH, "special": {}, "vocabulary": 45, "unigram_loss": 3.0, "splits": {}}
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (None, r"cannot be read \(.*No such file"),
+        ("{", r"cannot be read \(Expecting"),
+        ("\xff", r"cannot be read \('utf-8' codec"),
+        ("[]", "does not describe the splits"),
+        (json.dumps(INFO | {"splits": ["train"]}), "does not describe the splits"),
+        (json.dumps({"splits": {}, "length": LENGTH}), "lacks special, vocabulary, unigram_loss"),
+    ],
+    ids=["missing", "truncated", "not text", "no object", "no splits", "keys missing"],
+)
+def test_a_broken_sidecar_is_named_with_what_is_allowed(content, message, model_folder, documents):
+    build(model_folder, documents, min_length=3)
+    sidecar = model_folder / "blocks.json"
+    if content is None:
+        sidecar.unlink()
+    else:
+        sidecar.write_text(content, encoding="latin-1")
+    with pytest.raises(InputError, match=rf"blocks\.json: {message}.*; allowed: a JSON object with length, special"):
+        Blocks.load(model_folder / "blocks.safetensors")
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (lambda file: file.unlink(), "there is no such file"),
+        (lambda file: file.write_bytes(file.read_bytes()[:-4]), "is no whole safetensors file"),
+        (lambda file: save_file({"train.tokens": torch.zeros(1)}, file), "lacks train.lengths, train.documents, val"),
+    ],
+    ids=["missing", "truncated", "other tensors"],
+)
+def test_blocks_that_are_not_whole_are_named(damage, message, model_folder, documents):
+    build(model_folder, documents, min_length=3)
+    damage(model_folder / "blocks.safetensors")
+    with pytest.raises(InputError, match=rf"blocks\.safetensors: {message}"):
+        Blocks.load(model_folder / "blocks.safetensors")

@@ -7,36 +7,18 @@ import json
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
-from transformers import (
-    AutoModel,
-    AutoModelForSequenceClassification,
-    BertConfig,
-    BertForSequenceClassification,
-    BertModel,
-    LongformerConfig,
-    LongformerForSequenceClassification,
-    RobertaConfig,
-    RobertaForMaskedLM,
-    RobertaForSequenceClassification,
-)
+from transformers import AutoModel, AutoModelForSequenceClassification, BertModel, RobertaForMaskedLM
 
 from sparse_attention.errors import InputError
 from sparse_attention.models.loading import load_classifier, load_whole
 from sparse_attention.models.longformer import longformer_from_encoder
+from tiny_networks import CLASSIFIERS, tiny
 
-SIZES = {
-    "vocab_size": 50, "hidden_size": 16, "num_hidden_layers": 3, "num_attention_heads": 2, "intermediate_size": 24,
-    "max_position_embeddings": 26, "pad_token_id": 1, "initializer_range": 0.3,
-}  # fmt: skip
 MODELS = {
-    "bert": lambda: BertModel(BertConfig(**SIZES)),
-    "roberta": lambda: RobertaForMaskedLM(RobertaConfig(**SIZES)),
-    "bert classifier": lambda: BertForSequenceClassification(BertConfig(**SIZES)),
-    "roberta classifier": lambda: RobertaForSequenceClassification(RobertaConfig(**SIZES)),
-    "longformer classifier": lambda: LongformerForSequenceClassification(
-        LongformerConfig(**SIZES, attention_window=[4, 8, 4])
-    ),
-    "three classes": lambda: RobertaForSequenceClassification(RobertaConfig(**SIZES, num_labels=3)),
+    "bert": BertModel,
+    "roberta": RobertaForMaskedLM,
+    **{f"{family} classifier": kind for family, kind in CLASSIFIERS.items()},
+    "three classes": CLASSIFIERS["roberta"],
 }
 LONGFORMER = {"layers": 2, "window": 4}
 
@@ -46,8 +28,8 @@ def make(tmp_path):
     """Return a function that makes a tiny model and its folder."""
 
     def make(name: str):
-        torch.manual_seed(0)
-        model = MODELS[name]().eval()
+        labels = 3 if name == "three classes" else 2
+        model = tiny(MODELS[name], max_position_embeddings=26, num_labels=labels)
         model.save_pretrained(tmp_path)
         return model, tmp_path
 

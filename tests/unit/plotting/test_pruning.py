@@ -7,8 +7,10 @@ import pandas as pd
 import pytest
 from matplotlib.colors import to_hex
 
+import plot_pruning
 from sparse_attention.plotting import pruning, style
 from sparse_attention.plotting.pruning import SYSTEMS, short
+from sparse_attention.tables import write_table
 
 CONTEXT = {"corpus": "big-vul", "model": "longformer"}
 TWO = ("mode~threshold_final~0.005", "mode~topk_final~0.3")
@@ -46,8 +48,8 @@ def thresholds(names, seeds=1):
 def quality(names, seeds=1, intervals=True):
     rows = [
         {"pruning": name, "system": system, "way": way, "seeds": seeds, "functions": 50, "positive": 1,
-         "relative_flops": 1 - 0.1 * number + 0.01 * place, "f1": 0.5 + 0.02 * number + 0.01 * place,
-         "roc_auc": 0.8 - 0.01 * number}
+         "kept_share": 0.9 - 0.1 * place, "relative_flops": 1 - 0.1 * number + 0.01 * place,
+         "f1": 0.5 + 0.02 * number + 0.01 * place, "roc_auc": 0.8 - 0.01 * number}
         for place, name in enumerate(names)
         for number, system in enumerate(SYSTEMS)
         for way in ("masked", "dropped")
@@ -151,6 +153,29 @@ def test_each_system_is_a_point_with_its_interval(names, seeds, metric, label):
     assert ("1 seed " if seeds == 1 else "3 seeds") in figure.texts[1].get_text()
 
 
+@pytest.mark.parametrize(
+    ("costs", "moved"),
+    [
+        ({"topk": 0.5, "random": 0.5}, {"topk": -0.5, "random": 0.5}),
+        ({"topk": 0.5, "random": 0.5 - 1e-4}, {"topk": 0.5, "random": -0.5}),
+        ({"hard": 0.5, "topk": 0.5, "random": 0.5}, {"hard": -1, "topk": 0, "random": 1}),
+        ({"hard": 0.45, "topk": 0.5, "random": 0.5}, {"hard": 0, "topk": -0.5, "random": 0.5}),
+        ({"topk": 0.5, "random": 0.52}, {"topk": 0, "random": 0}),
+    ],
+    ids=["equal", "nearly", "three", "another-apart", "apart"],
+)
+def test_bars_of_equal_cost_stand_side_by_side(costs, moved):
+    """In gaps of 1.2 % of the dearest, around their mean; those of another pruning do not count."""
+    table = quality(TWO)
+    table = table[table["system"].isin(["dense", *costs])]
+    table["relative_flops"] = table["system"].map({"dense": 1.0, **costs})
+    drawn = pruning.quality(table, "f1", CONTEXT).axes[0].containers
+    own = table[table["way"] == "dropped"]
+    for system, (point, *_) in zip(own["system"], drawn, strict=True):
+        steps = (point.get_xdata()[0] - {"dense": 1.0, **costs}[system]) / 0.012
+        assert steps == pytest.approx({"dense": 0, **moved}[system], abs=0.01)
+
+
 def test_without_intervals_points_have_no_bars():
     (axes,) = pruning.quality(quality(ONE, intervals=False), "f1", CONTEXT).axes
     for _, _, (bar,) in axes.containers:
@@ -222,12 +247,43 @@ def test_many_prunings_are_all_drawn():
     assert len(pruning.quality(quality(names), "f1", CONTEXT).axes[0].containers) == 20 * len(SYSTEMS)
 
 
+@pytest.mark.parametrize(
+    ("name", "panel"), [("kept_by_layer", (4.3, 2.8)), ("thresholds", (4.4, 2.8)), ("quality", (4.3, 3.1))]
+)
+def test_a_long_legend_makes_the_figure_longer_and_leaves_the_panel(name, panel):
+    names = [f"mode~threshold_score~relative_temperature~0.0005_final~0.0{number}" for number in range(10, 30)]
+    few, many = (FIGURES[name](names[:number], 1) for number in (2, 20))
+    assert many.get_figheight() > few.get_figheight()
+    for figure in (few, many):
+        (axes,) = figure.axes
+        box = axes.get_legend().get_window_extent()
+        assert box.y0 > 0 and box.x1 < figure.get_figwidth() * figure.dpi
+        placed = axes.get_position()
+        width, height = figure.get_size_inches()
+        assert (placed.width * width, placed.height * height) == pytest.approx(panel)
+        assert (1 - placed.y1) * height == pytest.approx(0.55)
+
+
 FIGURES = {
     "kept_by_layer": lambda names, seeds: pruning.kept_by_layer(layers(names, seeds), CONTEXT),
     "thresholds": lambda names, seeds: pruning.thresholds(thresholds(names, seeds), CONTEXT),
     "quality": lambda names, seeds: pruning.quality(quality(names, seeds), "f1", CONTEXT),
     "lengths": lambda names, seeds: pruning.lengths(*runs(), CONTEXT),
 }
+
+
+@pytest.mark.parametrize("asked", [True, False], ids=["with-lambdas", "without"])
+def test_the_script_writes_what_is_asked_for(asked, fabricate, tmp_path):
+    names = [*TWO, f"{TWO[0]}_lambda~0.1"]
+    kept, predictions = runs()
+    frames = {"pruning": quality(names), "layers": layers(names), "thresholds": thresholds(names), "kept": kept}
+    given = {name: str(tmp_path / f"{name}.tsv") for name in (*frames, "predictions")}
+    for name, frame in {**frames, "predictions": predictions}.items():
+        write_table(frame, given[name])
+    figures = ["layers", "thresholds", "f1", "roc_auc", "lengths", *(["strength"] if asked else [])]
+    output = {name: [str(tmp_path / f"{name}.svg")] for name in figures}
+    plot_pruning.main(fabricate.job(input=given, output=output, params={"context": CONTEXT}))
+    assert {path.stem for path in tmp_path.glob("*.svg")} == set(figures)
 
 
 @pytest.mark.parametrize("name", FIGURES)

@@ -4,26 +4,10 @@ from __future__ import annotations
 
 import pytest
 import torch
-from transformers import (
-    BertConfig,
-    BertForSequenceClassification,
-    LongformerConfig,
-    LongformerForSequenceClassification,
-    RobertaConfig,
-    RobertaForSequenceClassification,
-)
 
 from sparse_attention.pruning import attention
+from tiny_networks import CLASSIFIERS, tiny
 
-SIZES = {
-    "vocab_size": 50, "hidden_size": 24, "num_hidden_layers": 3, "num_attention_heads": 3, "intermediate_size": 40,
-    "max_position_embeddings": 130, "pad_token_id": 1, "num_labels": 2, "initializer_range": 0.25,
-}  # fmt: skip
-FAMILIES = {
-    "longformer": lambda: LongformerForSequenceClassification(LongformerConfig(**SIZES, attention_window=[4, 8, 4])),
-    "roberta": lambda: RobertaForSequenceClassification(RobertaConfig(**SIZES)),
-    "bert": lambda: BertForSequenceClassification(BertConfig(**SIZES)),
-}
 LENGTHS = {
     "B1": [23],
     "B1-short": [3],
@@ -54,14 +38,13 @@ def make_classifier():
     """Return a function that makes a tiny classifier of a family, in evaluation mode."""
 
     def make(family: str, seed: int = 0):
-        torch.manual_seed(seed)
-        network = FAMILIES[family]()
+        network = tiny(CLASSIFIERS[family], seed)
         for name, weight in network.named_parameters():
             if name.endswith(("query.weight", "key.weight", "query_global.weight", "key_global.weight")):
                 weight.data *= 2
             elif weight.dim() == 1:
                 weight.data += 0.1 * torch.randn(weight.shape)
-        return network.eval()
+        return network
 
     return make
 

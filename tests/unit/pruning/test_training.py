@@ -263,6 +263,13 @@ def test_the_temperature_falls_by_a_constant_factor_to_its_end(run):
     assert model.settings.temperature == temperatures[-1]
 
 
+@pytest.mark.parametrize("batch_size", [12, 24], ids=["two-steps", "one-step"])
+def test_the_last_step_is_taken_at_the_final_temperature(batch_size, run):
+    model, table = run(Stage("soft", final_temperature=2e-5), epochs=1, batch_size=batch_size)
+    temperatures = phase(table, "train")["temperature"].tolist()
+    assert temperatures == pytest.approx([0.02, 2e-5][-24 // batch_size :]) and model.settings.temperature == 2e-5
+
+
 @pytest.mark.parametrize(("train_functions", "dropout"), [(24, 0.0), (4, 0.3)], ids=["order", "dropout"])
 def test_the_seed_decides_the_order_and_the_dropout(train_functions, dropout, run):
     # four functions of different lengths make one batch, always in the same order

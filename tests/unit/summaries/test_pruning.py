@@ -123,6 +123,16 @@ def test_kept_shares_are_of_the_tokens_before_any_was_left_out(tables):
         assert found == pytest.approx(np.mean(of_layers) * 0.95)
 
 
+def test_costs_have_students_intervals_over_seeds(tables):
+    """Two seeds whose values are 1 and 0.9: 12.7 times half their distance."""
+    for row in tables[0].to_dict("records"):
+        share = row["kept_share"] / 0.95
+        assert row["kept_share_ci95"] == pytest.approx(12.706204736 * 0.05 * share)
+        wide = 0 if row["way"] == "masked" else 12.706204736 * 0.05
+        assert row["gflops_ci95"] == pytest.approx(wide, abs=1e-9)
+        assert row["relative_flops_ci95"] == pytest.approx(wide / 7.5, abs=1e-9)
+
+
 def test_costs_are_relative_to_the_dense_ones_of_the_same_functions(tables):
     quality = tables[0].set_index(KEYS)
     for (_, system, way), row in quality.iterrows():
@@ -135,6 +145,7 @@ def test_without_resamples_and_with_one_seed_there_are_no_intervals():
     quality, gains = pruning.quality_tables(*frames(("B",), (1,)), replicates=0)
     assert quality[[f"{metric}_{end}" for metric in METRICS for end in ("low", "high")]].isna().all(axis=None)
     assert gains[["gain_low", "gain_high"]].isna().all(axis=None) and gains["gain"].notna().all()
+    assert quality[[f"{cost}_ci95" for cost in pruning.COSTS]].isna().all(axis=None)
     assert set(quality["seeds"]) == {1}
 
 

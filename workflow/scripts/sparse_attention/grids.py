@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -170,6 +171,22 @@ def prunings(config: dict[str, Any]) -> dict[str, dict[str, Any]]:
             shown = {key: value for key, value in setting.items() if key not in PRUNING or value != PRUNING[key]}
             settings[segment(shown)] = setting
     return settings
+
+
+def lambda_sweeps(segments: Iterable[str]) -> dict[str, dict[float, str]]:
+    """Return the prunings that differ in lambda only: by the segment without it, each lambda's own segment, in order.
+
+    Examples
+    --------
+    >>> lambda_sweeps(["mode~threshold_lambda~0.3_final~0.1", "mode~threshold_final~0.1", "mode~topk_final~0.2"])
+    {'mode~threshold_final~0.1': {0.0: 'mode~threshold_final~0.1', 0.3: 'mode~threshold_lambda~0.3_final~0.1'}}
+    """
+    sweeps: dict[str, dict[float, str]] = {}
+    for name in segments:
+        rest, *found = re.split(r"_lambda~([^_]+)", name)
+        weight = float(found[0]) if found else PRUNING["lambda"]
+        sweeps.setdefault("".join([rest, *found[1:]]), {})[weight] = name
+    return {rest: dict(sorted(named.items())) for rest, named in sweeps.items() if len(named) > 1}
 
 
 def has_soft_stage(pruning: dict[str, Any]) -> bool:

@@ -10,7 +10,8 @@ import numpy as np
 import pandas as pd
 
 from sparse_attention.errors import InputError
-from sparse_attention.evaluation import Split, on_device, point_name
+from sparse_attention.evaluation import point_name
+from sparse_attention.examples import Split, on_device
 from sparse_attention.grids import product
 from sparse_attention.scriptio import ProgressBar
 

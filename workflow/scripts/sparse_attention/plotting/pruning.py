@@ -28,7 +28,7 @@ SYSTEMS = {
     "text": ("text pruned before", "#D55E00"),
     "retrained": ("trained on the export", "#7B3294"),
 }
-MARKERS = "osD^vP*X"
+MARKERS = "osD^vP*X<>pdH"
 
 
 def kept_by_layer(layers: pd.DataFrame, context: Mapping[str, Any]) -> Figure:
@@ -55,7 +55,7 @@ def kept_by_layer(layers: pd.DataFrame, context: Mapping[str, Any]) -> Figure:
         panel.set_ylabel("share of the tokens left")
         _percent(panel)
         panel.xaxis.set_major_locator(MaxNLocator(integer=True))
-        panel.legend(loc="upper left", bbox_to_anchor=(1.02, 1.0), borderaxespad=0)
+        style.legend_beside(panel, *panel.get_legend_handles_labels())
         style.head_line(figure, "Tokens left by each layer", style.state(context, own))
     return figure
 
@@ -79,7 +79,7 @@ def thresholds(table: pd.DataFrame, context: Mapping[str, Any]) -> Figure:
             panel.plot(depths, rows["after"], color=colour, marker="o", label=short(name, table["pruning"]))
         handles, labels = panel.get_legend_handles_labels()
         handles.append(Line2D([], [], color=style.MUTED, linestyle=(0, (3, 1.2)), linewidth=1))
-        panel.legend(handles, [*labels, "before"], loc="upper left", bbox_to_anchor=(1.02, 1.0), borderaxespad=0)
+        style.legend_beside(panel, handles, [*labels, "before"])
         panel.set_xlabel("layer")
         panel.set_ylabel("threshold of the importance score")
         panel.set_ylim(bottom=min(0, panel.get_ylim()[0]))
@@ -102,6 +102,9 @@ def quality(table: pd.DataFrame, metric: str, context: Mapping[str, Any]) -> Fig
         `corpus` and `model`.
     """
     own = best_way(table)
+    gap = 0.012 * own["relative_flops"].max()
+    places = own.groupby("pruning")["relative_flops"].transform(lambda costs: _side_by_side(costs.to_numpy(), gap))
+    own = own.assign(place=places)
     with style.house_style():
         figure, axes = style.canvas(1, 1, (4.3, 3.1), (0.7, 2.1, 0.55, 0.45))
         panel = axes[0, 0]
@@ -109,18 +112,16 @@ def quality(table: pd.DataFrame, metric: str, context: Mapping[str, Any]) -> Fig
         for (pruning, system), rows in own.groupby(["pruning", "system"], sort=False):
             label, colour = SYSTEMS[str(system)]
             marker = _marker(list(own["pruning"].unique()).index(pruning)).get_marker()
-            low, high = style.limits(rows, metric)
-            ends = np.stack([rows[metric] - low, high - rows[metric]]).clip(min=0)
             panel.errorbar(
-                rows["relative_flops"], rows[metric], yerr=np.nan_to_num(ends), color=colour, marker=marker,
-                markersize=5, linestyle="", elinewidth=0.8, markeredgecolor="white", markeredgewidth=0.5,
+                rows["place"], rows[metric], yerr=bars(rows, metric), color=colour, marker=marker, markersize=5,
+                linestyle="", elinewidth=0.8, markeredgecolor="white", markeredgewidth=0.5,
             )  # fmt: skip
             drawn[label] = Line2D([], [], color=colour, marker="o", linestyle="", markersize=5)
         handles, labels = list(drawn.values()), list(drawn)
         if own["pruning"].nunique() > 1:
             handles += [_marker(place) for place in range(own["pruning"].nunique())]
             labels += [short(name, own["pruning"]) for name in own["pruning"].unique()]
-        panel.legend(handles, labels, loc="upper left", bbox_to_anchor=(1.02, 1.0), borderaxespad=0)
+        style.legend_beside(panel, handles, labels)
         panel.set_xlabel("multiply-adds of the layers, over those of the dense model")
         panel.set_ylabel(metric.replace("_", " ").replace("roc auc", "ROC AUC").replace("f1", "F1"))
         panel.set_xlim(left=0)
@@ -174,6 +175,22 @@ def _histograms(axes: Axes, tokens: pd.Series[Any], kept: pd.DataFrame, longest:
     axes.set_xlabel("tokens")
     axes.set_ylabel("functions")
     axes.legend(loc="upper center")
+
+
+def bars(rows: pd.DataFrame, column: str) -> np.ndarray:
+    """Return how far the 95 % intervals of a column reach below and above it, float64 `(2, rows)`; 0 without one."""
+    low, high = style.limits(rows, column)
+    return np.nan_to_num(np.stack([rows[column] - low, high - rows[column]]).clip(min=0))
+
+
+def _side_by_side(costs: np.ndarray, gap: float) -> np.ndarray:
+    """Return where points of nearly equal costs are drawn: `gap` apart, around their mean; the others stay."""
+    order = np.argsort(costs, kind="stable")
+    starts = np.flatnonzero(np.diff(costs[order], prepend=-np.inf) > gap / 3)
+    places = costs.copy()
+    for members in np.split(order, starts[1:]):
+        places[members] = costs[members].mean() + gap * (np.arange(len(members)) - (len(members) - 1) / 2)
+    return places
 
 
 def best_way(rows: pd.DataFrame) -> pd.DataFrame:

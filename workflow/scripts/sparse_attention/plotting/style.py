@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -134,6 +134,24 @@ def canvas(
     axes = figure.subplots(rows, columns, squeeze=False, **kwargs)
     figure.subplots_adjust(left=left / width, right=1 - right / width, top=1 - top / height, bottom=bottom / height)
     return figure, axes
+
+
+def legend_beside(axes: Axes, handles: Sequence[Any], labels: Sequence[str]) -> None:
+    """Put a legend to the right of a panel; where it is longer than the figure, this grows below its panels.
+
+    To be called before `head_line`.
+    """
+    legend = axes.legend(handles, labels, loc="upper left", bbox_to_anchor=(1.02, 1.0), borderaxespad=0)
+    figure = axes.get_figure(root=True)
+    assert figure is not None
+    below = 0.08 - legend.get_window_extent().y0 / figure.dpi
+    if below > 0:
+        width, height = figure.get_size_inches()
+        place, grown = figure.subplotpars, height + below
+        figure.set_size_inches(width, grown)
+        figure.subplots_adjust(
+            top=(place.top * height + below) / grown, bottom=(place.bottom * height + below) / grown
+        )  # fmt: skip
 
 
 def blank(title: str, statement: str, text: str) -> Figure:

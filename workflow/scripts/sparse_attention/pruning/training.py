@@ -40,7 +40,7 @@ class Stage:
     hard_share : float
         The share of the last steps of a soft stage whose masks are hard.
     final_temperature : float, optional
-        Where the temperature ends, which falls by a constant factor per step; None leaves it as it is.
+        The temperature of the last step, to which it falls by a constant factor per step; None leaves it as it is.
     """
 
     mode: str
@@ -114,7 +114,8 @@ class PruningTrainer(SteadyTrainer):
         steps, end = self.args.max_steps, self.stage.final_temperature
         if end is not None:
             start = self.first_temperature
-            self.pruned.thresholds.temperature = start * (end / start) ** (step / max(steps - 1, 1))
+            fallen = step / (steps - 1) if steps > 1 else 1.0  # a single step is the last one too
+            self.pruned.thresholds.temperature = start * (end / start) ** fallen
         hard = self.stage.mode == "soft" and step >= round(steps * (1 - self.stage.hard_share))
         self.mode = "hard" if hard else self.stage.mode
 

@@ -40,6 +40,7 @@ FIGURES = {
     "projection_curves": ("projections", "Fitting the projections"),
     "pruning_f1": ("pruning", "F1 against cost"),
     "pruning_roc_auc": ("pruning", "ROC AUC against cost"),
+    "pruning_strength": ("pruning", "Kept share and F1 by the weight of the regulariser"),
     "kept_by_layer": ("pruning", "Tokens left by each layer"),
     "threshold_curves": ("pruning", "Thresholds before and after"),
     "pruned_lengths": ("pruning", "Lengths before and after"),

@@ -15,6 +15,7 @@ from sparse_attention.summaries.statistics import over_seeds
 
 SYSTEM = ["pruning", "system", "way"]
 DENSE = "dense"
+COSTS = ("kept_share", "gflops", "relative_flops")
 TRAINING = ("loss", "accuracy", "f1", "roc_auc", "kept", "temperature")
 
 
@@ -40,8 +41,8 @@ def quality_tables(predictions: pd.DataFrame, kept: pd.DataFrame, replicates: in
     Returns
     -------
     quality : DataFrame
-        One row per pruning, system and way: seeds, functions, positive, kept_share, gflops, relative_flops, and each
-        metric with its interval.
+        One row per pruning, system and way: seeds, functions, positive; kept_share, gflops and relative_flops with
+        their intervals over seeds; and each metric with its interval.
     gains : DataFrame
         One row per pruning, system, way and metric: the difference to the dense classifier of the same seed and way,
         with the interval of the paired difference, in which both classify the same resample.
@@ -69,7 +70,7 @@ def quality_tables(predictions: pd.DataFrame, kept: pd.DataFrame, replicates: in
 
 
 def _costs(predictions: pd.DataFrame, kept: pd.DataFrame) -> dict[tuple[str, str, str], dict[str, float]]:
-    """Return kept share, multiply-adds and their share of the dense ones, by system and way; means over seeds."""
+    """Return kept share, multiply-adds and their share of the dense ones, by system and way, with their intervals."""
     whole = _whole(predictions)
     shares = kept.assign(kept_share=kept["kept"] / kept["function"].map(whole))
     sums = predictions.groupby([*SYSTEM, "seed"], sort=False)[["gflops", "dense_gflops"]].mean()
@@ -80,7 +81,7 @@ def _costs(predictions: pd.DataFrame, kept: pd.DataFrame) -> dict[tuple[str, str
             "relative_flops": sums["gflops"] / sums["dense_gflops"],
         }
     )
-    means = table.groupby(SYSTEM, sort=False).mean()
+    means = over_seeds(table.reset_index(), SYSTEM, COSTS).drop(columns="seeds").set_index(SYSTEM)
     return dict(zip(means.index, means.to_dict("records"), strict=True))
 
 
