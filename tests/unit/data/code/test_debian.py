@@ -144,6 +144,34 @@ def test_a_patch_that_does_not_apply_changes_nothing_and_is_counted(tmp_path):
     assert dict(intake.dropped) == {"patches that do not apply": 2}
 
 
+def test_only_what_a_patch_does_to_c_files_has_to_apply(tmp_path):
+    """Real ones hold binary files without their content, files that were left out, and renames of another folder."""
+    patch = (
+        "diff --git a/logo.png b/logo.png\nindex 1..2 100644\nBinary files a/logo.png and b/logo.png differ\n"
+        "diff --git a/sub/x.yml b/sub/y.yml\nsimilarity index 82%\nrename from x.yml\nrename to y.yml\n"
+        f"{diff('sub/x.yml', 'a', 'b')}\n"
+        f"diff --git a/a.c b/a.c\nindex 1..2 100644\n{diff('a.c', COPY, FIXED)}"
+        f"{diff('README', 'one', 'two')}\n{diff('b.h', SUM, SUM.replace('a + b', 'b'))}-- \n2.30.2\n"
+    )
+    functions, intake = read(package(tmp_path, {"a.c": COPY, "b.h": SUM}, {"CVE-2024-1111.patch": patch}))
+    assert [(f.path, f.label) for f in functions] == [("a.c", 1), ("b.h", 1), ("a.c", 0), ("b.h", 0)]
+    assert not intake.dropped
+
+
+def test_changes_without_context_apply(tmp_path):
+    patch = "--- a/a.c\t2024-01-01\n+++ b/a.c 2024-01-02\n@@ -4 +4 @@\n-{}\n+{}\n"
+    lines = [text.splitlines()[3] for text in (COPY, FIXED)]
+    functions, _ = read(package(tmp_path, {"a.c": COPY}, {"CVE-2024-1111.patch": patch.format(*lines)}))
+    assert [(f.source, f.label) for f in functions] == [(bodies(COPY), 1), (bodies(FIXED), 0)]
+
+
+def test_a_renamed_file_is_followed(tmp_path):
+    move = "diff --git a/a.c b/b.c\nsimilarity index 100%\nrename from a.c\nrename to b.c\n"
+    patches = {"move.patch": move, "CVE-2024-1111.patch": diff("b.c", COPY, FIXED)}
+    functions, intake = read(package(tmp_path, {"a.c": COPY}, patches))
+    assert [(f.path, f.label) for f in functions] == [("b.c", 1), ("b.c", 0)] and not intake.dropped
+
+
 def test_functions_that_come_go_or_change_their_names(tmp_path):
     helper = "static int size(int n)\n{\n    return n + 1;\n}\n"
     old, new = COPY + SUM + helper, FIXED + SUM.replace("sum", "add") + helper.replace("size", "room") + helper
@@ -245,8 +273,14 @@ def test_components_lie_in_folders_of_their_names(tmp_path):
 
 def test_archives_without_one_outer_folder(tmp_path):
     files = package(tmp_path, {"a.c": COPY}, {"CVE-2024-1111.patch": diff("a.c", COPY, FIXED)})
-    archive(files[0], {"a.c": COPY, "doc/README": "text"})
+    archive(files[0], {"./a.c": COPY, "doc/README": "text"})
     assert [f.label for f in read(files)[0]] == [1, 0]
+
+
+def test_a_lone_folder_of_c_files_beside_other_files_is_kept(tmp_path):
+    files = package(tmp_path, {"a.c": COPY}, {"CVE-2024-1111.patch": diff("src/a.c", COPY, FIXED)})
+    archive(files[0], {"README": "text", "src/a.c": COPY})
+    assert [f.path for f in read(files)[0]] == ["src/a.c", "src/a.c"]
 
 
 @pytest.mark.parametrize("name", ["../outside.c", "tool-1.0/../../outside.c", "/outside.c"])

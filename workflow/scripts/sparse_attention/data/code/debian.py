@@ -21,17 +21,15 @@ PATCHES = ("*CVE*",)
 CVE = re.compile(r"CVE-\d{4}-\d{4,}", re.IGNORECASE)
 # what a fix changes in tests is no defect of the program
 TESTS = re.compile(r"(^|/)(test|fuzz|regress/)|[-_]tests?\.[ch]$", re.IGNORECASE)
-CHANGED = re.compile(rb"^(?:---|\+\+\+) [^/\s]+/([^\t\r\n]+?\.[ch])(?:[ \t\r].*)?$", re.MULTILINE)
-FIRST_CHANGE = re.compile(r"^(?:--- |diff |Index: )", re.MULTILINE)
 
 
 def read(files: Mapping[str, list[Path]], intake: Intake, options: Mapping[str, Any]) -> Iterator[Function]:
     """Yield the functions that patches fix, as they were before, labelled 1, and then those of label 0.
 
-    A package's patches are applied in their order. Where one that counts as a fix changes a function, in more than
-    comments and layout, the version before it is labelled 1. Label 0 have, in all files that fixes change, the
-    functions as they are after the last patch, fixed or never touched. A function that a fix removes or renames has no
-    version after it and is left out. Label 1 comes first, so that it stays where repeats are dropped.
+    What a package's patches do to C files is applied in their order. Where one that counts as a fix changes a
+    function, in more than comments and layout, the version before it is labelled 1. Label 0 have, in all files that
+    fixes change, the functions as they are after the last patch, fixed or never touched. A function that a fix removes
+    or renames has no version after it and is left out. Label 1 comes first, so that it stays where repeats are dropped.
 
     Parameters
     ----------
@@ -72,8 +70,7 @@ def _fits(name: str, patterns: Sequence[str]) -> bool:
 
 def _rule(patch: Patch) -> str:
     """Return the CVE ids in a patch's name, else those in the text above its first change, else its name."""
-    header = FIRST_CHANGE.split(patch.content.decode("utf-8", "replace"), maxsplit=1)[0]
-    ids = CVE.findall(patch.name) or CVE.findall(header)
+    ids = CVE.findall(patch.name) or CVE.findall(patch.header)
     return ",".join(sorted({found.upper() for found in ids})) or patch.name
 
 
@@ -112,8 +109,7 @@ class _History:
 
     def apply(self, patch: Patch, is_fix: bool) -> None:
         """Apply the next patch and, if it is a fix, keep what it changes."""
-        named = {name.decode("utf-8", "replace") for name in CHANGED.findall(patch.content)} if is_fix else set()
-        paths = sorted(named)
+        paths = patch.paths if is_fix else ()
         before = [self._source.read(path) for path in paths]
         if not self._source.apply(patch):
             self.intake.drop("patches that do not apply")
