@@ -28,12 +28,12 @@ def changed(**changes: object) -> dict:
     return {**copy.deepcopy(GOOD), **changes}
 
 
-def test_what_ships_is_valid_and_every_wheel_is_pinned():
+def test_what_ships_is_valid_and_pinned():
     registry = load_registry(SHIPPED)
     assert {"enwiki-2016-excerpt", "all-minilm-l6-v2", "wikitext-103-raw", "roberta-base"} <= set(registry)
     for entry in registry.values():
         assert entry["licence"] and entry["citation"]
-        if entry["source"]["type"] in ("wheel", "wheels"):
+        if entry["source"]["type"] in ("wheel", "wheels", "apt"):
             assert all(file["sha256"] and file["size"] for file in entry["files"])
         elif entry["source"]["type"] == "hub":
             # no commit of devign is known; the receipt tells which one was fetched
@@ -52,7 +52,7 @@ def test_own_entries_add_and_replace(tmp_path):
         (changed(colour="red"), ["'colour' was unexpected"]),
         (
             changed(source={"type": "ftp"}),
-            ["a.source: type 'ftp' is not allowed; allowed: wheel, wheels, hub, osf, url, path"],
+            ["a.source: type 'ftp' is not allowed; allowed: wheel, wheels, apt, hub, osf, url, path"],
         ),
         (changed(source={"type": "url", "url": "file:///x"}), ["a.source: url: 'file:///x' does not match"]),
         (changed(source={"type": "hub", "repo": "a/b"}), ["a.source: 'revision' is a required property"]),
@@ -63,6 +63,15 @@ def test_own_entries_add_and_replace(tmp_path):
             changed(source={"type": "wheel", "package": "p", "version": "1"}, files=[{"path": "b"}]),
             ["'sha256' is a required property"],
         ),
+        (
+            changed(source={"type": "apt", "suite": "bookworm", "packages": ["tiff=4.5.0-6"]}, files=[{"path": "b"}]),
+            ["a.files[0]: 'sha256' is a required property"],
+        ),
+        (
+            changed(source={"type": "apt", "suite": "bookworm", "packages": ["tiff"]}),
+            ["a.source: packages[0]: 'tiff' does not match"],
+        ),
+        (changed(source={"type": "apt", "packages": ["tiff=4"]}), ["a.source: 'suite' is a required property"]),
         (changed(kind="x", version=""), ["a.kind", "a.version"]),
     ],
     ids=lambda value: None if isinstance(value, dict) else value[0][:30],

@@ -11,13 +11,20 @@ from types import ModuleType
 from typing import Any
 
 from sparse_attention.data.registry import difference, sha256_of, write_receipt
-from sparse_attention.data.sources import hub, osf, path, url, wheel, wheels
+from sparse_attention.data.sources import apt, hub, osf, path, url, wheel, wheels
 from sparse_attention.data.sources.common import SourceError, Wanted
 from sparse_attention.errors import InputError
 
 logger = logging.getLogger(__name__)
 
-SOURCES: dict[str, ModuleType] = {"wheel": wheel, "hub": hub, "osf": osf, "url": url, "wheels": wheels}
+SOURCES: dict[str, ModuleType] = {
+    "wheel": wheel,
+    "wheels": wheels,
+    "apt": apt,
+    "hub": hub,
+    "osf": osf,
+    "url": url,
+}
 
 
 def retrieve(name: str, entry: dict[str, Any], receipt: Path) -> None:

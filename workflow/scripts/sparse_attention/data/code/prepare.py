@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
-from sparse_attention.data.code import bandit, selection, tables
+from sparse_attention.data.code import bandit, debian, selection, tables
 from sparse_attention.data.code.functions import Function, Intake
 from sparse_attention.data.documents import quantiles
 from sparse_attention.data.files import suffix_of
@@ -23,6 +23,7 @@ logger = logging.getLogger(__name__)
 Read = Callable[[Mapping[str, list[Path]], Intake, Mapping[str, Any]], Iterator[Function]]
 FORMATS: dict[str, tuple[Read, tuple[str, ...]]] = {
     "bandit": (bandit.read, bandit.SUFFIXES),
+    "debian": (debian.read, debian.SUFFIXES),
     "table": (tables.read, tables.SUFFIXES),
 }
 

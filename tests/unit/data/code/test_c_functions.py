@@ -1,0 +1,92 @@
+"""The functions of C files: which there are, what counts as a change, and where it lies."""
+
+from __future__ import annotations
+
+import pytest
+
+from sparse_attention.data.code import c_functions
+
+
+def texts(content: str) -> dict[str, list[str]]:
+    parsed = c_functions.parse(content.encode())
+    return {name: [function.text for function in functions] for name, functions in parsed.functions.items()}
+
+
+@pytest.mark.parametrize(
+    ("source", "name"),
+    [
+        ("static int f(int a) { return a; }", "f"),
+        ("int f(a, b) int a; char *b; { return a; }", "f"),
+        ("char *f(void)\n{\n\tchar *s = \"}{\";\n\treturn *s == '}' ? s : 0;\n}", "f"),
+        ("void f(void) { if (1) { while (0) { } } }", "f"),
+        ("static inline void **f(void) { return 0; }", "f"),
+        ("int f(void) { /* } */ return 0; // }\n}", "f"),
+        ("void f(void) {\n#ifdef DEBUG\n  log(1);\n#endif\n}", "f"),
+        ("DEFINE_TEST(f)\n{\n  run();\n}", "(f)"),
+        ("struct s *f(struct s *x) { return x->next; }", "f"),
+    ],
+    ids=["static", "old style", "braces in strings", "nested", "pointers", "comments", "ifdef", "macro", "struct"],
+)
+def test_a_function_is_found_whole(source, name):
+    around = f"#include <x.h>\nint g(int);\n/* f */ {source}\nstatic int v = 3;\n"
+    assert texts(around) == {name: [source]}
+
+
+def test_functions_keep_their_order_and_those_of_one_name_stand_together():
+    source = "#if A\nint f(void) { return 1; }\n#else\nint f(void) { return 2; }\n#endif\nint e(void) { return 3; }\n"
+    assert texts(source) == {
+        "f": ["int f(void) { return 1; }", "int f(void) { return 2; }"],
+        "e": ["int e(void) { return 3; }"],
+    }
+
+
+def test_a_function_with_an_error_is_left_out_and_counted():
+    broken = "int f(int a) {\n  foreach(x, y) { g(x); }\n  return a;\n}\n"
+    parsed = c_functions.parse(f"{broken}int z(void) {{ return 1; }}\n".encode())
+    assert list(parsed.functions) == ["z"] and parsed.broken == 1
+
+
+def test_nothing_is_in_an_empty_file():
+    assert c_functions.parse(b"") == c_functions.CFile({}, 0)
+
+
+def test_bytes_that_are_not_utf_8_are_refused():
+    with pytest.raises(UnicodeDecodeError):
+        c_functions.parse("/* \xe9 */ int f(void) { return 1; }".encode("latin-1"))
+
+
+def test_text_is_cut_by_bytes_not_characters():
+    assert texts('/* ééé */ int f(void) { return *"é"; } /* ü */') == {"f": ['int f(void) { return *"é"; }']}
+
+
+@pytest.mark.parametrize(
+    ("other", "same"),
+    [
+        ("int f(void)\n{\n  return 1;\n}", True),
+        ("int f(void) { /* one */ return 1; // two\n}", True),
+        ("int f(void) { return 2; }", False),
+        ('int f(void) { "/* no */"; return 1; }', False),
+    ],
+)
+def test_layout_and_comments_are_no_change(other, same):
+    first, second = (
+        c_functions.parse(text.encode()).functions["f"][0] for text in ("int f(void) { return 1; }", other)
+    )
+    assert (first.code == second.code) is same
+
+
+@pytest.mark.parametrize(
+    ("after", "lines"),
+    [
+        ("a\nb\n\nc\nd", ()),
+        ("a\nB\n\nc\nd", (2,)),
+        ("a\n\nc\nd", (2,)),
+        ("a\nb\n\nc\nnew\nd", (5,)),
+        ("a\nb\nnew\n\nc\nd", (4,)),
+        ("a\nb\n\nc\nd\nnew", (5,)),
+        ("A\nb\n\nc\nD", (1, 5)),
+    ],
+    ids=["same", "changed", "removed", "inserted", "in front of a blank one", "behind the last", "two"],
+)
+def test_lines_of_a_change_are_those_of_the_version_before(after, lines):
+    assert c_functions.changed_lines("a\nb\n\nc\nd", after) == lines
