@@ -139,7 +139,7 @@ def test_each_system_is_a_point_with_its_interval(names, seeds, metric, label):
     table = quality(names, seeds)
     figure = pruning.quality(table, metric, CONTEXT)
     (axes,) = figure.axes
-    assert labels(axes) == ("multiply-adds of the layers, over those of the dense model", label)
+    assert labels(axes) == ("multiply-adds of the layers, over those of the library's dense model", label)
     own = table[table["way"] == "dropped"].to_dict("records")
     assert len(axes.containers) == len(own) == len(names) * len(SYSTEMS)
     for row, (point, _, (bar,)) in zip(own, axes.containers, strict=True):

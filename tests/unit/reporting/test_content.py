@@ -92,3 +92,12 @@ def test_predictors_that_miss_the_compared_sparsity_are_ordered_by_the_next(fram
     short = table["predictor"].isin(["window", "kmeans"]) & (table["at_sparsity"] == 0.95)
     table.loc[short, "recall"] = float("nan")
     assert texts(content.at_sparsity("x", table, "", "0", "none")) == ["Cosine distance", "K-means clusters", "Window"]
+
+
+def test_prunings_are_spelt_and_the_only_one_is_left_out():
+    names = ["mode~topk_final~0.1", "mode~threshold_lambda~0.1_final~0.005"]
+    frame = pd.DataFrame({"pruning": names, "layer": [0, 1], "before": [0.00125, 0.005], "after": [0.0012, 0.0083]})
+    shown = content.plain("thresholds", frame, "")
+    assert [row[0].text for row in shown.rows] == ["topk, final 0.1", "threshold, lambda 0.1, final 0.005"]
+    assert [cell.text for cell in shown.rows[0][2:]] == ["0.00125", "0.00120"]
+    assert content.plain("thresholds", frame[:1], "").headers == ["layer", "before", "after"]

@@ -122,7 +122,7 @@ def quality(table: pd.DataFrame, metric: str, context: Mapping[str, Any]) -> Fig
             handles += [_marker(place) for place in range(own["pruning"].nunique())]
             labels += [short(name, own["pruning"]) for name in own["pruning"].unique()]
         style.legend_beside(panel, handles, labels)
-        panel.set_xlabel("multiply-adds of the layers, over those of the dense model")
+        panel.set_xlabel("multiply-adds of the layers, over those of the library's dense model")
         panel.set_ylabel(metric.replace("_", " ").replace("roc auc", "ROC AUC").replace("f1", "F1"))
         panel.set_xlim(left=0)
         panel.set_ylim(top=min(panel.get_ylim()[1], 1.02))
@@ -168,7 +168,8 @@ def _histograms(axes: Axes, tokens: pd.Series[Any], kept: pd.DataFrame, longest:
     layers = sorted(kept["layer"].unique())
     shades = _shades(len(layers) + 1)
     bins = np.linspace(0, longest, 25).tolist()
-    axes.hist(tokens, bins=bins, histtype="step", color=shades[0], label="before", linewidth=1.2)
+    # wide, so that it is seen where the first layer leaves all
+    axes.hist(tokens, bins=bins, histtype="step", color=shades[0], label="before", linewidth=3.5)
     for layer, colour in zip(layers, shades[1:], strict=True):
         values = kept[kept["layer"] == layer]["kept"]
         axes.hist(values, bins=bins, histtype="step", color=colour, label=f"left by layer {layer + 1}", linewidth=1.2)

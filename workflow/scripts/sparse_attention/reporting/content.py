@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 
 from sparse_attention.reporting.findings import comparison, half_width, number
-from sparse_attention.summaries.wording import spell
+from sparse_attention.summaries.wording import spell, spell_pruning
 
 HEADERS = {
     "label": "predictor",
@@ -26,7 +26,10 @@ HEADERS = {
     "second_recall": "recall of the second",
     "as_published": "as published",
 }
-DIGITS = {"perplexity": 1, "edges": 0, "support_size": 1}
+DIGITS = {
+    "perplexity": 1, "edges": 0, "support_size": 1, "before": 5, "after": 5,
+    "milliseconds_per_function": 1, "functions_per_second": 1, "speedup": 2,
+}  # fmt: skip
 SPELT = ("attention", "projection", "point", "second_projection", "quirk", "subject", "metric", "keep")
 COUNTS = (
     "documents",
@@ -72,6 +75,8 @@ class Table:
 
 def _cell(column: str, row: Any) -> Cell:
     value = row[column]
+    if isinstance(value, str) and column == "pruning":
+        return Cell(spell_pruning(value), value)
     if isinstance(value, str):
         return Cell(spell(value) or "–" if column in SPELT else value, value)
     if pd.isna(value):
@@ -83,9 +88,9 @@ def _cell(column: str, row: Any) -> Cell:
 
 
 def plain(name: str, frame: pd.DataFrame, caption: str, leave_out: Sequence[str] = ()) -> Table:
-    """Show a table as it is: each `<column>_ci95` joins its column, the only attention is left out."""
+    """Show a table as it is: each `<column>_ci95` joins its column, the only attention or pruning is left out."""
     columns = [name for name in frame.columns if not str(name).endswith("_ci95") and name not in leave_out]
-    if len(columns) > 1 and columns[0] == "attention" and frame["attention"].nunique() == 1:
+    if len(columns) > 1 and columns[0] in ("attention", "pruning") and frame[columns[0]].nunique() == 1:
         columns = columns[1:]
     rows = [[_cell(column, row) for column in columns] for row in frame.to_dict("records")]
     return Table(name, caption, [HEADERS.get(name, str(name).replace("_", " ")) for name in columns], rows)
