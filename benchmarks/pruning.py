@@ -3,8 +3,8 @@
 Each way classifies the same sequences of random tokens. `padded` is transformers' own model on sequences padded to the
 longest; `unpadded` is ours with padding removed and nothing pruned, which the others are compared with; `masked` and
 `dropped` keep the best scored share of each sequence's tokens from the first layer on. `achieved` is the share of the
-multiply-adds saved by dropping that is saved of the time as well. The last lines time a layer with scores against one
-without.
+multiply-adds saved by dropping that is saved of the time as well. `unpadded` and `dropped` compute CLS alone in the
+last layer, the others all of it. The last lines time a layer with scores against one without.
 
 Usage: python benchmarks/pruning.py [--lengths 256 1024] [--kept 1 0.5 0.1] [--batch 4] [--threads 1] [--device cpu]
 """

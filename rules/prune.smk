@@ -57,6 +57,37 @@ rule train_classifier:
         "../workflow/scripts/train_classifier.py"
 
 
+rule evaluate_dense:
+    input:
+        tokens="results/pruning/{code}/{classifier}/tokens.safetensors",
+        info="results/pruning/{code}/{classifier}/tokens.json",
+        dense=f"{PRUNED}/dense/model",
+    output:
+        predictions=f"{PRUNED}/dense/predictions.tsv",
+        kept=f"{PRUNED}/dense/kept.tsv",
+        weights=f"{PRUNED}/dense/token_weights.safetensors",
+    log:
+        "results/logs/evaluate_dense/{code}/{classifier}/seed~{seed}.log",
+    benchmark:
+        "results/benchmarks/evaluate_dense/{code}/{classifier}/seed~{seed}.tsv"
+    conda:
+        "../envs/evaluate_dense.yaml"
+    threads: config["threads"]["evaluate"]
+    resources:
+        mem_mb=4000,
+        runtime=240,
+        gpu=gpu(),
+    params:
+        code=code("evaluate_dense"),
+        threads=config["threads"]["evaluate"],
+        batch_size=config["evaluate_pruning"]["batch_size"],
+        device=config["device"],
+    message:
+        "Evaluating the dense classifier on the test functions of {wildcards.code}, seed {wildcards.seed}"
+    script:
+        "../workflow/scripts/evaluate_dense.py"
+
+
 rule prune_soft:
     input:
         tokens="results/pruning/{code}/{classifier}/tokens.safetensors",

@@ -177,7 +177,7 @@ def test_files_that_a_project_lacks_are_named(draper, tmp_path):
     assert "To bring it by hand: download other.hdf5 from https://osf.io/d45bw/" in str(error.value)
 
 
-@pytest.mark.parametrize("answer", [None, b"no json"], ids=["absent", "not JSON"])
+@pytest.mark.parametrize("answer", [None, b"no json", b"[]", b"{}"], ids=["absent", "not JSON", "a list", "no data"])
 def test_a_project_that_cannot_be_asked_tells_the_way_by_hand(answer, draper, server, tmp_path):
     server.files["/v2/nodes/d45bw/files/osfstorage/"] = answer
     with pytest.raises(InputError, match=r"cannot be fetched: .*osfstorage/") as error:

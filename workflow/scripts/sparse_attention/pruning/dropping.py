@@ -11,7 +11,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from sparse_attention.pruning.layers import Projected
+from sparse_attention.pruning.layers import Layer, Projected
 
 
 class Group(NamedTuple):
@@ -112,3 +112,12 @@ def gather(packed: Packed, projected: Projected, group: Group) -> tuple[Tensor, 
 def store(target: Tensor, values: Tensor, group: Group) -> None:
     """Write a group's `values`, `(batch, n, ...)`, to their packed rows of `target`, `(tokens, ...)`."""
     target[group.rows[group.inside]] = values[group.inside]
+
+
+def last_cls(layer: Layer, packed: Packed, waste: float) -> Tensor:
+    """Return the states of CLS after the layer, `(batch, hidden)`, without computing those of other tokens."""
+    entering = packed.first_rows()
+    context = torch.empty_like(entering)
+    for group in packed.groups(waste):
+        context[group.sequences] = layer.cls_context(packed.states[group.rows], packed.log_keep(group))
+    return layer.finish(context, entering)

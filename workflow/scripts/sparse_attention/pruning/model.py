@@ -16,7 +16,7 @@ from sparse_attention.errors import InputError
 from sparse_attention.models.loading import load_whole
 from sparse_attention.models.masked_lm import offline
 from sparse_attention.pruning.attention import Attended
-from sparse_attention.pruning.dropping import Packed, gather, store
+from sparse_attention.pruning.dropping import Packed, gather, last_cls, store
 from sparse_attention.pruning.layers import Layer, classify, layers_of, merge_heads
 from sparse_attention.pruning.scores import SCORES, random_scores
 from sparse_attention.pruning.thresholds import PruningSettings, Thresholds
@@ -182,7 +182,7 @@ class PrunedClassifier(nn.Module):
             rows = packed.leave(kept)
             packed.states = layer.finish(context.index_select(0, rows), packed.states.index_select(0, rows))
             survived[packed.origins] += 1
-        states = _last_cls(last, packed, waste) if logits_only else packed.first_rows()
+        states = last_cls(last, packed, waste) if logits_only else packed.first_rows()
         result = torch.full_like(input_ids, -1)
         result[:, :longest] = survived.view(packed.batch, packed.n)
         return Dropped(classify(self.classifier, states), result.masked_fill(~real, -1))
@@ -228,15 +228,6 @@ class PrunedClassifier(nn.Module):
 
     def _scores(self, attended: Attended, log_keep: Tensor, drawn: Tensor | None) -> Tensor:
         return SCORES[self.thresholds.settings.score](attended, log_keep) if drawn is None else drawn
-
-
-def _last_cls(layer: Layer, packed: Packed, waste: float) -> Tensor:
-    """Return the states of CLS after the layer, `(batch, hidden)`, without computing those of other tokens."""
-    entering = packed.first_rows()
-    context = torch.empty_like(entering)
-    for group in packed.groups(waste):
-        context[group.sequences] = layer.cls_context(packed.states[group.rows], packed.log_keep(group))
-    return layer.finish(context, entering)
 
 
 def make_pruned(classifier: PreTrainedModel, settings: PruningSettings) -> PrunedClassifier:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -31,6 +31,7 @@ DIGITS = {
     "milliseconds_per_function": 1, "functions_per_second": 1, "speedup": 2,
 }  # fmt: skip
 SPELT = ("attention", "projection", "point", "second_projection", "quirk", "subject", "metric", "keep")
+SPELLERS: dict[str, Callable[[str], str]] = {**dict.fromkeys(SPELT, spell), "pruning": spell_pruning}
 COUNTS = (
     "documents",
     "characters",
@@ -75,10 +76,9 @@ class Table:
 
 def _cell(column: str, row: Any) -> Cell:
     value = row[column]
-    if isinstance(value, str) and column == "pruning":
-        return Cell(spell_pruning(value), value)
     if isinstance(value, str):
-        return Cell(spell(value) or "–" if column in SPELT else value, value)
+        speller = SPELLERS.get(column)
+        return Cell(speller(value) or "–" if speller else value, value)
     if pd.isna(value):
         return Cell("–", "", True)
     if column in COUNTS or column.startswith(("characters_", "tokens_")) or isinstance(value, int):

@@ -11,7 +11,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from sparse_attention.data.sources.common import SourceError, Wanted
+from sparse_attention.data.sources.common import SourceError, Wanted, rename
 from sparse_attention.errors import InputError
 from sparse_attention.scriptio import progress
 
@@ -59,9 +59,7 @@ def fetch(source: dict[str, Any], wanted: list[Wanted], folder: Path) -> None:
     for item in wanted:
         if not (folder / item.path).is_file():
             raise SourceError(f"{_package(source, item)} has no file {item.path}")
-        target = folder / item.name
-        target.parent.mkdir(parents=True, exist_ok=True)
-        (folder / item.path).replace(target)
+        rename(folder, item)
 
 
 def by_hand(source: dict[str, Any], item: Wanted) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 MEGABYTE = 1_000_000
@@ -39,3 +40,10 @@ class Wanted:
         """Make one from a registry entry's file; without a `name` the last part of `path` is taken."""
         name = record.get("name") or record["path"].rsplit("/", 1)[-1]
         return cls(record["path"], name, record.get("sha256"), record.get("size"))
+
+
+def rename(folder: Path, item: Wanted) -> None:
+    """Move a file in `folder` from its path inside the source to its name; `FileNotFoundError` when it is not there."""
+    target = folder / item.name
+    target.parent.mkdir(parents=True, exist_ok=True)
+    (folder / item.path).replace(target)

@@ -24,7 +24,12 @@ def plan(source: dict[str, Any], files: list[Wanted] | None) -> tuple[list[Wante
     resolved : dict
         The source with the address of each file, `downloads`.
     """
-    found = {record["attributes"]["materialized_path"].lstrip("/"): record for record in _files_of(_storage(source))}
+    try:
+        found = {
+            record["attributes"]["materialized_path"].lstrip("/"): record for record in _files_of(_storage(source))
+        }
+    except (KeyError, TypeError, AttributeError) as error:
+        raise SourceError(f"{_storage(source)} does not list files: {type(error).__name__} {error}") from None
     chosen = files if files is not None else [Wanted(path, path) for path in sorted(found)]
     absent = [item.path for item in chosen if item.path not in found]
     if absent or not chosen:

