@@ -37,6 +37,7 @@ rule train_classifier:
         "results/logs/train_classifier/{code}/{classifier}/seed~{seed}.log",
     benchmark:
         "results/benchmarks/train_classifier/{code}/{classifier}/seed~{seed}.tsv"
+    priority: 1  # the longest chain of jobs begins here
     conda:
         "../envs/train_classifier.yaml"
     threads: config["threads"]["train"]
@@ -101,6 +102,7 @@ rule prune_soft:
         "results/logs/prune_soft/{code}/{classifier}/seed~{seed}/{pruning}.log",
     benchmark:
         "results/benchmarks/prune_soft/{code}/{classifier}/seed~{seed}/{pruning}.tsv"
+    priority: 1
     conda:
         "../envs/prune_soft.yaml"
     threads: config["threads"]["train"]
