@@ -51,6 +51,7 @@ rule report:
         keep=config["figures"]["keep"],
         sparsity=config["figures"]["heatmap"]["sparsity"],
         latex=[name for name in ["masked_lm", "predictors_at_sparsity", "areas", *LATEX] if name in NAMES],
+        pages=[path.removeprefix("results/") for path in (PRUNED_RESULTS if CODE else []) if path.endswith(".html")],
     message:
         "Writing results/report.html"
     script:

@@ -22,7 +22,7 @@ def test_the_report_holds_tables_figures_and_provenance(fabricate, tables, tmp_p
         "figures": [figure],
         "manifest": made,
     }
-    params = context | {"window": 0, "keep": "none", "sparsity": 0.95, "latex": ["areas"]}
+    params = context | {"window": 0, "keep": "none", "sparsity": 0.95, "latex": ["areas"], "pages": []}
     report.main(fabricate.job(input=given, output={"report": output}, params=params))
     text = Path(output).read_text()
     assert "Wikipedia contributors &lt;2016&gt;" in text and "CC-BY-SA-3.0" in text

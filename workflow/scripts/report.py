@@ -13,7 +13,8 @@ def main(snakemake):
     parts = (listed(getattr(given, name, None)) for name in ("tables", "figures", "captions"))
     manifest = json.loads(Path(given.manifest).read_text(encoding="utf-8"))
     setting = page.Setting(params.window, params.keep, params.sparsity)
-    text = page.render(given.template, page.Inputs(*parts), manifest, params.context, setting, params.latex)
+    inputs = page.Inputs(*parts)
+    text = page.render(given.template, inputs, manifest, params.context, setting, params.latex, params.pages)
     page.write(text, snakemake.output.report)
     logger.info("%s: %.1f MB", snakemake.output.report, len(text) / 1e6)
 

@@ -5,6 +5,7 @@ import json
 import re
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 from sparse_attention.plotting import areas, buckets, distances, pareto, style, winners
@@ -33,7 +34,7 @@ class Page(html.parser.HTMLParser):
         assert not self.open
         assert len(self.ids) == len(set(self.ids))
         for link in self.links:
-            assert link.startswith("data:image/svg+xml;base64,") or link[1:] in self.ids
+            assert link.startswith(("data:image/svg+xml;base64,", "pruning/")) or link[1:] in self.ids
 
     def handle_starttag(self, tag, attrs):
         values = dict(attrs)
@@ -71,9 +72,9 @@ def manifest(**changes):
     } | changes
 
 
-def render(tables, figures, made=None, latex=()):
+def render(tables, figures, made=None, latex=(), pages=()):
     inputs = page.Inputs(map(str, tables), figures, CAPTIONS)
-    return page.render(TEMPLATE, inputs, made or manifest(), CONTEXT, SETTING, latex)
+    return page.render(TEMPLATE, inputs, made or manifest(), CONTEXT, SETTING, latex, pages)
 
 
 def test_the_page_needs_nothing_else_and_its_links_lead_somewhere(tables, figures):
@@ -173,6 +174,44 @@ def test_a_given_query_key_dump_has_neither_corpus_nor_model(tables, figures):
     names = ("gold_sparsity", "predictors", "predictors_at_sparsity", "pareto", "areas", "offsets", "best_by_head")
     parsed = Page(render([tables / f"{name}.tsv" for name in names], figures))
     assert "gold" in parsed.ids and not {"corpus", "models", "projections"} & set(parsed.ids)
+
+
+@pytest.fixture(scope="module")
+def of_code(tmp_path_factory):
+    """Tables of a run that prunes a classifier."""
+    folder = tmp_path_factory.mktemp("code")
+    name = {"pruning": "mode~topk_final~0.3", "way": "dropped"}
+    sizes = {"functions": 120, "positive": 30, "roc_auc": 0.9, "f1": 0.75, "kept_share": 0.5, "relative_flops": 0.4}
+    tables = {
+        "pruning": [{**name, "system": system, **sizes} for system in ("dense", "hard")],
+        "pruning_gains": [
+            {**name, "system": "hard", "metric": "f1", "gain": 0.01, "gain_low": -0.02, "gain_high": 0.03}
+        ],
+        "code": [{"code": "pypi-bandit", "split": "test", "functions": 1200, "lines_q25": 12.75}],
+        "code_tokens": [{"split": "test", "label": 1, "functions": 60, "truncated": 0.25, "q25": 124.25}],
+    }
+    for stem, rows in tables.items():
+        write_table(pd.DataFrame(rows), folder / f"{stem}.tsv")
+    return sorted(folder.glob("*.tsv"))
+
+
+def test_pruning_is_told_at_a_glance_and_its_pages_are_linked(of_code, tables):
+    link = "pruning/pypi-bandit/minilm/seed~{}/mode~topk_final~0.3/tokens.html"
+    alone = render(of_code, [], pages=[link.format(1)])
+    assert Page(alone).links.count(link.format(1)) == 1 and "<h1>Pruning tokens</h1>" in alone
+    assert "No language model" not in alone and "<dd>1,200</dd>" in alone
+    glance = alone[alone.index('id="summary"') : alone.index('id="code"')]
+    assert "Layers leave 50" in glance and "difference +1.0 points" in glance
+    both = render([*of_code, tables / "predictors.tsv"], [], pages=[link.format(1), link.format(2)])
+    assert "<h1>Predicting attention and pruning tokens</h1>" in both
+    assert f'<a href="{link.format(2)}">topk, final 0.3, seed 2</a>' in both and len(Page(both).links) > 2
+
+
+def test_the_label_of_a_function_is_no_predictor(of_code):
+    text = render(of_code, [])
+    own = text[text.index('id="table-code_tokens"') : text.index('id="pruning"')]
+    assert ">label<" in own and "predictor" not in own and ">124<" in own and ">0.250<" in own
+    assert ">13<" in text[text.index('id="table-code"') : text.index('id="table-code_tokens"')]
 
 
 def test_every_figure_and_table_has_a_caption_that_html_and_rst_both_take(tables):

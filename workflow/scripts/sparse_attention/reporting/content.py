@@ -28,7 +28,7 @@ HEADERS = {
 }
 DIGITS = {
     "perplexity": 1, "edges": 0, "support_size": 1, "before": 5, "after": 5,
-    "milliseconds_per_function": 1, "functions_per_second": 1, "speedup": 2,
+    "q25": 0, "median": 0, "q75": 0, "milliseconds_per_function": 1, "functions_per_second": 1, "speedup": 2,
 }  # fmt: skip
 SPELT = ("attention", "projection", "point", "second_projection", "quirk", "subject", "metric", "keep")
 SPELLERS: dict[str, Callable[[str], str]] = {**dict.fromkeys(SPELT, spell), "pruning": spell_pruning}
@@ -81,7 +81,7 @@ def _cell(column: str, row: Any) -> Cell:
         return Cell(speller(value) or "–" if speller else value, value)
     if pd.isna(value):
         return Cell("–", "", True)
-    if column in COUNTS or column.startswith(("characters_", "tokens_")) or isinstance(value, int):
+    if column in COUNTS or column.startswith(("characters_", "tokens_", "lines_")) or isinstance(value, int):
         return Cell(f"{value:,.0f}", f"{value:g}", True)
     interval = row.get(f"{column}_ci95", float("nan"))
     return Cell(number(value, interval, DIGITS.get(column, 3)), repr(float(value)), True)
@@ -93,7 +93,8 @@ def plain(name: str, frame: pd.DataFrame, caption: str, leave_out: Sequence[str]
     if len(columns) > 1 and columns[0] in ("attention", "pruning") and frame[columns[0]].nunique() == 1:
         columns = columns[1:]
     rows = [[_cell(column, row) for column in columns] for row in frame.to_dict("records")]
-    return Table(name, caption, [HEADERS.get(name, str(name).replace("_", " ")) for name in columns], rows)
+    headers = HEADERS if "predictor" in frame else {**HEADERS, "label": "label"}  # elsewhere it is that of a function
+    return Table(name, caption, [headers.get(name, str(name).replace("_", " ")) for name in columns], rows)
 
 
 def at_sparsity(name: str, fixed: pd.DataFrame, caption: str, windows: str, keep: str) -> Table:

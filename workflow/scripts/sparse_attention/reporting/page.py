@@ -7,7 +7,7 @@ import html
 import json
 import os
 import re
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -20,7 +20,7 @@ from sparse_attention.metrics.classification import METRICS
 from sparse_attention.reporting import content, findings, insights, pruning
 from sparse_attention.scriptio import atomic_path
 from sparse_attention.summaries.models import QUANTILES
-from sparse_attention.summaries.wording import kept_tokens, spell
+from sparse_attention.summaries.wording import kept_tokens, spell, spell_pruning
 from sparse_attention.tables import read_table
 
 FIGURES = {
@@ -144,6 +144,7 @@ def render(
     context: Mapping[str, Any],
     setting: Setting,
     latex: Collection[str] = (),
+    pages: Sequence[str] = (),
 ) -> str:
     """Return the page.
 
@@ -161,6 +162,8 @@ def render(
         That of the figures.
     latex : collection of str
         Names of the tables that are there as LaTeX too.
+    pages : sequence of str
+        Pages of surviving tokens, `.../seed~<seed>/<pruning>/<page>`, relative to the report.
     """
     folder, name = os.path.split(template)
     environment = jinja2.Environment(
@@ -190,7 +193,14 @@ def render(
         kept=kept_tokens(setting.keep),
         latex=[name for name in latex if name in inputs.tables],
         others_kept=others_kept(inputs, setting.keep),
+        pages=[(page, words_of_page(page)) for page in pages],
     )
+
+
+def words_of_page(page: str) -> str:
+    """Tell a page of surviving tokens from others by its pruning and seed."""
+    seed, name = Path(page).parts[-3:-1]
+    return f"{spell_pruning(name)}, {seed.replace('~', ' ')}"
 
 
 def others_kept(inputs: Inputs, keep: str) -> dict[str, str]:
@@ -251,6 +261,10 @@ def facts(inputs: Inputs, manifest: Mapping[str, Any], context: Mapping[str, Any
         found.append(("examples evaluated", f"{points['examples'].max():,.0f}"))
         real = points[points["bound"].isna()]
         found.append(("predictors", f"{real['predictor'].nunique()} at {len(real)} points"))
+    code = inputs.table("code")
+    if code is not None:
+        found.append(("code", ", ".join(code["code"].unique())))
+        found.append(("functions", f"{code['functions'].sum():,.0f}"))
     return [(name, value) for name, value in found if value]
 
 
