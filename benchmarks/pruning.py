@@ -6,7 +6,8 @@ longest; `unpadded` is ours with padding removed and nothing pruned, which the o
 multiply-adds saved by dropping that is saved of the time as well. `unpadded` and `dropped` compute CLS alone in the
 last layer, the others all of it. The last lines time a layer with scores against one without.
 
-Usage: python benchmarks/pruning.py [--lengths 256 1024] [--kept 1 0.5 0.1] [--batch 4] [--threads 1] [--device cpu]
+Usage: python benchmarks/pruning.py [--lengths 256 1024] [--kept 1 0.5 0.1] [--batch 4] [--threads 1]
+           [--size small | base] [--device cpu | cuda] [--dtype float32 | bfloat16]
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import NamedTuple
 
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as in the workflow: waiting threads leave the core to others
 
@@ -26,24 +28,38 @@ from transformers import LongformerConfig, LongformerForSequenceClassification
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "workflow" / "scripts"))
 from sparse_attention.metrics.flops import LayerShape, pruned_multiply_adds
-from sparse_attention.pruning.attention import attend, unscored_attention
+from sparse_attention.pruning.dropping import attend_packed
+from sparse_attention.pruning.layers import layers_of
 from sparse_attention.pruning.model import PrunedClassifier
+from sparse_attention.pruning.packed import Packed
 from sparse_attention.pruning.thresholds import PruningSettings
 from sparse_attention.pruning.timing import medians
 from sparse_attention.scriptio import set_threads
 
-LAYERS, HEADS, HIDDEN, WINDOW = 4, 12, 384, 256
+
+class Size(NamedTuple):
+    """Of a model."""
+
+    layers: int
+    heads: int
+    hidden: int
+    window: int
+
+
+SIZES = {"small": Size(4, 12, 384, 256), "base": Size(12, 12, 768, 512)}
+"""That of the default classifier, and that of longformer-base."""
 SHORTEST = 0.6  # of the longest sequence of a batch
+WASTE = 0.1  # as `predict_dropped` has it
 Ways = dict[str, Callable[[], object]]
 
 
-def classifier(positions: int) -> LongformerForSequenceClassification:
-    """Return a Longformer of the default's widths with random weights."""
+def classifier(size: Size, positions: int) -> LongformerForSequenceClassification:
+    """Return a Longformer with random weights."""
     torch.manual_seed(0)
     config = LongformerConfig(
-        vocab_size=1000, hidden_size=HIDDEN, intermediate_size=4 * HIDDEN, num_hidden_layers=LAYERS,
-        num_attention_heads=HEADS, attention_window=[WINDOW] * LAYERS, max_position_embeddings=positions + 2,
-        pad_token_id=1, num_labels=2, initializer_range=0.1,
+        vocab_size=1000, hidden_size=size.hidden, intermediate_size=4 * size.hidden, num_hidden_layers=size.layers,
+        num_attention_heads=size.heads, attention_window=[size.window] * size.layers,
+        max_position_embeddings=positions + 2, pad_token_id=1, num_labels=2, initializer_range=0.1,
     )  # fmt: skip
     return LongformerForSequenceClassification(config).eval()
 
@@ -59,7 +75,7 @@ def sequences(length: int, batch: int) -> tuple[Tensor, Tensor]:
 @torch.no_grad()
 def compare(network: LongformerForSequenceClassification, length: int, options: argparse.Namespace) -> None:
     """Print a line for each kept share."""
-    device = torch.device(options.device)
+    device, size = torch.device(options.device), SIZES[options.size]
     ids, mask = (tensor.to(device) for tensor in sequences(length, options.batch))
     lengths = mask.sum(1).cpu().numpy()
     dense = PrunedClassifier(network, PruningSettings(final=0.0)).eval()
@@ -69,7 +85,7 @@ def compare(network: LongformerForSequenceClassification, length: int, options: 
     }
     for share in options.kept:
         model = PrunedClassifier(network, PruningSettings(mode="topk", final=0.0)).eval()
-        model.thresholds.shares = [share] * LAYERS
+        model.thresholds.shares = [share] * size.layers
         ways[f"masked {share:g}"] = lambda model=model: model(ids, mask, "hard")
         ways[f"dropped {share:g}"] = lambda model=model: model.predict_dropped(ids, mask, logits_only=True)
     found = medians(ways, options.repeats, device)
@@ -77,7 +93,7 @@ def compare(network: LongformerForSequenceClassification, length: int, options: 
     print(f"{length} tokens: unpadded {1000 * base:.0f} ms, {found['padded'] / base:.2f} times faster than padded")
     for share in options.kept:
         dropped = found[f"dropped {share:g}"]
-        saved = 1 - cost(lengths, share) / cost(lengths, 1.0)
+        saved = 1 - cost(size, lengths, share) / cost(size, lengths, 1.0)
         achieved = f", {100 * (1 - dropped / base) / saved:.0f} % of the saving achieved" if saved > 0 else ""
         print(
             f"  {100 * share:3.0f} % kept: masked {base / found[f'masked {share:g}']:.2f}, "
@@ -86,37 +102,31 @@ def compare(network: LongformerForSequenceClassification, length: int, options: 
         )
 
 
-def cost(lengths: np.ndarray, share: float) -> float:
+def cost(size: Size, lengths: np.ndarray, share: float) -> float:
     """Return the multiply-adds of a batch whose first layer leaves `share` of the tokens."""
     left = np.ceil(lengths * share - 1e-4)
-    shape = LayerShape(HIDDEN, 4 * HIDDEN, WINDOW)
-    return float(pruned_multiply_adds(shape, lengths, np.stack([left] * LAYERS), HEADS).sum())
+    shape = LayerShape(size.hidden, 4 * size.hidden, size.window)
+    return float(pruned_multiply_adds(shape, lengths, np.stack([left] * size.layers), size.heads).sum())
 
 
 @torch.no_grad()
 def scoring(network: LongformerForSequenceClassification, length: int, options: argparse.Namespace) -> None:
-    """Print what scores cost: attention with them against torch's own over the same pairs, in shares of a layer."""
+    """Print what scores cost: attention with them against attention without, in shares of a layer."""
     device = torch.device(options.device)
     ids, mask = (tensor.to(device) for tensor in sequences(length, options.batch))
-    layer = network.longformer.encoder.layer[0].attention.self
-    states = network.longformer.embeddings(input_ids=ids)
-    query, key, value = (
-        part(states).unflatten(-1, (HEADS, -1)).transpose(1, 2) for part in (layer.query, layer.key, layer.value)
-    )
-    places = torch.arange(length, device=device).expand(options.batch, -1)
-    log_keep = torch.zeros(options.batch, length, device=device).masked_fill(mask == 0, -torch.inf)
     model = PrunedClassifier(network, PruningSettings(final=0.0)).eval()
+    layers, packed = layers_of(network), Packed(network.longformer.embeddings(input_ids=ids), mask.bool())
     found = medians(
         {
-            "ours": lambda: attend(query, key, value, places, log_keep, WINDOW),
-            "torch": lambda: unscored_attention(query, key, value, places, log_keep, WINDOW),
-            "layers": lambda: model.predict_dropped(ids, mask, prune=False),
+            "scored": lambda: attend_packed(layers[0], packed, WASTE, scored=True),
+            "unscored": lambda: attend_packed(layers[0], packed, WASTE, scored=False),
+            "layers": lambda: model.predict_dropped(ids, mask, prune=False, waste=WASTE),
         },
         options.repeats,
         device,
     )
-    extra = (found["ours"] - found["torch"]) / (found["layers"] / LAYERS)
-    print(f"{length} tokens: attention with scores takes {100 * extra:+.0f} % of a layer more than torch's without")
+    extra = (found["scored"] - found["unscored"]) / (found["layers"] / len(layers))
+    print(f"{length} tokens: attention with scores takes {100 * extra:+.0f} % of a layer more than without")
 
 
 def main() -> None:
@@ -127,15 +137,18 @@ def main() -> None:
     parser.add_argument("--batch", type=int, default=4)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--size", choices=SIZES, default="small")
     parser.add_argument("--device", default="cpu")
+    parser.add_argument("--dtype", choices=["float32", "bfloat16", "float16"], default="float32")
     options = parser.parse_args()
     set_threads(options.threads)
-    network = classifier(max(options.lengths)).to(options.device)
+    size = SIZES[options.size]
+    network = classifier(size, max(options.lengths)).to(options.device, getattr(torch, options.dtype))
     where = torch.cuda.get_device_name() if options.device.startswith("cuda") else "a CPU"
     print(
-        f"{LAYERS} layers of {HIDDEN} dims, {HEADS} heads, window {WINDOW}, batches of {options.batch} sequences of "
-        f"{100 * SHORTEST:.0f} to 100 % of the length, on {where}, --threads {options.threads}, "
-        f"torch {torch.__version__}"
+        f"{size.layers} layers of {size.hidden} dims, {size.heads} heads, window {size.window}, {options.dtype}, "
+        f"batches of {options.batch} sequences of {100 * SHORTEST:.0f} to 100 % of the length, on {where}, "
+        f"--threads {options.threads}, torch {torch.__version__}"
     )
     for length in options.lengths:
         compare(network, length, options)

@@ -200,7 +200,7 @@ def cls_global_row(
     value_bias : Tensor
         `(hidden)`.
     log_keep : Tensor
-        `(batch, n)`.
+        `(batch, n)`; CLS must be kept.
     drop : float
         Dropout of the probabilities that weigh the values.
 
@@ -210,7 +210,8 @@ def cls_global_row(
     """
     _, heads, head_dim = query.shape
     folded = torch.einsum("bhe,hed->bhd", query / math.sqrt(head_dim), key_weight.unflatten(0, (heads, head_dim)))
-    probabilities = _softmax(folded @ states.transpose(1, 2) + log_keep[:, None], log_keep[:, None])
+    logits = folded @ states.transpose(1, 2) + log_keep[:, None]
+    probabilities = torch.softmax(logits if logits.dtype == torch.float64 else logits.float(), -1)
     used = dropout(probabilities, drop, drop > 0).to(states.dtype)
     context = torch.einsum("bhd,hed->bhe", used @ states, value_weight.unflatten(0, (heads, head_dim)))
     return GlobalRow(context + used.sum(-1, keepdim=True) * value_bias.unflatten(0, (heads, head_dim)), probabilities)
@@ -289,12 +290,3 @@ def _with_global_row(attended: Attended, row: GlobalRow, log_keep: Tensor) -> At
     cls = row.probabilities.mean(1)
     received = attended.received + log_keep[:, :1].exp() * (cls - attended.cls)
     return Attended(context, received, cls)
-
-
-def _softmax(logits: Tensor, bias: Tensor) -> Tensor:
-    """Give the softmax over the last axis, in float32 at least; rows whose `bias` is all -inf give zeros."""
-    logits = logits if logits.dtype == torch.float64 else logits.float()
-    empty = bias.detach().amax(-1, keepdim=True) == -torch.inf
-    if logits.device.type == "cpu" and not empty.any():  # elsewhere asking costs more than masking
-        return torch.softmax(logits, -1)
-    return torch.softmax(logits.masked_fill(empty, 0.0), -1).masked_fill(empty, 0.0)

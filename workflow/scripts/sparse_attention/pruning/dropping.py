@@ -1,123 +1,83 @@
-"""Prediction with tokens really removed: states lie packed, one row per token that is left, whatever its sequence.
+"""Prediction with tokens really removed.
 
-Linear layers run on the packed rows. Attention runs on sequences of similar length together, the only padding left.
+Linear layers run on packed rows. Attention runs on them as they lie where there is a kernel for it, and elsewhere on
+sequences of similar length together, the only padding left.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from typing import NamedTuple
+from importlib.util import find_spec
 
 import torch
 from torch import Tensor
 
-from sparse_attention.pruning.layers import Layer, Projected
+from sparse_attention.pruning.attention import Attended
+from sparse_attention.pruning.layers import Layer, Projected, merge_heads
+from sparse_attention.pruning.packed import Group, Packed
 
 
-class Group(NamedTuple):
-    """Sequences whose attention is computed together.
-
-    Attributes
-    ----------
-    sequences : Tensor
-        int64 `(batch)`.
-    rows : Tensor
-        Packed rows of their tokens, int64 `(batch, n)`; beyond a sequence's end, its last row again.
-    inside : Tensor
-        bool `(batch, n)`, False beyond a sequence's end.
-    """
-
-    sequences: Tensor
-    rows: Tensor
-    inside: Tensor
-
-
-class Packed:
-    """The tokens of a batch that are left.
+def attend_packed(
+    layer: Layer, packed: Packed, waste: float, scored: bool
+) -> tuple[Tensor, list[tuple[Group, Attended]]]:
+    """Compute a layer's attention.
 
     Parameters
     ----------
-    states : Tensor
-        `(batch, n, hidden)`.
-    real : Tensor
-        bool `(batch, n)`, False for padding, which is dropped at once.
+    layer : Layer
+    packed : Packed
+    waste : float
+        See `Packed.groups`; on a GPU with Triton the rows attend as they lie, without any padding.
+    scored : bool
+        Whether to tell what tokens received.
 
-    Attributes
-    ----------
-    states : Tensor
-        `(tokens, hidden)`, one sequence after the other.
-    origins : Tensor
-        Each token's place in the flattened batch, int64 `(tokens)`.
-    lengths : list of int
-        The number of tokens left of each sequence.
+    Returns
+    -------
+    context : Tensor
+        Of all packed rows, `(tokens, hidden)`.
+    received : list
+        If `scored`, groups that hold all sequences, each with its `Attended`, whose context is the one above.
     """
-
-    def __init__(self, states: Tensor, real: Tensor) -> None:
-        self.batch, self.n = real.shape
-        self.origins = real.flatten().nonzero()[:, 0]
-        self.states = states.flatten(0, 1).index_select(0, self.origins)
-        self.lengths: list[int] = real.sum(1).tolist()
-
-    def groups(self, waste: float) -> Iterator[Group]:
-        """Yield groups of sequences of which none is padded by more than the share `waste`."""
-        device = self.states.device
-        lengths = torch.tensor(self.lengths)
-        starts = lengths.cumsum(0) - lengths
-        for members in length_groups(self.lengths, waste):
-            sequences = torch.tensor(members)
-            places = torch.arange(int(lengths[sequences[0]]))
-            inside = places < lengths[sequences][:, None]
-            rows = starts[sequences][:, None] + torch.minimum(places, lengths[sequences][:, None] - 1)
-            yield Group(sequences.to(device), rows.to(device), inside.to(device))
-
-    def positions(self, group: Group) -> Tensor:
-        """Return the original positions of a group's tokens, `(batch, n)`."""
-        return self.origins[group.rows] % self.n
-
-    def log_keep(self, group: Group) -> Tensor:
-        """Return the keep state of a group's tokens, `(batch, n)`: all that is left is kept, and beyond it -inf."""
-        state = torch.zeros(group.rows.shape, dtype=self.states.dtype, device=self.states.device)
-        return state.masked_fill(~group.inside, -torch.inf)
-
-    def leave(self, kept: Tensor) -> Tensor:
-        """Drop all but the tokens that are `kept`, bool `(tokens)`, and return their rows; the caller sets `states`."""
-        rows = kept.nonzero()[:, 0]
-        self.origins = self.origins.index_select(0, rows)
-        self.lengths = torch.bincount(self.origins // self.n, minlength=self.batch).tolist()
-        return rows
-
-    def first_rows(self) -> Tensor:
-        """Return the states of each sequence's first token, `(batch, hidden)`."""
-        lengths = torch.tensor(self.lengths, device=self.states.device)
-        return self.states.index_select(0, lengths.cumsum(0) - lengths)
-
-
-def length_groups(lengths: Sequence[int], waste: float) -> list[list[int]]:
-    """Sort sequences by falling length, and start a new group where one would be padded by more than `waste`."""
-    groups: list[list[int]] = []
-    for sequence in sorted(range(len(lengths)), key=lambda index: (-lengths[index], index)):
-        if groups and lengths[sequence] >= (1 - waste) * lengths[groups[-1][0]]:
-            groups[-1].append(sequence)
+    projected = layer.project(packed.states)
+    if fused(packed.states):
+        return _attend_fused(layer, packed, projected, scored)
+    context, received = torch.empty_like(packed.states), []
+    for group in packed.groups(waste):
+        query, key, value = (tensor[group.rows] for tensor in projected)
+        given = packed.states[group.rows], (query, key, value), packed.positions(group), group.log_keep
+        if scored:
+            attended = layer.attend(*given)
+            group.write(context, merge_heads(attended.context))
+            received.append((group, attended))
         else:
-            groups.append([sequence])
-    return groups
+            group.write(context, merge_heads(layer.attend_unscored(*given)))
+    return context, received
 
 
-def gather(packed: Packed, projected: Projected, group: Group) -> tuple[Tensor, Projected, Tensor, Tensor]:
-    """Return what `Layer.attend` takes for a group."""
-    query, key, value = (tensor[group.rows] for tensor in projected)
-    return packed.states[group.rows], (query, key, value), packed.positions(group), packed.log_keep(group)
+def fused(states: Tensor) -> bool:
+    """Return whether attention of these states runs in the module `kernels`."""
+    return states.is_cuda and states.dtype != torch.float64 and find_spec("triton") is not None
 
 
-def store(target: Tensor, values: Tensor, group: Group) -> None:
-    """Write a group's `values`, `(batch, n, ...)`, to their packed rows of `target`, `(tokens, ...)`."""
-    target[group.rows[group.inside]] = values[group.inside]
+def _attend_fused(
+    layer: Layer, packed: Packed, projected: Projected, scored: bool
+) -> tuple[Tensor, list[tuple[Group, Attended]]]:
+    from sparse_attention.pruning.kernels import attend_runs  # Triton exists only where there may be a GPU
+
+    group = packed.whole()
+    row = layer.cls_row(packed.states[group.rows], group.log_keep)
+    context, sums = attend_runs(*projected, layer.heads, packed.runs(layer.window), scored)
+    context.index_copy_(0, packed.starts[:-1], row.context.flatten(1))
+    if sums is None:
+        return context, []
+    cls = row.probabilities.mean(1)
+    return context, [(group, Attended(context, sums[group.rows].masked_fill(~group.inside, 0.0) + cls, cls))]
 
 
 def last_cls(layer: Layer, packed: Packed, waste: float) -> Tensor:
     """Return the states of CLS after the layer, `(batch, hidden)`, without computing those of other tokens."""
     entering = packed.first_rows()
     context = torch.empty_like(entering)
-    for group in packed.groups(waste):
-        context[group.sequences] = layer.cls_context(packed.states[group.rows], packed.log_keep(group))
+    for group in [packed.whole()] if fused(packed.states) else packed.groups(waste):
+        row = layer.cls_row(packed.states[group.rows], group.log_keep)
+        context.index_copy_(0, group.sequences, row.context.flatten(1))
     return layer.finish(context, entering)

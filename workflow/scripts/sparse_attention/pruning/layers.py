@@ -68,19 +68,16 @@ class Layer(NamedTuple):
         result: Tensor = self.module.output(self.module.intermediate(attended), attended)
         return result
 
-    def cls_context(self, states: Tensor, log_keep: Tensor) -> Tensor:
-        """Compute the context of CLS alone, `(batch, hidden)`, without dropout; arguments as of `attend`."""
-        return self._cls_row(states, log_keep, 0.0).context.flatten(1)
-
-    def _global_row(self, states: Tensor, log_keep: Tensor, drop: float) -> GlobalRow | None:
-        return None if self.window is None else self._cls_row(states, log_keep, drop)
-
-    def _cls_row(self, states: Tensor, log_keep: Tensor, drop: float) -> GlobalRow:
+    def cls_row(self, states: Tensor, log_keep: Tensor, drop: float = 0.0) -> GlobalRow:
+        """Compute the attention of CLS alone, global or not; arguments as of `attend`."""
         suffix = "" if self.window is None else "_global"
         names = (f"{name}{suffix}" for name in ("query", "key", "value"))
         query, key, value = (getattr(self.module.attention.self, name) for name in names)
         own = query(states[:, 0]).unflatten(-1, (self.heads, -1))
         return cls_global_row(states, own, key.weight, value.weight, value.bias, log_keep, drop)
+
+    def _global_row(self, states: Tensor, log_keep: Tensor, drop: float) -> GlobalRow | None:
+        return None if self.window is None else self.cls_row(states, log_keep, drop)
 
     def _by_head(self, tensor: Tensor) -> Tensor:
         return tensor.unflatten(-1, (self.heads, -1)).transpose(1, 2)

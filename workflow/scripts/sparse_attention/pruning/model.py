@@ -16,8 +16,9 @@ from sparse_attention.errors import InputError
 from sparse_attention.models.loading import load_whole
 from sparse_attention.models.masked_lm import offline
 from sparse_attention.pruning.attention import Attended
-from sparse_attention.pruning.dropping import Packed, gather, last_cls, store
+from sparse_attention.pruning.dropping import attend_packed, last_cls
 from sparse_attention.pruning.layers import Layer, classify, layers_of, merge_heads
+from sparse_attention.pruning.packed import Packed
 from sparse_attention.pruning.scores import SCORES, random_scores
 from sparse_attention.pruning.thresholds import PruningSettings, Thresholds
 from sparse_attention.scriptio import atomic_path
@@ -179,8 +180,10 @@ class PrunedClassifier(nn.Module):
         *layers, last = layers_of(self.classifier)
         for number, layer in enumerate(layers if logits_only else [*layers, last]):
             context, kept = self._attend_packed(number, layer, packed, lengths, drawn, prune, waste)
-            rows = packed.leave(kept)
-            packed.states = layer.finish(context.index_select(0, rows), packed.states.index_select(0, rows))
+            if kept is not None:
+                rows = packed.leave(kept)
+                context, packed.states = context.index_select(0, rows), packed.states.index_select(0, rows)
+            packed.states = layer.finish(context, packed.states)
             survived[packed.origins] += 1
         states = last_cls(last, packed, waste) if logits_only else packed.first_rows()
         result = torch.full_like(input_ids, -1)
@@ -196,21 +199,16 @@ class PrunedClassifier(nn.Module):
         drawn: Tensor | None,
         prune: bool,
         waste: float,
-    ) -> tuple[Tensor, Tensor]:
-        """Return the context of all packed rows, `(tokens, hidden)`, and which of them the layer keeps, `(tokens)`."""
-        projected = layer.project(packed.states)
-        context = torch.empty_like(packed.states)
+    ) -> tuple[Tensor, Tensor | None]:
+        """Return the context of all packed rows, `(tokens, hidden)`, and which of them it keeps, if it prunes."""
+        context, received = attend_packed(layer, packed, waste, scored=prune)
+        if not prune:
+            return context, None
         kept = torch.ones(len(packed.states), dtype=torch.bool, device=packed.states.device)
-        for group in packed.groups(waste):
-            given = gather(packed, projected, group)
-            if not prune:
-                store(context, merge_heads(layer.attend_unscored(*given)), group)
-                continue
-            attended = layer.attend(*given)
-            store(context, merge_heads(attended.context), group)
+        for group, attended in received:
             own = None if drawn is None else drawn.flatten()[packed.origins[group.rows]]
-            scores = self._scores(attended, given[-1], own)
-            store(kept, self.thresholds.hard(number, scores, group.inside, lengths[group.sequences]), group)
+            scores = self._scores(attended, group.log_keep, own)
+            group.write(kept, self.thresholds.hard(number, scores, group.inside, lengths[group.sequences]))
         return context, kept
 
     def _embed(self, input_ids: Tensor) -> Tensor:
