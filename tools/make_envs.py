@@ -50,6 +50,8 @@ def closure(direct: Iterable[str]) -> set[str]:
     while todo:
         name, extra = todo.pop()
         found.add(name)
+        if name.startswith(BROUGHT_BY_TORCH):  # not on every machine
+            continue
         for text in importlib.metadata.requires(name) or []:
             requirement = Requirement(text)
             needed = canonicalize_name(requirement.name)
