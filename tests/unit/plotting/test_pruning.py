@@ -125,6 +125,12 @@ def test_thresholds_are_drawn_before_and_after(names, seeds):
     assert axes.get_ylim()[0] == 0
 
 
+def test_many_prunings_look_different():
+    names = [f"mode~topk_final~{share}" for share in (0.1, 0.15, 0.2, 0.25, 0.3, 0.35, 0.4, 0.45, 0.5)]
+    (axes,) = pruning.thresholds(thresholds(names), CONTEXT).axes
+    assert len({(line.get_color(), line.get_marker()) for line in axes.lines[1::2]}) == len(names)
+
+
 def test_a_threshold_below_zero_is_seen():
     table = thresholds(ONE)
     table.loc[0, "after"] = -0.05

@@ -48,7 +48,7 @@ def segment(setting: dict[str, Any]) -> str:
 
 
 def parse_segment(text: str) -> dict[str, Any]:
-    """Return the setting that `segment` wrote.
+    """Return the setting that `segment` wrote, of values without an underscore.
 
     Examples
     --------

@@ -45,9 +45,10 @@ def kept_by_layer(layers: pd.DataFrame, context: Mapping[str, Any]) -> Figure:
     with style.house_style():
         figure, axes = style.canvas(1, 1, (4.3, 2.8), (0.7, 2.1, 0.55, 0.45))
         panel = axes[0, 0]
-        for (name, rows), colour in zip(own.groupby("pruning", sort=False), _colours(), strict=False):
+        for (name, rows), (colour, marker) in zip(own.groupby("pruning", sort=False), _looks(), strict=False):
             depths = [0, *(rows["layer"] + 1)]
-            panel.plot(depths, [1, *rows["kept_share"]], color=colour, marker="o", label=short(name, own["pruning"]))
+            label = short(name, own["pruning"])
+            panel.plot(depths, [1, *rows["kept_share"]], color=colour, marker=marker, label=label)
             if rows["kept_share_ci95"].notna().any():
                 low, high = rows["kept_share"] - rows["kept_share_ci95"], rows["kept_share"] + rows["kept_share_ci95"]
                 panel.fill_between(depths[1:], low, high, color=colour, alpha=0.15, linewidth=0)
@@ -73,10 +74,10 @@ def thresholds(table: pd.DataFrame, context: Mapping[str, Any]) -> Figure:
     with style.house_style():
         figure, axes = style.canvas(1, 1, (4.4, 2.8), (0.75, 2.1, 0.55, 0.45))
         panel = axes[0, 0]
-        for (name, rows), colour in zip(table.groupby("pruning", sort=False), _colours(), strict=False):
+        for (name, rows), (colour, marker) in zip(table.groupby("pruning", sort=False), _looks(), strict=False):
             depths = rows["layer"] + 1
             panel.plot(depths, rows["before"], color=colour, linestyle=(0, (3, 1.2)), linewidth=1, alpha=0.7)
-            panel.plot(depths, rows["after"], color=colour, marker="o", label=short(name, table["pruning"]))
+            panel.plot(depths, rows["after"], color=colour, marker=marker, label=short(name, table["pruning"]))
         handles, labels = panel.get_legend_handles_labels()
         handles.append(Line2D([], [], color=style.MUTED, linestyle=(0, (3, 1.2)), linewidth=1))
         style.legend_beside(panel, handles, [*labels, "before"])
@@ -215,8 +216,10 @@ def _marker(place: int) -> Line2D:
     return Line2D([], [], color=style.MUTED, marker=shape, linestyle="", markersize=5)
 
 
-def _colours() -> Iterator[str]:
-    return itertools.cycle(style.ATTENTION_COLOURS)
+def _looks() -> Iterator[tuple[str, str]]:
+    """Yield a colour and a marker for each line, no pair twice."""
+    for marker, colour in itertools.product(MARKERS, style.ATTENTION_COLOURS):
+        yield colour, marker
 
 
 def _shades(number: int) -> list[Any]:
