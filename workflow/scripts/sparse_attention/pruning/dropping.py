@@ -6,6 +6,7 @@ sequences of similar length together, the only padding left.
 
 from __future__ import annotations
 
+from functools import cache
 from importlib.util import find_spec
 
 import torch
@@ -55,7 +56,14 @@ def attend_packed(
 
 def fused(states: Tensor) -> bool:
     """Return whether attention of these states runs in the module `kernels`."""
-    return states.is_cuda and states.dtype != torch.float64 and find_spec("triton") is not None
+    return states.is_cuda and states.dtype != torch.float64 and _has_kernels(states.device)
+
+
+@cache
+def _has_kernels(device: torch.device) -> bool:
+    """Return whether the device is of the kind that the kernels are written for: NVIDIA's, from Ampere on."""
+    suits = torch.version.hip is None and torch.cuda.get_device_capability(device) >= (8, 0)
+    return suits and find_spec("triton") is not None
 
 
 def _attend_fused(
