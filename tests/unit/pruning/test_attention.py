@@ -10,6 +10,9 @@ import torch
 
 from sparse_attention.pruning import attention
 from sparse_attention.pruning.attention import attend, banded_attention, full_attention, local_attention
+from sparse_attention.pruning.bands import Band
+
+BANDED_FROM = attention.banded_from  # before the conftest replaces it
 
 
 def inputs(n=37, batch=2, heads=2, dim=5, seed=0, kept=0.7):
@@ -65,6 +68,14 @@ def test_local_and_banded_attention_are_what_loops_give(n, window, kept):
     expected = by_loops(*given, window)
     check(local_attention(*given, window), expected)
     check(banded_attention(*given, window), expected)
+
+
+@pytest.mark.parametrize("window", [16, 64, 256, 512], ids=lambda w: f"W{w}")
+@pytest.mark.parametrize("scored", [True, False], ids=["scored", "unscored"])
+def test_the_band_computes_fewer_pairs_where_it_is_taken(window, scored):
+    n = BANDED_FROM(window, scored)
+    band = Band(torch.arange(n)[None], torch.zeros(1, n), window)
+    assert band.bias.numel() < n * n
 
 
 def test_the_band_is_taken_where_it_is_shorter(monkeypatch):

@@ -270,6 +270,12 @@ def test_the_last_step_is_taken_at_the_final_temperature(batch_size, run):
     assert temperatures == pytest.approx([0.02, 2e-5][-24 // batch_size :]) and model.settings.temperature == 2e-5
 
 
+def test_soft_weights_reach_the_final_temperature_before_masks_are_hard(run):
+    _, table = run(Stage("soft", final_temperature=2e-5, hard_share=0.5))
+    temperatures = phase(table, "train")["temperature"].dropna().to_numpy()
+    assert len(temperatures) == 6 and temperatures[0] == 0.02 and temperatures[-1] == pytest.approx(2e-5)
+
+
 @pytest.mark.parametrize(("train_functions", "dropout"), [(24, 0.0), (4, 0.3)], ids=["order", "dropout"])
 def test_the_seed_decides_the_order_and_the_dropout(train_functions, dropout, run):
     # four functions of different lengths make one batch, always in the same order

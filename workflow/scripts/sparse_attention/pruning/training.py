@@ -40,7 +40,7 @@ class Stage:
     hard_share : float
         The share of the last steps of a soft stage whose masks are hard.
     final_temperature : float, optional
-        The temperature of the last step, to which it falls by a constant factor per step; None leaves it as it is.
+        The temperature of the last soft step, to which it falls by a constant factor per step; None leaves it as it is.
     """
 
     mode: str
@@ -111,13 +111,12 @@ class PruningTrainer(SteadyTrainer):
 
     def before_step(self, step: int) -> None:
         """Set the temperature, and the masks hard for the last steps of a soft stage."""
-        steps, end = self.args.max_steps, self.stage.final_temperature
+        soft_steps, end = round(self.args.max_steps * (1 - self.stage.hard_share)), self.stage.final_temperature
         if end is not None:
             start = self.first_temperature
-            fallen = step / (steps - 1) if steps > 1 else 1.0  # a single step is the last one too
+            fallen = min(step / (soft_steps - 1), 1.0) if soft_steps > 1 else 1.0  # a single step is the last one too
             self.pruned.thresholds.temperature = start * (end / start) ** fallen
-        hard = self.stage.mode == "soft" and step >= round(steps * (1 - self.stage.hard_share))
-        self.mode = "hard" if hard else self.stage.mode
+        self.mode = "hard" if self.stage.mode == "soft" and step >= soft_steps else self.stage.mode
 
     def compute_loss(
         self,
