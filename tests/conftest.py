@@ -1,4 +1,7 @@
-"""Copies of the repository to run the workflow in, so that no test touches a user's results."""
+"""Copies of the repository to run the workflow in, so that no test touches a user's results.
+
+Without a GPU, Triton's kernels are interpreted.
+"""
 
 from __future__ import annotations
 
@@ -13,6 +16,10 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
+import torch
+
+if not torch.cuda.is_available():
+    os.environ["TRITON_INTERPRET"] = "1"  # read when Triton is imported, which transformers does
 
 ROOT = Path(__file__).resolve().parent.parent
 NOT_COPIED = shutil.ignore_patterns(

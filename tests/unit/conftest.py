@@ -1,17 +1,12 @@
-"""Lets Triton's kernels be interpreted where there is no GPU, and makes the tables in plotting/frames.py a fixture."""
+"""Makes the tables in plotting/frames.py a fixture."""
 
 from __future__ import annotations
 
 import importlib.util
-import os
 from pathlib import Path
 from types import ModuleType
 
 import pytest
-import torch
-
-if not torch.cuda.is_available():
-    os.environ["TRITON_INTERPRET"] = "1"  # read when Triton is imported, by transformers too
 
 
 @pytest.fixture(scope="session")
