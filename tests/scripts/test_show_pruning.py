@@ -15,7 +15,7 @@ from sparse_attention.errors import InputError
 
 TEMPLATE = str(Path(__file__).parents[2] / "workflow" / "report" / "tokens.html.j2")
 FUNCTIONS = pruned_code.functions()
-CONTEXT = {"corpus": "mine", "classifier": "tiny", "pruning": "mode~threshold", "seed": "3"}
+CONTEXT = {"corpus": "mine", "classifier": "tiny", "pruning": "mode~threshold_final~0.005", "seed": "3"}
 
 
 @pytest.fixture(scope="module")
@@ -66,7 +66,7 @@ def test_lines_that_were_found_are_marked_and_the_run_is_named(given, tmp_path):
     page = show(given, tmp_path, 99)
     lines = [int(line) for line in re.findall(r'<div class="found"><b>(\d+)</b>', page)]
     assert lines and lines == [line for number in sources(page) for line in FUNCTIONS[number].lines]
-    assert "mine · tiny · mode~threshold · seed 3 · 6 test functions" in page
+    assert "mine · tiny · threshold, final 0.005 · seed 3 · 6 test functions" in page
 
 
 def test_the_language_decides_what_is_marked(given, tmp_path):

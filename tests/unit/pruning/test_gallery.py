@@ -14,7 +14,7 @@ from sparse_attention.pruning.export import Traced
 from sparse_attention.pruning.gallery import choose, render
 
 TEMPLATE = str(Path(__file__).parents[3] / "workflow" / "report" / "tokens.html.j2")
-CONTEXT = {"corpus": "big-vul", "classifier": "<bert>", "pruning": "mode~threshold", "seed": 7}
+CONTEXT = {"corpus": "big-vul", "classifier": "<bert>", "pruning": "mode~threshold_final~0.005", "seed": 7}
 OUTCOMES = {"found": (1, 0.9), "missed": (1, 0.4), "alarm": (0, 0.5), "cleared": (0, 0.1)}
 
 
@@ -121,7 +121,7 @@ def test_tokens_are_counted_after_each_layer(page):
 def test_verdicts_and_names_are_told(page):
     text = " ".join(Page(page).text.split())
     for part in (
-        "big-vul · <bert> · mode~threshold · seed 7 · 4 test functions",
+        "big-vul · <bert> · threshold, final 0.005 · seed 7 · 4 test functions",
         "p<q> #0 false alarm label 0 (B602), probability of a defect 0.88",
         "p<q> · 1.py #1 defect found label 1 (B602), probability of a defect 0.50",
         "p<q> · 2.py #2 rightly cleared label 0 (B602), probability of a defect 0.12",

@@ -12,6 +12,7 @@ from markupsafe import Markup
 from sparse_attention.data.code.functions import Function
 from sparse_attention.pruning.export import Traced
 from sparse_attention.pruning.painting import as_html, shade
+from sparse_attention.summaries.wording import spell_pruning
 
 OUTCOMES = {(1, 1): "defect found", (1, 0): "defect missed", (0, 1): "false alarm", (0, 0): "rightly cleared"}
 """By label and prediction."""
@@ -49,7 +50,7 @@ def render(
     language : str
         A language of pygments.
     context : mapping
-        `corpus`, `classifier`, `pruning` and `seed`.
+        `corpus`, `classifier`, `pruning` (its path segment) and `seed`.
     """
     items = []
     for number, found in traced.items():
@@ -73,4 +74,5 @@ def render(
         trim_blocks=True, lstrip_blocks=True,
     )  # fmt: skip
     shades = [(shade(layer, layers), sum(shade(layer, layers)) < 380) for layer in range(layers + 1)]
-    return environment.get_template(name).render(context=context, items=items, layers=layers, shades=shades)
+    spelt = {**context, "pruning": spell_pruning(context["pruning"])}
+    return environment.get_template(name).render(context=spelt, items=items, layers=layers, shades=shades)
