@@ -30,6 +30,7 @@ rule report:
         captions=[
             source(f"workflow/report/{name}.rst") for name in [*DRAWN, *NAMES, *(["pruning_timings"] if CODE else [])]
         ],
+        pages=[path for path in PRUNED_RESULTS if path.endswith(".html")],
         manifest="results/provenance/manifest.json",
         template=source("workflow/report/report.html.j2"),
     output:
@@ -51,7 +52,6 @@ rule report:
         keep=config["figures"]["keep"],
         sparsity=config["figures"]["heatmap"]["sparsity"],
         latex=[name for name in ["masked_lm", "predictors_at_sparsity", "areas", *LATEX] if name in NAMES],
-        pages=[path.removeprefix("results/") for path in (PRUNED_RESULTS if CODE else []) if path.endswith(".html")],
     message:
         "Writing results/report.html"
     script:

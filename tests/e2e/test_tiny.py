@@ -1,6 +1,7 @@
 """The whole workflow on the tiny configuration: every stage for real, twice the same, and from a user's own files."""
 
 import json
+import re
 import zipfile
 from pathlib import Path
 
@@ -137,6 +138,15 @@ def test_the_pruned_data_set_enters_as_a_corpus(finished):
 def test_the_page_shows_the_functions(finished):
     html = (finished.folder / PRUNED / "tokens.html").read_text()
     assert 'src="' not in html and html.count("<section>") == 4
+
+
+def test_the_report_leads_to_the_pages(finished):
+    html = (finished.folder / "results/report.html").read_text()
+    links = {f"results/{link}" for link in re.findall(r'href="(pruning/[^"]*)"', html)}
+    pages = (finished.folder / "results/pruning").rglob("tokens.html")
+    assert (
+        links == {path.relative_to(finished.folder).as_posix() for path in pages} and f"{PRUNED}/tokens.html" in links
+    )
 
 
 def test_agreement_of_scikit_learn_and_torch(finished):

@@ -1,6 +1,7 @@
 """Write the report of the run: one HTML file that needs nothing else."""
 
 import json
+import os
 from pathlib import Path
 
 from sparse_attention.reporting import page
@@ -13,8 +14,10 @@ def main(snakemake):
     parts = (listed(getattr(given, name, None)) for name in ("tables", "figures", "captions"))
     manifest = json.loads(Path(given.manifest).read_text(encoding="utf-8"))
     setting = page.Setting(params.window, params.keep, params.sparsity)
+    folder = Path(snakemake.output.report).parent
+    pages = [os.path.relpath(path, folder) for path in listed(getattr(given, "pages", None))]
     inputs = page.Inputs(*parts)
-    text = page.render(given.template, inputs, manifest, params.context, setting, params.latex, params.pages)
+    text = page.render(given.template, inputs, manifest, params.context, setting, params.latex, pages)
     page.write(text, snakemake.output.report)
     logger.info("%s: %.1f MB", snakemake.output.report, len(text) / 1e6)
 

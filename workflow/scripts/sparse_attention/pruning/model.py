@@ -157,7 +157,8 @@ class PrunedClassifier(nn.Module):
         prune : bool
             False removes padding only.
         waste : float
-            Sequences of which none is padded by more than this share attend together; 0 pads none.
+            Sequences of which none is padded by more than this share attend together; 0 pads none, as a GPU does with
+            the module `kernels`.
         logits_only : bool
             The last layer computes CLS alone, the only state that logits depend on, and prunes nothing: `survived` ends
             one layer earlier.
