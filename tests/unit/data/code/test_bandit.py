@@ -96,3 +96,22 @@ def test_a_damaged_wheel_is_named(tmp_path):
 )
 def test_comments_for_analysers_are_removed(line, left):
     assert bandit.TELLTALE.sub("", line) == left
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"\xef\xbb\xbf" + MODULE.encode(), MODULE.replace("\n", "\r\n").encode(), ("# \f\f\x1c\n" + MODULE).encode()],
+    ids=["byte order mark", "windows", "form feeds"],
+)
+def test_functions_are_the_same_however_a_file_was_written(content):
+    def found(module):
+        return [function.source for function in bandit.functions_in(module, {}, "p", "a.py", Intake())]
+
+    assert found(content) == found(MODULE.encode()) and len(found(content)) == 3
+
+
+def test_a_wheel_with_damage_inside_is_named(wheel):
+    content = wheel.read_bytes()
+    wheel.write_bytes(content[:60] + b"\xff" * 40 + content[100:])
+    with pytest.raises(InputError, match="Some_Package-1.0-py3-none-any.whl: not a readable wheel: "):
+        list(bandit.read({"": [wheel]}, Intake(), OPTIONS))

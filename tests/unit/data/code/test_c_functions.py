@@ -90,3 +90,15 @@ def test_layout_and_comments_are_no_change(other, same):
 )
 def test_lines_of_a_change_are_those_of_the_version_before(after, lines):
     assert c_functions.changed_lines("a\nb\n\nc\nd", after) == lines
+
+
+def test_functions_are_the_same_however_a_file_was_written():
+    source = "int f(int a)\n{\n\treturn a;\n}\n"
+    expected = c_functions.parse(source.encode())
+    for other in (b"\xef\xbb\xbf" + source.encode(), *(source.replace("\n", end).encode() for end in ("\r\n", "\r"))):
+        assert c_functions.parse(other) == expected
+    assert list(expected.functions) == ["f"]
+
+
+def test_a_form_feed_ends_no_line():
+    assert c_functions.changed_lines("int f()\n{\f\n a;\n}", "int f()\n{\f\n b;\n}") == (3,)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import ast
 import collections
+import errno
+import io
 import json
 import re
 import subprocess
@@ -11,6 +13,7 @@ import sys
 import tempfile
 import textwrap
 import zipfile
+import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -87,12 +90,12 @@ def functions_in(
 ) -> Iterator[Function]:
     """Yield the outermost functions of one module with the findings that lie in each."""
     try:
-        text = content.decode("utf-8")
-        tree = ast.parse(text)
-    except (UnicodeDecodeError, SyntaxError, ValueError):
+        # the lines that Python counts: a form feed ends none
+        lines = io.StringIO(content.decode("utf-8-sig"), newline=None).readlines()
+        tree = ast.parse("".join(lines))
+    except (UnicodeDecodeError, SyntaxError, ValueError, RecursionError, MemoryError):
         intake.drop("files that Python 3 cannot read")
         return
-    lines = text.splitlines(keepends=True)
     for node in _outermost(tree):
         intake.read += 1
         first, last = node.lineno, node.end_lineno or node.lineno
@@ -116,6 +119,10 @@ def _unpack(wheel: Path, folder: Path) -> Path:
     try:
         with zipfile.ZipFile(wheel) as archive:
             archive.extractall(root, [name for name in archive.namelist() if name.endswith(".py")])
-    except (zipfile.BadZipFile, OSError) as error:
+    except OSError as error:
+        if error.errno == errno.ENOSPC:
+            raise
+        raise InputError(f"{wheel}: not a readable wheel: {error}") from None
+    except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, ValueError, MemoryError) as error:
         raise InputError(f"{wheel}: not a readable wheel: {error}") from None
     return root

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import difflib
 from typing import NamedTuple
 
@@ -31,7 +32,7 @@ class CFile(NamedTuple):
 def parse(content: bytes) -> CFile:
     """Return the functions of a C file; one with a syntax error in it, as `#ifdef` across braces makes, is left out.
 
-    A name may have several functions, as when `#if` chooses between them.
+    A name may have several functions, as when `#if` chooses between them. Every end of a line becomes a newline.
 
     Raises
     ------
@@ -39,6 +40,7 @@ def parse(content: bytes) -> CFile:
         When the content is not UTF-8.
     """
     content.decode("utf-8")
+    content = content.removeprefix(codecs.BOM_UTF8).replace(b"\r\n", b"\n").replace(b"\r", b"\n")
     found = tree_sitter.QueryCursor(PARTS).captures(tree_sitter.Parser(C).parse(content).root_node)
     comments = sorted((node.start_byte, node.end_byte) for node in found.get("comment", []))
     functions: dict[str, list[CFunction]] = {}
@@ -73,7 +75,7 @@ def _name(node: tree_sitter.Node) -> str:
 
 def changed_lines(before: str, after: str) -> tuple[int, ...]:
     """Return the lines of `before`, from 1, that are not in `after`; for new lines, the one that comes after them."""
-    old, new = before.splitlines(), after.splitlines()
+    old, new = before.split("\n"), after.split("\n")
     lines: set[int] = set()
     for kind, first, last, _, _ in difflib.SequenceMatcher(None, old, new, autojunk=False).get_opcodes():
         if kind == "insert":
