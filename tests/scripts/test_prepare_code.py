@@ -76,7 +76,12 @@ def test_files_of_the_splits_with_validation_cut_from_train(tmp_path):
         ({"label_columns": ["CWE-119"]}, {}, rows(9), r"a.csv: there is no column CWE-119; its columns:"),
         ({}, {}, [row(n, 1) for n in range(30)], r"the split train has 0 functions of label 0"),
         ({}, {}, [*rows(9), ("x", 0.5)], r"a.csv: row 10: label is not a label"),
-        ({}, {"min_lines": 3}, rows(9), "0 documents cannot fill|split train is empty"),
+        ({}, {"min_lines": 3}, rows(9), r"mine: no function is left: 9 read; left out: 9 has fewer lines than"),
+        ({}, {"max_lines": 1}, rows(9), r"left out: 9 has more lines than prepare_code.max_lines \(1\)"),
+        ({}, {}, [], "mine: no function is left: 0 read$"),
+        ({}, {}, rows(2), r"split: 2 projects, or functions without one, cannot fill 3 splits .*; bring more projects"),
+        ({}, {"max_functions": {"train": None, "validation": None, "test": 2}, "negatives": 9}, rows(60),
+         r"test has 0 functions .*; prepare_code.negatives and prepare_code.max_functions decide\)"),
     ],
 )  # fmt: skip
 def test_what_cannot_be_used_is_told(entry, changes, content, message, tmp_path):

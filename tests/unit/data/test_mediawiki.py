@@ -97,3 +97,33 @@ def test_memory_does_not_grow_with_the_dump(tmp_path):
     for name, count in (("small.xml", 20), ("large.xml", 200)):
         (tmp_path / name).write_bytes(dump(*[page(number, "word " * 4000) for number in range(count)]))
     assert peak_bytes(tmp_path / "large.xml") < 1.2 * peak_bytes(tmp_path / "small.xml")
+
+
+def articles(*files):
+    reading = Reading(0, None)
+    return list(reading.filter(mediawiki.read(list(files), reading))), reading
+
+
+def test_references_to_halves_of_a_character_make_one(tmp_path):
+    (tmp_path / "a.xml").write_bytes(
+        dump(page(1, "A &amp;#xD83D;&amp;#xDE00; on a page."), page(2, "A cut &amp;#xD83D; too."))
+    )
+    documents, reading = articles(tmp_path / "a.xml")
+    assert [document.text for document in documents] == ["A 😀 on a page.", "A cut \ufffd too."]
+    assert reading.summary() == "2 read, 2 kept; 1 halves of characters replaced"
+
+
+def test_page_ids_of_two_wikis_stand_for_two_pages(tmp_path):
+    (tmp_path / "a.xml").write_bytes(dump(page(1, "An old text of a page.")))
+    (tmp_path / "b.xml").write_bytes(dump(page(1, "A new text of the page.")))
+    (tmp_path / "c.xml").write_bytes(dump(page(1, "Another page.")).replace(b"Title 1", b"Titel 1"))
+    documents, reading = articles(*(tmp_path / name for name in ("a.xml", "b.xml", "c.xml")))
+    assert [document.text for document in documents] == ["An old text of a page.", "Another page."]
+    assert len({document.id for document in documents}) == 2 and dict(reading.dropped) == {"came before": 1}
+
+
+@pytest.mark.parametrize("encoding", [b"no-such-code", b"utf-7", b"gb18030"])
+def test_an_encoding_that_cannot_be_read_is_told(tmp_path, encoding):
+    (tmp_path / "a.xml").write_bytes(b'<?xml version="1.0" encoding="' + encoding + b'"?>' + PAGES)
+    with pytest.raises(InputError, match=r"a\.xml: not a complete MediaWiki XML dump: "):
+        list(mediawiki.pages(tmp_path / "a.xml"))

@@ -52,7 +52,9 @@ def test_limits_leave_documents_out(tmp_path):
 
 def test_zero_documents_say_how_many_were_read_and_why_dropped(tmp_path):
     dataset = corpus(tmp_path, **{"a.txt": "ab", "b.txt": ""})
-    with pytest.raises(InputError, match=r"no document is left: 2 read, 0 kept; left out: 2 shorter than min_charac"):
+    with pytest.raises(
+        InputError, match=r"no document is left: 2 read, 0 kept; left out: 2 shorter than prepare.min_charac"
+    ):
         run(tmp_path, dataset, min_characters=100)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["receipt.json", "source"]
 
@@ -68,7 +70,7 @@ def test_two_documents_with_one_id_are_one(tmp_path):
 def test_a_column_can_be_named(tmp_path):
     dataset = corpus(tmp_path, **{"a.jsonl": "".join(json.dumps({"body": "abc"}) + "\n" for _ in range(3))})
     assert len(run(tmp_path, dataset, format="datasets", text_column="body")[0]) == 3
-    with pytest.raises(InputError, match="there is no column 'text'; its columns: body"):
+    with pytest.raises(InputError, match="there is no column text in line 1; its columns: body"):
         run(tmp_path, dataset, format="datasets")
 
 

@@ -7,7 +7,7 @@ import datasets
 import pytest
 
 from sparse_attention.data import text
-from sparse_attention.data.documents import Reading
+from sparse_attention.data.documents import Document, Reading
 from sparse_attention.errors import InputError
 
 
@@ -43,6 +43,16 @@ class TestPlain:
         (tmp_path / "a.txt").write_bytes(b"good\nb\xe4d\n")
         with pytest.raises(InputError, match=r"a\.txt: line 2, byte 1: 0xe4 is not UTF-8"):
             read(text.read_plain, tmp_path / "a.txt")
+
+    @pytest.mark.parametrize("encoding", ["utf-16", "utf-32"])
+    def test_wide_encodings_are_told(self, tmp_path, encoding):
+        (tmp_path / "a.txt").write_text("One\n", encoding=encoding)
+        with pytest.raises(InputError, match=r"a\.txt: is UTF-16 or UTF-32; allowed: UTF-8 text"):
+            read(text.read_plain, tmp_path / "a.txt")
+
+    def test_lines_may_end_as_on_an_old_mac(self, tmp_path):
+        (tmp_path / "a.txt").write_bytes(b"one\r---\rtwo\rlines\r")
+        assert [document.text for document in read(text.read_plain, tmp_path / "a.txt")[0]] == ["one", "two\nlines"]
 
 
 WIKITEXT = (
@@ -83,28 +93,59 @@ class TestWikitext:
 class TestRows:
     @pytest.mark.parametrize("name", ["a.parquet", "a.jsonl", "a.arrow"])
     def test_a_row_is_a_document(self, folder, name):
-        documents, _ = read(text.read_rows, folder / name)
+        documents, _ = read(text.read_table, folder / name)
         assert [(doc.id, doc.title, doc.text) for doc in documents] == [("7", "A", "one"), ("8", "", "two")]
 
     @pytest.mark.parametrize("name", ["a.parquet", "a.jsonl", "a.arrow"])
     def test_an_unknown_column_names_those_there_are(self, folder, name):
-        with pytest.raises(InputError, match=f"{name}: there is no column 'body'; its columns: id, text, title"):
-            read(text.read_rows, folder / name, column="body")
+        with pytest.raises(
+            InputError, match=f"{name}: there is no column body( in line 1)?; its columns: text, title, id"
+        ):
+            read(text.read_table, folder / name, column="body")
 
     @pytest.mark.parametrize("name", ["a.parquet", "a.arrow"])
     def test_truncated_tables_are_named(self, folder, name):
         content = (folder / name).read_bytes()
         (folder / name).write_bytes(content[: len(content) // 2])
         with pytest.raises(InputError, match=f"{name}: not a readable"):
-            read(text.read_rows, folder / name)
+            read(text.read_table, folder / name)
 
-    @pytest.mark.parametrize("line", ["{", "[1]", '"a"'], ids=["cut", "list", "string"])
+    @pytest.mark.parametrize("line", ["{", "[1]", '"a"', "[" * 100_000], ids=["cut", "list", "string", "deep"])
     def test_lines_that_are_no_objects_are_named(self, tmp_path, line):
         (tmp_path / "a.jsonl").write_text(f'{{"text": "a"}}\n{line}\n', encoding="utf-8")
         with pytest.raises(InputError, match=r"a\.jsonl: line 2 is not"):
-            read(text.read_rows, tmp_path / "a.jsonl")
+            read(text.read_table, tmp_path / "a.jsonl")
 
     def test_rows_without_text_are_counted(self, tmp_path):
         (tmp_path / "a.jsonl").write_text('{"text": null}\n{"text": "a"}\n', encoding="utf-8")
-        documents, reading = read(text.read_rows, tmp_path / "a.jsonl")
+        documents, reading = read(text.read_table, tmp_path / "a.jsonl")
         assert [doc.id for doc in documents] == ["a.jsonl#2"] and sum(reading.dropped.values()) == 1
+
+    @pytest.mark.parametrize("content", ['["a"]', '{"a": 1}', "3"], ids=["list", "mapping", "number"])
+    def test_a_cell_that_is_no_text_is_named(self, tmp_path, content):
+        (tmp_path / "a.jsonl").write_text(f'{{"text": "a"}}\n{{"text": {content}}}\n')
+        for reader in (text.read_table, text.read_wikitext):
+            with pytest.raises(InputError, match=r"a\.jsonl: row 2: text is not text but a .*; allowed: text"):
+                read(reader, tmp_path / "a.jsonl")
+
+    def test_not_a_number_is_no_text_and_no_id(self, tmp_path):
+        (tmp_path / "a.jsonl").write_text('{"text": NaN, "id": 3}\n{"text": "a", "id": NaN, "title": NaN}\n')
+        documents, reading = read(text.read_table, tmp_path / "a.jsonl")
+        assert documents == [Document("a.jsonl#2", "", "a")] and dict(reading.dropped) == {"no text in column text": 1}
+
+    def test_another_text_under_the_same_id_is_another_document(self, tmp_path):
+        for shard, texts in {"1": ["one", "two"], "2": ["three", "two"]}.items():
+            rows = [json.dumps({"id": number, "text": row}) for number, row in enumerate(texts)]
+            (tmp_path / f"{shard}.jsonl").write_text("\n".join(rows))
+        shards = [tmp_path / "1.jsonl", tmp_path / "2.jsonl"]
+        documents, reading = read(text.read_table, *shards)
+        assert [document.text for document in documents] == ["one", "two", "three"]
+        assert [document.id for document in documents][:2] == ["0", "1"] and documents[2].id.startswith("0#")
+        assert "1 came before; 1 ids that stood for another document too" in reading.summary()
+        assert {document.id for document in read(text.read_table, *shards[::-1])[0]} >= {"0", "1"}
+
+    def test_halves_of_characters_are_replaced_and_counted(self, tmp_path):
+        (tmp_path / "a.jsonl").write_text(r'{"text": "cut \ud83d", "title": "whole \ud83d\ude00"}')
+        documents, reading = read(text.read_table, tmp_path / "a.jsonl")
+        assert (documents[0].text, documents[0].title) == ("cut \ufffd", "whole 😀")
+        assert "1 halves of characters replaced" in reading.summary()

@@ -119,14 +119,21 @@ def test_lines_are_counted():
     given = [Function("\n".join("x" * n), 0) for n in (1, 3, 4, 9)]
     intake = Intake()
     assert selection.within_lines(given, 3, 4, intake) == given[1:3]
-    assert intake.dropped == {"has fewer than 3 lines": 1, "has more than 4 lines": 1}
+    assert intake.dropped == {
+        "has fewer lines than prepare_code.min_lines (3)": 1,
+        "has more lines than prepare_code.max_lines (4)": 1,
+    }
     assert len(selection.within_lines(given, 1, None, Intake())) == 4
 
 
 def test_a_split_needs_both_labels():
     good = [Function("a", label, split=split) for split in ("train", "validation", "test") for label in (0, 1)]
-    selection.require_both_labels(good)
-    with pytest.raises(InputError, match="the split validation has 0 functions of label 0, 1 of label 1"):
-        selection.require_both_labels([f for f in good if (f.split, f.label) != ("validation", 0)])
-    with pytest.raises(InputError, match="the split test is empty"):
-        selection.require_both_labels([f for f in good if f.split != "test"])
+    intake = Intake()
+    intake.read = 9
+    intake.drop("repeats another one", 3)
+    selection.require_both_labels(good, intake, "keys")
+    told = r"allowed: some of each \(9 read; left out: 3 repeats another one; keys decide\)"
+    with pytest.raises(InputError, match=f"the split validation has 0 functions of label 0 and 1 of label 1; {told}"):
+        selection.require_both_labels([f for f in good if (f.split, f.label) != ("validation", 0)], intake, "keys")
+    with pytest.raises(InputError, match="the split test has 0 functions of label 0 and 0 of label 1"):
+        selection.require_both_labels([f for f in good if f.split != "test"], intake, "keys")

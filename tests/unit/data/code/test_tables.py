@@ -71,7 +71,9 @@ def test_a_byte_order_mark_is_no_part_of_a_column(tmp_path):
 @pytest.mark.parametrize("name", ["a.csv", "a.jsonl", "a.parquet", "a.hdf5"])
 def test_a_missing_column_is_told_with_those_that_there_are(name, tmp_path):
     path = written(tmp_path / name)
-    with pytest.raises(InputError, match=rf"{name}: there is no column func; its columns: .*functionSource"):
+    with pytest.raises(
+        InputError, match=rf"{name}: there is no column func( in line 1)?; its columns: .*functionSource"
+    ):
         read(path, options={"text_column": "func"})
 
 
@@ -108,11 +110,12 @@ def test_bytes_that_are_no_text_spoil_their_row_only(name, tmp_path):
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
-        ("a.csv", b'functionSource,label\n"x,1\n', "line 1: not CSV"),
-        ("a.csv", b"functionSource,label\nx\n", "line 2: not as many cells as columns"),
-        ("a.csv", b"functionSource,label\nx,1,2\n", "line 2: not as many cells as columns"),
+        ("a.csv", b'functionSource,label\n"x,1\n', "line 2: not CSV"),
+        ("a.csv", b"functionSource,label\nx\n", "line 2: 1 cells for 2 columns"),
+        ("a.csv", b"functionSource,label\nx,1,2\n", "line 2: 3 cells for 2 columns"),
         ("a.jsonl", b"{\n", "line 1 is not JSON"),
-        ("a.jsonl", b"[1]\n", "line 1 is not an object"),
+        ("a.jsonl", b'"x"\n', "line 1 is not an object"),
+        ("a.jsonl", b"[1]\n", "element 1 is not an object"),
         ("a.parquet", b"PAR", "not a readable parquet file"),
         ("a.hdf5", b"HDF", "not a readable HDF5 file"),
     ],
@@ -121,3 +124,63 @@ def test_a_damaged_file_is_named(name, content, message, tmp_path):
     (tmp_path / name).write_bytes(content)
     with pytest.raises(InputError, match=f"{name}: {message}"):
         read(tmp_path / name, options={})
+
+
+@pytest.mark.parametrize(
+    ("cell", "problem"),
+    [
+        (["int", "f", "(", ")"], "functionSource is not text but a list"),
+        ({"code": "f()"}, "functionSource is not text but a mapping"),
+        (3, "functionSource is not text but a number"),
+        (float("nan"), "functionSource is empty"),
+    ],
+    ids=["list", "mapping", "number", "nan"],
+)
+def test_a_cell_that_is_no_text_is_a_bad_row(cell, problem, tmp_path):
+    path = written(tmp_path / "a.jsonl", [ROWS[0], ROWS[1] | {"functionSource": cell}])
+    with pytest.raises(InputError, match=f"a.jsonl: row 2: {problem}; allowed: "):
+        read(path)
+    intake = Intake("drop")
+    assert read(path, intake) == EXPECTED[:1] and dict(intake.dropped) == {problem: 1}
+
+
+def test_a_column_of_lists_in_parquet_is_no_text(tmp_path):
+    rows = [dict(row, functionSource=row["functionSource"].split()) for row in ROWS]
+    pd.DataFrame(rows).to_parquet(tmp_path / "a.parquet")
+    with pytest.raises(InputError, match="a.parquet: row 1: functionSource is not text but a list"):
+        read(tmp_path / "a.parquet")
+
+
+def test_a_missing_project_is_none_and_a_number_is_one(tmp_path):
+    rows = [
+        dict(ROWS[1], functionSource=f"f{n}()", project=project) for n, project in enumerate([float("nan"), None, 7])
+    ]
+    assert [function.project for function in read(written(tmp_path / "a.jsonl", rows))] == ["", "", "7"]
+
+
+@pytest.mark.parametrize("name", ["a.csv", "a.jsonl", "a.hdf5"])
+def test_a_project_that_is_not_utf8_is_a_bad_row(name, tmp_path):
+    path = written(tmp_path / name, [dict(ROWS[0], project="caf#"), ROWS[1]])
+    path.write_bytes(path.read_bytes().replace(b"caf#", b"caf\xe9"))
+    with pytest.raises(InputError, match=f"{name}: row 1: project is not UTF-8; allowed: UTF-8 text"):
+        read(path)
+
+
+def test_halves_of_characters_are_replaced_and_counted(tmp_path):
+    (tmp_path / "a.jsonl").write_text(
+        r"""{"functionSource": "puts(\"\ud83d\");", "label": 1}
+{"functionSource": "puts(\"\ud83d\ude00\");", "label": 0}"""
+    )
+    intake = Intake()
+    assert [function.source for function in read(tmp_path / "a.jsonl", intake, {})] == [
+        'puts("\ufffd");',
+        'puts("😀");',
+    ]
+    assert intake.table().values.tolist() == [["read", 2], ["kept, with half a character replaced", 1]]
+
+
+@pytest.mark.parametrize("end", ["\r\n", "\r"], ids=["windows", "mac"])
+@pytest.mark.parametrize("name", ["a.csv", "a.jsonl", "a.hdf5"])
+def test_every_end_of_a_line_becomes_a_newline(name, end, tmp_path):
+    rows = [dict(row, functionSource=row["functionSource"].replace("\n", end)) for row in ROWS]
+    assert read(written(tmp_path / name, rows)) == EXPECTED

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import collections
+import hashlib
 import json
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from sparse_attention.data.cells import whole_characters
+from sparse_attention.data.files import some_of
 from sparse_attention.errors import InputError
 
 QUANTILES = {"min": 0, "q25": 0.25, "median": 0.5, "q75": 0.75, "max": 1}
@@ -44,37 +47,60 @@ class Reading:
     def __init__(self, min_characters: int, max_documents: int | None) -> None:
         self.min_characters, self.max_documents = min_characters, max_documents
         self.dropped: collections.Counter[str] = collections.Counter()
+        self.mended: collections.Counter[str] = collections.Counter()
         self.kept = 0
 
     def drop(self, reason: str) -> None:
         """Count one thing that was read and left out."""
         self.dropped[reason] += 1
 
+    def mend(self, what: str, count: int = 1) -> None:
+        """Count what was changed in documents so that they could be used."""
+        if count:
+            self.mended[what] += count
+
     def filter(self, documents: Iterable[Document]) -> Iterator[Document]:
-        """Yield the documents that are long enough, each id once, until there are `max_documents`."""
-        seen: set[str] = set()
-        for document in documents:
-            if document.id in seen:
-                self.drop("an id that came before")
+        """Yield the documents that are long enough, without repeats, until there are `max_documents`.
+
+        An id that came before with another text belongs to another document, which gets an id of its own. Of a wiki's
+        page, which has a title and revisions, the first one counts.
+        """
+        seen: dict[str, set[bytes]] = {}
+        for document in map(self._whole, documents):
+            is_page = document.revision is not None
+            content = hashlib.sha256((document.title if is_page else document.text).encode()).digest()
+            contents = seen.setdefault(document.id, set())
+            if content in contents:
+                self.drop("came before")
             elif len(document.text) < self.min_characters:
-                self.drop(f"shorter than min_characters ({self.min_characters})")
+                self.drop(f"shorter than prepare.min_characters ({self.min_characters})")
             else:
-                seen.add(document.id)
+                if contents:
+                    self.mend("ids that stood for another document too")
+                    document = replace(document, id=f"{document.id}#{content.hex()[:12]}")
+                contents.add(content)
                 self.kept += 1
                 yield document
                 if self.kept == self.max_documents:
                     return
 
+    def _whole(self, document: Document) -> Document:
+        """Return a document that can be written to a file."""
+        parts = {name: whole_characters(getattr(document, name)) for name in ("id", "title", "text")}
+        self.mend("halves of characters replaced", sum(count for _, count in parts.values()))
+        return replace(document, **{name: text for name, (text, _) in parts.items()})
+
     def summary(self) -> str:
         """Say how many were read, kept and dropped, and why."""
         reasons = ", ".join(f"{number} {reason}" for reason, number in sorted(self.dropped.items()))
         read = self.kept + sum(self.dropped.values())
-        return f"{read} read, {self.kept} kept" + (f"; left out: {reasons}" if reasons else "")
+        mended = "".join(f"; {number} {what}" for what, number in sorted(self.mended.items()))
+        return f"{read} read, {self.kept} kept" + (f"; left out: {reasons}" if reasons else "") + mended
 
     def require_some(self, files: Iterable[Path]) -> None:
         """Raise `InputError` when nothing was kept."""
         if not self.kept:
-            raise InputError(f"{', '.join(map(str, files))}: no document is left: {self.summary()}")
+            raise InputError(f"{some_of(files)}: no document is left: {self.summary()}")
 
 
 def read_documents(path: Path) -> Iterator[dict[str, Any]]:

@@ -3,24 +3,37 @@
 from __future__ import annotations
 
 import bz2
+import codecs
 import contextlib
 import gzip
 import io
+import re
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from sparse_attention.errors import InputError
 from sparse_attention.scriptio import ProgressBar
 
 COMPRESSION = (".bz2", ".gz")
+ESCAPED_ZERO = 0xDC00  # `surrogateescape` adds it to a byte
+ESCAPED = re.compile("[\udc80-\udcff]")
+FILES_SHOWN = 5
 KILOBYTE = 1000
+POINTER = b"version https://git-lfs.github.com/spec/"
 
 
 def suffix_of(path: Path) -> str:
     """Return the suffix that tells the format, the one of compression taken off."""
     return Path(path.stem).suffix.lower() if path.suffix.lower() in COMPRESSION else path.suffix.lower()
+
+
+def some_of(files: Iterable[Path]) -> str:
+    """Return the names of files for a message: the first few, and how many more there are."""
+    names = [str(file) for file in files]
+    more = f" and {len(names) - FILES_SHOWN} more" if len(names) > FILES_SHOWN else ""
+    return ", ".join(names[:FILES_SHOWN]) + more
 
 
 class _Watched(io.FileIO):
@@ -36,12 +49,19 @@ class _Watched(io.FileIO):
         return count
 
 
+def refuse_pointer(path: Path, beginning: bytes) -> None:
+    """Raise `InputError` when a file's first bytes say that Git left a pointer in its place."""
+    if beginning.startswith(POINTER):
+        raise InputError(f"{path}: is a Git LFS pointer, not the file itself; run git lfs pull in its folder")
+
+
 @contextlib.contextmanager
-def open_bytes(path: Path) -> Iterator[io.BufferedIOBase]:
+def open_bytes(path: Path) -> Iterator[Any]:
     """Open a plain, `.bz2` or `.gz` file for reading; damage shows as `InputError` that names the file."""
     suffix = path.suffix.lower()
     try:
         with io.BufferedReader(_Watched(path), 1 << 18) as plain:
+            refuse_pointer(path, plain.peek(len(POINTER)))
             if suffix == ".bz2":
                 yield bz2.BZ2File(plain)
             elif suffix == ".gz":
@@ -58,17 +78,41 @@ def open_bytes(path: Path) -> Iterator[io.BufferedIOBase]:
         # bz2 reports damage as an OSError without a number
         if error.errno is None:
             raise InputError(f"{path}: not a readable {suffix} file: {error}") from None
-        raise
+        raise InputError(f"{path}: cannot be read: {error.strerror}") from None
+
+
+@contextlib.contextmanager
+def open_text(path: Path, newline: str | None = None) -> Iterator[TextIO]:
+    """Open a UTF-8 text, plain or compressed, with or without a byte order mark.
+
+    Bytes that are not UTF-8 come as surrogates, see the error handler `surrogateescape`.
+
+    Parameters
+    ----------
+    path : Path
+    newline : str, optional
+        As in `open`: None makes every end of a line a newline.
+
+    Raises
+    ------
+    InputError
+        When the file is missing or damaged, or is UTF-16 or UTF-32.
+    """
+    with open_bytes(path) as stream:
+        beginning = stream.peek(2)[:2]
+        if beginning in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
+            raise InputError(f"{path}: is UTF-16 or UTF-32; allowed: UTF-8 text")
+        with io.TextIOWrapper(stream, "utf-8-sig", "surrogateescape", newline) as text:
+            yield text
 
 
 def read_lines(path: Path) -> Iterator[str]:
     """Yield the lines of a UTF-8 text, plain or compressed; an undecodable byte is an `InputError` with its place."""
-    with open_bytes(path) as stream:
+    with open_text(path) as stream:
         for number, line in enumerate(stream, start=1):
-            try:
-                yield line.decode("utf-8-sig" if number == 1 else "utf-8")
-            except UnicodeDecodeError as error:
-                byte = line[error.start]
+            if not line.isascii() and (found := ESCAPED.search(line)):
+                before, byte = line[: found.start()].encode("utf-8"), ord(found[0]) - ESCAPED_ZERO
                 raise InputError(
-                    f"{path}: line {number}, byte {error.start}: 0x{byte:02x} is not UTF-8; allowed: UTF-8 text"
-                ) from None
+                    f"{path}: line {number}, byte {len(before)}: 0x{byte:02x} is not UTF-8; allowed: UTF-8 text"
+                )
+            yield line

@@ -60,7 +60,9 @@ def pages(file: Path) -> Iterator[Page]:
             for page in _parse(file, stream):
                 found += 1
                 yield page
-    except ET.ParseError as error:
+    except InputError:
+        raise
+    except (ET.ParseError, LookupError, ValueError) as error:  # an unknown encoding, too
         if found:
             raise InputError(f"{file}: damaged or truncated after page {found}: {error}; get the file again") from None
         raise InputError(f"{file}: not a complete MediaWiki XML dump: {error}") from None

@@ -16,6 +16,7 @@ from sparse_attention.data import mediawiki, text
 from sparse_attention.data.documents import Document, Reading, quantiles, read_documents
 from sparse_attention.data.files import suffix_of
 from sparse_attention.data.registry import Dataset
+from sparse_attention.data.rows import saved_files
 from sparse_attention.data.splits import SPLITS, split_documents
 from sparse_attention.errors import InputError
 from sparse_attention.scriptio import atomic_path
@@ -27,7 +28,7 @@ FORMATS: dict[str, tuple[Read, tuple[str, ...]]] = {
     "mediawiki": (mediawiki.read, mediawiki.SUFFIXES),
     "text": (text.read_plain, text.PLAIN_SUFFIXES),
     "wikitext": (text.read_wikitext, text.WIKITEXT_SUFFIXES),
-    "datasets": (text.read_rows, text.ROW_SUFFIXES),
+    "datasets": (text.read_table, text.ROW_SUFFIXES),
 }
 
 
@@ -49,7 +50,7 @@ def prepare(dataset: Dataset, documents: Path, splits: Path, options: dict[str, 
     reading = Reading(options["min_characters"], options["max_documents"])
     read = FORMATS[options["format"]][0]
     if options["format"] == "datasets" and options.get("text_column"):
-        read = partial(text.read_rows, column=options["text_column"])
+        read = partial(text.read_table, column=options["text_column"])
     with atomic_path(documents) as target:
         # two passes over a file on disk: the split needs all ids, memory should not need all texts
         unsplit = target.with_suffix(".unsplit")
@@ -74,6 +75,9 @@ def corpus_files(dataset: Dataset, format_name: str) -> list[Path]:
     found = [file for file in dataset.files if suffix_of(file) in suffixes]
     if not found and len(dataset.files) == 1:
         found = dataset.files
+    found, others = saved_files(found)
+    if others:
+        logger.info("%s: %d caches beside the saved data are not read", dataset.name, len(others))
     if not found:
         raise InputError(f"{dataset.root}: no file of format {format_name}; they end in {', '.join(suffixes)}")
     return found

@@ -17,7 +17,12 @@ def position(seed: int, document: str) -> float:
     return int.from_bytes(digest[:8], "big") / 2**64
 
 
-def split_documents(documents: Sequence[str], shares: dict[str, Any]) -> list[str]:
+ADVICE = "bring more documents, or cut a text file with lines that hold only ---"
+
+
+def split_documents(
+    documents: Sequence[str], shares: dict[str, Any], what: str = "documents", advice: str = ADVICE
+) -> list[str]:
     """Return the split of each document.
 
     The unit interval is cut into one piece for each split, as long as its share, and a document belongs to the piece
@@ -32,6 +37,8 @@ def split_documents(documents: Sequence[str], shares: dict[str, Any]) -> list[st
         Unique ids.
     shares : dict
         `train`, `validation`, `test`, summing to 1, and `seed`.
+    what, advice : str
+        For the error: what is split, and what the user can do.
 
     Raises
     ------
@@ -44,8 +51,7 @@ def split_documents(documents: Sequence[str], shares: dict[str, Any]) -> list[st
     wanted = [split for split in SPLITS if shares[split] > 0]
     if len(documents) < len(wanted):
         raise InputError(
-            f"split: {len(documents)} documents cannot fill {len(wanted)} splits ({', '.join(wanted)}); "
-            "bring more documents, or cut a text file with lines that hold only ---"
+            f"split: {len(documents)} {what} cannot fill {len(wanted)} splits ({', '.join(wanted)}); {advice}"
         )
     positions = [position(shares["seed"], document) for document in documents]
     assigned = [next((split for split in wanted if place < edges[split][1]), wanted[-1]) for place in positions]

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
+from sparse_attention.data.cells import BadCell, name_of, text_of
 from sparse_attention.data.documents import Document, Reading
-from sparse_attention.data.files import read_lines, suffix_of
+from sparse_attention.data.files import read_lines, some_of, suffix_of
+from sparse_attention.data.rows import read_rows
 from sparse_attention.errors import InputError
 
 PLAIN_SUFFIXES = (".txt", ".text", ".md")
@@ -49,7 +49,7 @@ def read_wikitext(files: list[Path], reading: Reading) -> Iterator[Document]:
     body: list[str] = []
     # an article may go on in the next file: shards are cut by size
     for file, name in zip(files, _names(files), strict=True):
-        lines = (row["text"] for row in _rows(file, "text")) if suffix_of(file) in ROW_SUFFIXES else read_lines(file)
+        lines = _column(file, "text") if suffix_of(file) in ROW_SUFFIXES else read_lines(file)
         for line in map(str.strip, lines):
             if TITLE.match(line):
                 if identity:
@@ -60,23 +60,39 @@ def read_wikitext(files: list[Path], reading: Reading) -> Iterator[Document]:
                 body.append(line)
         number = 0
     if not identity:
-        shown = ", ".join(map(str, files))
-        raise InputError(f"{shown}: no line like ' = Title = '; not WikiText's raw layout, try format: text")
+        raise InputError(f"{some_of(files)}: no line like ' = Title = '; not WikiText's raw layout, try format: text")
     yield Document(identity, title, "\n".join(body))
 
 
-def read_rows(files: list[Path], reading: Reading, column: str = "text") -> Iterator[Document]:
+def read_table(files: list[Path], reading: Reading, column: str = "text") -> Iterator[Document]:
     """Yield the rows of parquet, JSON lines or a folder of `Dataset.save_to_disk`, one document a row.
 
     `title` and `id` are read when there are such columns; ids default to the file's path and the row's number.
+
+    Raises
+    ------
+    InputError
+        When the column is missing, or a cell of it is neither text nor missing.
     """
     for file, name in zip(files, _names(files), strict=True):
-        for number, row in enumerate(_rows(file, column), start=1):
-            if not isinstance(row[column], str):
+        for number, row in enumerate(read_rows(file, [column], ("title", "id")), start=1):
+            try:
+                text = text_of(row[column], column)
+                identity, title = (name_of(row.get(key), key) for key in ("id", "title"))
+            except BadCell as problem:
+                raise InputError(f"{file}: row {number}: {problem}; allowed: {problem.allowed}") from None
+            if text is None:
                 reading.drop(f"no text in column {column}")
-                continue
-            identity = str(row["id"]) if row.get("id") is not None else f"{name}#{number}"
-            yield Document(identity, str(row.get("title") or ""), row[column].strip())
+            else:
+                yield Document(identity or f"{name}#{number}", title, text.strip())
+
+
+def _column(file: Path, name: str) -> Iterator[str]:
+    for number, row in enumerate(read_rows(file, [name]), start=1):
+        try:
+            yield text_of(row[name], name) or ""
+        except BadCell as problem:
+            raise InputError(f"{file}: row {number}: {problem}; allowed: {problem.allowed}") from None
 
 
 def _names(files: list[Path]) -> list[str]:
@@ -84,57 +100,3 @@ def _names(files: list[Path]) -> list[str]:
     parents = [set(file.parents) for file in files]
     common = max(set.intersection(*parents), key=lambda folder: len(folder.parts), default=Path()) if files else Path()
     return [file.relative_to(common).as_posix() for file in files]
-
-
-def _rows(file: Path, column: str) -> Iterator[dict[str, Any]]:
-    """Yield the rows of a table as dicts with `column`; JSON lines where the suffix says nothing else."""
-    if suffix_of(file) == ".parquet":
-        return _parquet_rows(file, column)
-    if suffix_of(file) == ".arrow":
-        return _arrow_rows(file, column)
-    return _json_rows(file, column)
-
-
-def _check_column(file: Path, column: str, columns: Iterable[str]) -> None:
-    if column not in columns:
-        raise InputError(f"{file}: there is no column {column!r}; its columns: {', '.join(sorted(columns))}")
-
-
-def _parquet_rows(file: Path, column: str) -> Iterator[dict[str, Any]]:
-    import pyarrow
-    from pyarrow import parquet
-
-    try:
-        with parquet.ParquetFile(file) as table:
-            names = table.schema_arrow.names
-            _check_column(file, column, names)
-            for batch in table.iter_batches(columns=[name for name in (column, "title", "id") if name in names]):
-                yield from batch.to_pylist()
-    except (pyarrow.ArrowInvalid, OSError) as error:
-        raise InputError(f"{file}: not a readable parquet file: {error}") from None
-
-
-def _arrow_rows(file: Path, column: str) -> Iterator[dict[str, Any]]:
-    import pyarrow
-
-    try:
-        with pyarrow.memory_map(str(file)) as source, pyarrow.ipc.open_stream(source) as table:
-            _check_column(file, column, table.schema.names)
-            for batch in table:
-                yield from batch.to_pylist()
-    except (pyarrow.ArrowInvalid, OSError) as error:
-        raise InputError(f"{file}: not a readable Arrow stream: {error}") from None
-
-
-def _json_rows(file: Path, column: str) -> Iterator[dict[str, Any]]:
-    for number, line in enumerate(read_lines(file), start=1):
-        if not line.strip():
-            continue
-        try:
-            row = json.loads(line)
-        except ValueError as error:
-            raise InputError(f"{file}: line {number} is not JSON: {error}; allowed: one object a line") from None
-        if not isinstance(row, dict):
-            raise InputError(f"{file}: line {number} is not an object; allowed: one object a line")
-        _check_column(file, column, row)
-        yield row

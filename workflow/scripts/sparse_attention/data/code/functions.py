@@ -57,6 +57,7 @@ class Intake:
     def __init__(self, bad_rows: str = "refuse") -> None:
         self.bad_rows = bad_rows
         self.dropped: collections.Counter[str] = collections.Counter()
+        self.mended: collections.Counter[str] = collections.Counter()
         self.read = 0
 
     def bad(self, where: str, problem: str, allowed: str) -> None:
@@ -72,15 +73,30 @@ class Intake:
         if count:
             self.dropped[reason] += count
 
+    def mend(self, what: str, count: int = 1) -> None:
+        """Count functions that were kept after something in them was changed."""
+        if count:
+            self.mended[what] += count
+
     def add(self, other: Intake) -> None:
         """Count what another one counted."""
         self.read += other.read
         self.dropped.update(other.dropped)
+        self.mended.update(other.mended)
+
+    def summary(self) -> str:
+        """Say how many were read and left out, and why."""
+        reasons = ", ".join(f"{count} {reason}" for reason, count in _most_frequent_first(self.dropped))
+        return f"{self.read} read" + (f"; left out: {reasons}" if reasons else "")
 
     def table(self) -> pd.DataFrame:
         """Return `reason` and `functions`, the most frequent reason first, with the number read on top."""
-        rows = [("read", self.read), *sorted(self.dropped.items(), key=lambda item: (-item[1], item[0]))]
+        rows = [("read", self.read), *_most_frequent_first(self.dropped), *_most_frequent_first(self.mended)]
         return pd.DataFrame(rows, columns=["reason", "functions"])
+
+
+def _most_frequent_first(counts: Mapping[str, int]) -> list[tuple[str, int]]:
+    return sorted(counts.items(), key=lambda item: (-item[1], item[0]))
 
 
 def label_of(value: Any) -> int | None:

@@ -13,8 +13,9 @@ import pandas as pd
 from sparse_attention.data.code import bandit, debian, selection, tables
 from sparse_attention.data.code.functions import Function, Intake
 from sparse_attention.data.documents import quantiles
-from sparse_attention.data.files import suffix_of
+from sparse_attention.data.files import some_of, suffix_of
 from sparse_attention.data.registry import Dataset
+from sparse_attention.data.rows import saved_files
 from sparse_attention.data.splits import SPLITS
 from sparse_attention.errors import InputError
 
@@ -60,8 +61,10 @@ def prepare(dataset: Dataset, entry: Mapping[str, Any], options: Mapping[str, An
     reading = {**entry, "ignored_rules": options["ignored_rules"], "threads": threads}
     functions = list(read(code_files(dataset, entry), intake, reading))
     functions = selection.within_lines(functions, options["min_lines"], options["max_lines"], intake)
+    selection.require_some(functions, dataset.name, intake)
     functions = selection.assign_splits(functions, options["split"], entry.get("projects"))
     functions = selection.without_repeats(functions, options["near_duplicates"], options["overlap"], intake)
+    selection.require_both_labels(functions, intake, "prepare_code.split, and files or projects in code_corpora,")
     chosen: list[Function] = []
     for split in SPLITS:
         members = [function for function in functions if function.split == split]
@@ -69,7 +72,7 @@ def prepare(dataset: Dataset, entry: Mapping[str, Any], options: Mapping[str, An
         used = selection.choose(members, options["negatives"], most, seed)
         intake.drop("not needed: enough negatives, or max_functions", len(members) - len(used))
         chosen += used
-    selection.require_both_labels(chosen)
+    selection.require_both_labels(chosen, intake, "prepare_code.negatives and prepare_code.max_functions")
     logger.info("%s: %d functions read, %d kept", dataset.name, intake.read, len(chosen))
     return Prepared(chosen, statistics(chosen), intake.table())
 
@@ -89,11 +92,11 @@ def code_files(dataset: Dataset, entry: Mapping[str, Any]) -> dict[str, list[Pat
             names = {file: file.relative_to(dataset.root).as_posix() for file in dataset.files}
             found[split] = [file for file, name in names.items() if fnmatch.fnmatch(name, pattern)]
             if not found[split]:
-                raise InputError(
-                    f"{dataset.root}: no file fits files.{split} {pattern!r}; there are {', '.join(names.values())}"
-                )
+                there = some_of(map(Path, names.values()))
+                raise InputError(f"{dataset.root}: no file fits files.{split} {pattern!r}; there are {there}")
     else:
         found = {"": [file for file in dataset.files if suffix_of(file) in suffixes]}
+    found = {split: saved_files(files)[0] for split, files in found.items()}
     wrong = [file for files in found.values() for file in files if suffix_of(file) not in suffixes]
     if wrong or not any(found.values()):
         which = f"{wrong[0]} is not" if wrong else f"{dataset.root} has no file"

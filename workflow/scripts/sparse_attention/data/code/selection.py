@@ -43,7 +43,9 @@ def assign_splits(
         return [replace(function, split=chosen.get(function.project, "train")) for function in functions]
     units = [_unit(function) for function in functions]
     distinct = sorted(set(units))
-    split_of = dict(zip(distinct, split_documents(distinct, dict(shares)), strict=True))
+    advice = "bring more projects, or say files or projects in code_corpora"
+    assigned = split_documents(distinct, dict(shares), "projects, or functions without one,", advice)
+    split_of = dict(zip(distinct, assigned, strict=True))
     return [replace(function, split=split_of[unit]) for function, unit in zip(functions, units, strict=True)]
 
 
@@ -180,22 +182,36 @@ def within_lines(functions: Iterable[Function], least: int, most: int | None, in
     for function in functions:
         count = function.source.count("\n") + 1
         if count < least:
-            intake.drop(f"has fewer than {least} lines")
+            intake.drop(f"has fewer lines than prepare_code.min_lines ({least})")
         elif most is not None and count > most:
-            intake.drop(f"has more than {most} lines")
+            intake.drop(f"has more lines than prepare_code.max_lines ({most})")
         else:
             kept.append(function)
     return kept
 
 
-def require_both_labels(functions: Sequence[Function]) -> None:
-    """Raise `InputError` when a split is empty or has one class only."""
+def require_some(functions: Sequence[Function], name: str, intake: Intake) -> None:
+    """Raise `InputError` when nothing is left of the data set `name`, with what was left out and why."""
+    if not functions:
+        raise InputError(f"{name}: no function is left: {intake.summary()}")
+
+
+def require_both_labels(functions: Sequence[Function], intake: Intake, deciding: str) -> None:
+    """Raise `InputError` when a split is empty or has one class only.
+
+    Parameters
+    ----------
+    functions : sequence of Function
+        Of all splits.
+    intake : Intake
+        Tells what was left out before.
+    deciding : str
+        The keys of the configuration that decide what a split holds.
+    """
     for split in SPLITS:
         labels = [function.label for function in functions if function.split == split]
-        if not labels:
-            raise InputError(f"the split {split} is empty; allowed: at least one function of each label")
-        if len(set(labels)) == 1:
-            counts = np.bincount(labels, minlength=2)
+        if len(set(labels)) < 2:
+            counts = f"{labels.count(0)} functions of label 0 and {labels.count(1)} of label 1"
             raise InputError(
-                f"the split {split} has {counts[0]} functions of label 0, {counts[1]} of label 1; allowed: some of each"
+                f"the split {split} has {counts}; allowed: some of each ({intake.summary()}; {deciding} decide)"
             )
