@@ -1,3 +1,7 @@
+# what the classifier is made into; none where it keeps its own architecture
+LONGFORMER = None if config["train_classifier"]["source"] else config["train_classifier"]["longformer"]
+
+
 rule tokenise_code:
     input:
         functions="results/code/{code}/functions.parquet",
@@ -19,6 +23,7 @@ rule tokenise_code:
     params:
         code=code("tokenise_code"),
         max_tokens=config["tokenise_code"]["max_tokens"],
+        layers=LONGFORMER and LONGFORMER["layers"],
     message:
         "Cutting the functions of {wildcards.code} to {params.max_tokens} tokens of {wildcards.classifier}"
     script:

@@ -5,6 +5,7 @@ from pathlib import Path
 from sparse_attention.data.blocks import Blocks
 from sparse_attention.data.registry import sha256_of
 from sparse_attention.extraction import extract
+from sparse_attention.models.limits import limits_of
 from sparse_attention.models.masked_lm import load_masked_lm
 from sparse_attention.scriptio import atomic_path, resolve_device, run, set_seed, set_threads
 
@@ -13,8 +14,9 @@ def main(snakemake):
     params, folder = snakemake.params, Path(snakemake.input.model)
     set_threads(params.threads)
     set_seed(0)
-    model = load_masked_lm(folder, params.attention).to(resolve_device(params.device))
     blocks = Blocks.load(snakemake.input.blocks)
+    limits_of(folder).check_blocks(blocks.info["length"], blocks.info["vocabulary"])
+    model = load_masked_lm(folder, params.attention).to(resolve_device(params.device))
     source = {
         "model": {path.name: sha256_of(path) for path in sorted(folder.glob("*.safetensors"))},
         "blocks": sha256_of(Path(snakemake.input.blocks)),

@@ -5,19 +5,23 @@ from pathlib import Path
 from sparse_attention.data.code.functions import read_functions
 from sparse_attention.data.code.tokens import load_tokenizer, statistics, tokenise
 from sparse_attention.data.registry import open_dataset
+from sparse_attention.models.limits import limits_of
 from sparse_attention.scriptio import logger, run
 from sparse_attention.tables import write_table
 
 
 def main(snakemake):
+    params, folder = snakemake.params, open_dataset(snakemake.input.model).root
+    limits = limits_of(folder)
+    limits.check_classifier(params.max_tokens, params.layers)
     functions = list(read_functions(Path(snakemake.input.functions)))
-    tokenizer = load_tokenizer(open_dataset(snakemake.input.model).root)
-    tokens = tokenise(functions, tokenizer, snakemake.params.max_tokens)
+    tokens = tokenise(functions, load_tokenizer(folder), params.max_tokens)
+    limits.check_vocabulary(int(tokens.ids.max()) + 1, "tokenise_code")
     tokens.save(Path(snakemake.output.tokens), Path(snakemake.output.info))
     table = statistics(tokens)
     write_table(table, snakemake.output.statistics)
     cut = int((tokens.whole_lengths > tokens.lengths).sum())
-    logger.info("%d of %d functions are cut to %d tokens", cut, len(functions), snakemake.params.max_tokens)
+    logger.info("%d of %d functions are cut to %d tokens", cut, len(functions), params.max_tokens)
 
 
 if __name__ == "__main__":

@@ -109,6 +109,32 @@ def test_blocks_longer_than_the_model_reads_are_refused(model_folder):
         Tokeniser(model_folder, 65)
 
 
+@pytest.mark.parametrize(
+    ("config", "most"),
+    [
+        ({"model_type": "bert", "max_position_embeddings": 40}, 40),
+        ({"model_type": "roberta", "max_position_embeddings": 40}, 38),
+        ({"model_type": "camembert", "max_position_embeddings": 40, "pad_token_id": 3}, 36),
+        ({"model_type": "bert"}, 64),
+    ],
+    ids=str,
+)
+def test_blocks_are_as_long_as_training_reads(config, most, model_folder):
+    (model_folder / "config.json").write_text(json.dumps(config))
+    Tokeniser(model_folder, most)
+    with pytest.raises(InputError, match=rf"blocks\.length: {most + 1} .*allowed: at most {most}"):
+        Tokeniser(model_folder, most + 1)
+
+
+def test_a_tokenizer_that_knows_more_than_the_model_is_refused(model_folder):
+    config = {"model_type": "bert", "vocab_size": 45}
+    (model_folder / "config.json").write_text(json.dumps(config))
+    Tokeniser(model_folder, LENGTH)
+    (model_folder / "config.json").write_text(json.dumps(config | {"vocab_size": 44}))
+    with pytest.raises(InputError, match=r"blocks: token id 44 is outside the vocabulary of 44 of the model in"):
+        Tokeniser(model_folder, LENGTH)
+
+
 def test_a_tokenizer_without_a_mask_is_refused(model_folder):
     settings = json.loads((model_folder / "tokenizer_config.json").read_text())
     del settings["mask_token"]

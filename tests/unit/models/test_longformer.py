@@ -72,8 +72,8 @@ def test_positions_repeat_and_the_first_layers_are_taken(family):
 @pytest.mark.parametrize(
     ("changes", "named"),
     [
-        ({"layers": 0}, "layers: 0"),
-        ({"layers": 4}, "encoder's 3"),
+        ({"layers": 0}, "train_classifier.longformer.layers: 0"),
+        ({"layers": 4}, "train_classifier.longformer.layers: 4; allowed: from 1 to the 3 of the model in BertModel"),
         ({"window": 3}, "window: 3"),
         ({"max_positions": 0}, "max_positions: 0"),
     ],
@@ -89,3 +89,9 @@ def test_refuses_families_without_an_encoder():
     decoder = GPT2Model(GPT2Config(n_layer=1, n_embd=8, n_head=2, vocab_size=20, n_positions=8))
     with pytest.raises(InputError, match="gpt2; allowed: bert"):
         longformer_from_encoder(decoder, 1, 4, 24)
+
+
+def test_refuses_an_encoder_without_padding():
+    source = BertModel(BertConfig(**SMALL, max_position_embeddings=24, pad_token_id=None))
+    with pytest.raises(InputError, match="encoder: pad_token_id is null; allowed: a whole number"):
+        longformer_from_encoder(source, 2, 4, 24)

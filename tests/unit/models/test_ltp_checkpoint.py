@@ -4,6 +4,7 @@ import json
 
 import pytest
 import torch
+from safetensors.torch import save_file
 from transformers import LongformerConfig, LongformerForSequenceClassification
 
 from sparse_attention.errors import InputError
@@ -40,24 +41,58 @@ def test_it_is_the_same_classifier(checkpoint):
             assert torch.equal(loaded(tokens, mask).logits, network(tokens, mask).logits)
 
 
-@pytest.mark.parametrize("change", ["missing", "unknown", "shape", "no-file", "not-weights"])
+def test_shards_and_safetensors_are_read_as_well(checkpoint):
+    folder, network, weights = checkpoint
+    (folder / "pytorch_model.bin").unlink()
+    names = sorted(weights)
+    shards = {"a.safetensors": names[::2], "b.safetensors": names[1::2]}
+    for file, own in shards.items():
+        save_file({name: weights[name].contiguous() for name in own}, folder / file)
+    places = {name: file for file, own in shards.items() for name in own}
+    (folder / "model.safetensors.index.json").write_text(json.dumps({"weight_map": places}))
+    loaded = load_ltp(folder).state_dict()
+    assert all(torch.equal(loaded[name], weight) for name, weight in network.state_dict().items())
+
+
+CHANGES = {
+    "missing": "1 weights are missing, such as classifier.dense.weight",
+    "unknown": "2 weights have no place in a Longformer classifier, such as lm_head.bias",
+    "shape": "its weights do not fit its config.json",
+    "no-file": "has no weights; allowed: model.safetensors or pytorch_model.bin",
+    "not-weights": "pytorch_model.bin: holds no weights by name",
+    "not finite": "classifier.dense.weight holds NaN or infinity",
+}
+
+
+@pytest.mark.parametrize("change", CHANGES)
 def test_other_contents_are_refused(checkpoint, change):
     folder, _, weights = checkpoint
     name = "classifier.dense.weight"
     if change == "missing":
         del weights[name]
     elif change == "unknown":
-        weights["lm_head.bias"] = torch.zeros(1)
+        weights |= {"lm_head.bias": torch.zeros(1), "longformer.pooler.dense.bias": torch.zeros(1)}
     elif change == "shape":
         weights[name] = torch.zeros(3, 3)
+    elif change == "not finite":
+        weights[name][0, 0] = torch.nan
     torch.save([1] if change == "not-weights" else weights, folder / "pytorch_model.bin")
     if change == "no-file":
         (folder / "pytorch_model.bin").unlink()
-    with pytest.raises(InputError, match=str(folder)):
+    with pytest.raises(InputError, match=rf"{folder}.*{CHANGES[change]}") as caught:
+        load_ltp(folder)
+    assert len(str(caught.value).splitlines()) == 1
+
+
+@pytest.mark.parametrize("size", ["hidden_size", "attention_window"])
+def test_numbers_that_fit_no_longformer_are_refused(checkpoint, size):
+    folder, _, _ = checkpoint
+    config = json.loads((folder / "config.json").read_text()) | {size: "12"}
+    (folder / "config.json").write_text(json.dumps(config))
+    with pytest.raises(InputError, match=rf"config\.json: {size}: '12'; allowed: "):
         load_ltp(folder)
 
 
 def test_other_folders_are_none(tmp_path):
-    assert not is_ltp(tmp_path)
-    (tmp_path / "config.json").write_text("[]")
+    (tmp_path / "config.json").write_text('{"model_type": "bert"}')
     assert not is_ltp(tmp_path)

@@ -196,12 +196,14 @@ def test_unfit_blocks_are_refused(make_model, corpus):
     def task(family="bert", blocks=corpus, **changes):
         MaskedLMTask(blocks, make_model(family, **changes), OPTIONS, 1)
 
-    with pytest.raises(InputError, match=r"token id \d+ is outside the model's vocabulary of 30"):
+    with pytest.raises(InputError, match=r"token id \d+ is outside the vocabulary of 30 of the model in Bert"):
         task(vocab_size=30)
     with pytest.raises(InputError, match=r"blocks\.length: 24 .* at most 20"):
         task(max_position_embeddings=20)
     with pytest.raises(InputError, match=r"blocks\.length: 24 .* at most 23"):
         task("roberta", max_position_embeddings=25)
+    with pytest.raises(InputError, match=r"blocks: token id 60 is outside the vocabulary of 60"):
+        task(blocks=Blocks(corpus.tensors, corpus.info | {"vocabulary": 61}))  # masking draws from all of it
     empty = {name: tensor[:0] if name.startswith("validation") else tensor for name, tensor in corpus.tensors.items()}
     with pytest.raises(InputError, match="validation split has no blocks"):
         task(blocks=Blocks(empty, corpus.info))

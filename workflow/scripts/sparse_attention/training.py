@@ -10,8 +10,9 @@ from transformers import PreTrainedModel
 
 from sparse_attention.models.attention import Attention, set_attention
 from sparse_attention.models.course import Course, find_resume_point, run_course, training_arguments
+from sparse_attention.models.hub import offline
 from sparse_attention.models.losses import Losses
-from sparse_attention.models.masked_lm import offline, set_dropout
+from sparse_attention.models.masked_lm import set_dropout
 from sparse_attention.models.task import MaskedLMTask
 from sparse_attention.models.trainer import MaskedLMTrainer
 

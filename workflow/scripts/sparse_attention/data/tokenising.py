@@ -17,6 +17,8 @@ from safetensors.numpy import save as serialise
 from sparse_attention.data.documents import quantiles
 from sparse_attention.data.splits import SPLITS
 from sparse_attention.errors import InputError
+from sparse_attention.models.folders import CONFIG
+from sparse_attention.models.limits import limits_of
 from sparse_attention.scriptio import atomic_path
 
 BATCH = 32
@@ -44,41 +46,37 @@ class Tokeniser:
         A Hugging Face model folder.
     length : int
         Tokens of a block, special tokens included.
+
+    Raises
+    ------
+    InputError
+        When there is no tokenizer of a masked language model, or the model cannot read such blocks.
     """
 
     def __init__(self, folder: Path, length: int) -> None:
-        from transformers import AutoTokenizer
+        from sparse_attention.models.hub import load_tokenizer
 
-        try:
-            self.tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
-        except (OSError, ValueError, KeyError) as error:
-            raise InputError(f"{folder}: its tokenizer cannot be loaded: {error}") from None
-        if len(self.tokenizer) <= len(self.tokenizer.all_special_tokens):
-            # transformers makes an empty one where there are no files
-            raise InputError(f"{folder}: has no tokenizer; allowed: a model folder with its tokenizer")
+        self.tokenizer = load_tokenizer(folder)
         self.length = length
         self.special = {name: getattr(self.tokenizer, f"{name}_token_id") for name in ("pad", "cls", "sep", "mask")}
         absent = [name for name in ("pad", "mask") if self.special[name] is None]
         if absent or not self.tokenizer.is_fast:
             what = f"has no {' and no '.join(absent)} token" if absent else "is not a fast one"
             raise InputError(f"{folder}: its tokenizer {what}; allowed: one of a masked language model")
-        self._check_length(folder)
+        self._check_fit(folder)
         sample = self.tokenizer("a", return_special_tokens_mask=True)
         marks = sample["special_tokens_mask"]
         first = marks.index(0)
         last = len(marks) - marks[::-1].index(0)
         self.prefix, self.suffix = sample["input_ids"][:first], sample["input_ids"][last:]
 
-    def _check_length(self, folder: Path) -> None:
-        limit = self.tokenizer.model_max_length
-        config = folder / "config.json"
-        if config.is_file():
-            positions = json.loads(config.read_text(encoding="utf-8")).get("max_position_embeddings") or limit
-            limit = min(limit, positions)
-        if self.length > limit:
-            raise InputError(
-                f"blocks.length: {self.length} is more than the model in {folder} can read; allowed: at most {limit}"
-            )
+    def _check_fit(self, folder: Path) -> None:
+        """Refuse blocks that the model or its tokenizer cannot read, and a tokenizer of another model."""
+        if (folder / CONFIG).is_file():
+            limits_of(folder).check_blocks(self.length, len(self.tokenizer))
+        if self.length > (limit := self.tokenizer.model_max_length):
+            text = f"{self.length} is more than the tokenizer in {folder} allows (model_max_length)"
+            raise InputError(f"blocks.length: {text}; allowed: at most {limit}")
 
     @property
     def content(self) -> int:

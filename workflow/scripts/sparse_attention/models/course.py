@@ -24,7 +24,7 @@ from transformers import (
     TrainingArguments,
 )
 
-from sparse_attention.models.masked_lm import offline
+from sparse_attention.models.hub import offline
 from sparse_attention.scriptio import ProgressBar, atomic_path
 
 logger = logging.getLogger(__name__)

@@ -1,25 +1,28 @@
-"""Reads Hugging Face folders without network, in float32, and refuses those that are not whole."""
+"""Reads encoders and classifiers, and refuses those that are not whole."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import Any
 
-import torch
-from safetensors import SafetensorError
-from transformers import AutoModel, AutoModelForSequenceClassification, AutoTokenizer, PreTrainedModel
+from transformers import AutoModel, AutoModelForSequenceClassification, PreTrainedModel
 
 from sparse_attention.errors import InputError
+from sparse_attention.models.hub import load_model
 from sparse_attention.models.longformer import longformer_from_encoder
 from sparse_attention.models.ltp_checkpoint import is_ltp, load_ltp
-from sparse_attention.models.masked_lm import offline
+from sparse_attention.models.weights import HEADS
 
-HEADS = ("classifier.", "pooler.")
+MAY_LACK = ("classifier.", "pooler.")
 """What a classifier has and an encoder or masked language model may lack."""
+OTHER_HEADS = tuple(head for head in HEADS if head != "classifier")
+"""What a classifier leaves out: a head of its own name that it has no place for is of another task."""
 
 
-def load_whole(kind: Any, folder: Path | str, what: str, may_miss: tuple[str, ...] = ()) -> PreTrainedModel:
-    """Load a folder with `kind.from_pretrained`, in evaluation mode.
+def load_whole(
+    kind: Any, folder: Path | str, what: str, may_miss: tuple[str, ...] = (), unused: tuple[str, ...] = HEADS
+) -> PreTrainedModel:
+    """Load a folder with `kind.from_pretrained`, in float32 and evaluation mode.
 
     Parameters
     ----------
@@ -30,28 +33,23 @@ def load_whole(kind: Any, folder: Path | str, what: str, may_miss: tuple[str, ..
         Names it in errors: `an encoder`.
     may_miss : tuple of str
         Beginnings of names, without the base model's, of weights that may be missing.
+    unused : tuple of str
+        Parts on top of the encoder that the folder may hold and the model does not use.
 
     Raises
     ------
     InputError
-        When the folder cannot be loaded, or other weights are missing.
+        When the folder cannot be loaded, other weights are missing, or it holds weights that have no place.
     """
-    if not (Path(folder) / "config.json").is_file():
-        raise InputError(f"{folder}: no config.json; allowed: a Hugging Face model folder")
-    try:
-        with offline():
-            model, report = kind.from_pretrained(
-                folder, dtype=torch.float32, local_files_only=True, trust_remote_code=False, output_loading_info=True
-            )
-    except (OSError, ValueError, RuntimeError, KeyError, ImportError, SafetensorError) as error:
-        raise InputError(f"{folder}: cannot be loaded as {what}: {error}") from None
+    model: PreTrainedModel
+    model, missing = load_model(kind, folder, what, unused)
     base = f"{model.base_model_prefix}."
-    missing = sorted(name for name in report["missing_keys"] if not name.removeprefix(base).startswith(may_miss))
-    if missing:
+    absent = sorted(name for name in missing if not name.removeprefix(base).startswith(may_miss))
+    if absent:
         raise InputError(
-            f"{folder}: {len(missing)} weights are missing, such as {missing[0]}; allowed: {what} that is whole"
+            f"{folder}: {len(absent)} weights are missing, such as {absent[0]}; allowed: {what} that is whole"
         )
-    return model.eval()
+    return model
 
 
 def load_classifier(
@@ -76,18 +74,12 @@ def load_classifier(
     if longformer is not None and not whole:
         encoder = load_whole(AutoModel, folder, "an encoder", ("pooler.",))
         return longformer_from_encoder(encoder, longformer["layers"], longformer["window"], max_tokens)
-    model: PreTrainedModel
-    if is_ltp(folder):
-        model = load_ltp(folder)
-    else:
-        may_miss = () if whole else HEADS
-        model = load_whole(AutoModelForSequenceClassification, folder, "a sequence classifier", may_miss)
+    model = load_ltp(folder) if is_ltp(folder) else load_sequence_classifier(folder, () if whole else MAY_LACK)
     if model.config.num_labels != 2:
         raise InputError(f"{folder}: tells {model.config.num_labels} classes apart; allowed: 2")
     return model
 
 
-def copy_tokenizer(source: Path | str, folder: Path | str) -> None:
-    """Write the tokenizer of the model in `source` into `folder`."""
-    with offline():
-        AutoTokenizer.from_pretrained(source, local_files_only=True).save_pretrained(folder)
+def load_sequence_classifier(folder: Path | str, may_miss: tuple[str, ...] = ()) -> PreTrainedModel:
+    """Load a folder as a classifier of sequences; arguments and errors as of `load_whole`."""
+    return load_whole(AutoModelForSequenceClassification, folder, "a sequence classifier", may_miss, OTHER_HEADS)

@@ -9,9 +9,8 @@ from torch import Tensor
 from transformers import LongformerConfig, LongformerForSequenceClassification, PreTrainedModel
 
 from sparse_attention.errors import InputError
+from sparse_attention.models.limits import LONGFORMER_SOURCES, ROBERTA_LIKE, limits_of_model
 
-ROBERTA_LIKE = ("roberta", "xlm-roberta", "camembert")
-FAMILIES = ("bert", *ROBERTA_LIKE)
 CARRIED = (
     "vocab_size",
     "hidden_size",
@@ -58,14 +57,15 @@ def longformer_from_encoder(
     Raises
     ------
     InputError
-        For another family, or a number that is not allowed.
+        For another family, one without a padding token, or a number that is not allowed.
     """
     source: Any = encoder.base_model
     family = source.config.model_type
-    if family not in FAMILIES:
-        raise InputError(f"encoder: no Longformer can be made from {family}; allowed: {', '.join(FAMILIES)}")
-    if not 1 <= layers <= source.config.num_hidden_layers:
-        raise InputError(f"layers: {layers}; allowed: from 1 to the encoder's {source.config.num_hidden_layers}")
+    if family not in LONGFORMER_SOURCES:
+        raise InputError(f"encoder: no Longformer can be made from {family}; allowed: {', '.join(LONGFORMER_SOURCES)}")
+    limits_of_model(source).check_layers(layers)
+    if source.config.pad_token_id is None:
+        raise InputError("encoder: pad_token_id is null; allowed: a whole number, after which positions are numbered")
     if window < 2 or window % 2:
         raise InputError(f"window: {window}; allowed: even numbers from 2 on")
     if max_positions < 1:

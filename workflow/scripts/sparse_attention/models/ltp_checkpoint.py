@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 from pathlib import Path
 from typing import Any
@@ -11,23 +10,19 @@ from torch import Tensor
 from transformers import LongformerConfig, LongformerForSequenceClassification
 
 from sparse_attention.errors import InputError
-from sparse_attention.torch_files import read_safetensors, read_torch
+from sparse_attention.models.folders import read_config
+from sparse_attention.models.hub import guarded, refuse_not_finite
+from sparse_attention.models.limits import LTP, limits_in
+from sparse_attention.models.weights import BUFFERS, read_weights
 
 logger = logging.getLogger(__name__)
 
-MODEL_TYPE = "ltp"
 OFFSET = ".attention.self.pruner.keep_threshold"
-LEFT_OUT = ("position_ids",)
-"""Buffers that older libraries stored."""
 
 
 def is_ltp(folder: Path | str) -> bool:
-    """Return whether a folder's `config.json` says that it is such a checkpoint."""
-    try:
-        content = json.loads((Path(folder) / "config.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return False
-    return isinstance(content, dict) and content.get("model_type") == MODEL_TYPE
+    """Return whether a folder's `config.json` says that it is such a checkpoint; `InputError` as of `read_config`."""
+    return read_config(folder).get("model_type") == LTP
 
 
 def load_ltp(folder: Path | str) -> LongformerForSequenceClassification:
@@ -42,34 +37,24 @@ def load_ltp(folder: Path | str) -> LongformerForSequenceClassification:
         When a file is missing or damaged, or the weights are not those of a Longformer classifier.
     """
     folder = Path(folder)
-    content = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-    known = set(LongformerConfig().to_dict())
-    known -= {"model_type", "architectures"}
-    kept = {name: value for name, value in content.items() if name in known}
-    model = LongformerForSequenceClassification(LongformerConfig(**kept))
-    weights = {name: value for name, value in _read_weights(folder).items() if not name.endswith(LEFT_OUT)}
+    content = read_config(folder)
+    limits_in(content, folder)
+    weights = {name: value for name, value in read_weights(folder).items() if not name.endswith(BUFFERS)}
     offsets = {name: weights.pop(name) for name in list(weights) if name.endswith(OFFSET)}
-    try:
+    with guarded(f"{folder}: its config.json is not that of a Longformer"):
+        known = set(LongformerConfig().to_dict()) - {"model_type", "architectures"}
+        kept = {name: value for name, value in content.items() if name in known}
+        model = LongformerForSequenceClassification(LongformerConfig(**kept))
+    with guarded(f"{folder}: its weights do not fit its config.json"):
         report = model.load_state_dict({name: value.float() for name, value in weights.items()}, strict=False)
-    except RuntimeError as error:
-        raise InputError(f"{folder}: its weights do not fit its config.json: {error}") from None
-    missing = [name for name in report.missing_keys if not name.endswith(LEFT_OUT)]
-    if missing or report.unexpected_keys:
-        names = sorted([*missing, *report.unexpected_keys])
-        raise InputError(f"{folder}: {names[0]} is missing or unknown; allowed: a checkpoint of the published code")
+    missing = [name for name in report.missing_keys if not name.endswith(BUFFERS)]
+    for names, what in ((missing, "are missing"), (report.unexpected_keys, "have no place in a Longformer classifier")):
+        if names:
+            text = f"{len(names)} weights {what}, such as {min(names)}"
+            raise InputError(f"{folder}: {text}; allowed: a checkpoint of the published code")
+    refuse_not_finite(model, folder)
     _tell(folder, content, offsets)
     return model.eval()
-
-
-def _read_weights(folder: Path) -> dict[str, Tensor]:
-    if (folder / "model.safetensors").is_file():
-        return read_safetensors(folder / "model.safetensors")
-    if not (folder / "pytorch_model.bin").is_file():
-        raise InputError(f"{folder}: no model.safetensors and no pytorch_model.bin; allowed: a checkpoint folder")
-    weights = read_torch(folder / "pytorch_model.bin")
-    if not isinstance(weights, dict) or not all(isinstance(value, Tensor) for value in weights.values()):
-        raise InputError(f"{folder / 'pytorch_model.bin'}: holds no weights by name; allowed: a checkpoint's weights")
-    return weights
 
 
 def _tell(folder: Path, content: dict[str, Any], offsets: dict[str, Tensor]) -> None:

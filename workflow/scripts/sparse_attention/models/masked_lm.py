@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import contextlib
 import logging
-from collections.abc import Iterator
 from pathlib import Path
 
 import torch
-from huggingface_hub import constants
-from safetensors import SafetensorError
 from torch import Tensor, nn
-from transformers import AutoModelForMaskedLM, AutoTokenizer, PreTrainedModel
-from transformers.utils import logging as transformers_logging
+from transformers import AutoModelForMaskedLM, PreTrainedModel
 
 from sparse_attention.errors import InputError
 from sparse_attention.models.attention import NAME, Attention, Observation, observed, set_attention
+from sparse_attention.models.folders import read_config
+from sparse_attention.models.hub import copy_tokenizer, load_model, offline
+from sparse_attention.models.weights import HEADS as ALL_HEADS
 
 logger = logging.getLogger(__name__)
 
@@ -27,23 +25,6 @@ HEADS = {
     "camembert": ("lm_head",),
     "modernbert": ("head", "decoder"),
 }
-
-
-@contextlib.contextmanager
-def offline() -> Iterator[None]:
-    """Keep the Hugging Face libraries off the network and quiet while the block lasts."""
-    before, verbosity = constants.HF_HUB_OFFLINE, transformers_logging.get_verbosity()
-    bars = transformers_logging.is_progress_bar_enabled()
-    constants.HF_HUB_OFFLINE = True
-    transformers_logging.set_verbosity_error()
-    transformers_logging.disable_progress_bar()
-    try:
-        yield
-    finally:
-        constants.HF_HUB_OFFLINE = before
-        transformers_logging.set_verbosity(verbosity)
-        if bars:
-            transformers_logging.enable_progress_bar()
 
 
 def load_masked_lm(folder: Path | str, attention: str | Attention, head: str = "identity") -> PreTrainedModel:
@@ -62,26 +43,18 @@ def load_masked_lm(folder: Path | str, attention: str | Attention, head: str = "
     Raises
     ------
     InputError
-        When there is no usable model, weights other than the head's are missing, or its attention is not reached.
+        When there is no usable model, weights other than the head's are missing, there are weights that have no place,
+        or its attention is not reached.
     """
     attention = Attention.parse(attention) if isinstance(attention, str) else attention
-    if not (Path(folder) / "config.json").is_file():
-        raise InputError(f"{folder}: no config.json; allowed: a Hugging Face model folder")
-    with offline():
-        try:
-            model, report = AutoModelForMaskedLM.from_pretrained(
-                folder,
-                attn_implementation=NAME,
-                dtype=torch.float32,
-                local_files_only=True,
-                trust_remote_code=False,
-                output_loading_info=True,
-            )
-        except (OSError, ValueError, RuntimeError, KeyError, ImportError, SafetensorError) as error:
-            raise InputError(f"{folder}: cannot be loaded as a masked language model: {error}") from None
+    own = HEADS.get(str(read_config(folder).get("model_type")), ())
+    # a head of its own name that the model has no place for is that of a changed model
+    unused = (*(part for part in ALL_HEADS if part not in own), "cls.seq_relationship")
+    what = "a masked language model"
+    model: PreTrainedModel
+    model, missing = load_model(AutoModelForMaskedLM, folder, what, unused, attn_implementation=NAME)
     set_attention(model, attention)
-    _complete_head(model, set(report["missing_keys"]), head, folder)
-    model.eval()
+    _complete_head(model, missing, head, folder)
     check_attention_is_reached(model)
     return model
 
@@ -155,7 +128,7 @@ def save_masked_lm(model: PreTrainedModel, source: Path | str, folder: Path | st
     """Write an ordinary Hugging Face folder: weights as safetensors, configuration, and the tokenizer of `source`."""
     with offline():
         model.save_pretrained(folder)
-        AutoTokenizer.from_pretrained(source, local_files_only=True).save_pretrained(folder)
+    copy_tokenizer(source, folder)
 
 
 def _complete_head(model: PreTrainedModel, missing: set[str], head: str, folder: Path | str) -> None:

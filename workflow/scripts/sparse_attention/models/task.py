@@ -11,9 +11,8 @@ from transformers import PreTrainedModel
 from sparse_attention.data.blocks import Blocks
 from sparse_attention.errors import InputError
 from sparse_attention.models.batches import Collator, Masking, TrainingBlocks, in_turn, validation_batches
+from sparse_attention.models.limits import limits_of_model
 from sparse_attention.models.losses import Losses, measure
-
-OFFSET_FAMILIES = ("roberta", "xlm-roberta", "camembert")
 
 
 class MaskedLMTask:
@@ -65,20 +64,10 @@ class MaskedLMTask:
 
 def _check_fit(blocks: Blocks, model: PreTrainedModel) -> None:
     """Refuse empty splits, and blocks that the model cannot read."""
+    limits = limits_of_model(model)
     for split in ("train", "validation"):
         tokens, lengths, _ = blocks.split(split)
         if not len(lengths):
             raise InputError(f"the {split} split has no blocks; use more text, or a smaller blocks.min_length")
-        largest, vocabulary = int(tokens.max()), model.config.vocab_size
-        if largest >= vocabulary:
-            raise InputError(
-                f"blocks: token id {largest} is outside the model's vocabulary of {vocabulary}; "
-                "allowed: blocks made with the model's own tokenizer"
-            )
-    # RoBERTa's first position comes after the padding id
-    offset = (model.config.pad_token_id or 0) + 1 if model.config.model_type in OFFSET_FAMILIES else 0
-    limit = getattr(model.config, "max_position_embeddings", 10**9) - offset
-    if blocks.info["length"] > limit:
-        raise InputError(
-            f"blocks.length: {blocks.info['length']} is more than the model can read; allowed: at most {limit}"
-        )
+        limits.check_vocabulary(int(tokens.max()) + 1, "blocks")
+    limits.check_blocks(blocks.info["length"], blocks.info["vocabulary"])

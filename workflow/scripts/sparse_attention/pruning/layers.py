@@ -8,9 +8,8 @@ from torch import Tensor
 from transformers import PreTrainedModel
 
 from sparse_attention.errors import InputError
+from sparse_attention.models.limits import PRUNABLE
 from sparse_attention.pruning.attention import Attended, GlobalRow, attend, cls_global_row, unscored_attention
-
-FAMILIES = ("longformer", "roberta", "bert")
 
 Projected = tuple[Tensor, Tensor, Tensor]
 
@@ -92,8 +91,8 @@ def layers_of(classifier: PreTrainedModel) -> list[Layer]:
         For another family.
     """
     config: Any = classifier.config
-    if config.model_type not in FAMILIES:
-        raise InputError(f"model: tokens of {config.model_type} cannot be pruned; allowed: {', '.join(FAMILIES)}")
+    if config.model_type not in PRUNABLE:
+        raise InputError(f"model: tokens of {config.model_type} cannot be pruned; allowed: {', '.join(PRUNABLE)}")
     encoder: Any = classifier.base_model.encoder
     modules = list(encoder.layer)
     windows = config.attention_window if config.model_type == "longformer" else [None] * len(modules)

@@ -10,11 +10,11 @@ from typing import Any, NamedTuple
 import torch
 from safetensors.torch import save_file
 from torch import Tensor, nn
-from transformers import AutoModelForSequenceClassification, PreTrainedModel
+from transformers import PreTrainedModel
 
 from sparse_attention.errors import InputError
-from sparse_attention.models.loading import load_whole
-from sparse_attention.models.masked_lm import offline
+from sparse_attention.models.hub import offline
+from sparse_attention.models.loading import load_sequence_classifier
 from sparse_attention.pruning.attention import Attended
 from sparse_attention.pruning.dropping import attend_packed, last_cls
 from sparse_attention.pruning.layers import Layer, classify, layers_of, merge_heads
@@ -269,7 +269,7 @@ def load_pruned_model(folder: Path | str) -> PrunedClassifier:
     """
     folder = Path(folder)
     settings = _read_settings(folder / SETTINGS)
-    model = make_pruned(load_whole(AutoModelForSequenceClassification, folder, "a sequence classifier"), settings)
+    model = make_pruned(load_sequence_classifier(folder), settings)
     tensors = read_safetensors(folder / TENSORS)
     wanted = {name: tuple(tensor.shape) for name, tensor in model.thresholds.state_dict().items()}
     found = {name: tuple(tensor.shape) for name, tensor in tensors.items()}

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from sparse_attention.data.code.tokens import CodeTokens
 from sparse_attention.data.registry import sha256_of
-from sparse_attention.models.loading import copy_tokenizer
+from sparse_attention.models.hub import copy_tokenizer
 from sparse_attention.pruning.model import PrunedClassifier, make_pruned, save_pruned_model
 from sparse_attention.pruning.prediction import predict
 from sparse_attention.pruning.thresholds import PruningSettings

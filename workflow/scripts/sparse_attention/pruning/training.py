@@ -13,10 +13,11 @@ from torch import Tensor, nn
 from transformers import TrainingArguments
 
 from sparse_attention.data.code.tokens import CodeTokens
-from sparse_attention.errors import InputError
 from sparse_attention.metrics.classification import classification_metrics
 from sparse_attention.models.course import Course, SteadyTrainer, find_resume_point, run_course, training_arguments
-from sparse_attention.models.masked_lm import offline, set_dropout
+from sparse_attention.models.hub import offline
+from sparse_attention.models.limits import limits_of_model
+from sparse_attention.models.masked_lm import set_dropout
 from sparse_attention.pruning.batches import CodeCollator, TrainingFunctions
 from sparse_attention.pruning.model import PrunedClassifier
 from sparse_attention.pruning.prediction import predict
@@ -230,16 +231,6 @@ def training_table(history: list[dict[str, Any]]) -> pd.DataFrame:
 
 def check_fit(tokens: CodeTokens, model: PrunedClassifier) -> None:
     """Refuse tokens that the model cannot read."""
-    config = model.classifier.config
-    if (largest := int(tokens.ids.max())) >= config.vocab_size:
-        raise InputError(
-            f"tokenise_code: token id {largest} is outside the model's vocabulary of {config.vocab_size}; "
-            "allowed: tokens of the model's own tokenizer"
-        )
-    # all families but BERT number positions from the padding id on
-    unused = 0 if config.model_type == "bert" else (config.pad_token_id or 0) + 1
-    limit, longest = config.max_position_embeddings - unused, int(tokens.lengths.max())
-    if longest > limit:
-        raise InputError(
-            f"tokenise_code.max_tokens: {tokens.info['max_tokens']} is more than the model reads; at most {limit}"
-        )
+    limits = limits_of_model(model.classifier)
+    limits.check_vocabulary(int(tokens.ids.max()) + 1, "tokenise_code")
+    limits.check_length(int(tokens.lengths.max()), "tokenise_code.max_tokens")

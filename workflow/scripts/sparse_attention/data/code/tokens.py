@@ -117,15 +117,9 @@ def load_tokenizer(folder: Path | str) -> Any:
     InputError
         When there is none, it is not a fast one (which alone tells characters), or it cannot pad.
     """
-    from transformers import AutoTokenizer
+    from sparse_attention.models import hub
 
-    try:
-        tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
-    except (OSError, ValueError, KeyError) as error:
-        raise InputError(f"{folder}: its tokenizer cannot be loaded: {error}") from None
-    if len(tokenizer) <= len(tokenizer.all_special_tokens):
-        # transformers makes an empty one where there are no files
-        raise InputError(f"{folder}: has no tokenizer; allowed: a model folder with its tokenizer")
+    tokenizer = hub.load_tokenizer(folder)
     if not tokenizer.is_fast or tokenizer.pad_token_id is None:
         what = "has no padding token" if tokenizer.is_fast else "is not a fast one"
         raise InputError(f"{folder}: its tokenizer {what}; allowed: a fast tokenizer of an encoder")

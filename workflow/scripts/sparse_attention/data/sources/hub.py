@@ -10,6 +10,7 @@ from typing import Any
 from tqdm.auto import tqdm  # type: ignore[import-untyped]
 
 from sparse_attention.data.sources.common import MEGABYTE, SourceError, Wanted
+from sparse_attention.models.folders import one_line
 from sparse_attention.scriptio import ProgressBar
 
 
@@ -82,7 +83,10 @@ def fetch(source: dict[str, Any], wanted: list[Wanted], folder: Path) -> None:
 
 
 def fetch_config(source: dict[str, Any], folder: Path) -> list[str]:
-    """Read one configuration of a data set through `datasets` and store each split as `{split}.parquet`."""
+    """Read one configuration of a data set through `datasets` and store each split as `{split}.parquet`.
+
+    The library runs no loading script of a data set, whatever it is told.
+    """
     import datasets
 
     with _errors(source):
@@ -122,9 +126,10 @@ class _errors:
             return
         if isinstance(error, OSError) and error.errno == 28:
             return
-        text = " ".join(str(error).split())
+        text = one_line(error)
         token = os.environ.get("HF_TOKEN")
         if token:
             text = text.replace(token, "***")
         where = f"{self.source['repo']} at {self.source['revision']}"
-        raise SourceError(f"{where}: {type(error).__name__}: {text}") from None
+        name = type(error).__name__
+        raise SourceError(f"{where}: {text if text.startswith(name) else f'{name}: {text}'}") from None

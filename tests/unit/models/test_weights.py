@@ -1,0 +1,127 @@
+"""Weights that a model has no place for are refused, but for heads and buffers that it has no use for."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+from transformers import (
+    AutoModel,
+    BertForMaskedLM,
+    BertForPreTraining,
+    BertForQuestionAnswering,
+    BertForSequenceClassification,
+    BertModel,
+    RobertaForMaskedLM,
+    RobertaForSequenceClassification,
+    RobertaForTokenClassification,
+    RobertaModel,
+)
+
+from sparse_attention.errors import InputError
+from sparse_attention.models.loading import load_classifier, load_whole
+from sparse_attention.models.masked_lm import load_masked_lm
+from sparse_attention.pruning.model import PrunedClassifier, load_pruned_model, save_pruned_model
+from sparse_attention.pruning.thresholds import PruningSettings
+from tiny_networks import tiny
+
+LOADERS = {
+    "encoder": lambda folder: load_whole(AutoModel, folder, "an encoder", ("pooler.",)),
+    "longformer": lambda folder: load_classifier(folder, {"layers": 2, "window": 4}, 16),
+    "classifier": lambda folder: load_classifier(folder, None, 16),
+    "masked language model": lambda folder: load_masked_lm(folder, "softmax"),
+}
+CHECKPOINTS = [
+    *(BertModel, BertForMaskedLM, BertForPreTraining, BertForSequenceClassification, BertForQuestionAnswering),
+    *(RobertaModel, RobertaForMaskedLM, RobertaForSequenceClassification),
+]
+BUFFERS = {"embeddings.position_ids": torch.arange(130)[None], "embeddings.token_type_ids": torch.zeros(1, 130)}
+
+
+@pytest.fixture
+def save(tmp_path):
+    """Return a function that saves a tiny checkpoint of a class, with further weights."""
+
+    def save(kind, extra=None, **changes):
+        model = tiny(kind, **changes)
+        model.save_pretrained(tmp_path)
+        weights = load_file(tmp_path / "model.safetensors") | (extra or {})
+        save_file(weights, tmp_path / "model.safetensors", metadata={"format": "pt"})
+        return tmp_path, model
+
+    return save
+
+
+@pytest.mark.parametrize("loader", LOADERS)
+@pytest.mark.parametrize("kind", CHECKPOINTS, ids=lambda kind: kind.__name__)
+def test_other_heads_and_old_buffers_may_be_left_out(kind, loader, save):
+    base = "" if kind in (BertModel, RobertaModel) else f"{kind.base_model_prefix}."
+    folder, model = save(kind, {base + name: tensor for name, tensor in BUFFERS.items()})
+    if kind is BertForQuestionAnswering and loader == "classifier":
+        assert load_classifier(folder, None, 16).classifier.out_features == 2
+        return
+    loaded = LOADERS[loader](folder)
+    given = model.base_model.state_dict()
+    name = "encoder.layer.1.attention.self.query.weight"
+    assert torch.equal(loaded.base_model.state_dict()[name], given[name])
+
+
+@pytest.mark.parametrize("loader", LOADERS)
+@pytest.mark.parametrize("kind", CHECKPOINTS, ids=lambda kind: kind.__name__)
+@pytest.mark.parametrize("name", ["encoder.layer.0.attention.self.gate.weight", "encoder.layer.9.output.dense.bias"])
+def test_weights_of_another_encoder_are_refused(name, kind, loader, save):
+    base = "" if kind in (BertModel, RobertaModel) else f"{kind.base_model_prefix}."
+    folder, _ = save(kind, {base + name: torch.ones(2)})
+    with pytest.raises(InputError, match=rf"{folder}: 1 weights have no place in the \w+ .*, such as {base}{name}"):
+        LOADERS[loader](folder)
+
+
+@pytest.mark.parametrize("loader", LOADERS)
+def test_weights_on_top_that_nobody_knows_are_refused(loader, save):
+    folder, _ = save(RobertaForMaskedLM, {"my_projection.weight": torch.ones(2)})
+    with pytest.raises(InputError, match="1 weights have no place .*, such as my_projection.weight; allowed: the we"):
+        LOADERS[loader](folder)
+
+
+@pytest.mark.parametrize("loader", LOADERS)
+def test_a_longformer_that_says_it_is_a_roberta_is_refused(loader, save):
+    extra = {
+        f"roberta.encoder.layer.{layer}.attention.self.{part}_global.{kind}": torch.ones(2)
+        for layer in range(2) for part in ("query", "key", "value") for kind in ("weight", "bias")
+    }  # fmt: skip
+    folder, _ = save(RobertaForSequenceClassification, extra, attention_window=[4, 4, 4])
+    with pytest.raises(InputError, match=r"12 weights .*_global\.bias; .*a Longformer need model_type: longformer"):
+        LOADERS[loader](folder)
+
+
+def test_fewer_layers_than_the_weights_have_are_refused(save):
+    folder, model = save(BertForMaskedLM)
+    model.config.num_hidden_layers = 2
+    model.config.save_pretrained(folder)
+    with pytest.raises(InputError, match=r"16 weights have no place .* such as bert\.encoder\.layer\.2\."):
+        load_masked_lm(folder, "softmax")
+
+
+@pytest.mark.parametrize(
+    ("kind", "extra", "loader", "name"),
+    [
+        (RobertaForTokenClassification, {}, "classifier", "classifier.bias"),
+        (RobertaForMaskedLM, {"lm_head.gate.weight": torch.ones(2)}, "masked language model", "lm_head.gate.weight"),
+        (BertForMaskedLM, {"cls.gate.weight": torch.ones(2)}, "masked language model", "cls.gate.weight"),
+    ],
+    ids=["tokens", "RoBERTa's head", "BERT's head"],
+)
+def test_a_head_of_the_same_name_but_another_kind_is_refused(kind, extra, loader, name, save):
+    folder, _ = save(kind, extra)
+    with pytest.raises(InputError, match=rf"weights have no place .* such as {name}"):
+        LOADERS[loader](folder)
+    LOADERS["encoder"](folder)
+
+
+def test_a_pruned_model_is_held_to_the_same(tmp_path):
+    model = PrunedClassifier(tiny(BertForSequenceClassification), PruningSettings())
+    save_pruned_model(model, tmp_path)
+    weights = load_file(tmp_path / "model.safetensors") | {"bert.encoder.layer.0.gate.weight": torch.ones(2)}
+    save_file(weights, tmp_path / "model.safetensors", metadata={"format": "pt"})
+    with pytest.raises(InputError, match=r"1 weights have no place .*gate\.weight"):
+        load_pruned_model(tmp_path)

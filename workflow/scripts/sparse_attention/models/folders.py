@@ -1,0 +1,146 @@
+"""What lies in a model folder, read without torch or transformers and refused before a library opens it."""
+
+from __future__ import annotations
+
+import json
+import re
+import textwrap
+from pathlib import Path
+from typing import Any
+
+from sparse_attention.errors import InputError
+
+CONFIG, TOKENIZER_CONFIG = "config.json", "tokenizer_config.json"
+TOKENIZER_JSON = (TOKENIZER_CONFIG, "tokenizer.json", "special_tokens_map.json", "added_tokens.json", "vocab.json")
+TOKENIZER_OTHERS = (
+    "vocab.txt",
+    "merges.txt",
+    "sentencepiece.bpe.model",
+    "spm.model",
+    "spiece.model",
+    "tokenizer.model",
+)
+INDEX = ".index.json"
+WEIGHTS = ("model.safetensors", "pytorch_model.bin")
+"""In the order in which transformers looks for them."""
+KERNELS = ("attn_implementation", "_attn_implementation", "_attn_implementation_internal")
+POINTER = b"version https://git-lfs.github.com/spec/"
+ADVICE = re.compile(r"trust_remote_code|weights_only|pip install|https?://|should be one of|out of date", re.I)
+"""What libraries advise and no user of ours should follow: running foreign code, or leaving the lock's versions."""
+
+
+def refuse_pointer(path: Path) -> None:
+    """Raise `InputError` when a file is what Git LFS leaves in place of one that was not downloaded."""
+    with open(path, "rb") as stream:
+        if stream.read(len(POINTER)) == POINTER:
+            raise InputError(f"{path}: a Git LFS pointer, not the file itself; run `git lfs pull` in {path.parent}")
+
+
+def read_object(path: Path) -> dict[str, Any]:
+    """Read a JSON file that holds an object.
+
+    Raises
+    ------
+    InputError
+        When it is missing, a Git LFS pointer, not JSON in UTF-8, or anything but an object.
+    """
+    try:
+        refuse_pointer(path)
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read: {error.strerror}") from None
+    except (ValueError, RecursionError) as error:
+        if isinstance(error, InputError):
+            raise
+        raise InputError(f"{path}: is not JSON: {one_line(error)}; allowed: a JSON object") from None
+    if not isinstance(content, dict):
+        raise InputError(f"{path}: holds a JSON {type(content).__name__}; allowed: a JSON object")
+    return content
+
+
+def read_config(folder: Path | str) -> dict[str, Any]:
+    """Read the `config.json` of a model folder.
+
+    Raises
+    ------
+    InputError
+        When there is none, it is no JSON object, or it names kernels of the hub, which are foreign code.
+    """
+    path = Path(folder) / CONFIG
+    if not path.is_file():
+        raise InputError(f"{folder}: no {CONFIG}; allowed: a Hugging Face model folder")
+    config = read_object(path)
+    for key in KERNELS:
+        if "/" in str(config.get(key, "")):
+            text = f"{key}: {config[key]} is code from the hub, which is never run"
+            raise InputError(f"{path}: {text}; allowed: the library's own attention, or no such key")
+    return config
+
+
+def own_code(config: dict[str, Any]) -> str | None:
+    """Return the Python that `auto_map` names, as text; None when there is no such key."""
+    named = config.get("auto_map")
+    if not named:
+        return None
+    names = named.values() if isinstance(named, dict) else named if isinstance(named, list) else [named]
+    flat = [part for name in names for part in (name if isinstance(name, list) else [name])]
+    return ", ".join(sorted({str(part) for part in flat if part is not None}))
+
+
+def check_tokenizer_files(folder: Path | str) -> dict[str, Any]:
+    """Refuse the files of a tokenizer that are pointers or no JSON; return `tokenizer_config.json`, {} without one."""
+    for name in (*TOKENIZER_JSON, *TOKENIZER_OTHERS):
+        path = Path(folder) / name
+        if path.is_file():
+            read_object(path) if name in TOKENIZER_JSON else refuse_pointer(path)
+    settings = Path(folder) / TOKENIZER_CONFIG
+    return read_object(settings) if settings.is_file() else {}
+
+
+def weight_files(folder: Path | str) -> list[Path]:
+    """Return the files that hold a folder's weights, as transformers chooses them.
+
+    Raises
+    ------
+    InputError
+        When there are none, the index of the shards is damaged, a file is missing, or one is a Git LFS pointer.
+    """
+    folder = Path(folder)
+    for name in WEIGHTS:
+        if (folder / name).is_file():
+            files = [folder / name]
+        elif (index := folder / f"{name}{INDEX}").is_file():
+            files = _shards(index)
+        else:
+            continue
+        for file in files:
+            refuse_pointer(file)
+        return files
+    raise InputError(f"{folder}: has no weights; allowed: {' or '.join(WEIGHTS)}, in one file or in shards")
+
+
+def refuse_weight_pointers(folder: Path | str) -> None:
+    """Raise `InputError` when the weights of a folder, as far as there are any, are Git LFS pointers."""
+    if any((Path(folder) / f"{name}{end}").is_file() for name in WEIGHTS for end in ("", INDEX)):
+        weight_files(folder)
+
+
+def _shards(index: Path) -> list[Path]:
+    places = read_object(index).get("weight_map")
+    if not isinstance(places, dict) or not places or not all(isinstance(place, str) for place in places.values()):
+        raise InputError(f"{index}: has no weight_map; allowed: an object with the file of each weight")
+    files = [index.parent / name for name in sorted(set(places.values()))]
+    missing = [file.name for file in files if not file.is_file()]
+    if missing:
+        raise InputError(f"{index}: names {len(missing)} files that are missing, such as {missing[0]}")
+    return files
+
+
+def one_line(error: BaseException) -> str:
+    """Return what a library says of an error in one line, without advice that must not be followed here."""
+    parts = [" ".join(part.split()) for part in re.split(r"(?<=[.!?])\s+|\n+", str(error))]
+    text = " ".join(part for part in parts if part and not ADVICE.search(part))
+    name = type(error).__name__
+    if not isinstance(error, (OSError, ValueError, RuntimeError)) and type(error) is not Exception:
+        text = f"{name}: {text}" if text else name
+    return textwrap.shorten(text or name, 300, placeholder=" …")
