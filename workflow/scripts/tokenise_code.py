@@ -12,10 +12,10 @@ from sparse_attention.tables import write_table
 
 def main(snakemake):
     params, folder = snakemake.params, open_dataset(snakemake.input.model).root
-    limits = limits_of(folder)
+    limits, tokenizer = limits_of(folder), load_tokenizer(folder)
     limits.check_classifier(params.max_tokens, params.layers)
     functions = list(read_functions(Path(snakemake.input.functions)))
-    tokens = tokenise(functions, load_tokenizer(folder), params.max_tokens)
+    tokens = tokenise(functions, tokenizer, params.max_tokens)
     limits.check_vocabulary(int(tokens.ids.max()) + 1, "tokenise_code")
     tokens.save(Path(snakemake.output.tokens), Path(snakemake.output.info))
     table = statistics(tokens)

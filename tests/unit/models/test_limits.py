@@ -105,6 +105,10 @@ def test_what_the_library_decides_is_not_limited():
         ({"model_type": "longformer", "attention_window": [4, 4, 4]}, "attention_window: 3 windows for 2 layers"),
         ({"model_type": "ltp", "attention_window": [4, 5]}, r"attention_window: \[4, 5\]; allowed: an even number"),
         ({"model_type": "longformer", "attention_window": [4, "4"]}, "attention_window: .*; allowed: an even number"),
+        (
+            {"model_type": "roberta", "attention_window": [4, 4]},
+            "attention_window: roberta has none; .*longformer",
+        ),
         ({"model_type": "longformer", "attention_window": True}, "attention_window: True; allowed: an even number"),
     ],
     ids=str,

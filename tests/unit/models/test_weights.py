@@ -89,7 +89,7 @@ def test_a_longformer_that_says_it_is_a_roberta_is_refused(loader, save):
         f"roberta.encoder.layer.{layer}.attention.self.{part}_global.{kind}": torch.ones(2)
         for layer in range(2) for part in ("query", "key", "value") for kind in ("weight", "bias")
     }  # fmt: skip
-    folder, _ = save(RobertaForSequenceClassification, extra, attention_window=[4, 4, 4])
+    folder, _ = save(RobertaForSequenceClassification, extra)
     with pytest.raises(InputError, match=r"12 weights .*_global\.bias; .*a Longformer need model_type: longformer"):
         LOADERS[loader](folder)
 

@@ -244,6 +244,15 @@ def test_thresholds_of_another_depth_are_told(make_classifier, tmp_path):
         load_pruned_model(tmp_path)
 
 
+def test_thresholds_that_are_not_finite_are_told(make_classifier, tmp_path):
+    save_pruned_model(PrunedClassifier(make_classifier("bert"), SETTINGS["mean"]), tmp_path)
+    tensors = load_file(tmp_path / "pruning.safetensors")
+    tensors["offset"][1] = torch.nan
+    save_file(tensors, tmp_path / "pruning.safetensors")
+    with pytest.raises(InputError, match=r"pruning.safetensors: offset holds NaN or infinity"):
+        load_pruned_model(tmp_path)
+
+
 def test_another_family_is_refused():
     from transformers import DistilBertConfig, DistilBertForSequenceClassification
 

@@ -18,7 +18,7 @@ from sparse_attention.data.documents import quantiles
 from sparse_attention.data.splits import SPLITS
 from sparse_attention.errors import InputError
 from sparse_attention.models.folders import CONFIG
-from sparse_attention.models.limits import limits_of
+from sparse_attention.models.limits import Limits, limits_of
 from sparse_attention.scriptio import atomic_path
 
 BATCH = 32
@@ -56,6 +56,7 @@ class Tokeniser:
     def __init__(self, folder: Path, length: int) -> None:
         from sparse_attention.models.hub import load_tokenizer
 
+        limits = limits_of(folder) if (folder / CONFIG).is_file() else None
         self.tokenizer = load_tokenizer(folder)
         self.length = length
         self.special = {name: getattr(self.tokenizer, f"{name}_token_id") for name in ("pad", "cls", "sep", "mask")}
@@ -63,17 +64,17 @@ class Tokeniser:
         if absent or not self.tokenizer.is_fast:
             what = f"has no {' and no '.join(absent)} token" if absent else "is not a fast one"
             raise InputError(f"{folder}: its tokenizer {what}; allowed: one of a masked language model")
-        self._check_fit(folder)
+        self._check_fit(folder, limits)
         sample = self.tokenizer("a", return_special_tokens_mask=True)
         marks = sample["special_tokens_mask"]
         first = marks.index(0)
         last = len(marks) - marks[::-1].index(0)
         self.prefix, self.suffix = sample["input_ids"][:first], sample["input_ids"][last:]
 
-    def _check_fit(self, folder: Path) -> None:
+    def _check_fit(self, folder: Path, limits: Limits | None) -> None:
         """Refuse blocks that the model or its tokenizer cannot read, and a tokenizer of another model."""
-        if (folder / CONFIG).is_file():
-            limits_of(folder).check_blocks(self.length, len(self.tokenizer))
+        if limits is not None:
+            limits.check_blocks(self.length, len(self.tokenizer))
         if self.length > (limit := self.tokenizer.model_max_length):
             text = f"{self.length} is more than the tokenizer in {folder} allows (model_max_length)"
             raise InputError(f"blocks.length: {text}; allowed: at most {limit}")

@@ -20,8 +20,9 @@ PRUNABLE = ("longformer", "roberta", "bert")
 """Families of classifiers whose tokens can be pruned."""
 LTP = "ltp"
 """The published pruning code's name for its Longformer."""
+WINDOWED = ("longformer", LTP)
 AFTER_PADDING = (
-    *(*ROBERTA_LIKE, "longformer", LTP, "xlm-roberta-xl", "roberta-prelayernorm", "data2vec-text", "ibert", "xmod"),
+    *(*ROBERTA_LIKE, *WINDOWED, "xlm-roberta-xl", "roberta-prelayernorm", "data2vec-text", "ibert", "xmod"),
     *("luke", "mpnet", "lilt", "markuplm", "layoutlmv3", "esm"),
 )
 """Families whose first position comes after the padding id, so that the positions before it are never used."""
@@ -135,7 +136,7 @@ def limits_in(config: Mapping[str, Any], folder: Path | str) -> Limits:
     ------
     InputError
         When a size is no whole number, the hidden size does not divide into the heads, the attention windows do not
-        fit the layers, or no position is left after the padding id.
+        fit the layers or the family, or no position is left after the padding id.
     """
     path = Path(folder) / CONFIG
     for key in COUNTS:
@@ -150,7 +151,10 @@ def limits_in(config: Mapping[str, Any], folder: Path | str) -> Limits:
     family, layers = config.get("model_type"), _first(config, LAYERS)
     if not isinstance(family, str | None):
         raise InputError(f"{path}: model_type: {family!r}; allowed: the name of a family, such as bert")
-    windows = _windows(config, layers, path) if family in ("longformer", LTP) else ()
+    windows = _windows(config, layers, path) if family in WINDOWED else ()
+    if family in LONGFORMER_SOURCES and config.get("attention_window") is not None:
+        text = f"{family} has none; a Longformer under that name would be read without its windows"
+        raise InputError(f"{path}: attention_window: {text}; allowed: model_type: longformer, or no windows")
     positions = _positions(config, family, path)
     return Limits(f"the model in {folder}", family, layers, config.get("vocab_size"), positions, windows)
 

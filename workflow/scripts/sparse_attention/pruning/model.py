@@ -265,7 +265,7 @@ def load_pruned_model(folder: Path | str) -> PrunedClassifier:
     Raises
     ------
     InputError
-        When a file is missing, damaged, or does not fit the others.
+        When a file is missing, damaged, or does not fit the others, or a number is not finite.
     """
     folder = Path(folder)
     settings = _read_settings(folder / SETTINGS)
@@ -275,6 +275,8 @@ def load_pruned_model(folder: Path | str) -> PrunedClassifier:
     found = {name: tuple(tensor.shape) for name, tensor in tensors.items()}
     if found != wanted:
         raise InputError(f"{folder / TENSORS}: holds {found}; allowed: {wanted}, one number per layer of the model")
+    if bad := [name for name, tensor in tensors.items() if not tensor.isfinite().all()]:
+        raise InputError(f"{folder / TENSORS}: {bad[0]} holds NaN or infinity; allowed: finite thresholds")
     model.thresholds.load_state_dict(tensors)
     return model.eval()
 
