@@ -125,3 +125,24 @@ def test_a_pruned_model_is_held_to_the_same(tmp_path):
     save_file(weights, tmp_path / "model.safetensors", metadata={"format": "pt"})
     with pytest.raises(InputError, match=r"1 weights have no place .*gate\.weight"):
         load_pruned_model(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("kind", "tied"),
+    [
+        (BertForMaskedLM, {"cls.predictions.decoder.weight": "weight", "cls.predictions.decoder.bias": "bias"}),
+        (RobertaForMaskedLM, {"lm_head.decoder.weight": "weight", "lm_head.decoder.bias": "bias"}),
+    ],
+    ids=["bert", "roberta"],
+)
+@pytest.mark.parametrize("loader", LOADERS)
+def test_a_decoder_that_is_stored_twice_and_old_names_of_norms_are_known(kind, tied, loader, save):
+    folder, model = save(kind)
+    weights, decoder = load_file(folder / "model.safetensors"), model.get_output_embeddings()
+    weights |= {name: getattr(decoder, part).detach().clone() for name, part in tied.items()}
+    old = {"LayerNorm.weight": "LayerNorm.gamma", "LayerNorm.bias": "LayerNorm.beta"}
+    for new, name in old.items():
+        weights = {key.replace(new, name): weight for key, weight in weights.items()}
+    save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
+    loaded = LOADERS[loader](folder).base_model.state_dict()
+    assert torch.equal(loaded["embeddings.LayerNorm.bias"], model.base_model.state_dict()["embeddings.LayerNorm.bias"])
