@@ -90,7 +90,7 @@ def validate(config: dict[str, Any], files: list[str], registry: dict[str, Any],
     if problems:
         sources = [(file, yaml.safe_load(Path(file).read_text(encoding="utf-8")) or {}) for file in files]
         lines = [f"  {_origin(key, sources)}{dotted(key)}: {text}" for key, text in problems]
-        raise InputError("\n".join(["the configuration cannot be used:", *lines]))
+        raise InputError("the configuration cannot be used:", *lines)
 
 
 def dotted(key: tuple[Any, ...]) -> str:

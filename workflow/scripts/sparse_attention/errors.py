@@ -1,5 +1,38 @@
 """The one exception whose text is written for the user."""
 
+from __future__ import annotations
+
+import re
+
+LONGEST_LINE = 1200
+BREAK = re.compile(r"\s*[\n\r\t\v\f\x1c-\x1e\x85\u2028\u2029]\s*")
+
 
 class InputError(ValueError):
-    """What a user gave cannot be used: the text names it, its value and what is allowed."""
+    """What a user gave cannot be used: the text names it, its value and what is allowed.
+
+    Whatever the text quotes from a file or a library, it is one line that can be shown: breaks become spaces, other
+    control characters and half characters are spelt out, and the middle of what is too long is left out.
+
+    Parameters
+    ----------
+    text : str
+        The message.
+    *more : str
+        Further lines, for lists of problems.
+    """
+
+    def __init__(self, text: str, *more: str) -> None:
+        super().__init__("\n".join(map(_line, (text, *more))))
+
+
+def reason(error: BaseException) -> str:
+    """Return what an error of a library says first, or its kind when it says nothing, to be quoted in a message."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]
+
+
+def _line(text: str) -> str:
+    line = BREAK.sub(" ", text).rstrip()
+    line = "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in line)
+    half = LONGEST_LINE // 2
+    return line if len(line) <= LONGEST_LINE else f"{line[:half]} … {line[-half:]}"

@@ -32,7 +32,7 @@ def load_registry(file: Path, extra: dict[str, Any] | None = None) -> dict[str, 
     extra = extra or {}
     problems = [*problems_of(shipped, f"{file}: "), *problems_of(extra, "", ("datasets",))]
     if problems:
-        raise InputError("\n".join(["the registry of data sets cannot be used:", *[f"  {line}" for line in problems]]))
+        raise InputError("the registry of data sets cannot be used:", *[f"  {line}" for line in problems])
     return {**shipped, **extra}
 
 

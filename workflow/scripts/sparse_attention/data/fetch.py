@@ -82,7 +82,7 @@ def _bring(name: str, entry: dict[str, Any], folder: Path) -> tuple[list[str], d
             _announce(name, missing, folder)
             SOURCES[source["type"]].fetch(source, missing, downloads)
     except SourceError as error:
-        raise InputError(_instructions(name, source, str(error), missing, folder)) from None
+        raise InputError(*_instructions(name, source, str(error), missing, folder)) from None
     for item in missing:
         _accept(name, downloads / item.name, folder / item.name, item)
     shutil.rmtree(downloads)
@@ -122,8 +122,8 @@ def _difference(file: Path, item: Wanted) -> str | None:
     return problem
 
 
-def _instructions(name: str, source: dict[str, Any], reason: str, missing: list[Wanted], folder: Path) -> str:
-    """Say what could not be fetched, why, and how to bring each file by hand."""
+def _instructions(name: str, source: dict[str, Any], reason: str, missing: list[Wanted], folder: Path) -> list[str]:
+    """Say in lines what could not be fetched, why, and how to bring each file by hand."""
     lines = [f"{name}: cannot be fetched: {reason}"]
     by_hand = SOURCES[source["type"]].by_hand
     if not missing:
@@ -136,4 +136,4 @@ def _instructions(name: str, source: dict[str, Any], reason: str, missing: list[
         lines.append(f"  and put it at {place}" + (f" ({', '.join(expected)})" if expected else ""))
         if place.exists():
             lines.append(f"  (the file there {_difference(place, item)})")
-    return "\n".join([*lines, "Then run again: a file that fits is not fetched."])
+    return [*lines, "Then run again: a file that fits is not fetched."]

@@ -175,7 +175,7 @@ def check(
         )
     if found:
         more = [f"and {len(found) - SHOWN} more"] if len(found) > SHOWN else []
-        raise InputError("\n".join(["evaluations that cannot be right:", *found[:SHOWN], *more]))
+        raise InputError("evaluations that cannot be right:", *found[:SHOWN], *more)
     return {"tables": len(means), "rows": count, "above_oracle": above_oracle(means, sparsities)}
 
 

@@ -1,0 +1,36 @@
+"""What users read is a line that can be shown, whatever it quotes."""
+
+import pytest
+
+from sparse_attention.errors import LONGEST_LINE, InputError, reason
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("a: columns é and 漢 are missing", "a: columns é and 漢 are missing"),
+        ("a: no column x\ny", "a: no column x y"),
+        ("a: bad\r\n\n  Deserializing failed.\n", "a: bad Deserializing failed."),
+        ("a: \x1b[31mred\x00", r"a: \x1b[31mred\x00"),
+        ("a: half \ud83d", r"a: half \ud83d"),
+        ("a:\u2028b\u202e", r"a: b\u202e"),
+    ],
+)
+def test_a_message_is_one_line_that_can_be_shown(text, shown):
+    assert str(InputError(text)) == shown
+    shown.encode()
+
+
+def test_what_is_long_keeps_its_start_and_its_end():
+    text = str(InputError(f"file.csv: there is no column label; its columns: {'x' * 10**6}; allowed: one"))
+    assert text.startswith("file.csv: there is no column label") and text.endswith("xxx; allowed: one")
+    assert len(text) <= LONGEST_LINE + 3 and " … " in text
+
+
+def test_a_list_of_problems_keeps_its_lines():
+    assert str(InputError("wrong:", "  one\ntwo", "  three")) == "wrong:\n  one two\n  three"
+
+
+@pytest.mark.parametrize(("error", "text"), [(OSError(" first\nsecond"), "first"), (EOFError(), "EOFError")])
+def test_the_reason_is_what_a_library_says_first(error, text):
+    assert reason(error) == text
