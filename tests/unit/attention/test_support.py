@@ -172,10 +172,10 @@ def point_outside(path):
     ("name", "damage", "message"),
     [
         ("layer~1.safetensors", truncate, "truncated"),
-        ("layer~1.safetensors", Path.unlink, "missing"),
-        (SIDECAR, Path.unlink, "missing"),
+        ("layer~1.safetensors", Path.unlink, "there is no such file"),
+        (SIDECAR, Path.unlink, "there is no such file; allowed: a folder of gold supports"),
         (SIDECAR, truncate, "not valid JSON"),
-        (SIDECAR, lambda path: path.write_text("[]"), "not a sidecar of gold supports"),
+        (SIDECAR, lambda path: path.write_text("[]"), "holds no JSON object; allowed: a folder of gold"),
         (SIDECAR, forget_sparsity, "sparsity"),
         (SIDECAR, point_outside, "outside the file"),
     ],

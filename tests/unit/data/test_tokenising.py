@@ -168,14 +168,15 @@ INFO = {"length": LENGTH, "special": {}, "vocabulary": 45, "unigram_loss": 3.0, 
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (None, r"cannot be read \(.*No such file"),
-        ("{", r"cannot be read \(Expecting"),
-        ("\xff", r"cannot be read \('utf-8' codec"),
-        ("[]", "does not describe the splits"),
+        (None, "there is no such file"),
+        ("{", r"not valid JSON \(Expecting"),
+        ("\xff", r"not valid JSON \('utf-8' codec"),
+        ("[]", "holds no JSON object"),
+        (json.dumps(INFO | {"splits": {"train": {"blocks": "3", "documents": []}}}), "does not describe the splits"),
         (json.dumps(INFO | {"splits": ["train"]}), "does not describe the splits"),
         (json.dumps({"splits": {}, "length": LENGTH}), "lacks special, vocabulary, unigram_loss"),
     ],
-    ids=["missing", "truncated", "not text", "no object", "no splits", "keys missing"],
+    ids=["missing", "truncated", "not text", "no object", "no number", "no splits", "keys missing"],
 )
 def test_a_broken_sidecar_is_named_with_what_is_allowed(content, message, model_folder, documents):
     build(model_folder, documents, min_length=3)

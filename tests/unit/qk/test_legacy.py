@@ -145,7 +145,22 @@ BAD = {
         r"example 1: k is .*int64; allowed: dense",
     ),
     "complex": (replaced("k", 1, torch.ones(LAYERS, HEADS, 1, DIM) + 0j), r"example 1: k is .*complex64; allowed"),
-    "sparse": (replaced("q", 0, torch.ones(LAYERS, HEADS, 5, DIM).to_sparse()), r"example 0: q is torch.sparse"),
+    "sparse": (
+        replaced("q", 0, torch.ones(LAYERS, HEADS, 5, DIM).to_sparse()),
+        r"the tensor at \['q'\]\[0\] is sparse_coo; allowed: dense",
+    ),
+    "quantized": (
+        replaced("q", 0, torch.quantize_per_tensor(torch.ones(LAYERS, HEADS, 5, DIM), 0.1, 0, torch.qint8)),
+        r"the tensor at \['q'\]\[0\] is quantized; allowed: dense",
+    ),
+    "no numbers": (
+        replaced("k", 2, torch.ones(LAYERS, HEADS, 8, DIM, device="meta")),
+        r"the tensor at \['k'\]\[2\] holds no numbers \(device meta\)",
+    ),
+    "far more than the file": (
+        replaced("k", 2, torch.zeros(1).expand(LAYERS, HEADS, 10**11, DIM)),
+        r"the tensor at \['k'\]\[2\], of shape \(2, 3, 100000000000, 4\) repeats fewer numbers",
+    ),
     "NaN": (with_number(float("nan")), r"example 2: k holds NaN or infinity; allowed: finite"),
     "infinity": (with_number(-float("inf")), r"example 2: k holds NaN or infinity; allowed: finite"),
     "a string": (dump(q=[*tensors()[:2], "x"]), r"holds a str at \['q'\]\[2\]; allowed: tensors, numbers"),
@@ -242,9 +257,9 @@ def test_what_is_not_a_torch_file_is_refused(tmp_path, damage, zipped):
         read_torch(path)
 
 
-@pytest.mark.parametrize("name", ["missing.pt", "."], ids=["missing", "folder"])
-def test_missing_file_is_named(tmp_path, name):
-    with pytest.raises(InputError, match="there is no such file"):
+@pytest.mark.parametrize(("name", "message"), [("missing.pt", "there is no such file"), (".", "is a folder")])
+def test_missing_file_is_named(tmp_path, name, message):
+    with pytest.raises(InputError, match=message):
         read_torch(tmp_path / name)
 
 

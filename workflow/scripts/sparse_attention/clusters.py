@@ -107,7 +107,7 @@ def _check_layer(centroids: Any, first: Any, where: str) -> None:
         raise InputError(f"{where}: {found}; must be floating-point numbers of shape (heads, runs, clusters, dim)")
     if 0 in centroids.shape or centroids.shape != first.shape:
         raise InputError(f"{where}: shape {tuple(centroids.shape)}; must be alike in all layers and not empty")
-    if not torch.isfinite(centroids).all():
+    if not torch.isfinite(centroids.to(torch.float64)).all():
         raise InputError(f"{where}: holds NaN or infinite numbers")
 
 

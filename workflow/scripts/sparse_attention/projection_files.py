@@ -25,6 +25,8 @@ def read_layers(path: StrPath) -> Layers:
         if not parts:
             raise InputError(f"{path}: tensor {name!r}; names must look like layer~0.both.w or layer~0.queries.w")
         layer, side, weight = parts.groups()
+        if not value.is_floating_point():
+            raise InputError(f"{path}: tensor {name!r} is {value.dtype}; must hold floating-point numbers")
         layers.setdefault(int(layer), {}).setdefault(side, {})[weight] = value.to(torch.float32)
     pairs = []
     for number in range(len(layers)):
@@ -43,7 +45,7 @@ def read_form(path: StrPath) -> tuple[int, bool] | None:
     try:
         setting = json.loads(text)
         size, concat = setting["block_size"], setting["concat"]
-    except (ValueError, TypeError, KeyError):
+    except (ValueError, TypeError, KeyError, RecursionError):
         raise InputError(f"{path}: metadata {METADATA} {text!r}; must be JSON with block_size and concat") from None
     if type(size) is not int or size < 1 or type(concat) is not bool:
         raise InputError(

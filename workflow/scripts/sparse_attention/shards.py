@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from sparse_attention.errors import InputError
+from sparse_attention.plain_files import require_file
 
 Shape = tuple[int | None, ...]
 DTYPES = {
@@ -127,16 +128,14 @@ class ShardReader:
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
-        self.path = Path(path)
+        self.path = require_file(path)
         self.tensors: dict[str, tuple[torch.dtype, tuple[int, ...]]] = {}
         self._starts: dict[str, int] = {}
         try:
             self._read_header()
         except InputError:
             raise
-        except FileNotFoundError:
-            raise InputError(f"{self.path}: the file is missing") from None
-        except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
             raise InputError(f"{self.path}: not a safetensors file, or its header is damaged") from None
 
     def expect(self, layout: Mapping[str, tuple[torch.dtype, tuple[int, ...]]]) -> None:
@@ -170,8 +169,10 @@ class ShardReader:
         for name, entry in header.items():
             if name == "__metadata__":
                 continue
-            dtype, shape = DTYPES[entry["dtype"]], tuple(int(extent) for extent in entry["shape"])
+            dtype, shape = DTYPES[entry["dtype"]], tuple(entry["shape"])
             start, stop = entry["data_offsets"]
+            if any(type(number) is not int for number in (*shape, start, stop)):
+                raise TypeError
             if min(shape, default=0) < 0 or not shape or start < 0 or stop - start != dtype.itemsize * math.prod(shape):
                 raise ValueError
             self.tensors[name] = dtype, shape

@@ -7,7 +7,8 @@ from collections.abc import Iterable
 
 import pandas as pd
 
-from sparse_attention.errors import InputError
+from sparse_attention.errors import InputError, reason
+from sparse_attention.plain_files import require_file
 from sparse_attention.scriptio import atomic_path
 
 
@@ -18,11 +19,16 @@ def write_table(frame: pd.DataFrame, path: str | os.PathLike[str]) -> None:
 
 
 def read_table(path: str | os.PathLike[str], columns: Iterable[str] = ()) -> pd.DataFrame:
-    """Read a TSV of ours; raise `InputError` when one of `columns` is missing.
+    """Read a TSV of ours; raise `InputError` when it is no table, or one of `columns` is missing.
 
     Cells are never read as missing except when empty (a `keep` of "none" stays a string).
     """
-    frame = pd.read_csv(path, sep="\t", keep_default_na=False, na_values=[""])
+    try:
+        frame = pd.read_csv(require_file(path), sep="\t", keep_default_na=False, na_values=[""])
+    except InputError:
+        raise
+    except (OSError, ValueError, OverflowError) as error:
+        raise InputError(f"{path}: not a table ({reason(error)}); allowed: UTF-8 text, tabs between columns") from None
     missing = [column for column in columns if column not in frame.columns]
     if missing:
         raise InputError(f"{path}: columns {missing} are missing; found {list(frame.columns)}")

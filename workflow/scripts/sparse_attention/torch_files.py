@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
+from safetensors import safe_open
 
-from sparse_attention.errors import InputError
+from sparse_attention.errors import InputError, reason
+from sparse_attention.plain_files import require_file
 from sparse_attention.scriptio import atomic_path
 
 StrPath = str | os.PathLike[str]
@@ -28,8 +29,7 @@ def read_torch(path: StrPath) -> Any:
     InputError
         When the file is missing, truncated, not a torch file, or holds anything else: its type is named.
     """
-    _require_file(path)
-    path = Path(path)
+    path = require_file(path)
     with path.open("rb") as stream:
         mapped = stream.read(4) == b"PK\x03\x04"
     try:
@@ -42,7 +42,7 @@ def read_torch(path: StrPath) -> Any:
             f"{path}: holds {found[1]}; allowed: tensors, numbers, lists and dicts. Nothing in it was run"
         ) from None
     except Exception as error:  # the loader raises whatever a damaged file leads it to
-        raise InputError(f"{path}: truncated, damaged or not a file of torch.save ({_first(error)})") from None
+        raise InputError(f"{path}: truncated, damaged or not a file of torch.save ({reason(error)})") from None
     _check_plain(content, path)
     return content
 
@@ -63,9 +63,23 @@ def _check_plain(content: Any, path: Path) -> None:
                 waiting.append((f"{place}[{key!r}]", item))
         elif isinstance(value, list | tuple):
             waiting += [(f"{place}[{index}]", item) for index, item in enumerate(value)]
-        elif not isinstance(value, torch.Tensor | int | float):
+        elif isinstance(value, torch.Tensor):
+            _check_tensor(value, f"{path}: the tensor at {place or 'the top'}")
+        elif not isinstance(value, int | float):
             text = f"holds a {type(value).__name__} at {place or 'the top'}"
             raise InputError(f"{path}: {text}; allowed: tensors, numbers, lists and dicts")
+
+
+def _check_tensor(tensor: torch.Tensor, where: str) -> None:
+    """Raise `InputError` for a tensor without numbers of its own: whoever used it would make room for all of them."""
+    if tensor.layout != torch.strided or tensor.is_quantized:
+        kind = "quantized" if tensor.is_quantized else str(tensor.layout).removeprefix("torch.")
+        raise InputError(f"{where} is {kind}; allowed: dense numbers")
+    if tensor.device.type != "cpu":
+        raise InputError(f"{where} holds no numbers (device {tensor.device}); allowed: tensors with their numbers")
+    if tensor.numel() * tensor.element_size() > tensor.untyped_storage().nbytes():
+        text = f"of shape {tuple(tensor.shape)} repeats fewer numbers"
+        raise InputError(f"{where}, {text}; allowed: whole tensors, as .contiguous() makes them before they are saved")
 
 
 def write_torch(value: Any, path: StrPath) -> None:
@@ -78,35 +92,25 @@ def write_torch(value: Any, path: StrPath) -> None:
 
 def is_safetensors(path: StrPath) -> bool:
     """Tell by its first bytes whether a file is safetensors: a header length of eight bytes, then JSON."""
-    _require_file(path)
-    with open(path, "rb") as stream:
+    with open(require_file(path), "rb") as stream:
         return stream.read(9)[8:] == b"{"
 
 
 def read_safetensors(path: StrPath) -> dict[str, torch.Tensor]:
     """Read every tensor of a safetensors file; raise `InputError` when it is missing or damaged."""
-    _require_file(path)
+    require_file(path)
     try:
         with safe_open(path, framework="pt") as stream:
             return {name: stream.get_tensor(name) for name in sorted(stream.keys())}
-    except SafetensorError as error:
-        raise InputError(f"{path}: is no whole safetensors file: {_first(error)}") from error
+    except Exception as error:  # a header may ask for what torch has not
+        raise InputError(f"{path}: is no whole safetensors file: {reason(error)}") from None
 
 
 def read_metadata(path: StrPath) -> dict[str, str]:
     """Read the metadata of a safetensors file, texts by name; empty when it has none."""
-    _require_file(path)
+    require_file(path)
     try:
         with safe_open(path, framework="pt") as stream:
             return dict(stream.metadata() or {})
-    except SafetensorError as error:
-        raise InputError(f"{path}: is no whole safetensors file: {_first(error)}") from error
-
-
-def _require_file(path: StrPath) -> None:
-    if not Path(path).is_file():
-        raise InputError(f"{path}: there is no such file")
-
-
-def _first(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0]
+    except Exception as error:  # a header may ask for what torch has not
+        raise InputError(f"{path}: is no whole safetensors file: {reason(error)}") from None

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from sparse_attention.attention.entmax import probabilities
 from sparse_attention.errors import InputError
+from sparse_attention.plain_files import read_json
 from sparse_attention.qk.store import Example, QKInfo, shard_path
 from sparse_attention.scriptio import atomic_path
 from sparse_attention.shards import ShardReader, ShardWriter, StoreWriter
@@ -151,12 +152,14 @@ class GoldReader:
         self.folder = Path(folder)
         content = _read_sidecar(self.folder / SIDECAR)
         try:
-            self.info = QKInfo(**content["qk"])
+            self.info = QKInfo.of(content["qk"])
             shape = (self.info.layers, self.info.heads)
             self.sparsity = np.array(content["sparsity"], dtype=float).reshape(shape)
             self.support_size = np.array(content["support_size"], dtype=float).reshape(shape)
             self._offsets = np.array(content["offsets"], dtype=np.int64).reshape(self.info.layers, self.info.examples)
-        except (KeyError, TypeError, ValueError) as error:
+            if not (np.isfinite(self.sparsity).all() and np.isfinite(self.support_size).all()):
+                raise ValueError("sparsity or support_size hold NaN or infinity")
+        except (KeyError, TypeError, ValueError, OverflowError) as error:
             raise InputError(f"{self.folder / SIDECAR}: damaged: {error}") from None
         self._starts = _support_starts(self.info)
         self._shards = [ShardReader(shard_path(self.folder, layer)) for layer in range(self.info.layers)]
@@ -193,12 +196,7 @@ def _support_bytes(info: QKInfo) -> int:
 
 
 def _read_sidecar(path: Path) -> dict[str, Any]:
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise InputError(f"{path}: the file is missing; a folder of gold supports holds {SIDECAR}") from None
-    except ValueError as error:
-        raise InputError(f"{path}: not valid JSON: {error}") from None
-    if not isinstance(content, dict) or content.get("format") != FORMAT or content.get("version") != VERSION:
+    content = read_json(path, f"a folder of gold supports, with {SIDECAR} and layer~N.safetensors")
+    if content.get("format") != FORMAT or content.get("version") != VERSION:
         raise InputError(f"{path}: not a sidecar of gold supports; expected format {FORMAT!r}, version {VERSION}")
     return content

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,6 +9,7 @@ from typing import Any
 import torch
 
 from sparse_attention.errors import InputError
+from sparse_attention.plain_files import read_json
 from sparse_attention.torch_files import read_safetensors
 
 PARTS = ("tokens", "lengths", "documents")
@@ -42,6 +42,13 @@ class Blocks:
         wanted = [f"{split}.{part}" for split in info["splits"] for part in PARTS]
         if missing := [name for name in wanted if name not in tensors]:
             raise InputError(f"{file}: lacks {', '.join(missing)}; allowed: the blocks that tokenise writes")
+        for split, facts in info["splits"].items():
+            shape = (facts["blocks"], info["length"])
+            for part in PARTS:
+                found, expected = tensors[f"{split}.{part}"], shape if part == "tokens" else shape[:1]
+                if tuple(found.shape) != expected or found.dtype != torch.int32:
+                    text = f"{split}.{part} is {tuple(found.shape)} {found.dtype}; allowed: {expected} torch.int32"
+                    raise InputError(f"{file}: {text}, as its .json tells")
         return cls(tensors, info)
 
     def split(self, name: str) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
@@ -55,12 +62,18 @@ class Blocks:
 
 def _read_info(path: Path) -> dict[str, Any]:
     allowed = f"allowed: a JSON object with {', '.join(KEYS)}, as tokenise writes"
-    try:
-        info = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise InputError(f"{path}: cannot be read ({error}); {allowed}") from None
-    if not isinstance(info, dict) or not isinstance(info.get("splits"), dict):
+    info = read_json(path, allowed.removeprefix("allowed: "))
+    splits = info.get("splits")
+    if not isinstance(splits, dict) or not all(_is_split(facts) for facts in splits.values()):
         raise InputError(f"{path}: does not describe the splits of blocks; {allowed}")
     if missing := [name for name in KEYS if name not in info]:
         raise InputError(f"{path}: lacks {', '.join(missing)}; {allowed}")
     return info
+
+
+def _is_split(facts: Any) -> bool:
+    """Tell whether a split has the number of its blocks and the names of its documents."""
+    if not isinstance(facts, dict) or type(facts.get("blocks")) is not int:
+        return False
+    documents = facts.get("documents")
+    return isinstance(documents, list) and all(isinstance(name, str) for name in documents)

@@ -14,7 +14,9 @@ import numpy as np
 
 from sparse_attention.data.cells import whole_characters
 from sparse_attention.data.files import some_of
+from sparse_attention.data.splits import SPLITS
 from sparse_attention.errors import InputError
+from sparse_attention.plain_files import require_file
 
 QUANTILES = {"min": 0, "q25": 0.25, "median": 0.5, "q75": 0.75, "max": 1}
 
@@ -104,10 +106,21 @@ class Reading:
 
 
 def read_documents(path: Path) -> Iterator[dict[str, Any]]:
-    """Yield the documents of a `documents.jsonl`."""
-    with open(path, encoding="utf-8") as stream:
-        for line in stream:
-            yield json.loads(line)
+    """Yield the documents of a `documents.jsonl`; raise `InputError` at the first line that holds none."""
+    with open(require_file(path), "rb") as stream:
+        for number, line in enumerate(stream, start=1):
+            try:
+                row = json.loads(line.decode("utf-8"))
+            except (ValueError, RecursionError):
+                row = None
+            if not isinstance(row, dict) or not all(isinstance(row.get(name), str) for name in ("id", "title", "text")):
+                text = "is no document; allowed: JSON with id, title, split and text, as prepare writes"
+                raise InputError(f"{path}: line {number} {text}")
+            if row.get("split", SPLITS[0]) not in SPLITS:
+                raise InputError(
+                    f"{path}: line {number}: split {row['split']!r}; allowed: {', '.join(SPLITS)}, as prepare writes"
+                )
+            yield row
 
 
 def quantiles(values: list[int]) -> dict[str, float | None]:

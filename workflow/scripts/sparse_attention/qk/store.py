@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import json
-import math
 import os
-from collections.abc import Iterator
-from dataclasses import asdict, dataclass, field
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, field, fields
 from itertools import accumulate
 from pathlib import Path
 from typing import Any
@@ -17,12 +16,23 @@ from torch import Tensor
 
 from sparse_attention.attention.masks import valid_pairs
 from sparse_attention.errors import InputError
+from sparse_attention.plain_files import read_json
 from sparse_attention.scriptio import atomic_path
 from sparse_attention.shards import ShardReader, ShardWriter, StoreWriter
 
 FORMAT = "sparse_attention.qk"
 VERSION = 1
 SIDECAR = "qk.json"
+NAMES: dict[type, str] = {
+    int: "a whole number", float: "a number", bool: "true or false", str: "a text", dict: "a mapping",
+    type(None): "a whole number from 0 on, or null",
+}  # fmt: skip
+KINDS: dict[str, tuple[bool, type]] = {
+    "layers": (True, int), "heads": (True, int), "head_dim": (True, int), "query_lengths": (False, int),
+    "key_lengths": (False, int), "documents": (False, str), "causal": (True, bool), "alpha": (True, float),
+    "local_windows": (False, type(None)), "dtype": (True, str), "source": (True, dict),
+}  # fmt: skip
+"""Of each part of the sidecar: whether it is a single value, not a list; and its kind."""
 DTYPES = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
 
 
@@ -81,6 +91,22 @@ class QKInfo:
             raise ValueError(f"dtype {self.dtype!r}; allowed: {', '.join(DTYPES)}")
         if not 1 <= self.alpha <= 2:
             raise ValueError(f"alpha {self.alpha}; allowed: 1 (softmax) to 2 (sparsemax)")
+
+    @classmethod
+    def of(cls, content: Mapping[str, Any]) -> QKInfo:
+        """Make one of what a sidecar tells; raise `ValueError` when a part is missing, unknown or of a wrong kind."""
+        names = {each.name for each in fields(cls)}
+        if set(content) != names:
+            raise ValueError(f"{', '.join(sorted(map(repr, names ^ set(content))))} missing or unknown")
+        for name, value in content.items():
+            single, kind = KINDS[name]
+            values = [value] if single else value
+            if not isinstance(values, list | tuple) or not all(_is(each, kind) for each in values):
+                text = "" if single else "a list, each "
+                raise ValueError(f"{name} {str(value)[:80]!r}; allowed: {text}{NAMES[kind]}")
+        if len(content["local_windows"]) != content["layers"]:  # also where it would be filled up
+            raise ValueError(f"{len(content['local_windows'])} local_windows for {content['layers']} layers")
+        return cls(**content)
 
     @property
     def examples(self) -> int:
@@ -222,24 +248,23 @@ def read_sidecar(path: Path) -> QKInfo:
     InputError
         When it is missing, is not ours, or contradicts itself.
     """
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        text = f"{path}: the file is missing; a folder of queries and keys holds {SIDECAR} and layer~N.safetensors"
-        raise InputError(text) from None
-    except ValueError as error:
-        raise InputError(f"{path}: not valid JSON: {error}") from None
-    if not isinstance(content, dict) or content.get("format") != FORMAT or content.get("version") != VERSION:
+    content = read_json(path, f"a folder of queries and keys, with {SIDECAR} and layer~N.safetensors")
+    if content.get("format") != FORMAT or content.get("version") != VERSION:
         raise InputError(f"{path}: not a sidecar of queries and keys; expected format {FORMAT!r}, version {VERSION}")
     try:
-        info = QKInfo(**{name: value for name, value in content.items() if name not in ("format", "version", "shards")})
-        if not all(isinstance(length, int) for length in (*info.query_lengths, *info.key_lengths)) or math.isnan(
-            info.alpha
-        ):
-            raise ValueError("lengths must be whole numbers and alpha a number")
-    except (TypeError, ValueError) as error:
+        return QKInfo.of(
+            {name: value for name, value in content.items() if name not in ("format", "version", "shards")}
+        )
+    except ValueError as error:
         raise InputError(f"{path}: {error}") from None
-    return info
+
+
+def _is(value: Any, kind: type) -> bool:
+    if isinstance(value, bool):
+        return kind is bool
+    if kind is type(None):
+        return value is None or (isinstance(value, int) and value >= 0)
+    return isinstance(value, int | float) if kind is float else isinstance(value, kind)
 
 
 def _starts(lengths: tuple[int, ...]) -> list[int]:

@@ -1,0 +1,66 @@
+"""What readers of a user's files ask first: that there is a file, and that it is no stand-in for one; and JSON."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+from sparse_attention.errors import InputError, reason
+
+LFS_POINTER = b"version https://git-lfs"
+WEB_PAGE = (b"<!doctype html", b"<html")
+
+
+def require_file(path: str | os.PathLike[str], allowed: str = "") -> Path:
+    """Return the path of a file.
+
+    Parameters
+    ----------
+    path : path-like
+    allowed : str
+        Says in errors what belongs there.
+
+    Raises
+    ------
+    InputError
+        When there is none, or in its place a folder, a pointer of Git LFS, or a web page.
+    """
+    path = Path(path)
+    if not path.is_file():
+        wrong = "is a folder, not a file" if path.is_dir() else "there is no such file"
+        raise InputError(f"{path}: {wrong}" + (f"; allowed: {allowed}" if allowed else ""))
+    with path.open("rb") as stream:
+        start = stream.read(64)
+    if start.startswith(LFS_POINTER):
+        raise InputError(f"{path}: is a pointer of Git LFS, not the file itself; run git lfs pull where it comes from")
+    if start.lstrip().lower().startswith(WEB_PAGE):
+        raise InputError(f"{path}: is a web page, not the file itself; get the file again")
+    return path
+
+
+def read_json(path: str | os.PathLike[str], allowed: str) -> dict[str, Any]:
+    """Read a JSON object.
+
+    Parameters
+    ----------
+    path : path-like
+    allowed : str
+        Says in errors what belongs there.
+
+    Raises
+    ------
+    InputError
+        When there is no such file, it is not JSON in UTF-8, or holds something else than an object.
+    """
+    file = require_file(path, allowed)
+    try:
+        content = json.loads(file.read_text(encoding="utf-8"))
+    except RecursionError:
+        raise InputError(f"{file}: nested too deeply; allowed: {allowed}") from None
+    except (OSError, ValueError) as error:
+        raise InputError(f"{file}: not valid JSON ({reason(error)}); allowed: {allowed}") from None
+    if not isinstance(content, dict):
+        raise InputError(f"{file}: holds no JSON object; allowed: {allowed}")
+    return content
