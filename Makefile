@@ -4,6 +4,9 @@ PYTHON ?= $(shell for p in python3.11 python3; do $$p -c 'import sys; sys.exit(s
 CORES ?= all
 ARGS ?=
 TESTS ?= tests
+SECONDS ?= 20
+READER ?=
+SEED ?=
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -11,7 +14,7 @@ INSTALL := $(BIN)/python -m pip install --disable-pip-version-check --constraint
 RUN := $(BIN)/python tools/run.py --cores $(CORES)
 
 .DEFAULT_GOAL := help
-.PHONY: help run dry-run figures report test lint format benchmark-grid benchmark-fitting benchmark-pruning show-tokens deviations envs clean-results
+.PHONY: help run dry-run figures report test fuzz lint format benchmark-grid benchmark-fitting benchmark-pruning show-tokens deviations envs clean-results
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-17s %s\n", $$1, $$2}' Makefile
@@ -30,6 +33,9 @@ report: $(VENV)/run.stamp ## only results/report.html and what it needs
 
 test: $(VENV)/test.stamp ## set up, then run the tests (TESTS=tests/unit for a part)
 	$(BIN)/python -m pytest $(TESTS)
+
+fuzz: $(VENV)/test.stamp ## damage users' files at random and read them (SECONDS=60 each; READER=dump-new SEED=7 for one)
+	FUZZ_SECONDS=$(SECONDS) FUZZ_SEED=$(SEED) $(BIN)/python -m pytest tests/fuzz -k "$(if $(READER),[$(READER)],one_line)"
 
 lint: $(VENV)/test.stamp ## check the style and the types
 	$(BIN)/python -m ruff check .

@@ -72,3 +72,9 @@ def test_ci_runs_the_tests():
     script = ROOT / ".ci" / "run"
     assert os.access(script, os.X_OK)
     assert script.read_text().rstrip().endswith("make test")
+
+
+def test_one_case_of_the_damaged_files_can_be_read_again(folder):
+    install(folder, "test.stamp")
+    (command,) = planned(folder, "fuzz", "READER=dump-new", "SEED=7")
+    assert "FUZZ_SEED=7" in command and 'tests/fuzz -k "[dump-new]"' in command

@@ -1,0 +1,77 @@
+"""Gives damaged files to readers in another process, and notices when that crashes or hangs."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import os
+import select
+import subprocess
+import sys
+import time
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+HERE = Path(__file__).parent
+SCRIPTS = HERE.parents[1] / "workflow" / "scripts"
+LONGEST_CASE = 30.0  # seconds; a reader of such small files that takes longer hangs
+
+
+class Worker:
+    """A process that reads damaged files; it is started when needed, and again when it died.
+
+    Parameters
+    ----------
+    modules : names of the modules with the `READERS`.
+    log : what the readers print goes there.
+    """
+
+    def __init__(self, modules: tuple[str, ...], log: Path, longest: float = LONGEST_CASE) -> None:
+        self.modules, self.log, self.longest = modules, log, longest
+        self._process: subprocess.Popen[str] | None = None
+
+    def run(self, reader: str, seed: int | None) -> dict[str, Any]:
+        """Return the result of a case: `damage`, whether it was `read`, and the `problem` if there is one."""
+        process = self._process = self._process or self._start()
+        assert process.stdin is not None and process.stdout is not None
+        process.stdin.write(json.dumps({"reader": reader, "seed": seed}) + "\n")
+        process.stdin.flush()
+        ready, _, _ = select.select([process.stdout], [], [], self.longest)
+        answer = process.stdout.readline() if ready else ""
+        if answer:
+            return json.loads(answer)
+        if ready:  # its output ended, so it is ending
+            process.wait(timeout=self.longest)
+        self.stop()
+        problem = f"the process died (exit code {process.returncode})" if ready else f"hangs: over {self.longest:g} s"
+        return {"damage": ["see the seed"], "problem": problem, "read": False}
+
+    def stop(self) -> None:
+        """End the process."""
+        if self._process is not None:
+            if self._process.poll() is None:
+                self._process.kill()
+            self._process.communicate()
+            self._process = None
+
+    def _start(self) -> subprocess.Popen[str]:
+        paths = os.pathsep.join([str(HERE), str(SCRIPTS), os.environ.get("PYTHONPATH", "")])
+        environment = os.environ | {"PYTHONPATH": paths, "OMP_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false"}
+        command = [sys.executable, "-X", "faulthandler", str(HERE / "fuzz_worker.py"), *self.modules]
+        with open(self.log, "a") as log:
+            process = subprocess.Popen(
+                command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, text=True, env=environment
+            )
+        assert process.stdout is not None
+        if process.stdout.readline() != "ready\n":
+            raise RuntimeError(f"the process that reads did not start: {self.log.read_text()}")
+        return process
+
+
+def seeds(first: int, cases: int, seconds: float | None) -> Iterable[int]:
+    """Return the seeds of so many cases, or of as many as there is time for."""
+    if seconds is None:
+        return range(first, first + cases)
+    stop = time.monotonic() + seconds
+    return itertools.takewhile(lambda seed: time.monotonic() < stop, itertools.count(first))
