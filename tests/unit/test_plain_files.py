@@ -21,7 +21,7 @@ READERS = [read_torch, read_safetensors, read_metadata, read_table, ShardReader,
 )
 @pytest.mark.parametrize(
     ("content", "message"),
-    [(POINTER, "is a pointer of Git LFS, .*run git lfs pull"), (PAGE, "is a web page, .*get the file again")],
+    [(POINTER, "is a Git LFS pointer, .*run git lfs pull"), (PAGE, "is a web page, .*get the file again")],
     ids=["pointer", "web page"],
 )
 def test_a_stand_in_is_named_as_such(tmp_path, read, content, message):
@@ -41,7 +41,7 @@ def test_a_folder_is_no_file(tmp_path):
         ("{", "not valid JSON"),
         ("\xff", "not valid JSON"),
         ("[1]", "holds no JSON object"),
-        ("[" * 10**5, "nested too deeply"),
+        ("[" * 10**5, "not valid JSON .nested too deeply"),
     ],
     ids=["cut", "no text", "a list", "deep"],
 )

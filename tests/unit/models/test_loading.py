@@ -103,7 +103,7 @@ def test_weights_are_read_in_float32(make):
 
 BROKEN = {
     "no config": (lambda folder: (folder / "config.json").unlink(), ": no config.json; allowed: a Hugging Face model"),
-    "broken config": (lambda folder: (folder / "config.json").write_text("{"), "/config.json: is not JSON"),
+    "broken config": (lambda folder: (folder / "config.json").write_text("{"), "/config.json: not valid JSON"),
     "unknown family": (
         lambda folder: (folder / "config.json").write_text(json.dumps({"model_type": "none"})),
         ": cannot be loaded as an encoder",

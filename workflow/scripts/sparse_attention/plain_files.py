@@ -13,6 +13,12 @@ LFS_POINTER = b"version https://git-lfs"
 WEB_PAGE = (b"<!doctype html", b"<html")
 
 
+def refuse_pointer(path: Path, start: bytes) -> None:
+    """Raise `InputError` when a file's first bytes say that Git LFS left a pointer in its place."""
+    if start.startswith(LFS_POINTER):
+        raise InputError(f"{path}: is a Git LFS pointer, not the file itself; run git lfs pull where it comes from")
+
+
 def require_file(path: str | os.PathLike[str], allowed: str = "") -> Path:
     """Return the path of a file.
 
@@ -25,7 +31,7 @@ def require_file(path: str | os.PathLike[str], allowed: str = "") -> Path:
     Raises
     ------
     InputError
-        When there is none, or in its place a folder, a pointer of Git LFS, or a web page.
+        When there is none, or in its place a folder, a Git LFS pointer, or a web page.
     """
     path = Path(path)
     if not path.is_file():
@@ -33,8 +39,7 @@ def require_file(path: str | os.PathLike[str], allowed: str = "") -> Path:
         raise InputError(f"{path}: {wrong}" + (f"; allowed: {allowed}" if allowed else ""))
     with path.open("rb") as stream:
         start = stream.read(64)
-    if start.startswith(LFS_POINTER):
-        raise InputError(f"{path}: is a pointer of Git LFS, not the file itself; run git lfs pull where it comes from")
+    refuse_pointer(path, start)
     if start.lstrip().lower().startswith(WEB_PAGE):
         raise InputError(f"{path}: is a web page, not the file itself; get the file again")
     return path
@@ -58,7 +63,7 @@ def read_json(path: str | os.PathLike[str], allowed: str) -> dict[str, Any]:
     try:
         content = json.loads(file.read_text(encoding="utf-8"))
     except RecursionError:
-        raise InputError(f"{file}: nested too deeply; allowed: {allowed}") from None
+        raise InputError(f"{file}: not valid JSON (nested too deeply); allowed: {allowed}") from None
     except (OSError, ValueError) as error:
         raise InputError(f"{file}: not valid JSON ({reason(error)}); allowed: {allowed}") from None
     if not isinstance(content, dict):

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from sparse_attention.errors import InputError
+from sparse_attention.plain_files import LFS_POINTER, refuse_pointer
 from sparse_attention.scriptio import ProgressBar
 
 COMPRESSION = (".bz2", ".gz")
@@ -21,7 +22,6 @@ ESCAPED_ZERO = 0xDC00  # `surrogateescape` adds it to a byte
 ESCAPED = re.compile("[\udc80-\udcff]")
 FILES_SHOWN = 5
 KILOBYTE = 1000
-POINTER = b"version https://git-lfs.github.com/spec/"
 
 
 def suffix_of(path: Path) -> str:
@@ -49,19 +49,13 @@ class _Watched(io.FileIO):
         return count
 
 
-def refuse_pointer(path: Path, beginning: bytes) -> None:
-    """Raise `InputError` when a file's first bytes say that Git left a pointer in its place."""
-    if beginning.startswith(POINTER):
-        raise InputError(f"{path}: is a Git LFS pointer, not the file itself; run git lfs pull in its folder")
-
-
 @contextlib.contextmanager
 def open_bytes(path: Path) -> Iterator[Any]:
     """Open a plain, `.bz2` or `.gz` file for reading; damage shows as `InputError` that names the file."""
     suffix = path.suffix.lower()
     try:
         with io.BufferedReader(_Watched(path), 1 << 18) as plain:
-            refuse_pointer(path, plain.peek(len(POINTER)))
+            refuse_pointer(path, plain.peek(len(LFS_POINTER)))
             if suffix == ".bz2":
                 yield bz2.BZ2File(plain)
             elif suffix == ".gz":

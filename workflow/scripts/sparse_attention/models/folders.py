@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import re
 import textwrap
 from pathlib import Path
 from typing import Any
 
 from sparse_attention.errors import InputError
+from sparse_attention.plain_files import read_json, require_file
 
 CONFIG, TOKENIZER_CONFIG = "config.json", "tokenizer_config.json"
 TOKENIZER_JSON = (TOKENIZER_CONFIG, "tokenizer.json", "special_tokens_map.json", "added_tokens.json", "vocab.json")
@@ -20,42 +20,13 @@ TOKENIZER_OTHERS = (
     "spiece.model",
     "tokenizer.model",
 )
+OBJECT = "a JSON object"
 INDEX = ".index.json"
 WEIGHTS = ("model.safetensors", "pytorch_model.bin")
 """In the order in which transformers looks for them."""
 KERNELS = ("attn_implementation", "_attn_implementation", "_attn_implementation_internal")
-POINTER = b"version https://git-lfs.github.com/spec/"
 ADVICE = re.compile(r"trust_remote_code|weights_only|pip install|https?://|should be one of|out of date", re.I)
 """What libraries advise and no user of ours should follow: running foreign code, or leaving the lock's versions."""
-
-
-def refuse_pointer(path: Path) -> None:
-    """Raise `InputError` when a file is what Git LFS leaves in place of one that was not downloaded."""
-    with open(path, "rb") as stream:
-        if stream.read(len(POINTER)) == POINTER:
-            raise InputError(f"{path}: a Git LFS pointer, not the file itself; run `git lfs pull` in {path.parent}")
-
-
-def read_object(path: Path) -> dict[str, Any]:
-    """Read a JSON file that holds an object.
-
-    Raises
-    ------
-    InputError
-        When it is missing, a Git LFS pointer, not JSON in UTF-8, or anything but an object.
-    """
-    try:
-        refuse_pointer(path)
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read: {error.strerror}") from None
-    except (ValueError, RecursionError) as error:
-        if isinstance(error, InputError):
-            raise
-        raise InputError(f"{path}: is not JSON: {one_line(error)}; allowed: a JSON object") from None
-    if not isinstance(content, dict):
-        raise InputError(f"{path}: holds a JSON {type(content).__name__}; allowed: a JSON object")
-    return content
 
 
 def read_config(folder: Path | str) -> dict[str, Any]:
@@ -69,7 +40,7 @@ def read_config(folder: Path | str) -> dict[str, Any]:
     path = Path(folder) / CONFIG
     if not path.is_file():
         raise InputError(f"{folder}: no {CONFIG}; allowed: a Hugging Face model folder")
-    config = read_object(path)
+    config = read_json(path, OBJECT)
     for key in KERNELS:
         if "/" in str(config.get(key, "")):
             text = f"{key}: {config[key]} is code from the hub, which is never run"
@@ -92,9 +63,9 @@ def check_tokenizer_files(folder: Path | str) -> dict[str, Any]:
     for name in (*TOKENIZER_JSON, *TOKENIZER_OTHERS):
         path = Path(folder) / name
         if path.is_file():
-            read_object(path) if name in TOKENIZER_JSON else refuse_pointer(path)
+            read_json(path, OBJECT) if name in TOKENIZER_JSON else require_file(path)
     settings = Path(folder) / TOKENIZER_CONFIG
-    return read_object(settings) if settings.is_file() else {}
+    return read_json(settings, OBJECT) if settings.is_file() else {}
 
 
 def weight_files(folder: Path | str) -> list[Path]:
@@ -114,7 +85,7 @@ def weight_files(folder: Path | str) -> list[Path]:
         else:
             continue
         for file in files:
-            refuse_pointer(file)
+            require_file(file)
         return files
     raise InputError(f"{folder}: has no weights; allowed: {' or '.join(WEIGHTS)}, in one file or in shards")
 
@@ -126,7 +97,7 @@ def refuse_weight_pointers(folder: Path | str) -> None:
 
 
 def _shards(index: Path) -> list[Path]:
-    places = read_object(index).get("weight_map")
+    places = read_json(index, OBJECT).get("weight_map")
     if not isinstance(places, dict) or not places or not all(isinstance(place, str) for place in places.values()):
         raise InputError(f"{index}: has no weight_map; allowed: an object with the file of each weight")
     files = [index.parent / name for name in sorted(set(places.values()))]
