@@ -54,7 +54,7 @@ def test_a_damaged_file_is_read_or_refused_in_one_line(reader, worker):
     for seed in cases(reader):
         result = worker.run(reader, seed)
         refused += not result["read"]
-        if result["problem"]:
+        if result["problem"] and not (READERS[reader].may_hang and result["problem"].startswith("hangs")):
             text = f"SEED={seed} READER={reader}: {'; '.join(result['damage'])}\n    {result['problem']}"
             found.setdefault(result["problem"].split(" at ")[-1][:80], text)
         if len(found) >= SHOWN:

@@ -11,7 +11,7 @@ import tarfile
 import pytest
 
 from sparse_attention.data.code import debian, selection
-from sparse_attention.data.code.debian_packages import packages_of
+from sparse_attention.data.code.debian_packages import Patch, packages_of
 from sparse_attention.data.code.functions import Function, Intake
 from sparse_attention.errors import InputError
 
@@ -249,13 +249,13 @@ def test_patterns_choose_the_fixes(tmp_path):
         (bodies(COPY), 1, "v7.2.1.diff"), (bodies(CHECKED), 0, ""),
     ]  # fmt: skip
     with pytest.raises(
-        InputError, match=r"patches: no patch fits security/\*; there are CVE-2024-1111.patch, v7.2.1.diff"
+        InputError, match=r"debian.tar.xz: no patch fits security/\* \(patches\); there are CVE-2024-1111.patch, v"
     ):
         read(files, patches=["security/*"])
 
 
 def test_a_package_without_a_series_has_no_patches(tmp_path):
-    with pytest.raises(InputError, match=r"patches: no patch fits \*CVE\*; there are no patches"):
+    with pytest.raises(InputError, match=r"debian.tar.xz: no patch fits \*CVE\* \(patches\); there are no patches"):
         read(package(tmp_path, {"a.c": COPY}, {}))
 
 
@@ -345,9 +345,9 @@ def test_a_damaged_archive_is_named(tmp_path, place, damage):
 @pytest.mark.parametrize(
     ("names", "message"),
     [
-        (["tool_1.0.orig.tar.gz"], "tool 1.0: there is only tool_1.0.orig.tar.gz; allowed: NAME_VERSION.orig.tar"),
-        (["tool_1.0-1.debian.tar.xz"], "tool 1.0: there is only tool_1.0-1.debian.tar.xz"),
-        (["tool_1.0.orig.tar.gz", "tool_1.1-1.debian.tar.xz"], "tool 1.0: there is only tool_1.0.orig.tar.gz"),
+        (["tool_1.0.orig.tar.gz"], "tool 1.0: there is only .*tool_1.0.orig.tar.gz; allowed: NAME_VERSION.orig.tar"),
+        (["tool_1.0-1.debian.tar.xz"], "tool 1.0: there is only .*tool_1.0-1.debian.tar.xz"),
+        (["tool_1.0.orig.tar.gz", "tool_1.1-1.debian.tar.xz"], "tool 1.0: there is only .*tool_1.0.orig.tar.gz"),
         (["t_1.orig.tar.gz", "t_1-1.debian.tar.xz", "t_1-2.debian.tar.xz"], "t 1: .*one of each"),
         (["tool_1.0.tar.xz"], "tool_1.0.tar.xz: not a tarball of a Debian source package"),
     ],
@@ -366,3 +366,9 @@ def test_versions_may_have_hyphens_and_come_in_any_order(tmp_path):
     ]
     found = packages_of([tmp_path / name for name in names])
     assert [(package.name, package.version) for package in found] == [("libx-2", "1.0-rc1"), ("a", "2")]
+
+
+def test_a_patch_that_changes_no_file_changes_nothing(tmp_path):
+    (tmp_path / "CVE-1.patch").write_text("Only words: the change was taken out.\n")
+    patch = Patch.of("CVE-1.patch", tmp_path / "CVE-1.patch")
+    assert (patch.paths, patch.changes, patch.header) == ((), b"", "Only words: the change was taken out.\n")

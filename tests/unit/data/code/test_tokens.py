@@ -159,7 +159,7 @@ def test_a_saved_tokenizer_is_loaded(tokenizer, tmp_path):
     [
         ({"pad_token": None}, {}, ": its tokenizer has no padding token; allowed: a fast tokenizer of an encoder"),
         ({}, {"tokenizer_config.json": '{"tokenizer_class": "CanineTokenizer"}'}, ": its tokenizer is not a fast one"),
-        ({}, {"tokenizer.json": "{"}, r"/tokenizer\.json: is not JSON"),
+        ({}, {"tokenizer.json": "{"}, r"/tokenizer\.json: not valid JSON"),
         ({}, {"tokenizer.json": "{}"}, r"/tokenizer\.json: its tokenizer cannot be loaded: .*; allowed: one that tok"),
     ],
     ids=["no padding", "slow", "damaged", "newer"],

@@ -21,7 +21,7 @@ DESCRIPTIONS = ("state.json", "dataset_info.json", "dataset_dict.json")
 HDF5_ROWS = 1000  # read at once
 COLUMNS_SHOWN = 20
 LONGEST = 200  # characters of a library's message
-LIBRARY_ERRORS = (OSError, RuntimeError, KeyError, TypeError, ValueError, OverflowError, MemoryError)
+LIBRARY_ERRORS = (OSError, RuntimeError, KeyError, TypeError, ValueError, OverflowError, SystemError)
 """What libraries raise for damaged files."""
 ONE_OBJECT_A_LINE = "allowed: one object a line, or an array of objects"
 
@@ -40,7 +40,10 @@ def read_rows(path: Path, columns: Sequence[str], optional: Sequence[str] = ()) 
     with open_bytes(path):  # says what is wrong where it cannot be opened, whatever the format
         pass
     read = READERS.get(suffix_of(path), _json_rows)
-    return read(path, list(dict.fromkeys(columns)), optional)
+    try:
+        yield from read(path, list(dict.fromkeys(columns)), optional)
+    except MemoryError:
+        raise InputError(f"{path}: a part of it does not fit into memory; allowed: rows of ordinary size") from None
 
 
 def saved_files(files: Iterable[Path]) -> tuple[list[Path], list[Path]]:

@@ -13,6 +13,7 @@ from typing import Any
 from sparse_attention.data.code import c_functions
 from sparse_attention.data.code.debian_packages import Package, Patch, Source, packages_of, unpacked
 from sparse_attention.data.code.functions import Function, Intake
+from sparse_attention.data.files import some_of
 from sparse_attention.errors import InputError
 from sparse_attention.scriptio import progress
 
@@ -58,7 +59,8 @@ def read(files: Mapping[str, list[Path]], intake: Intake, options: Mapping[str, 
             others += history.sound
     if not any(_fits(name, patterns) for name in names):
         there = ", ".join(sorted(names)) or "no patches"
-        raise InputError(f"patches: no patch fits {', '.join(patterns)}; there are {there}")
+        packages = some_of(path for paths in files.values() for path in paths)
+        raise InputError(f"{packages}: no patch fits {', '.join(patterns)} (patches); there are {there}")
     intake.read += len(positives) + len(others)
     yield from positives
     yield from others

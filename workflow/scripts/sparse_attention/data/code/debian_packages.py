@@ -14,6 +14,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
+from sparse_attention.data.files import some_of
 from sparse_attention.errors import InputError
 
 ORIGINAL = re.compile(r"(?P<name>[^_]+)_(?P<version>[^_]+?)\.orig(?:-(?P<component>[\w-]+))?\.tar\.\w+")
@@ -66,7 +67,7 @@ class Patch:
             return cls(name, "", (), None)
         content = file.read_bytes()
         starts = list(FILE.finditer(content))
-        ends = [*(start.start() for start in starts[1:]), len(content)]
+        ends = [*(start.start() for start in starts[1:]), len(content)][: len(starts)]
         header = content[: starts[0].start()] if starts else content
         paths: set[str] = set()
         changes = b""
@@ -134,8 +135,8 @@ def packages_of(paths: Iterable[Path]) -> list[Package]:
             packagings.append(path)
     for (name, version), (originals, packagings) in found.items():
         if "" not in originals or len(packagings) != 1:
-            files = [path.name for path in (*originals.values(), *packagings)]
-            raise InputError(f"{name} {version}: there is only {', '.join(files)}; allowed: {ALLOWED}, one of each")
+            files = some_of((*originals.values(), *packagings))
+            raise InputError(f"{name} {version}: there is only {files}; allowed: {ALLOWED}, one of each")
     return [Package(*key, originals, packagings[0]) for key, (originals, packagings) in found.items()]
 
 
