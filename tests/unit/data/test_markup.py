@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import time
+
 import pytest
 
 from sparse_attention.data.markup import MIN_ITEM, Renderer
@@ -65,6 +67,9 @@ def test_wikitext_becomes_prose(wikitext, text):
         ("{{Infobox person|name=A|born={{birth date|1900|1|1}}}}A was.", "A was."),
         ("A {{nowrap|{{small|{{lang|fr|mot}}}}}} inside.", "A mot inside."),
         ("Cost {{formatnum:12345}} and {{US$|5}}.", "Cost 12,345 and US$5."),
+        ("It is {{formatnum:²²²²²}} or {{convert|²²²²²|m}}.", "It is ²²²²² or ²²²²² metres."),
+        ("It was, {{as of|2010|²}}, {{age|²|1|1}}so.", "It was, As of ² 2010, so."),
+        ("{{age|" + "9" * 5000 + "|1|1|2|2|2}}Some {{convert|1|" + "e3" * 2 + "m}}.", "Some 1 thousand e3m."),
         ("{{Unknown thing|a|b=c}} Text.", "Text."),
     ],
     ids=lambda value: value[:25],
@@ -82,6 +87,9 @@ def test_inline_templates_keep_their_words(wikitext, text):
         ("At (–5 or -3) and (-1).", "At (–5 or -3) and (-1)."),
         ("One {{x}} , two {{x}} ; three {{x}} .", "One, two; three."),
         ("A (born {{x}}, {{x}}) b.", "A (born) b."),
+        ("A (x ; , – ; ) b ; , – c (y -) d.", "A (x) b; – c (y) d."),
+        ("A (costs € a year) and (€ 5) and (b € ) c (€ d.", "A and (€ 5) and (b €) c (€ d."),
+        ("A <b class=x and </i so <i>b.", "A <b class=x and </i so b."),
     ],
     ids=lambda value: value[:25],
 )
@@ -145,6 +153,33 @@ def test_tex_as_text(tex, text):
 def test_broken_wikitext_leaves_no_markup(wikitext):
     text = render(f"Start of the page. {wikitext}\n\n{LONG}")
     assert not any(mark in text for mark in ("{{", "}}", "[[", "]]", "''", "\x02", "\x03", "\x04"))
+
+
+@pytest.mark.parametrize(
+    "wikitext",
+    [
+        "{{convert|1|" + "e3" * 20_000 + "m}} long.",
+        "{{formatnum:" + "9" * 20_000 + "}} long.",
+        "{{convert" + "|1|to" * 4_000 + "}} long.",
+        "a " + " ," * 50_000 + " b.",
+        "a " + ";," * 50_000 + " b.",
+        "a " + " - " * 50_000 + " b.",
+        "a (" + "€ x" * 50_000 + " b.",
+        "a <" + "b" * 100_000 + " b.",
+        "a\n" * 300_000 + " b.",
+        "=" * 1_000_000 + "\nWords.",
+        "word " * 300_000 + "end.",
+        "a '''''b ''c " * 2_000 + ".",
+        "*" * 3_000 + " a.",
+        "a <math>" + "\\frac{" * 20_000 + "x</math> b.",
+    ],
+    ids=lambda value: value[:20],
+)
+def test_long_runs_of_anything_get_through(wikitext):
+    # by trying again from every place in a run they took minutes
+    start = time.process_time()
+    Renderer().render(wikitext)
+    assert time.process_time() - start < 30
 
 
 def test_the_shortest_list_item_that_is_kept():

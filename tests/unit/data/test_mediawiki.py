@@ -54,6 +54,14 @@ def test_articles_of_the_newest_revision(tmp_path, name, pack):
     assert dict(reading.dropped) == {"redirects": 1, "outside the article namespace": 1, "not wikitext": 1}
 
 
+def test_a_page_of_unclosed_tables_is_counted_and_the_next_one_read(tmp_path):
+    (tmp_path / "a.xml").write_bytes(dump(page(1, "Some text.\n" + "{|\n" * 3000), page(2)))
+    reading = Reading(0, None)
+    documents = list(reading.filter(mediawiki.read([tmp_path / "a.xml"], reading)))
+    assert [doc.text for doc in documents] == ["Some text.", "Some text here."]
+    assert reading.summary() == "2 read, 2 kept; 1 pages whose very many unclosed marks became text"
+
+
 def test_several_bz2_streams_in_one_file(tmp_path):
     half = len(PAGES) // 2
     (tmp_path / "a.xml.bz2").write_bytes(bz2.compress(PAGES[:half]) + bz2.compress(PAGES[half:]))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable
 
 import mwparserfromhell
 from mwparserfromhell.nodes import ExternalLink, Heading, HTMLEntity, Node, Tag, Template, Text, Wikilink
@@ -11,6 +11,7 @@ from mwparserfromhell.wikicode import Wikicode
 
 from sparse_attention.data.templates import Call, show
 from sparse_attention.data.tex import plain_formula
+from sparse_attention.data.unclosed import GAP, mend
 
 DROPPED_TAGS = frozenset(
     ("ref", "references", "gallery", "table", "timeline", "imagemap", "score", "hiero", "syntaxhighlight", "source",
@@ -41,11 +42,17 @@ class Renderer:
         The revision's date, YYYY-MM-DD: "now" for templates that count time.
     dropped_links : collection of str
         Namespaces, in lower case, whose links show nothing, beside the English names of files and categories.
+
+    Attributes
+    ----------
+    mended : bool
+        Whether the last page had so many unclosed marks that they were made text before it was parsed.
     """
 
     def __init__(self, date: str = "", dropped_links: Collection[str] = ()) -> None:
         self.date = date
         self.dropped_links = DROPPED_LINKS | set(dropped_links)
+        self.mended = False
 
     def render(self, wikitext: str) -> str:
         """Return the prose of a page: one paragraph a line, without headings, tables, references, galleries, files.
@@ -55,7 +62,9 @@ class Renderer:
         a sentence are kept as plain text when they are simple and become the word "formula" otherwise; formulas on a
         line of their own are left out.
         """
-        return tidy(self._nodes(_without_dropped_sections(mwparserfromhell.parse(wikitext))))
+        mended = mend(wikitext)
+        self.mended = mended != wikitext
+        return tidy(self._nodes(_without_dropped_sections(mwparserfromhell.parse(mended))).replace(GAP, ""))
 
     def _nodes(self, nodes: Iterable[Node]) -> str:
         return "".join(self._node(node) for node in nodes)
@@ -135,20 +144,22 @@ def _without_dropped_sections(code: Wikicode) -> Iterable[Node]:
             yield node
 
 
+LOST_PRICE = re.compile(r"[$£€] (?!\d)")
 # Blemishes that dropped markup leaves in a line, each with its repair, in this order.
-REPAIRS = [
+REPAIRS: list[tuple[re.Pattern[str], str | Callable[[re.Match[str]], str]]] = [
     (re.compile(r"__[A-Z]+__"), ""),
     (re.compile(r"'{2,}"), ""),
-    (re.compile(r"\{\{|\}\}|\[\[|\]\]|\{\||\|\}|</?[a-z]+[^<>]*>"), ""),
+    (re.compile(r"\{\{|\}\}|\[\[|\]\]|\{\||\|\}|</?[a-z][^<>]*>"), ""),
     (re.compile(r"[\s\u00a0\u2000-\u200a\u202f]+"), " "),
     (re.compile(r"[\u200b-\u200f\u2060\ufeff\u00ad]"), ""),
     (re.compile(r"\(\s*(?:[;,:]\s*|[/–—-]\s+)+"), "("),
-    (re.compile(r"(?:\s*[;,:]|\s+[/–—-])+\s*\)"), ")"),
+    # a run without a bracket is passed over as a whole: to look for one from each of its marks takes the square of time
+    (re.compile(r"(?:\s*[;,:]|\s+[/–—-])+(?:\s*(\)))?"), lambda run: run[1] or run[0]),
     (re.compile(r"([;,])(?:\s*[;,])+"), r"\1"),
     (re.compile(r"\(\s+"), "("),
     (re.compile(r"\s+\)"), ")"),
     (re.compile(r"\s*(?:\(\s*\)|\[\s*\])"), ""),
-    (re.compile(r"\s*\([^()]*[$£€] (?!\d)[^()]*\)"), ""),
+    (re.compile(r"\s*\([^()]*\)"), lambda aside: "" if LOST_PRICE.search(aside[0]) else aside[0]),
     (re.compile(r"\s+([,.;])(?=\s|$)"), r"\1"),
     (re.compile(r"\s+\^"), "^"),
     (re.compile(r" {2,}"), " "),
@@ -164,17 +175,17 @@ def tidy(text: str) -> str:
 
     As in a wiki, single line breaks inside a paragraph do not count; blank lines, list items and indents end one.
     """
-    paragraphs: list[str] = []
+    paragraphs: list[list[str]] = []
     joined = False
     for raw in text.split("\n"):
         if not raw.strip() or TABLE_LINE.match(raw) or DISPLAY_LINE.match(raw):
             joined = False
         elif joined and not raw.startswith((ITEM, INDENT)):
-            paragraphs[-1] += f" {raw}"
+            paragraphs[-1].append(raw)
         else:
-            paragraphs.append(raw)
+            paragraphs.append([raw])
             joined = not raw.startswith((ITEM, INDENT))
-    return "\n".join(line for line in map(_repaired, paragraphs) if line)
+    return "\n".join(line for line in map(_repaired, map(" ".join, paragraphs)) if line)
 
 
 def _repaired(raw: str) -> str:

@@ -6,6 +6,7 @@ Templates of other wikis can be added to the tables; the mechanism knows no lang
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -58,45 +59,52 @@ UNITS = {
 POWERS = {"e3": "thousand", "e6": "million", "e9": "billion", "e12": "trillion"}
 RANGES = {"to": " to ", "-": "–", "–": "–", "and": " and ", "or": " or ", "by": " by ", "x": " × ", "×": " × ",
           "to(-)": " to ", "and(-)": " and ", "+/-": " ± ", "±": " ± ", "to about": " to about "}  # fmt: skip
+MOST_DIGITS = 100
 NUCLIDES = ("nuclide", "nuclide2", "simplenuclide", "simplenuclide2")
 
 
 def _convert(call: Call) -> str:
     """Show the quantity that {{convert}} starts from: `5 to 10 kilometres`, `6 feet 2 inches`."""
-    parts = list(call.positional)
-    text = ""
+    parts = deque(call.positional)
+    text: list[str] = []
     while parts:
-        text += grouped(parts.pop(0))
+        text.append(grouped(parts.popleft()))
         if not parts:
             break
-        word = parts.pop(0)
+        word = parts.popleft()
         if word in RANGES and parts:
-            text += RANGES[word]
+            text.append(RANGES[word])
             continue
-        text += " " + _unit(word)
+        text.append(" " + _unit(word))
         # {{convert|6|ft|2|in}} has a second input; {{convert|6|ft|m|0}} has an output unit and a precision
         if len(parts) >= 2 and word in ("ft", "lb", "mi", "st", "yd") and _is_number(parts[0]) and parts[1] in UNITS:
-            text += " "
+            text.append(" ")
             continue
         break
-    return text
+    return "".join(text)
 
 
 def _unit(code: str) -> str:
     for prefix, power in POWERS.items():
         if code.startswith(prefix):
-            return f"{power} {_unit(code.removeprefix(prefix))}"
+            unit = code.removeprefix(prefix)
+            return f"{power} {UNITS.get(unit, unit)}"
     return UNITS.get(code, code)
 
 
 def _is_number(text: str) -> bool:
-    return text.replace(",", "").replace(".", "").lstrip("+-−").isdigit()
+    return text.replace(",", "").replace(".", "").lstrip("+-−").isdecimal()
+
+
+def _is_whole(text: str) -> bool:
+    """Whether `int` takes it: not "²", which is a digit too, and not what has thousands of them."""
+    return text.isdecimal() and len(text) <= MOST_DIGITS
 
 
 def grouped(number: str) -> str:
     """Return a plain number with commas between its thousands; anything else as it is."""
     whole, dot, fraction = number.partition(".")
-    return f"{int(whole):,}{dot}{fraction}" if whole.isdigit() and len(whole) > 4 else number
+    return f"{int(whole):,}{dot}{fraction}" if _is_whole(whole) and len(whole) > 4 else number
 
 
 def _as_of(call: Call) -> str:
@@ -106,18 +114,19 @@ def _as_of(call: Call) -> str:
 
 def _date(call: Call) -> str:
     year, month, day = call.get(1), call.get(2), call.get(3)
-    if month.isdigit() and 1 <= int(month) <= 12:
+    if _is_whole(month) and 1 <= int(month) <= 12:
         month = MONTHS[int(month) - 1]
     return " ".join(part for part in (day.lstrip("0"), month, year) if part)
 
 
 def _age(call: Call) -> str:
     """Show the full years between two dates; a missing second one is the revision's."""
-    numbers = [int(part) for part in call.positional if part.isdigit()]
-    if len(numbers) < 6:
-        numbers = numbers[:3] + [int(part) for part in call.date.split("-") if part.isdigit()]
-    if len(numbers) != 6:
+    parts = [part for part in call.positional if part.isdecimal()]
+    if len(parts) < 6:
+        parts = parts[:3] + [part for part in call.date.split("-") if part.isdecimal()]
+    if len(parts) != 6 or not all(map(_is_whole, parts)):
         return ""
+    numbers = [int(part) for part in parts]
     (year, *first), (last_year, *last) = numbers[:3], numbers[3:]
     return str(last_year - year - (last < first))
 
