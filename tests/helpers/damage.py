@@ -9,6 +9,7 @@ import os
 import pickle
 import random
 import shutil
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -115,7 +116,7 @@ def _inside(content: bytes, rng: random.Random, suffix: str) -> bytes:
     pack, unpack = PACKED[suffix]
     try:
         plain = unpack(content)
-    except (OSError, EOFError, ValueError):
+    except (OSError, EOFError, ValueError, zlib.error):
         raise NotPossible from None
     return pack(rng.choice(list(BYTES.values()))(plain, rng))
 
@@ -170,7 +171,7 @@ def _bomb(suffix: str) -> bytes:
 
 
 def _within(file: Path, rng: random.Random) -> None:
-    if file.suffix not in PACKED:
+    if file.suffix not in PACKED or file.read_bytes() == _bomb(file.suffix):
         raise NotPossible
     if rng.random() < 0.05:
         file.write_bytes(_bomb(file.suffix))

@@ -1,7 +1,8 @@
 """Reads damaged files in a process of its own, which may crash or hang: a case a line on stdin, its result on stdout.
 
-Once it says `ready`, a case is `{"reader": name, "seed": number}`; without a seed nothing is damaged. The result has
-the `damage`, and a `problem` unless the reader returned or raised one clear `InputError`.
+Once it says `ready`, a case is `{"reader": name, "seed": number}`; without a seed nothing is damaged. The answer is a
+line with the damage before anything is read, and one with whether it was `read`, and a `problem` unless the reader
+returned or raised one clear `InputError`.
 """
 
 from __future__ import annotations
@@ -106,21 +107,22 @@ class Cases:
         self.readers = {k: v for module in modules for k, v in importlib.import_module(module).READERS.items()}
         self.scratch = scratch
 
-    def run(self, name: str, seed: int | None) -> dict[str, Any]:
-        """Read a damaged copy; without a seed a whole one."""
+    def prepare(self, name: str, seed: int | None) -> list[str]:
+        """Make a copy and damage it; without a seed it stays whole. Return what was done."""
         reader, case = self.readers[name], self.scratch / "case"
         whole = self.scratch / name / "input"
         if not whole.exists():
             whole.mkdir(parents=True)
-            try:
-                reader.build(whole)
-            except Exception:
-                return {"damage": [], "problem": f"cannot be built: {traceback.format_exc()}", "read": False}
+            reader.build(whole)
         shutil.rmtree(case, ignore_errors=True)
         shutil.copytree(whole, case / "input")
-        done: list[str] = []
-        if seed is not None:
-            done = damage(case / "input", random.Random(f"{name} {seed}"), reader.only_values)
+        if seed is None:
+            return []
+        return damage(case / "input", random.Random(f"{name} {seed}"), reader.only_values)
+
+    def read(self, name: str, whole: bool) -> dict[str, Any]:
+        """Read the copy."""
+        reader, case = self.readers[name], self.scratch / "case"
         events.clear()
         error: BaseException | None = None
         try:
@@ -129,9 +131,9 @@ class Cases:
         except BaseException as raised:
             error = raised
         problem = objection(error, case / "input", reader.problems)
-        if seed is None and error is not None:
+        if whole and error is not None:
             problem = f"a whole input is refused: {error!r}"
-        return {"damage": done, "problem": problem, "read": error is None}
+        return {"problem": problem, "read": error is None}
 
 
 def main(modules: list[str]) -> None:
@@ -150,7 +152,9 @@ def main(modules: list[str]) -> None:
         answers.flush()
         for line in cases_in:
             case = json.loads(line)
-            answers.write(json.dumps(cases.run(case["reader"], case["seed"])) + "\n")
+            answers.write(json.dumps(cases.prepare(case["reader"], case["seed"])) + "\n")
+            answers.flush()
+            answers.write(json.dumps(cases.read(case["reader"], case["seed"] is None)) + "\n")
             answers.flush()
 
 

@@ -29,23 +29,25 @@ class Worker:
 
     def __init__(self, modules: tuple[str, ...], log: Path, longest: float = LONGEST_CASE) -> None:
         self.modules, self.log, self.longest = modules, log, longest
-        self._process: subprocess.Popen[str] | None = None
+        self._process: subprocess.Popen[bytes] | None = None
 
     def run(self, reader: str, seed: int | None) -> dict[str, Any]:
         """Return the result of a case: `damage`, whether it was `read`, and the `problem` if there is one."""
         process = self._process = self._process or self._start()
         assert process.stdin is not None and process.stdout is not None
-        process.stdin.write(json.dumps({"reader": reader, "seed": seed}) + "\n")
-        process.stdin.flush()
+        process.stdin.write(f"{json.dumps({'reader': reader, 'seed': seed})}\n".encode())
+        damage = process.stdout.readline()
+        if not damage:
+            raise RuntimeError(f"{reader}, seed {seed}: the harness itself failed: {self.log.read_text()[-2000:]}")
         ready, _, _ = select.select([process.stdout], [], [], self.longest)
-        answer = process.stdout.readline() if ready else ""
+        answer = process.stdout.readline() if ready else b""
         if answer:
-            return json.loads(answer)
+            return {"damage": json.loads(damage), **json.loads(answer)}
         if ready:  # its output ended, so it is ending
             process.wait(timeout=self.longest)
         self.stop()
         problem = f"the process died (exit code {process.returncode})" if ready else f"hangs: over {self.longest:g} s"
-        return {"damage": ["see the seed"], "problem": problem, "read": False}
+        return {"damage": json.loads(damage), "problem": problem, "read": False}
 
     def stop(self) -> None:
         """End the process."""
@@ -55,16 +57,17 @@ class Worker:
             self._process.communicate()
             self._process = None
 
-    def _start(self) -> subprocess.Popen[str]:
+    def _start(self) -> subprocess.Popen[bytes]:
         paths = os.pathsep.join([str(HERE), str(SCRIPTS), os.environ.get("PYTHONPATH", "")])
         environment = os.environ | {"PYTHONPATH": paths, "OMP_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false"}
         command = [sys.executable, "-X", "faulthandler", str(HERE / "fuzz_worker.py"), *self.modules]
         with open(self.log, "a") as log:
+            # no buffer, in which a line could lie while `select` waits for it
             process = subprocess.Popen(
-                command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, text=True, env=environment
+                command, bufsize=0, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, env=environment
             )
         assert process.stdout is not None
-        if process.stdout.readline() != "ready\n":
+        if process.stdout.readline() != b"ready\n":
             raise RuntimeError(f"the process that reads did not start: {self.log.read_text()}")
         return process
 
