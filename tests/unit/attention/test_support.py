@@ -162,6 +162,10 @@ def forget_sparsity(path):
     path.write_text(json.dumps(content))
 
 
+def change(name, value):
+    return lambda path: path.write_text(json.dumps(json.loads(path.read_text()) | {name: value}))
+
+
 def point_outside(path):
     content = json.loads(path.read_text())
     content["offsets"][1][0] = 10**6
@@ -176,10 +180,26 @@ def point_outside(path):
         (SIDECAR, Path.unlink, "there is no such file; allowed: a folder of gold supports"),
         (SIDECAR, truncate, "not valid JSON"),
         (SIDECAR, lambda path: path.write_text("[]"), "holds no JSON object; allowed: a folder of gold"),
-        (SIDECAR, forget_sparsity, "sparsity"),
+        (SIDECAR, forget_sparsity, "lacks 'sparsity'"),
+        (SIDECAR, change("sparsity", "x"), "sparsity is damaged; allowed: finite numbers of shape"),
+        (SIDECAR, change("support_size", [[float("nan")]]), "support_size is damaged"),
+        (SIDECAR, change("offsets", [[10**30]]), "offsets is damaged"),
+        (SIDECAR, change("qk", 1), "no mapping; allowed: alpha, causal"),
         (SIDECAR, point_outside, "outside the file"),
     ],
-    ids=["truncated", "no shard", "no sidecar", "no JSON", "other JSON", "key", "offset"],
+    ids=[
+        "truncated",
+        "no shard",
+        "no sidecar",
+        "no JSON",
+        "other JSON",
+        "key",
+        "text",
+        "NaN",
+        "large",
+        "no mapping",
+        "offset",
+    ],
 )
 def test_damage_is_named(tmp_path, name, damage, message):
     make_store(tmp_path, (9, 1, 16, 3))

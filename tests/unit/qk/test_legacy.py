@@ -120,11 +120,11 @@ def with_number(value):
 BAD = {
     "no dict": ([1, 2], r"holds a list; allowed: a dict of length_src, q, k"),
     "missing key": (dump(k=None), r"lacks k; allowed"),
-    "wrong keys": ({"queries": [], "keys": []}, r"lacks length_src, q, k and holds queries, keys; allowed"),
-    "unknown key": (dump(length_tgt=[1, 2, 3]), r"holds length_tgt; allowed.*length_trg"),
+    "wrong keys": ({"queries": [], "keys": []}, r"lacks length_src, q, k and holds 'queries', 'keys'; allowed"),
+    "unknown key": (dump(length_tgt=[1, 2, 3]), r"holds 'length_tgt'; allowed.*length_trg"),
     "zero examples": (dump(length_src=[], q=[], k=[]), r"zero examples; allowed: at least one"),
     "q is a tensor": (dump(q=torch.zeros(3, LAYERS, HEADS, 8, DIM)), r"q is a Tensor; allowed: a list of tensors"),
-    "q holds numbers": (dump(q=[1.0, 2.0, 3.0]), r"q is a list; allowed: a list of tensors"),
+    "q holds numbers": (dump(q=[1.0, 2.0, 3.0]), r"example 0: q is a float; allowed: a tensor"),
     "fewer k than q": (dump(k=tensors()[:2]), r"3 tensors in q but 2 in k"),
     "fewer lengths": (dump(length_src=[5, 1]), r"2 lengths in length_src for 3 examples"),
     "lengths in a dict": (dump(length_src={"0": 5}), r"length_src is a dict; allowed: a list of ints or a 1-D tensor"),
@@ -142,16 +142,12 @@ BAD = {
     "no layers": (replaced("q", 0, torch.ones(0, HEADS, 5, DIM)), r"example 0: q has shape \(0, 3, 5, 4\); allowed"),
     "integers": (
         replaced("k", 1, torch.ones(LAYERS, HEADS, 1, DIM).long()),
-        r"example 1: k is .*int64; allowed: dense",
+        r"example 1: k is int64; allowed: float32, float16",
     ),
-    "complex": (replaced("k", 1, torch.ones(LAYERS, HEADS, 1, DIM) + 0j), r"example 1: k is .*complex64; allowed"),
+    "complex": (replaced("k", 1, torch.ones(LAYERS, HEADS, 1, DIM) + 0j), r"example 1: k is complex64; allowed"),
     "sparse": (
         replaced("q", 0, torch.ones(LAYERS, HEADS, 5, DIM).to_sparse()),
         r"the tensor at \['q'\]\[0\] is sparse_coo; allowed: dense",
-    ),
-    "quantized": (
-        replaced("q", 0, torch.quantize_per_tensor(torch.ones(LAYERS, HEADS, 5, DIM), 0.1, 0, torch.qint8)),
-        r"the tensor at \['q'\]\[0\] is quantized; allowed: dense",
     ),
     "no numbers": (
         replaced("k", 2, torch.ones(LAYERS, HEADS, 8, DIM, device="meta")),
@@ -159,7 +155,7 @@ BAD = {
     ),
     "far more than the file": (
         replaced("k", 2, torch.zeros(1).expand(LAYERS, HEADS, 10**11, DIM)),
-        r"the tensor at \['k'\]\[2\], of shape \(2, 3, 100000000000, 4\) repeats fewer numbers",
+        r"the tensor at \['k'\]\[2\] has the shape \(2, 3, 100000000000, 4\), but fewer numbers",
     ),
     "NaN": (with_number(float("nan")), r"example 2: k holds NaN or infinity; allowed: finite"),
     "infinity": (with_number(-float("inf")), r"example 2: k holds NaN or infinity; allowed: finite"),

@@ -205,7 +205,7 @@ def edit(path, **changes):
         ({"alpha": 3}, "alpha"),
         ({"layers": 0}, "layers"),
         ({"layers": "two"}, "layers 'two'; allowed: a whole number"),
-        ({"surprise": 1}, "surprise"),
+        ({"surprise": 1}, "holds the unknown 'surprise'; allowed: alpha"),
     ],
     ids=str,
 )

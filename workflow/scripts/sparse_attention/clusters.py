@@ -103,7 +103,8 @@ class Centroids:
 
 def _check_layer(centroids: Any, first: Any, where: str) -> None:
     if not isinstance(centroids, Tensor) or not centroids.is_floating_point() or centroids.dim() != 4:
-        found = tuple(centroids.shape) if isinstance(centroids, Tensor) else type(centroids).__name__
+        kind = type(centroids).__name__
+        found = f"{tuple(centroids.shape)} {centroids.dtype}" if isinstance(centroids, Tensor) else f"a {kind}"
         raise InputError(f"{where}: {found}; must be floating-point numbers of shape (heads, runs, clusters, dim)")
     if 0 in centroids.shape or centroids.shape != first.shape:
         raise InputError(f"{where}: shape {tuple(centroids.shape)}; must be alike in all layers and not empty")

@@ -31,14 +31,17 @@ def require_file(path: str | os.PathLike[str], allowed: str = "") -> Path:
     Raises
     ------
     InputError
-        When there is none, or in its place a folder, a Git LFS pointer, or a web page.
+        When there is none, it may not be read, or in its place is a folder, a Git LFS pointer, or a web page.
     """
     path = Path(path)
     if not path.is_file():
         wrong = "is a folder, not a file" if path.is_dir() else "there is no such file"
         raise InputError(f"{path}: {wrong}" + (f"; allowed: {allowed}" if allowed else ""))
-    with path.open("rb") as stream:
-        start = stream.read(64)
+    try:
+        with path.open("rb") as stream:
+            start = stream.read(64)
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror})") from None
     refuse_pointer(path, start)
     if start.lstrip().lower().startswith(WEB_PAGE):
         raise InputError(f"{path}: is a web page, not the file itself; get the file again")

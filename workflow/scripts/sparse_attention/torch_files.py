@@ -41,8 +41,8 @@ def read_torch(path: StrPath) -> Any:
         raise InputError(
             f"{path}: holds {found[1]}; allowed: tensors, numbers, lists and dicts. Nothing in it was run"
         ) from None
-    except Exception as error:  # the loader raises whatever a damaged file leads it to
-        raise InputError(f"{path}: truncated, damaged or not a file of torch.save ({reason(error)})") from None
+    except Exception:  # the loader raises whatever a damaged file leads it to, and tells of its own insides
+        raise InputError(f"{path}: truncated, damaged or not a file of torch.save") from None
     _check_plain(content, path)
     return content
 
@@ -78,8 +78,8 @@ def _check_tensor(tensor: torch.Tensor, where: str) -> None:
     if tensor.device.type != "cpu":
         raise InputError(f"{where} holds no numbers (device {tensor.device}); allowed: tensors with their numbers")
     if tensor.numel() * tensor.element_size() > tensor.untyped_storage().nbytes():
-        text = f"of shape {tuple(tensor.shape)} repeats fewer numbers"
-        raise InputError(f"{where}, {text}; allowed: whole tensors, as .contiguous() makes them before they are saved")
+        text = f"has the shape {tuple(tensor.shape)}, but fewer numbers, which it repeats"
+        raise InputError(f"{where} {text}; allowed: whole tensors, as .contiguous() makes them before they are saved")
 
 
 def write_torch(value: Any, path: StrPath) -> None:

@@ -154,13 +154,13 @@ class GoldReader:
         try:
             self.info = QKInfo.of(content["qk"])
             shape = (self.info.layers, self.info.heads)
-            self.sparsity = np.array(content["sparsity"], dtype=float).reshape(shape)
-            self.support_size = np.array(content["support_size"], dtype=float).reshape(shape)
-            self._offsets = np.array(content["offsets"], dtype=np.int64).reshape(self.info.layers, self.info.examples)
-            if not (np.isfinite(self.sparsity).all() and np.isfinite(self.support_size).all()):
-                raise ValueError("sparsity or support_size hold NaN or infinity")
-        except (KeyError, TypeError, ValueError, OverflowError) as error:
-            raise InputError(f"{self.folder / SIDECAR}: damaged: {error}") from None
+            self.sparsity = _numbers(content, "sparsity", np.float64, shape)
+            self.support_size = _numbers(content, "support_size", np.float64, shape)
+            self._offsets = _numbers(content, "offsets", np.int64, (self.info.layers, self.info.examples))
+        except KeyError as error:
+            raise InputError(f"{self.folder / SIDECAR}: lacks {error}") from None
+        except ValueError as error:
+            raise InputError(f"{self.folder / SIDECAR}: {error}") from None
         self._starts = _support_starts(self.info)
         self._shards = [ShardReader(shard_path(self.folder, layer)) for layer in range(self.info.layers)]
         for shard in self._shards:
@@ -193,6 +193,17 @@ def _support_starts(info: QKInfo) -> list[int]:
 def _support_bytes(info: QKInfo) -> int:
     """Return the size of `support`: filled up so that the probabilities behind it are aligned."""
     return -(-_support_starts(info)[-1] // 8) * 8
+
+
+def _numbers(content: dict[str, Any], name: str, dtype: type, shape: tuple[int, ...]) -> np.ndarray:
+    """Return a part of the sidecar as an array; raise `ValueError` when it is none of this shape, or not finite."""
+    try:
+        array: np.ndarray = np.array(content[name], dtype=dtype)
+    except (TypeError, ValueError, OverflowError):
+        array = np.array(np.nan)
+    if array.shape != shape or not np.isfinite(array).all():
+        raise ValueError(f"{name} is damaged; allowed: finite numbers of shape {shape}")
+    return array
 
 
 def _read_sidecar(path: Path) -> dict[str, Any]:

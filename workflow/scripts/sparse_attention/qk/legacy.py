@@ -96,11 +96,17 @@ class Dump:
         missing = [key for key in REQUIRED if key not in content]
         unknown = [key for key in content if key not in REQUIRED + OPTIONAL]
         if missing or unknown:
-            faults = [f"lacks {', '.join(missing)}"] * bool(missing) + [f"holds {', '.join(unknown)}"] * bool(unknown)
+            faults = [f"lacks {', '.join(missing)}"] * bool(missing) + [
+                f"holds {', '.join(map(repr, unknown))}"
+            ] * bool(unknown)
             raise InputError(f"{self.path}: {' and '.join(faults)}; {layout}")
         for name in ("q", "k"):
-            if not isinstance(content[name], list | tuple) or not all(isinstance(x, Tensor) for x in content[name]):
+            if not isinstance(content[name], list | tuple):
                 raise InputError(f"{self.path}: {name} is a {type(content[name]).__name__}; allowed: a list of tensors")
+            for index, value in enumerate(content[name]):
+                if not isinstance(value, Tensor):
+                    text = f"example {index}: {name} is a {type(value).__name__}; allowed: a tensor"
+                    raise InputError(f"{self.path}: {text}")
 
     def _lengths(self, name: str, values: Any, examples: int) -> tuple[int, ...]:
         if isinstance(values, Tensor) and values.ndim == 1:
@@ -126,9 +132,9 @@ class Dump:
         for name, length in lengths.items():
             tensor = self._tensors[name][index]
             shapes[name] = tuple(tensor.shape)
-            if tensor.layout != torch.strided or tensor.device.type != "cpu" or tensor.dtype not in FLOATS:
-                kinds = ", ".join(str(dtype).removeprefix("torch.") for dtype in FLOATS)
-                raise InputError(f"{where}: {name} is {tensor.layout} {tensor.dtype}; allowed: dense {kinds}")
+            if tensor.dtype not in FLOATS:
+                found, *kinds = (str(dtype).removeprefix("torch.") for dtype in (tensor.dtype, *FLOATS))
+                raise InputError(f"{where}: {name} is {found}; allowed: {', '.join(kinds)}")
             if tensor.ndim != 4 or not tensor.numel():
                 raise InputError(
                     f"{where}: {name} has shape {shapes[name]}; allowed: (layers, heads, tokens, head_dim)"

@@ -96,8 +96,11 @@ class QKInfo:
     def of(cls, content: Mapping[str, Any]) -> QKInfo:
         """Make one of what a sidecar tells; raise `ValueError` when a part is missing, unknown or of a wrong kind."""
         names = {each.name for each in fields(cls)}
-        if set(content) != names:
-            raise ValueError(f"{', '.join(sorted(map(repr, names ^ set(content))))} missing or unknown")
+        if not isinstance(content, Mapping):
+            raise ValueError(f"what tells of the queries and keys is no mapping; allowed: {', '.join(sorted(names))}")
+        for what, wrong in (("lacks", names - set(content)), ("holds the unknown", set(content) - names)):
+            if wrong:
+                raise ValueError(f"{what} {', '.join(map(repr, sorted(wrong)))}; allowed: {', '.join(sorted(names))}")
         for name, value in content.items():
             single, kind = KINDS[name]
             values = [value] if single else value
