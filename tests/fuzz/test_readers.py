@@ -1,7 +1,7 @@
 """Readers of a user's files, given damaged ones: each reads them, or tells what is wrong in one line.
 
-`make fuzz SECONDS=60 READER=dump` looks further than the cases of the ordinary tests do; a case that failed is shown
-with its seed and comes again with `make fuzz SEED=… READER=…`.
+`make fuzz SECONDS=60 READER=dump-new` looks further than the cases of the ordinary tests do. A case that failed is
+shown with its seed, and comes again with `make fuzz SEED=… READER=…`.
 """
 
 from __future__ import annotations

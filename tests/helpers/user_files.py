@@ -44,7 +44,7 @@ class Reader(NamedTuple):
 
     build: Callable[[Path], object]
     read: Callable[[Path], object]
-    cases: int = 60
+    cases: int = 40
     problems: bool = False
     only_values: bool = False
     may_hang: bool = False
