@@ -23,7 +23,7 @@ run: $(VENV)/run.stamp ## set up, then run the workflow (unlocks after a crash)
 	$(RUN) $(ARGS)
 
 dry-run: $(VENV)/run.stamp ## show what would run, and why
-	$(BIN)/python -m snakemake --cores $(CORES) --dry-run $(ARGS)
+	$(RUN) --dry-run $(ARGS)
 
 figures: $(VENV)/run.stamp ## only the figures and what they need
 	$(RUN) figures $(ARGS)

@@ -3,6 +3,7 @@ import sys
 from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
+from snakemake.utils import update_config
 
 # threads that wait for each other must not spin: beside other work on the same cores that is many times slower
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
@@ -11,7 +12,9 @@ ROOT = Path(workflow.current_basedir).parent
 sys.path.insert(0, str(ROOT / "workflow/scripts"))
 
 from sparse_attention import config as settings
+from sparse_attention import config_command_line as command_line
 from sparse_attention import grids, provenance, running
+from sparse_attention.config_origins import read_origins
 from sparse_attention.data.entries import load_registry
 from sparse_attention.errors import InputError
 from sparse_attention.predictors.registry import discover
@@ -20,8 +23,15 @@ from sparse_attention.predictors.registry import discover
 CONFIGFILES = sorted(map(str, workflow.configfiles), key=lambda file: file != "config/config.yaml")
 
 try:
-    DATASETS = load_registry(ROOT / "config/datasets.yaml", config.get("datasets") or {})
-    settings.validate(config, CONFIGFILES, DATASETS, Path.cwd())
+    if workflow.is_main_process:
+        command_line.refuse_repeated(sys.argv[1:])
+    ORIGINS = read_origins(CONFIGFILES, workflow.config_settings.replace_workflow_config)
+    # Snakemake hands lists and null of --config over as text; what is meant is laid over it
+    MEANT = settings.command_line_settings(workflow.config_settings.config_args or [], config)
+    ORIGINS.overlays.append((command_line.COMMAND_LINE, MEANT))
+    update_config(config, MEANT)
+    DATASETS = load_registry(ROOT / "config/datasets.yaml", config.get("datasets") or {}, ORIGINS)
+    settings.validate(config, ORIGINS, DATASETS, Path.cwd())
 except InputError as error:
     raise WorkflowError(str(error)) from None
 

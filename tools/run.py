@@ -1,4 +1,6 @@
-"""Start Snakemake with the arguments given, after clearing the lock of an earlier run that is certainly dead.
+"""Start Snakemake with the arguments given, when it can read them and no other run is at work here.
+
+The lock of an earlier run that is certainly dead is cleared.
 
 Usage: python tools/run.py --cores all [any other arguments of snakemake]
 """
@@ -11,14 +13,18 @@ import sys
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "workflow" / "scripts"))
-from sparse_attention import running
+from sparse_attention import config_command_line, running
 
 SNAKEMAKE = [sys.executable, "-m", "snakemake"]
 DRY = {"-n", "--dry-run", "--dryrun"}
 
 
 def main(arguments: list[str]) -> int:
-    """Check the lock, then become Snakemake; return an exit code only when that must not be."""
+    """Check the configuration and the lock, then become Snakemake; return an exit code only when that must not be."""
+    problems = config_command_line.problems_of(arguments)
+    if problems:
+        print("\n  ".join(["the configuration cannot be read:", *problems]), file=sys.stderr)
+        return 1
     if not DRY.intersection(arguments):
         problem = clear_lock(arguments)
         if problem:

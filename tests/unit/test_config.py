@@ -1,16 +1,21 @@
 """The configuration is checked as a whole, and every complaint says where, what and what is allowed."""
 
 import copy
+import math
+import os
 from pathlib import Path
 
 import pytest
 import yaml
+from snakemake.utils import update_config
 
 from sparse_attention import config as settings
+from sparse_attention.config_origins import Origins, read_origins
 from sparse_attention.errors import InputError
 
 ROOT = Path(__file__).parents[2]
 FILE = str(ROOT / "config" / "config.yaml")
+SHOWN = os.path.relpath(FILE)
 REGISTRY = {
     "enwiki-2016-excerpt": {"kind": "text", "version": "1"},
     "all-minilm-l6-v2": {"kind": "model", "version": "1"},
@@ -32,12 +37,12 @@ def put(config, key, value):
 
 def complaint(config, files=(FILE,)):
     with pytest.raises(InputError) as caught:
-        settings.validate(config, list(files), REGISTRY, ROOT)
+        settings.validate(config, read_origins(files), REGISTRY, ROOT)
     return str(caught.value)
 
 
 def test_default_configuration_is_valid(config):
-    settings.validate(config, [FILE], REGISTRY, ROOT)
+    settings.validate(config, Origins(), REGISTRY, ROOT)
 
 
 @pytest.mark.parametrize(
@@ -114,7 +119,8 @@ def test_every_preset_uses_known_keys(config, file):
         ("figures.heatmap.predictor", "kmeanz", ["figures.heatmap.predictor: 'kmeanz'", "kmeans"]),
         ("train_mlm.anneal.start", 1.1, ["train_mlm.anneal: start and steps belong together"]),
         ("extract_qk.source", "no/such_enc-attn.pt", ["extract_qk.source: no/such_enc-attn.pt: no such file"]),
-        ("extract_qk.source", {"train": "a"}, ["extract_qk.source", "train, validation"]),
+        ("extract_qk.source", {"train": "a"}, ["extract_qk.source.validation: is missing"]),
+        ("extract_qk.source", 7, ["extract_qk.source: 7", "null", "a mapping with train, validation"]),
         ("fit_clusters.source", "nothing.pt", ["fit_clusters.source: nothing.pt: no such file"]),
         (
             "predictors.kmeans.top",
@@ -122,6 +128,31 @@ def test_every_preset_uses_known_keys(config, file):
             ["predictors.kmeans.top: 5 is above clusters 4", "at most the least clusters"],
         ),
         ("predictors.cos", {"threshold": []}, ["predictors.cos.threshold: []"]),
+        ("predictors.cos.threshold", math.nan, ["predictors.cos.threshold: .nan", "not a finite number"]),
+        ("predictors.cos.threshold", [0.1, [0.1, math.inf]], ["predictors.cos.threshold[1][1]: .inf"]),
+        ("predictors.min_norm.p", math.nan, ["predictors.min_norm.p: .nan"]),
+        ("predictors.kmeans.clusters", [4.0], ["predictors.kmeans.clusters[0]: 4.0", "write 4 without a point"]),
+        ("prunings.0.final", math.inf, ["prunings[0].final: .inf", "not a finite number"]),
+        ("prunings.0.lambda", [0.1, math.nan], ["prunings[0].lambda[1]: .nan", "not a finite number"]),
+        ("prunings.0.lambda", [0.1, "1e-1"], ["prunings[0].lambda[1]: '1e-1'", "write 1.0e-1;"]),
+        ("prunings.0.temperature", "5e-4", ["prunings[0].temperature: '5e-4'", "write 5.0e-4;"]),
+        ("prunings.0.mode", "treshold", ["prunings[0].mode: 'treshold'", "did you mean threshold?"]),
+        ("train_mlm.learning_rate", math.inf, ["train_mlm.learning_rate: .inf", "not a finite number"]),
+        ("prepare_code.negatives", math.inf, ["prepare_code.negatives: .inf"]),
+        ("figures.heatmap.sparsity", math.nan, ["figures.heatmap.sparsity: .nan"]),
+        ("train_mlm.bf16", "True", ["train_mlm.bf16: 'True'", "write true without quotes"]),
+        ("corpus", 2016, ["corpus: 2016 is not allowed", "write '2016' in quotes"]),
+        ("corpora", {"a/b": None}, ["corpora.a/b: not allowed as a name", "letters, digits, dots and hyphens"]),
+        ("corpora", {2016: None}, ["corpora.2016: its key is 2016; allowed: text"]),
+        # a check that builds on what the schema refused must not stop the others
+        ("predictors.xattention.stride", 0, ["predictors.xattention.stride: 0", "at least 1"]),
+        ("fit_clusters.source", "x" * 5000, ["fit_clusters.source: 'xxx", "cannot be read: File name too long"]),
+        (
+            "fit_clusters.source",
+            "~nobody-of-that-name/x",
+            ["fit_clusters.source: '~nobody-of-that-name/x' cannot be read"],
+        ),
+        ("fit_clusters.source", "a\0b", ["fit_clusters.source: a\\x00b: no such file"]),
     ],
     ids=lambda value: value if isinstance(value, str) else None,
 )
@@ -142,8 +173,42 @@ def test_all_problems_come_at_once_with_their_files(config, tmp_path):
     text = complaint(config, [FILE, str(overlay)])
     assert f"{overlay}: train_mlm.steps: -1" in text
     assert f"{overlay}: evaluate.windows[0]: -3" in text
-    assert f"{FILE}: blocks.length: 1" in text
-    assert f"{FILE}: figures.window: 5 is not in evaluate.windows" in text
+    assert f"{SHOWN}: blocks.length: 1" in text
+    assert f"{SHOWN}: figures.window: 5 is not in evaluate.windows" in text
+
+
+@pytest.mark.parametrize(
+    ("overlay", "line"),
+    [
+        (
+            "blocks: {length: 128}",
+            "blocks.min_length: 256 is above blocks.length, 128 (blocks.length stands in mine.yaml)",
+        ),
+        ("prepare_code: {max_lines: 2}", "prepare_code.max_lines stands in mine.yaml"),
+        (
+            "evaluate: {windows: [3]}",
+            "figures.window: 0 is not in evaluate.windows; allowed: 3 (evaluate.windows stands in",
+        ),
+        ("predictors: {kmeans: null}", "(predictors.kmeans stands in mine.yaml)"),
+        ("figures: {window: 4}", "  mine.yaml: figures.window: 4 is not in evaluate.windows"),
+        ("predictors: {kmeans: {clusters: 2, top: 5}}", "  mine.yaml: predictors.kmeans.top: 5 is above clusters 2"),
+        ("prepare: {split: {train: 0.9}}", "  mine.yaml: prepare.split: train, validation and test must sum to 1"),
+        ("corpora: {mine: {path: x}}", "  mine.yaml: corpora.mine.format: is missing"),
+        ("train_mlm: null", "  mine.yaml: train_mlm: null is not allowed"),
+        ("prunings: [{mode: topk}]", "  mine.yaml: prunings[0].final: is missing"),
+    ],
+)
+def test_an_overlay_is_blamed_for_what_it_set(config, tmp_path, monkeypatch, overlay, line):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mine.yaml").write_text(overlay + "\n")
+    update_config(config, yaml.safe_load(overlay))
+    assert line in complaint(config, [FILE, "mine.yaml"])
+
+
+def test_a_mode_that_is_not_known_is_all_that_is_said_of_a_pruning(config):
+    config["prunings"] = [{"mode": "entropy"}]
+    assert [line for line in complaint(config).splitlines() if "prunings" in line and "final" in line] == []
+    assert "prunings[0].mode: 'entropy' is not allowed; allowed: threshold | manual" in complaint(config)
 
 
 def test_each_missing_key_is_reported_once(config):
@@ -156,7 +221,7 @@ def test_each_missing_key_is_reported_once(config):
 def test_null_switches_a_predictor_off(config):
     before = copy.deepcopy(config)
     config["predictors"]["bigbird"] = None
-    settings.validate(config, [FILE], REGISTRY, ROOT)
+    settings.validate(config, Origins(), REGISTRY, ROOT)
     assert before["predictors"]["bigbird"] is not None
 
 
@@ -165,7 +230,7 @@ def test_a_path_becomes_a_source_of_its_own(config, tmp_path):
     text.write_text("words")
     config["corpora"]["mine"] = {"path": str(text), "format": "text"}
     config["corpus"] = "mine"
-    settings.validate(config, [FILE], REGISTRY, ROOT)
+    settings.validate(config, Origins(), REGISTRY, ROOT)
     source = settings.selected_dataset(config, REGISTRY, "corpus")
     assert (source.name, source.version, source.local_files()) == ("mine-text", "local", [str(text)])
 
@@ -188,7 +253,7 @@ def test_a_trained_model_has_a_name_of_its_own_and_gives_the_tokeniser(config, t
     (tmp_path / "config.json").write_text("{}")
     assert "model: 'minilm-l6' is one of models" in complaint(config)
     config["model"] = "trained"
-    settings.validate(config, [FILE], REGISTRY, ROOT)
+    settings.validate(config, Origins(), REGISTRY, ROOT)
     assert settings.selected_dataset(config, REGISTRY, "model").entry["source"] == {
         "type": "path",
         "path": str(tmp_path),
@@ -201,14 +266,14 @@ def test_a_dump_needs_a_name_of_its_own_and_no_corpus(config, tmp_path):
     config["extract_qk"]["source"] = str(tmp_path / "train.pt")
     assert "corpus: 'wiki-2016' is one of corpora" in complaint(config)
     config["corpus"], config["model"] = "my-dump", "my-model"
-    settings.validate(config, [FILE], REGISTRY, ROOT)
+    settings.validate(config, Origins(), REGISTRY, ROOT)
     config["attentions"] = ["entmax~1.5", "entmax~2"]
     assert "attentions: a dump has one attention" in complaint(config)
     config["attentions"] = ["entmax~1.5"]
     config["extract_qk"]["source"] = {"train": str(tmp_path / "train.pt"), "validation": f"{tmp_path}/./train.pt"}
     assert "extract_qk.source" in complaint(config)
     config["extract_qk"]["source"]["validation"] = str(tmp_path / "validation.pt")
-    settings.validate(config, [FILE], REGISTRY, ROOT)
+    settings.validate(config, Origins(), REGISTRY, ROOT)
 
 
 def test_dump_files_are_named(config):

@@ -24,8 +24,10 @@ def test_product_takes_single_values_and_lists():
         {"kind": "mlp", "dim": 4, "hidden": 16, "shared": False},
         {"bucket_size": 8, "temperature": 0.5},
         {"threshold": 1e-05},
+        {"threshold": 0.123456789},
+        {"p": float("inf")},
     ],
-    ids=["projection", "underscores", "small number"],
+    ids=["projection", "underscores", "small number", "many digits", "infinity"],
 )
 def test_segments_round_trip(setting):
     assert grids.parse_segment(grids.segment(setting)) == setting
@@ -75,6 +77,11 @@ def test_preflight_counts_points_and_jobs():
     assert grids.preflight(study) == (
         "c, m: 36 grid points, each with 2 settings of window and kept tokens, in 16 evaluation jobs"
     )
+
+
+def test_settings_that_differ_in_a_late_digit_stay_two():
+    found = grids.prunings({"prunings": [{"mode": "topk", "final": [0.1234567, 0.1234568]}]})
+    assert sorted(setting["final"] for setting in found.values()) == [0.1234567, 0.1234568]
 
 
 SWEPT = {"mode": "threshold", "ramp": "zero_based", "final": 0.1, "lambda": [0.3, 0.0, 1e-5]}

@@ -9,6 +9,7 @@ import yaml
 
 from sparse_attention import config as settings
 from sparse_attention import grids
+from sparse_attention.config_origins import Origins
 from sparse_attention.errors import InputError
 
 ROOT = Path(__file__).parents[2]
@@ -58,7 +59,7 @@ def test_segments_name_only_what_is_not_the_default(name):
 @pytest.mark.parametrize("name", EXPANDED)
 def test_such_entries_are_valid(config, name):
     entries, _ = EXPANDED[name]
-    settings.validate(config | {"projections": entries}, [FILE], REGISTRY, ROOT)
+    settings.validate(config | {"projections": entries}, Origins(), REGISTRY, ROOT)
 
 
 @pytest.mark.parametrize(
@@ -79,5 +80,5 @@ def test_such_entries_are_valid(config, name):
 )
 def test_what_does_not_go_together_is_named(config, entry, words):
     with pytest.raises(InputError) as caught:
-        settings.validate(config | {"projections": [entry]}, [FILE], REGISTRY, ROOT)
+        settings.validate(config | {"projections": [entry]}, Origins(), REGISTRY, ROOT)
     assert words in str(caught.value)

@@ -10,6 +10,8 @@ import pytest
 import yaml
 
 from sparse_attention import config as settings
+from sparse_attention.config_origins import Origins
+from sparse_attention.yaml_files import dotted
 
 ROOT = Path(__file__).parents[2]
 DOCUMENTS = [ROOT / name for name in ("README.md", "config/README.md", "results/README.md")]
@@ -39,8 +41,7 @@ def snippets():
 @pytest.mark.parametrize("text", list(snippets()))
 def test_shown_configuration_is_accepted(text):
     problems = [
-        f"{settings.dotted(key)}: {why}"
-        for key, why in settings._schema_problems(merged(DEFAULTS, yaml.safe_load(text)))
+        f"{dotted(key)}: {why}" for key, why, _ in settings.schema().problems(merged(DEFAULTS, yaml.safe_load(text)))
     ]
     assert problems == []
 
@@ -53,7 +54,7 @@ def test_there_are_snippets():
 def test_preset_is_accepted(preset):
     config = merged(DEFAULTS, yaml.safe_load((ROOT / preset).read_text(encoding="utf-8")))
     registry = yaml.safe_load((ROOT / "config" / "datasets.yaml").read_text(encoding="utf-8"))
-    settings.validate(config, [preset], registry, ROOT)
+    settings.validate(config, Origins(), registry, ROOT)
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))

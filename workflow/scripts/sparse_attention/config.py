@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import contextlib
 import functools
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import jsonschema
-import yaml
-
-from sparse_attention.config_checks import SELECTIONS, Problem, cross_checks, nearest
+from sparse_attention.config_checks import SELECTIONS, cross_checks
+from sparse_attention.config_command_line import read_settings
+from sparse_attention.config_origins import Origins
 from sparse_attention.data.sources.path import resolve
 from sparse_attention.errors import InputError
-from sparse_attention.grids import as_list
 from sparse_attention.predictors.registry import discover
+from sparse_attention.schema import MISSING, Problem, Schema, read_schema
+from sparse_attention.yaml_files import dotted
 
 SCHEMA = Path(__file__).parents[2] / "schemas" / "config.schema.yaml"
 
@@ -63,15 +62,20 @@ def dump_files(config: dict[str, Any]) -> dict[str, str]:
     return {name: str(Path(path).expanduser()) for name, path in files.items()}
 
 
-def validate(config: dict[str, Any], files: list[str], registry: dict[str, Any], folder: Path) -> None:
+def command_line_settings(arguments: list[str], config: dict[str, Any]) -> dict[str, Any]:
+    """Return what the arguments of `--config` mean; those of a workflow around this one are left out."""
+    return {name: value for name, value in read_settings(arguments, schema()).items() if name in config}
+
+
+def validate(config: dict[str, Any], origins: Origins, registry: dict[str, Any], folder: Path) -> None:
     """Check a merged configuration.
 
     Parameters
     ----------
     config : dict
         The configuration after all overlays.
-    files : list of str
-        The files it came from, later ones winning; they are named in the errors.
+    origins : Origins
+        Where its values stand; that is named in the errors.
     registry : dict
         Data set entries by name, the user's own included.
     folder : Path
@@ -82,39 +86,29 @@ def validate(config: dict[str, Any], files: list[str], registry: dict[str, Any],
     InputError
         With one line for every problem found.
     """
-    problems = list(dict.fromkeys(_schema_problems(config)))
+    problems = schema().problems(config)
     for check in cross_checks(config, registry, folder):
-        # what the schema refused may stop a check that builds on it; the rest of the checks still count
-        with contextlib.suppress(*((KeyError, TypeError, AttributeError, ValueError) if problems else ())):
+        # what the schema refused may stop a check in any way; the rest of the checks still count
+        with contextlib.suppress(*((Exception,) if problems else ())):
             problems.extend(check)
     if problems:
-        sources = [(file, yaml.safe_load(Path(file).read_text(encoding="utf-8")) or {}) for file in files]
-        lines = [f"  {_origin(key, sources)}{dotted(key)}: {text}" for key, text in problems]
+        lines = [f"  {_line(problem, origins)}" for problem in problems]
         raise InputError("the configuration cannot be used:", *lines)
 
 
-def dotted(key: tuple[Any, ...]) -> str:
-    """Return a key path as text: `evaluate.windows[2]`."""
-    text = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in key)
-    return text.lstrip(".") or "(top level)"
-
-
-def _origin(key: tuple[Any, ...], sources: list[tuple[str, Any]]) -> str:
-    for file, content in reversed(sources):
-        found = content
-        for part in key:
-            try:
-                found = found[part]
-            except (KeyError, IndexError, TypeError):
-                break
-        else:
-            return f"{file}: "
-    return ""
+def _line(problem: Problem, origins: Origins) -> str:
+    """Return a problem with the file that its value stands in, and those of the other values that it is about."""
+    origin = origins.of(problem.key, missing=problem.text.startswith(MISSING))
+    elsewhere = {dotted(other): origins.of(other) for other in problem.others}
+    named = [f"{name} stands in {place}" for name, place in elsewhere.items() if place not in ("", origin)]
+    remark = f" ({', '.join(named)})" if named else ""
+    return f"{f'{origin}: ' if origin else ''}{dotted(problem.key)}: {problem.text}{remark}"
 
 
 @functools.cache
-def _schema() -> dict[str, Any]:
-    schema = yaml.safe_load(SCHEMA.read_text(encoding="utf-8"))
+def schema() -> Schema:
+    """Return the schema of the configuration, the settings of all predictors included."""
+    content = read_schema(SCHEMA)
     settings = {}
     for info in discover().values():
         values = {
@@ -128,57 +122,11 @@ def _schema() -> dict[str, Any]:
             "properties": values,
             "required": list(values),
         }
-    schema["properties"]["predictors"] = {
+    content["properties"]["predictors"] = {
         "type": "object", "additionalProperties": False, "properties": settings, "minProperties": 1,
     }  # fmt: skip
-    return schema
+    return Schema(content)
 
 
 def _grid_of(value: dict[str, Any]) -> dict[str, Any]:
     return {"type": "array", "minItems": 1, "uniqueItems": True, "items": value}
-
-
-def _schema_problems(config: dict[str, Any]) -> Iterator[Problem]:
-    for error in jsonschema.Draft202012Validator(_schema()).iter_errors(config):
-        yield from _explain(error)
-
-
-def _explain(error: Any) -> Iterator[Problem]:
-    key, schema, rule, instance = tuple(error.absolute_path), error.schema, error.validator_value, error.instance
-    if error.validator == "additionalProperties":
-        known = list(schema.get("properties", {}))
-        for name in sorted(set(instance) - set(known)):
-            yield (*key, name), f"no such key; {nearest(name, known)}"
-    elif error.validator == "required":
-        # one error comes for every missing key, and none says which: name them all, the caller drops repeats
-        yield from (((*key, name), "is missing") for name in rule if name not in instance)
-    elif error.validator == "oneOf":
-        yield key, _explain_alternatives(error)
-    else:
-        yield key, f"{instance!r} is not allowed; allowed: {_allowed(schema)}"
-
-
-def _explain_alternatives(error: Any) -> str:
-    options = [_allowed(option) for option in error.validator_value]
-    return f"{error.instance!r} is not allowed; allowed: {', or '.join(options)}"
-
-
-def _allowed(schema: dict[str, Any]) -> str:
-    """Say in words what a schema of one value allows."""
-    if "$ref" in schema:
-        schema = _schema()["$defs"][schema["$ref"].split("/")[-1]]
-    if "description" in schema:
-        return schema["description"]
-    if "enum" in schema:
-        return " | ".join(map(str, schema["enum"]))
-    if "pattern" in schema:
-        return f"text like {schema['pattern']}"
-    if schema.get("type") == "array":
-        items = _allowed(schema.get("items", {}))
-        return f"a list without repeats, each {items}" if schema.get("uniqueItems") else f"a list, each {items}"
-    kinds = {"integer": "a whole number", "number": "a number", "boolean": "true | false", "string": "a text",
-             "object": "a mapping with " + ", ".join(schema.get("properties", {})), "null": "null"}  # fmt: skip
-    words = " or ".join(kinds.get(kind, kind) for kind in as_list(schema.get("type", "number")))
-    limits = {"minimum": "at least", "exclusiveMinimum": "above", "maximum": "at most", "exclusiveMaximum": "below"}
-    bounds = [f"{word} {schema[limit]:g}" for limit, word in limits.items() if limit in schema]
-    return " ".join([words, " and ".join(bounds)]).strip()

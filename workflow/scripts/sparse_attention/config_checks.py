@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,8 @@ from sparse_attention.data.sources.path import resolve
 from sparse_attention.errors import InputError
 from sparse_attention.grids import as_list, entmax_attentions, product
 from sparse_attention.predictors.registry import discover
+from sparse_attention.schema import Problem, nearest
+from sparse_attention.schema_hints import shown
 
 SELECTIONS = {
     "corpus": ("corpora", "text"),
@@ -19,7 +20,6 @@ SELECTIONS = {
     "classifier": ("models", "model"),
 }
 """Of each key that selects something: the section it selects from, and the kind that this is."""
-Problem = tuple[tuple[Any, ...], str]
 
 
 def cross_checks(config: dict[str, Any], registry: dict[str, Any], folder: Path) -> Iterator[Iterator[Problem]]:
@@ -30,21 +30,22 @@ def cross_checks(config: dict[str, Any], registry: dict[str, Any], folder: Path)
     yield _path_problems(config, folder)
 
 
-def nearest(name: str, allowed: Any) -> str:
-    """Return a hint that names the allowed name nearest to `name`, or all of them when none is near."""
-    names = [str(item) for item in allowed]
-    match = difflib.get_close_matches(str(name), names, n=1, cutoff=0.6)
-    return f"did you mean {match[0]}?" if match else f"allowed: {', '.join(names)}"
+def _taken(selection: str, name: str, section: str, stage: str) -> Problem:
+    text = f"{name!r} is one of {section}; allowed with {stage}.source: a name of its own"
+    return Problem((selection,), text, ((stage, "source"),))
 
 
 def _dump_problems(config: dict[str, Any]) -> Iterator[Problem]:
     source = config["extract_qk"]["source"]
     if config["corpus"] in config["corpora"]:
-        yield ("corpus",), f"{config['corpus']!r} is one of corpora; allowed with extract_qk.source: a name of its own"
+        yield _taken("corpus", config["corpus"], "corpora", "extract_qk")
     if len(entmax_attentions(config)) > 1:
-        yield ("attentions",), "a dump has one attention; allowed with extract_qk.source: exactly one entmax~A"
+        text = "a dump has one attention; allowed with extract_qk.source: exactly one entmax~A"
+        yield Problem(("attentions",), text, (("extract_qk", "source"),))
     if isinstance(source, dict) and Path(source["train"]).resolve() == Path(source["validation"]).resolve():
-        yield ("extract_qk", "source"), f"{source['train']} is both; allowed: two files without common documents"
+        yield Problem(
+            ("extract_qk", "source"), f"{source['train']} is both; allowed: two files without common documents"
+        )
 
 
 def _selecting(config: dict[str, Any]) -> list[str]:
@@ -62,46 +63,60 @@ def _selection_problems(config: dict[str, Any], registry: dict[str, Any]) -> Ite
         section, kind = SELECTIONS[selection]
         name, entries = config[selection], {key: value for key, value in config[section].items() if value}
         if name not in entries:
-            yield (selection,), f"{name!r} is not in {section}; {nearest(name, entries)}"
+            yield Problem((selection,), f"{name!r} is not in {section}; {nearest(name, entries)}")
             continue
         entry = entries[name]
         if ("dataset" in entry) == ("path" in entry):
-            yield (section, name), "needs either dataset or path, and not both"
+            yield Problem((section, name), "needs either dataset or path, and not both")
         elif "dataset" in entry:
             dataset = entry["dataset"]
             if dataset not in registry:
-                yield (section, name, "dataset"), f"{dataset!r} is not in datasets; {nearest(dataset, registry)}"
+                yield Problem(
+                    (section, name, "dataset"), f"{dataset!r} is not in datasets; {nearest(dataset, registry)}"
+                )
             elif registry[dataset]["kind"] != kind:
-                yield (section, name, "dataset"), f"{dataset!r} is a {registry[dataset]['kind']}; allowed: a {kind}"
+                yield Problem(
+                    (section, name, "dataset"), f"{dataset!r} is a {registry[dataset]['kind']}; allowed: a {kind}"
+                )
     if not entmax_attentions(config):
-        yield ("attentions",), "softmax alone has no support to predict; allowed: at least one entmax~A"
+        yield Problem(("attentions",), "softmax alone has no support to predict; allowed: at least one entmax~A")
     if config["extract_qk"]["source"]:
         yield from _dump_problems(config)
     elif config["train_mlm"]["source"] and config["model"] in config["models"]:
-        yield ("model",), f"{config['model']!r} is one of models; allowed with train_mlm.source: a name of its own"
+        yield _taken("model", config["model"], "models", "train_mlm")
     heatmap = config["figures"]["heatmap"]["predictor"]
     active = [name for name, grid in config["predictors"].items() if grid is not None]
     if heatmap not in active:
-        yield ("figures", "heatmap", "predictor"), f"{heatmap!r} is not among predictors; {nearest(heatmap, active)}"
+        text = f"{heatmap!r} is not among predictors; {nearest(heatmap, active)}"
+        yield Problem(("figures", "heatmap", "predictor"), text, (("predictors", heatmap),))
     for drawn, evaluated in (("window", "windows"), ("keep", "keep")):
         value, allowed = config["figures"][drawn], config["evaluate"][evaluated]
         if value not in allowed:
             text = f"{value} is not in evaluate.{evaluated}; allowed: {', '.join(map(str, allowed))}"
-            yield ("figures", drawn), text
+            yield Problem(("figures", drawn), text, (("evaluate", evaluated),))
+
+
+def _above(section: str, smaller: str, larger: str, config: dict[str, Any]) -> Problem:
+    text = f"{config[section][smaller]} is above {section}.{larger}, {config[section][larger]}"
+    return Problem((section, smaller), text, ((section, larger),))
 
 
 def _range_problems(config: dict[str, Any]) -> Iterator[Problem]:
     split = config["prepare"]["split"]
     if abs(split["train"] + split["validation"] + split["test"] - 1) > 1e-9:
-        yield ("prepare", "split"), "train, validation and test must sum to 1"
+        yield Problem(("prepare", "split"), "train, validation and test must sum to 1")
     if config["blocks"]["min_length"] > config["blocks"]["length"]:
-        yield ("blocks", "min_length"), f"{config['blocks']['min_length']} is above blocks.length"
+        yield _above("blocks", "min_length", "length", config)
     for position, window in enumerate(config["evaluate"]["windows"]):
         if window and window % 2 == 0:
-            yield ("evaluate", "windows", position), f"{window} is even; allowed: 0 or odd numbers, they are centred"
+            yield Problem(
+                ("evaluate", "windows", position), f"{window} is even; allowed: 0 or odd numbers, they are centred"
+            )
     anneal = config["train_mlm"]["anneal"]
     if (anneal["start"] is None) != (anneal["steps"] == 0):
-        yield ("train_mlm", "anneal"), "start and steps belong together; allowed: both, or start null and steps 0"
+        yield Problem(
+            ("train_mlm", "anneal"), "start and steps belong together; allowed: both, or start null and steps 0"
+        )
     for name, grid in config["predictors"].items():
         if grid:
             yield from _grid_problems(name, grid)
@@ -113,23 +128,24 @@ def _code_problems(config: dict[str, Any]) -> Iterator[Problem]:
     """Check what belongs to the second pipeline."""
     split = config["prepare_code"]["split"]
     if abs(split["train"] + split["validation"] + split["test"] - 1) > 1e-9:
-        yield ("prepare_code", "split"), "train, validation and test must sum to 1"
+        yield Problem(("prepare_code", "split"), "train, validation and test must sum to 1")
     most = config["prepare_code"]["max_lines"]
     if most is not None and config["prepare_code"]["min_lines"] > most:
-        yield ("prepare_code", "min_lines"), f"{config['prepare_code']['min_lines']} is above prepare_code.max_lines"
+        yield _above("prepare_code", "min_lines", "max_lines", config)
     entry = config["code_corpora"].get(config["code"]) or {}
     both = set(entry.get("projects", {}).get("validation", ())) & set(entry.get("projects", {}).get("test", ()))
     if both:
         key = ("code_corpora", config["code"], "projects")
-        yield key, f"{', '.join(sorted(both))}: in validation and in test; allowed: in one of them"
+        yield Problem(key, f"{', '.join(sorted(both))}: in validation and in test; allowed: in one of them")
     if config["train_classifier"]["source"] and config["classifier"] in config["models"]:
-        text = f"{config['classifier']!r} is one of models; allowed with train_classifier.source: a name of its own"
-        yield ("classifier",), text
+        yield _taken("classifier", config["classifier"], "models", "train_classifier")
     for position, pruning in enumerate(config["prunings"]):
         published = pruning.get("variant") == "as_published"
         settings = product({"score": "mean", **pruning})
         if published and any((one["mode"], one["score"]) != ("manual", "relative") for one in settings):
-            yield ("prunings", position, "variant"), "as_published; allowed: with mode manual and score relative"
+            yield Problem(
+                ("prunings", position, "variant"), "as_published; allowed: with mode manual and score relative"
+            )
 
 
 def _projection_problems(key: tuple[Any, ...], entry: dict[str, Any]) -> Iterator[Problem]:
@@ -138,11 +154,11 @@ def _projection_problems(key: tuple[Any, ...], entry: dict[str, Any]) -> Iterato
     needed = {"linear": {"dim"}, "mlp": {"dim", "hidden"}, "none": set()}[kind]
     if set(entry) - {"kind", "shared", "block_size", "concat"} != needed:
         wanted = ", ".join(sorted(needed)) or "nothing"
-        yield key, f"kind {kind} takes {wanted} beside kind, shared, block_size and concat"
+        yield Problem(key, f"kind {kind} takes {wanted} beside kind, shared, block_size and concat")
     if concat and kind == "none":
-        yield (*key, "concat"), "true; allowed with kind none: false, there is no map that would take both"
+        yield Problem((*key, "concat"), "true; allowed with kind none: false, there is no map that would take both")
     if concat and False in as_list(entry.get("shared", True)):
-        yield (*key, "shared"), "false; allowed with concat: true, it is one map of both sides"
+        yield Problem((*key, "shared"), "false; allowed with concat: true, it is one map of both sides")
 
 
 def _grid_problems(name: str, grid: dict[str, Any]) -> Iterator[Problem]:
@@ -151,12 +167,14 @@ def _grid_problems(name: str, grid: dict[str, Any]) -> Iterator[Problem]:
     for smaller, larger in info.at_most.items():
         if max(as_list(grid[smaller])) > min(as_list(grid[larger])):
             text = f"{max(as_list(grid[smaller]))} is above {larger} {min(as_list(grid[larger]))}"
-            yield ("predictors", name, smaller), f"{text}; allowed: at most the least {larger}"
+            text = f"{text}; allowed: at most the least {larger}"
+            yield Problem(("predictors", name, smaller), text, (("predictors", name, larger),))
     for divisor, multiple in info.divides.items():
         wrong = [(d, m) for d in as_list(grid[divisor]) for m in as_list(grid[multiple]) if m % d]
         if wrong:
             text = f"{wrong[0][0]} does not divide {multiple} {wrong[0][1]}"
-            yield ("predictors", name, divisor), f"{text}; allowed: divisors of every {multiple}"
+            text = f"{text}; allowed: divisors of every {multiple}"
+            yield Problem(("predictors", name, divisor), text, (("predictors", name, multiple),))
 
 
 def _path_problems(config: dict[str, Any], folder: Path) -> Iterator[Problem]:
@@ -174,4 +192,7 @@ def _path_problems(config: dict[str, Any], folder: Path) -> Iterator[Problem]:
             try:
                 resolve(str(folder / Path(path).expanduser()))
             except InputError as error:
-                yield key, f"{path}: {str(error).rpartition(': ')[2]}"
+                yield Problem(key, f"{shown(path)[1:-1]}: {str(error).rpartition(': ')[2]}")
+            except (OSError, RuntimeError, ValueError) as error:
+                # too long, a home that is nobody's, a character that no path holds
+                yield Problem(key, f"{shown(path)} cannot be read: {getattr(error, 'strerror', None) or error}")

@@ -63,7 +63,9 @@ def _text(value: Any) -> str:
         return str(value).lower()
     if isinstance(value, list):
         return ",".join(map(_text, value))
-    return f"{value:g}" if isinstance(value, float) else str(value)
+    if isinstance(value, float) and float(f"{value:g}") == value:
+        return f"{value:g}"
+    return str(value)
 
 
 def _value(text: str) -> Any:

@@ -7,68 +7,56 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import jsonschema
-import yaml
-
+from sparse_attention.config_origins import Origins
 from sparse_attention.errors import InputError
+from sparse_attention.schema import MISSING, Problem, Schema, read_schema
+from sparse_attention.yaml_files import dotted, read_mapping
 
 SCHEMA = Path(__file__).parents[3] / "schemas" / "datasets.schema.yaml"
 
 
-def load_registry(file: Path, extra: dict[str, Any] | None = None) -> dict[str, dict[str, Any]]:
-    """Return the entries of the registry `file` by name; those in `extra` (the config's `datasets`) add or replace.
+def load_registry(
+    file: Path, extra: dict[str, Any] | None = None, origins: Origins | None = None
+) -> dict[str, dict[str, Any]]:
+    """Return the entries of a registry by name.
+
+    Parameters
+    ----------
+    file : Path
+        The registry that ships.
+    extra : dict, optional
+        The configuration's `datasets`, which add to it or replace.
+    origins : Origins, optional
+        Where the configuration's values stand.
 
     Raises
     ------
     InputError
         With one line for every problem: file, dotted key, what is wrong.
     """
-    try:
-        shipped = yaml.safe_load(file.read_text(encoding="utf-8")) or {}
-    except FileNotFoundError:
-        raise InputError(f"{file}: no such file") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise InputError(f"{file}: not YAML: {error}") from None
-    extra = extra or {}
-    problems = [*problems_of(shipped, f"{file}: "), *problems_of(extra, "", ("datasets",))]
+    shipped = read_mapping(file)
+    problems = [f"{file}: {dotted(key)}: {text}" for key, text, _ in problems_of(shipped)]
+    for key, text, _ in problems_of(extra or {}):
+        key = ("datasets", *key)
+        origin = origins.of(key, missing=text.startswith(MISSING)) if origins else ""
+        problems.append(f"{f'{origin}: ' if origin else ''}{dotted(key)}: {text}")
     if problems:
         raise InputError("the registry of data sets cannot be used:", *[f"  {line}" for line in problems])
-    return {**shipped, **extra}
+    return {**shipped, **(extra or {})}
 
 
-def problems_of(entries: Any, origin: str, key: tuple[str, ...] = ()) -> Iterator[str]:
-    """Yield one line for each thing in `entries` that the schema or common sense refuses."""
-    found = False
-    for error in jsonschema.Draft202012Validator(_schema()).iter_errors(entries):
-        found = True
-        yield f"{origin}{_dotted((*key, *error.absolute_path))}: {_message(error)}"
-    if not found:
-        for name, entry in entries.items():
-            for problem in _file_problems(entry.get("files", [])):
-                yield f"{origin}{_dotted((*key, name, 'files'))}: {problem}"
+def problems_of(entries: dict[str, Any]) -> list[Problem]:
+    """Return what the schema or common sense refuses in `entries`."""
+    return _schema().problems(entries) or [
+        Problem((name, "files"), text)
+        for name, entry in entries.items()
+        for text in _file_problems(entry.get("files", []))
+    ]
 
 
 @functools.cache
-def _schema() -> dict[str, Any]:
-    return yaml.safe_load(SCHEMA.read_text(encoding="utf-8"))
-
-
-def _dotted(key: tuple[Any, ...]) -> str:
-    text = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in key)
-    return text.lstrip(".") or "(top level)"
-
-
-def _message(error: jsonschema.ValidationError) -> str:
-    if error.validator == "oneOf" and isinstance(error.instance, dict):
-        definitions = _schema()["$defs"]
-        kinds = [kind for kind in definitions if "const" in definitions[kind].get("properties", {}).get("type", {})]
-        kind = error.instance.get("type")
-        if kind not in kinds:
-            return f"type {kind!r} is not allowed; allowed: {', '.join(kinds)}"
-        validator = jsonschema.Draft202012Validator({**definitions[kind], "$defs": definitions})
-        inner = next(validator.iter_errors(error.instance))
-        return f"{_dotted(tuple(inner.absolute_path))}: {inner.message}" if inner.absolute_path else inner.message
-    return error.message
+def _schema() -> Schema:
+    return Schema(read_schema(SCHEMA))
 
 
 def _file_problems(files: list[dict[str, Any]]) -> Iterator[str]:

@@ -171,7 +171,12 @@ class LeastOfUnits(DistancePredictor):
     label = "Normalised minimum distance"
     needs = ("projection",)
     parameters = {
-        "p": {"type": "number", "minimum": 1, "description": "at least 1; .inf takes the greatest entry"},
+        "p": {
+            "type": "number",
+            "minimum": 1,
+            "infinite": True,
+            "description": "at least 1; .inf takes the greatest entry",
+        },
         "threshold": {
             "type": ["number", "array"],
             "exclusiveMinimum": 0,
@@ -195,7 +200,12 @@ class Direction(DistancePredictor):
     label = "Direction distance"
     needs = ("projection",)
     parameters = {
-        "p": {"type": "number", "minimum": 1, "description": "at least 1; .inf takes the greatest entry"},
+        "p": {
+            "type": "number",
+            "minimum": 1,
+            "infinite": True,
+            "description": "at least 1; .inf takes the greatest entry",
+        },
         "threshold": {
             "type": ["number", "array"],
             "exclusiveMinimum": 0,
@@ -218,7 +228,12 @@ class Minkowski(DistancePredictor):
     label = "Minkowski distance"
     needs = ("projection",)
     parameters = {
-        "p": {"type": "number", "minimum": 1, "description": "at least 1; .inf takes the greatest difference"},
+        "p": {
+            "type": "number",
+            "minimum": 1,
+            "infinite": True,
+            "description": "at least 1; .inf takes the greatest difference",
+        },
         "threshold": {
             "type": ["number", "array"],
             "exclusiveMinimum": 0,
