@@ -25,19 +25,20 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-import yaml
 from entmax import entmax15
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "workflow" / "scripts"))
 from sparse_attention.attention.masks import valid_pairs, window_mask
 from sparse_attention.attention.support import Gold, gold_of
 from sparse_attention.clusters import Centroids, fit_clusters
+from sparse_attention.errors import InputError
 from sparse_attention.evaluation import Sweep, on_device
 from sparse_attention.grids import as_list, product
 from sparse_attention.metrics.support import METRICS
 from sparse_attention.predictors.base import Context, Features, Predictor
 from sparse_attention.predictors.registry import create, discover
 from sparse_attention.qk.store import Example
+from sparse_attention.yaml_files import read_mapping
 
 ROOT = Path(__file__).resolve().parents[1]
 COMPARED = ("sparsity", "recall", "mass_recall", "exactness")
@@ -217,7 +218,10 @@ def main() -> None:
     for name, default in sizes.items():
         parser.add_argument(f"--{name}", type=int, default=default)
     options = parser.parse_args()
-    config = yaml.safe_load(options.grid.read_text(encoding="utf-8"))
+    try:
+        config = read_mapping(options.grid)
+    except InputError as error:
+        parser.error(str(error))
     grid = {name: settings for name, settings in config["predictors"].items() if settings}
     windows = as_list(config["evaluate"]["windows"])
     print(

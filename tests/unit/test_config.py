@@ -144,6 +144,8 @@ def test_every_preset_uses_known_keys(config, file):
         ("corpus", 2016, ["corpus: 2016 is not allowed", "write '2016' in quotes"]),
         ("corpora", {"a/b": None}, ["corpora.a/b: not allowed as a name", "letters, digits, dots and hyphens"]),
         ("corpora", {2016: None}, ["corpora.2016: its key is 2016; allowed: text"]),
+        ("corpus", "x" * 5000, ["corpus: 'xxx", "… is not in corpora"]),
+        ("figures.heatmap.predictor", ["kmeans"], ["figures.heatmap.predictor: ['kmeans'] is not allowed"]),
         # a check that builds on what the schema refused must not stop the others
         ("predictors.xattention.stride", 0, ["predictors.xattention.stride: 0", "at least 1"]),
         ("fit_clusters.source", "x" * 5000, ["fit_clusters.source: 'xxx", "cannot be read: File name too long"]),
@@ -169,12 +171,12 @@ def test_all_problems_come_at_once_with_their_files(config, tmp_path):
     put(config, "train_mlm.steps", -1)
     put(config, "evaluate.windows", [-3])
     put(config, "blocks.length", 1)
-    put(config, "figures.window", 5)
+    put(config, "prepare.split.train", 0.9)
     text = complaint(config, [FILE, str(overlay)])
     assert f"{overlay}: train_mlm.steps: -1" in text
     assert f"{overlay}: evaluate.windows[0]: -3" in text
     assert f"{SHOWN}: blocks.length: 1" in text
-    assert f"{SHOWN}: figures.window: 5 is not in evaluate.windows" in text
+    assert f"{SHOWN}: prepare.split: train, validation and test must sum to 1" in text
 
 
 @pytest.mark.parametrize(
@@ -203,6 +205,14 @@ def test_an_overlay_is_blamed_for_what_it_set(config, tmp_path, monkeypatch, ove
     (tmp_path / "mine.yaml").write_text(overlay + "\n")
     update_config(config, yaml.safe_load(overlay))
     assert line in complaint(config, [FILE, "mine.yaml"])
+
+
+def test_a_refused_value_is_complained_of_once(config):
+    put(config, "evaluate.windows.0", "none")
+    put(config, "predictors.kmeans.top", 0.5)
+    assert [line.split(": ")[1] for line in complaint(config).splitlines()[1:]] == [
+        "evaluate.windows[0]", "predictors.kmeans.top",
+    ]  # fmt: skip
 
 
 def test_a_mode_that_is_not_known_is_all_that_is_said_of_a_pruning(config):

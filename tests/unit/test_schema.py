@@ -10,6 +10,7 @@ import yaml
 
 from sparse_attention.schema import Schema, nearest
 from sparse_attention.schema_hints import LONGEST, number_in_yaml, shown
+from sparse_attention.yaml_files import dotted
 
 SCHEMAS = Path(__file__).parents[2] / "workflow" / "schemas"
 RATE = {"$ref": "#/$defs/rate"}
@@ -118,6 +119,14 @@ def test_long_values_are_cut():
     text = problems(seeds="x" * 10_000)[("seeds",)]
     assert len(text) < 4 * LONGEST
     assert shown({"a": [None, True, math.nan], "b": "c"}) == "{a: [null, true, .nan], b: 'c'}"
+
+
+def test_text_that_cannot_be_shown_keeps_the_line_whole():
+    for text in (problems(seeds="a\nb")[("seeds",)], problems(keep="\ud800")[("keep",)]):
+        assert "\n" not in text and text.encode()
+    assert dotted(("a\nb", 1, "\ud800", "c.d", "x" * 1000)).startswith(r"'a\nb'[1].'\ud800'.c.d.'xxx")
+    assert len(dotted(("x" * 1000,))) <= LONGEST
+    assert len(problems(**{"x" * 100_000: 1})[("x" * 100_000,)]) < LONGEST * 2
 
 
 def test_nearest():

@@ -47,6 +47,13 @@ def test_second_call_only_starts_the_workflow(folder):
     assert planned(folder, "run", "CORES=2", "ARGS=--quiet") == [".venv/bin/python tools/run.py --cores 2 --quiet"]
 
 
+def test_a_dry_run_reads_the_configuration_as_a_run_does(folder):
+    install(folder, "run.stamp")
+    assert planned(folder, "dry-run", "CORES=2", "ARGS=--quiet") == [
+        ".venv/bin/python tools/run.py --cores 2 --dry-run --quiet"
+    ]
+
+
 @pytest.mark.parametrize("changed", ["requirements.txt", "constraints.txt"])
 def test_a_changed_lock_is_installed(folder, changed):
     install(folder, "run.stamp")

@@ -87,13 +87,20 @@ def validate(config: dict[str, Any], origins: Origins, registry: dict[str, Any],
         With one line for every problem found.
     """
     problems = schema().problems(config)
+    refused = [problem.key for problem in problems]
     for check in cross_checks(config, registry, folder):
         # what the schema refused may stop a check in any way; the rest of the checks still count
         with contextlib.suppress(*((Exception,) if problems else ())):
-            problems.extend(check)
+            problems.extend(problem for problem in check if not _concerns(problem, refused))
     if problems:
         lines = [f"  {_line(problem, origins)}" for problem in problems]
         raise InputError("the configuration cannot be used:", *lines)
+
+
+def _concerns(problem: Problem, refused: list[tuple[Any, ...]]) -> bool:
+    """Whether a problem is about a value that is refused for itself, or one below or above it."""
+    keys = (problem.key, *problem.others)
+    return any(key[: len(other)] == other[: len(key)] for key in keys for other in refused)
 
 
 def _line(problem: Problem, origins: Origins) -> str:

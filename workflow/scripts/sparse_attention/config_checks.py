@@ -31,7 +31,7 @@ def cross_checks(config: dict[str, Any], registry: dict[str, Any], folder: Path)
 
 
 def _taken(selection: str, name: str, section: str, stage: str) -> Problem:
-    text = f"{name!r} is one of {section}; allowed with {stage}.source: a name of its own"
+    text = f"{shown(name)} is one of {section}; allowed with {stage}.source: a name of its own"
     return Problem((selection,), text, ((stage, "source"),))
 
 
@@ -63,7 +63,7 @@ def _selection_problems(config: dict[str, Any], registry: dict[str, Any]) -> Ite
         section, kind = SELECTIONS[selection]
         name, entries = config[selection], {key: value for key, value in config[section].items() if value}
         if name not in entries:
-            yield Problem((selection,), f"{name!r} is not in {section}; {nearest(name, entries)}")
+            yield Problem((selection,), f"{shown(name)} is not in {section}; {nearest(name, entries)}")
             continue
         entry = entries[name]
         if ("dataset" in entry) == ("path" in entry):
@@ -72,11 +72,11 @@ def _selection_problems(config: dict[str, Any], registry: dict[str, Any]) -> Ite
             dataset = entry["dataset"]
             if dataset not in registry:
                 yield Problem(
-                    (section, name, "dataset"), f"{dataset!r} is not in datasets; {nearest(dataset, registry)}"
+                    (section, name, "dataset"), f"{shown(dataset)} is not in datasets; {nearest(dataset, registry)}"
                 )
             elif registry[dataset]["kind"] != kind:
                 yield Problem(
-                    (section, name, "dataset"), f"{dataset!r} is a {registry[dataset]['kind']}; allowed: a {kind}"
+                    (section, name, "dataset"), f"{shown(dataset)} is a {registry[dataset]['kind']}; allowed: a {kind}"
                 )
     if not entmax_attentions(config):
         yield Problem(("attentions",), "softmax alone has no support to predict; allowed: at least one entmax~A")
@@ -87,8 +87,8 @@ def _selection_problems(config: dict[str, Any], registry: dict[str, Any]) -> Ite
     heatmap = config["figures"]["heatmap"]["predictor"]
     active = [name for name, grid in config["predictors"].items() if grid is not None]
     if heatmap not in active:
-        text = f"{heatmap!r} is not among predictors; {nearest(heatmap, active)}"
-        yield Problem(("figures", "heatmap", "predictor"), text, (("predictors", heatmap),))
+        text = f"{shown(heatmap)} is not among predictors; {nearest(heatmap, active)}"
+        yield Problem(("figures", "heatmap", "predictor"), text, (("predictors", str(heatmap)),))
     for drawn, evaluated in (("window", "windows"), ("keep", "keep")):
         value, allowed = config["figures"][drawn], config["evaluate"][evaluated]
         if value not in allowed:

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import jsonschema
 import yaml
 
-from sparse_attention.schema_hints import hint, shown
+from sparse_attention.schema_hints import LONGEST, hint, shown
 
 DECIDING = ("mode", "type")
 """Keys whose value says which other keys there are."""
@@ -29,7 +29,7 @@ class Problem(NamedTuple):
 def nearest(name: str, allowed: Iterable[Any]) -> str:
     """Return a hint that names the allowed name nearest to `name`, or all of them when none is near."""
     names = [str(item) for item in allowed]
-    match = difflib.get_close_matches(str(name), names, n=1, cutoff=0.6)
+    match = difflib.get_close_matches(name[:LONGEST], names, n=1, cutoff=0.6)
     return f"did you mean {match[0]}?" if match else f"allowed: {', '.join(names)}"
 
 

@@ -45,7 +45,7 @@ def hint(value: Any, kinds: list[str]) -> str:
     """Return how `value` was meant where one of the JSON types `kinds` is wanted; empty when nobody can tell."""
     if kinds == ["array"] and not isinstance(value, (list, dict, type(None))):
         one = value if isinstance(value, str) else _written(value)
-        return f"for a list of one write [{one}]" if len(one) < LONGEST else ""
+        return f"for a list of one write [{one}]" if len(one) < LONGEST and one.isprintable() else ""
     if isinstance(value, str):
         return _hint_on_text(value, kinds)
     if isinstance(value, float) and not math.isfinite(value):

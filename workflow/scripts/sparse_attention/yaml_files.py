@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import yaml
 
 from sparse_attention.errors import InputError
+from sparse_attention.schema_hints import LONGEST, shown
 
 TEXT, MERGE = "tag:yaml.org,2002:str", "tag:yaml.org,2002:merge"
 READ_AS = {"int": "a number", "float": "a number", "bool": "true or false", "null": "null", "timestamp": "a date"}
@@ -31,9 +32,9 @@ class Fault(NamedTuple):
 
 
 def dotted(key: tuple[Any, ...]) -> str:
-    """Return a key path as text: `evaluate.windows[2]`."""
-    text = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in key)
-    return text.lstrip(".") or "(top level)"
+    """Return a key path as text: `evaluate.windows[2]`; of a key that is no word only what can be shown."""
+    text = "".join(f"[{part}]" if isinstance(part, int) else f".{_short(str(part))}" for part in key)
+    return text.removeprefix(".") or "(top level)"
 
 
 def read_mapping(file: Path) -> dict[str, Any]:
@@ -82,6 +83,10 @@ def parse(text: str, origin: str) -> yaml.Node | None:
 def faults_of(node: yaml.Node) -> Iterator[Fault]:
     """Yield the keys of YAML nodes that stand twice or are not text, and values that are not what they look like."""
     yield from _faults(node, (), frozenset(), set())
+
+
+def _short(name: str) -> str:
+    return name if name.isprintable() and len(name) <= LONGEST else shown(name)
 
 
 def _text(file: Path) -> str:
