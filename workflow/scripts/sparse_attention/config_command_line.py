@@ -75,7 +75,7 @@ def refuse_repeated(arguments: list[str]) -> None:
     """Raise InputError when an option of which Snakemake takes only the last stands twice in `arguments`."""
     problems = _repeated_options(arguments)
     if problems:
-        raise InputError("\n".join(problems))
+        raise InputError(*problems)
 
 
 def _repeated_options(arguments: list[str]) -> list[str]:

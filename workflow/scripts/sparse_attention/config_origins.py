@@ -84,7 +84,7 @@ def read_origins(files: Iterable[str | os.PathLike[str]], replaced: bool = False
         except InputError as error:
             problems += str(error).splitlines()
     if problems:
-        raise InputError("\n".join(["the configuration cannot be read:", *(f"  {line}" for line in problems)]))
+        raise InputError("the configuration cannot be read:", *(f"  {line}" for line in problems))
     if replaced or not layers:
         return Origins(None, layers[1:])
     return Origins(layers[0], layers[1:])

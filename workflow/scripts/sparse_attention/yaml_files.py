@@ -49,7 +49,7 @@ def read_mapping(file: Path) -> dict[str, Any]:
     text = _text(file)
     content, faults = _from_json(text) or _from_yaml(text, str(file))
     if faults:
-        raise InputError("\n".join(f"{file}{_lines(lines)}: {dotted(key)}: {why}" for key, lines, why in faults))
+        raise InputError(*(f"{file}{_lines(lines)}: {dotted(key)}: {why}" for key, lines, why in faults))
     if content is None:
         raise InputError(f"{file}: holds nothing; allowed: at least one `key: value`")
     if not isinstance(content, dict):
