@@ -3,6 +3,9 @@
 import errno
 import logging
 import os
+import subprocess
+import sys
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -116,3 +119,33 @@ def test_a_missing_device_is_refused():
         assert scriptio.resolve_device("auto") == "cpu"
         with pytest.raises(InputError, match="device: 'cuda:0'"):
             scriptio.resolve_device("cuda:0")
+
+
+HOSTILE = "caf\udcc3\udca9 \x1b[2J\x1b[31m\rgone\x00 \u2028 日本"
+
+
+@pytest.mark.parametrize(
+    "locale", [{}, {"LC_ALL": "C"}, {"PYTHONIOENCODING": "ascii"}, {"PYTHONUTF8": "0", "LC_ALL": "C"}]
+)
+@pytest.mark.parametrize("how", ["input", "other", "said", "warned"])
+def test_a_message_is_logged_whatever_it_quotes_and_however_the_terminal_writes(tmp_path, locale, how):
+    code = (
+        "import sys, warnings\nfrom types import SimpleNamespace\nfrom sparse_attention import scriptio\n"
+        "from sparse_attention.errors import InputError\n"
+        f"text = {HOSTILE!a} + 'x' * 100_000\n"
+        "def fail(error): raise error\n"
+        "ways = {'input': lambda _: fail(InputError(text)), 'other': lambda _: fail(KeyError(text)),\n"
+        "        'said': lambda _: scriptio.logger.info('%s', text), 'warned': lambda _: warnings.warn(text)}\n"
+        f"scriptio.run(ways[{how!r}], SimpleNamespace(rule='toy', log=[{str(tmp_path / 'toy.log')!r}]))\n"
+    )
+    environment = os.environ | {"PYTHONPATH": str(Path(scriptio.__file__).parents[1])} | locale
+    ran = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, check=False)
+    assert ran.returncode == (how in ("input", "other"))
+    log = (tmp_path / "toy.log").read_bytes()
+    for written in (log,) if how == "warned" else (log, ran.stderr):
+        assert rb"\udcc3\udca9" in written and rb"\x1b[2J\x1b[31m\rgone\x00" in written
+        assert not set(written) & {0x1B, 0x0D, 0x00}
+        written.decode()
+    assert b"Logging error" not in ran.stderr and b"Traceback" not in ran.stderr
+    if how in ("input", "other"):
+        assert len(ran.stderr) < 3000

@@ -1,4 +1,4 @@
-"""The one exception whose text is written for the user."""
+"""The one exception whose text is written for the user, and what makes a text one that can be shown."""
 
 from __future__ import annotations
 
@@ -23,7 +23,8 @@ class InputError(ValueError):
     """
 
     def __init__(self, text: str, *more: str) -> None:
-        super().__init__("\n".join(map(_line, (text, *more))))
+        lines = (BREAK.sub(" ", line).rstrip() for line in (text, *more))
+        super().__init__("\n".join(shortened(printable(line)) for line in lines))
 
 
 def reason(error: BaseException) -> str:
@@ -31,8 +32,17 @@ def reason(error: BaseException) -> str:
     return (str(error).strip().splitlines() or [type(error).__name__])[0]
 
 
-def _line(text: str) -> str:
-    line = BREAK.sub(" ", text).rstrip()
-    line = "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in line)
+def printable(text: str) -> str:
+    """Return a text that any terminal and any file takes: control characters and lone surrogates are escaped.
+
+    Ends of lines stay.
+    """
+    if text.isprintable():
+        return text
+    return "".join(char if char.isprintable() or char == "\n" else ascii(char)[1:-1] for char in text)
+
+
+def shortened(line: str) -> str:
+    """Return a line of bearable length, its middle left out where it is longer; both ends say what it is about."""
     half = LONGEST_LINE // 2
     return line if len(line) <= LONGEST_LINE else f"{line[:half]} … {line[-half:]}"

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any, TypeVar
 
-from sparse_attention.errors import InputError
+from sparse_attention.errors import InputError, printable, shortened
 
 logger = logging.getLogger("sparse_attention")
 T = TypeVar("T")
@@ -59,9 +59,16 @@ def _fail(message: str, log: str | None) -> None:
 
 def _fail_unexpected(rule: str, error: Exception, log: str | None) -> None:
     if log:
-        with open(log, "a", encoding="utf-8") as stream:
+        with open(log, "a", encoding="utf-8", errors="backslashreplace") as stream:
             traceback.print_exception(error, file=stream)
-    _fail(f"rule {rule} failed unexpectedly: {type(error).__name__}: {error}", log)
+    _fail(shortened(f"rule {rule} failed unexpectedly: {type(error).__name__}: {error}"), log)
+
+
+class _Readable(logging.Formatter):
+    """Writes what a message quotes so that a name cannot move the cursor of a terminal or break its encoding."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return printable(super().format(record))
 
 
 def configure_logging(log: str | None, label: str = "") -> None:
@@ -70,13 +77,13 @@ def configure_logging(log: str | None, label: str = "") -> None:
     logger.setLevel(logging.INFO)
     logger.propagate = False
     terminal = logging.StreamHandler(sys.stderr)
-    terminal.setFormatter(logging.Formatter(f"[{label}] %(message)s" if label else "%(message)s"))
+    terminal.setFormatter(_Readable(f"[{label}] %(message)s" if label else "%(message)s"))
     logger.addHandler(terminal)
     if log:
         Path(log).parent.mkdir(parents=True, exist_ok=True)
         Path(log).write_text("", encoding="utf-8")
-        to_file = logging.FileHandler(log, mode="a", encoding="utf-8")
-        to_file.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s", "%H:%M:%S"))
+        to_file = logging.FileHandler(log, mode="a", encoding="utf-8", errors="backslashreplace")
+        to_file.setFormatter(_Readable("%(asctime)s %(levelname)s %(message)s", "%H:%M:%S"))
         logger.addHandler(to_file)
         logging.captureWarnings(True)
         warnings = logging.getLogger("py.warnings")
