@@ -13,7 +13,7 @@ import sys
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "workflow" / "scripts"))
-from sparse_attention import config_command_line, running
+from sparse_attention import caches, config_command_line, running
 
 SNAKEMAKE = [sys.executable, "-m", "snakemake"]
 DRY = {"-n", "--dry-run", "--dryrun"}
@@ -31,6 +31,7 @@ def main(arguments: list[str]) -> int:
             print(problem, file=sys.stderr)
             return 1
         running.record_start()
+    caches.provide()
     # the same process goes on as Snakemake, so that the record's process id is its own and Ctrl-C reaches it
     os.execv(sys.executable, [*SNAKEMAKE, *arguments])
 
