@@ -190,9 +190,9 @@ def _path_problems(config: dict[str, Any], folder: Path) -> Iterator[Problem]:
     for key, path in given:
         if path is not None:
             try:
-                resolve(str(folder / Path(path).expanduser()))
+                resolve(path, folder)
             except InputError as error:
-                yield Problem(key, f"{shown(path)[1:-1]}: {str(error).rpartition(': ')[2]}")
+                yield Problem(key, str(error))
             except (OSError, RuntimeError, ValueError) as error:
                 # too long, a home that is nobody's, a character that no path holds
                 yield Problem(key, f"{shown(path)} cannot be read: {getattr(error, 'strerror', None) or error}")
