@@ -5,19 +5,26 @@ from pathlib import Path
 from snakemake.exceptions import WorkflowError
 from snakemake.utils import update_config
 
-# threads that wait for each other must not spin: beside other work on the same cores that is many times slower
-os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-
 ROOT = Path(workflow.current_basedir).parent
 sys.path.insert(0, str(ROOT / "workflow/scripts"))
 
 from sparse_attention import config as settings
+from sparse_attention import caches, grids, provenance, running
 from sparse_attention import config_command_line as command_line
-from sparse_attention import grids, provenance, running
 from sparse_attention.config_origins import read_origins
 from sparse_attention.data.entries import load_registry
-from sparse_attention.errors import InputError
+from sparse_attention.errors import InputError, printable
 from sparse_attention.predictors.registry import discover
+
+# threads that wait for each other must not spin: beside other work on the same cores that is many times slower
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+caches.provide()
+
+for folder in (ROOT, Path.cwd()):
+    if os.fsencode(folder).decode(errors="replace") != str(folder):
+        sys.exit(printable(f"{folder}: Snakemake cannot write down a name that is not UTF-8; rename the folder"))
+    if "{" in str(folder) or "}" in str(folder):
+        raise WorkflowError(f"{folder}: Snakemake takes braces in a folder's name for wildcards; rename the folder")
 
 # the defaults first, then the overlays in the order of the command line
 CONFIGFILES = sorted(map(str, workflow.configfiles), key=lambda file: file != "config/config.yaml")
@@ -41,7 +48,10 @@ FROM_DUMP = config["extract_qk"]["source"] is not None
 TEXT, MODEL = (None if FROM_DUMP else settings.selected_dataset(config, DATASETS, kind) for kind in ("corpus", "model"))
 CODE = settings.selected_dataset(config, DATASETS, "code") if config["code"] else None
 CLASSIFIER = settings.selected_dataset(config, DATASETS, "classifier") if CODE else None
-RETRIEVED = {(source.name, source.version): source for source in (TEXT, MODEL, CODE, CLASSIFIER) if source}
+IMPORTED = settings.imported(config)
+RETRIEVED = {
+    (source.name, source.version): source for source in (TEXT, MODEL, CODE, CLASSIFIER, *IMPORTED.values()) if source
+}
 PROJECTIONS = grids.projections(config)
 JOBS = grids.predictor_jobs(config)
 CLUSTERINGS = grids.clusterings(config)
@@ -84,7 +94,20 @@ def source(file):
 
 
 def receipt(source):
-    return f"resources/{source.name}/{source.version}/receipt.json"
+    return source.receipt
+
+
+def own_files(wildcards):
+    """The user's own files of a data set, which is retrieved again where its receipt is that of another source.
+
+    Snakemake notices that too, but only while it remembers its past jobs: a copy of the results alone does not.
+    """
+    source = RETRIEVED[wildcards.dataset, wildcards.version]
+    reason = source.why_stale() if workflow.is_main_process else None
+    if reason and source.receipt not in workflow.dag.forcefiles:
+        logger.info(f"{source.receipt}: {reason}; what was made of it is made again")
+        workflow.dag.forcefiles.add(source.receipt)
+    return source.local_files()
 
 
 def of_runs(pattern, attentions=ATTENTIONS, **wildcards):

@@ -2,7 +2,7 @@ if FROM_DUMP:
 
     rule import_qk:
         input:
-            **settings.dump_files(config),
+            **{name: receipt(IMPORTED[name]) for name in ("dump", "train", "validation") if name in IMPORTED},
         output:
             train=directory(f"results/qk/{RUN}/train"),
             validation=directory(f"results/qk/{RUN}/validation"),

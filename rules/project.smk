@@ -15,12 +15,13 @@ if config["fit_projections"]["source"]:
 
     rule import_projections:
         input:
-            source=os.path.expanduser(config["fit_projections"]["source"]),
+            source=receipt(IMPORTED["projections"]),
             qk_train=f"results/qk/{RUN}/train",
         output:
             projections=f"results/projections/{RUN}/{{projection}}/projections.safetensors",
             info=f"results/projections/{RUN}/{{projection}}/projections.json",
             original=f"results/projections/{RUN}/{{projection}}/projections.pt",
+            imported=f"results/projections/{RUN}/{{projection}}/imported.json",
         log:
             f"results/logs/import_projections/{RUN}/{{projection}}.log",
         benchmark:
@@ -35,7 +36,7 @@ if config["fit_projections"]["source"]:
             code=code("import_projections"),
             setting=lambda wildcards: PROJECTIONS[wildcards.projection],
         message:
-            "Reading the projections of {input.source}"
+            "Reading projections {wildcards.projection}, seed {wildcards.seed}"
         script:
             "../workflow/scripts/import_projections.py"
 

@@ -1,14 +1,13 @@
-from sparse_attention.data.sources.path import resolve
-
 if config["fit_clusters"]["source"]:
 
     rule import_clusters:
         input:
-            source=[str(file) for file in resolve(config["fit_clusters"]["source"])[1]],
+            source=receipt(IMPORTED["clusters"]),
             qk_train=f"results/qk/{RUN}/train",
             projections=projections_of,
         output:
             clusters=f"results/centroids/{RUN}/{{projection}}/{{clustering}}/clusters.safetensors",
+            imported=f"results/centroids/{RUN}/{{projection}}/{{clustering}}/imported.json",
         log:
             f"results/logs/import_clusters/{RUN}/{{projection}}/{{clustering}}.log",
         benchmark:

@@ -1,6 +1,6 @@
 rule retrieve:
     input:
-        local=lambda wildcards: RETRIEVED[wildcards.dataset, wildcards.version].local_files(),
+        local=own_files,
     output:
         receipt="resources/{dataset}/{version}/receipt.json",
     log:
@@ -17,6 +17,7 @@ rule retrieve:
         code=code("retrieve"),
         dataset=lambda wildcards: wildcards.dataset,
         entry=lambda wildcards: RETRIEVED[wildcards.dataset, wildcards.version].entry,
+        unwatched=lambda wildcards: RETRIEVED[wildcards.dataset, wildcards.version].unwatched(),
     message:
         "Retrieving {wildcards.dataset}, version {wildcards.version}"
     script:

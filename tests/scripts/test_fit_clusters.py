@@ -89,3 +89,9 @@ def test_more_clusters_than_vectors_are_refused(small_stores, tmp_path):
     with pytest.raises(InputError, match=r"predictors\.kmeans\.clusters: 81, .* only 80 distinct vectors"):
         fit(small_stores, tmp_path, [], clusters=81)
     assert not (tmp_path / "c.safetensors").exists()
+
+
+def test_the_record_of_an_import_goes(small_stores, tmp_path):
+    (tmp_path / "imported.json").touch()
+    fit(small_stores, tmp_path, [])
+    assert not (tmp_path / "imported.json").exists()

@@ -92,3 +92,9 @@ def test_blocks_and_joint_projections_are_fitted_to_their_own_loss(small_stores,
 def test_a_kind_that_nothing_can_be_fitted_to_is_refused(small_stores, tmp_path):
     with pytest.raises(InputError, match=r"projections\.kind: 'none'"):
         fit(small_stores, tmp_path, {"kind": "none"})
+
+
+def test_the_record_of_an_import_goes(small_stores, tmp_path):
+    (tmp_path / "imported.json").touch()
+    fit(small_stores, tmp_path, SETTINGS[next(iter(SETTINGS))])
+    assert not (tmp_path / "imported.json").exists()

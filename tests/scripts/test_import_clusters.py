@@ -9,6 +9,7 @@ import torch
 from sklearn.cluster import KMeans
 
 import import_clusters
+from receipts import receipt_of
 from sparse_attention.clusters import Centroids
 from sparse_attention.errors import InputError
 from sparse_attention.projections import Projections, ProjectionSetting, initial_weights
@@ -31,11 +32,15 @@ def make(layers=2, heads=HEADS, runs=RUNS, clusters=CLUSTERS, dim=2):
 
 
 def take(stores, folder, source, projections, block_size=1):
-    given = [str(path) for path in source] if isinstance(source, list) else str(source)
+    receipt = receipt_of(source, folder, "clusters")
     import_clusters.main(
         SimpleNamespace(
-            input=SimpleNamespace(source=given, qk_train=str(stores / "qk" / "train"), projections=projections),
-            output=SimpleNamespace(clusters=str(folder / "c.safetensors")),
+            input=SimpleNamespace(
+                source=receipt,
+                qk_train=str(stores / "qk" / "train"),
+                projections=projections,
+            ),
+            output=SimpleNamespace(clusters=str(folder / "c.safetensors"), imported=str(folder / "imported.json")),
             params=SimpleNamespace(setting={"clusters": CLUSTERS, "runs": RUNS}, block_size=block_size),
         )
     )
@@ -96,8 +101,7 @@ def test_the_originals_pickles_of_all_layers_come_in_from_a_folder(small_stores,
     for layer in range(2):
         write_kmeans(tmp_path / "kmeans", layer, clusters=5)
         write_kmeans(tmp_path / "kmeans", layer, ending="indep")
-    files = sorted((tmp_path / "kmeans").iterdir())
-    taken = take(small_stores, tmp_path, files, projections)
+    taken = take(small_stores, tmp_path, tmp_path / "kmeans", projections)
     for layer, centroids in enumerate(expected):
         np.testing.assert_array_equal(taken.layer(layer), centroids)
 

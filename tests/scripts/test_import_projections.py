@@ -8,6 +8,7 @@ import pytest
 import torch
 
 import import_projections
+from receipts import receipt_of
 from sparse_attention.errors import InputError
 from sparse_attention.projections import Projections, ProjectionSetting, initial_weights
 
@@ -33,10 +34,11 @@ def make(setting, layers=2, heads=3, head_dim=6):
 
 
 def take(stores, folder, source, setting):
-    files = {"projections": "p.safetensors", "info": "p.json", "original": "p.pt"}
+    files = {"projections": "p.safetensors", "info": "p.json", "original": "p.pt", "imported": "imported.json"}
+    receipt = receipt_of(source, folder, "projections")
     import_projections.main(
         SimpleNamespace(
-            input=SimpleNamespace(source=str(source), qk_train=str(stores / "qk" / "train")),
+            input=SimpleNamespace(source=receipt, qk_train=str(stores / "qk" / "train")),
             output=SimpleNamespace(**{name: str(folder / "out" / file) for name, file in files.items()}),
             params=SimpleNamespace(setting=setting),
         )
@@ -87,5 +89,15 @@ def test_our_file_tells_its_blocks_and_an_original_one_does_not(small_stores, tm
 
 
 def test_a_file_that_is_not_there_is_named(small_stores, tmp_path):
-    with pytest.raises(InputError, match=r"missing\.pt: there is no such file"):
+    with pytest.raises(InputError, match=r"missing\.pt: no such file or folder"):
         take(small_stores, tmp_path, tmp_path / "missing.pt", SETTINGS["linear"])
+
+
+def test_what_only_fitting_writes_goes_and_what_was_taken_is_written_down(small_stores, tmp_path):
+    make(SETTINGS["linear"]).save_original(tmp_path / "mine.pt")
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "curves.tsv").touch()
+    take(small_stores, tmp_path, tmp_path / "mine.pt", SETTINGS["linear"])
+    (taken,) = json.loads((tmp_path / "out" / "imported.json").read_text())["files"]
+    assert taken["sha256"] == hashlib.sha256((tmp_path / "mine.pt").read_bytes()).hexdigest()
+    assert not (tmp_path / "out" / "curves.tsv").exists()

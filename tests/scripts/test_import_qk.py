@@ -7,6 +7,7 @@ import pytest
 import torch
 
 import import_qk
+from receipts import receipt_of
 from sparse_attention.errors import InputError
 from sparse_attention.qk.store import QKReader
 
@@ -28,8 +29,8 @@ def make_dump(path, lengths=LENGTHS, seed=0, heads=HEADS, **more):
 def run(folder, attention="entmax~1.5", options=None, **inputs):
     output = SimpleNamespace(**{split: str(folder / "out" / split) for split in SPLITS})
     params = SimpleNamespace(attention=attention, options={**OPTIONS, **(options or {})})
-    paths = SimpleNamespace(**{name: str(path) for name, path in inputs.items()})
-    import_qk.main(SimpleNamespace(input=paths, output=output, params=params))
+    receipts = SimpleNamespace(**{name: receipt_of(path, folder / "receipts", name) for name, path in inputs.items()})
+    import_qk.main(SimpleNamespace(input=receipts, output=output, params=params))
     return QKReader(output.train), QKReader(output.validation)
 
 
@@ -66,6 +67,7 @@ def test_a_folder_of_the_originals(tmp_path, pair):
     content = make_dump(tmp_path / "dumps" / "kqs_enc-attn.pt")
     if pair:
         held_out = make_dump(tmp_path / "dumps" / "kqs_validation_enc-attn.pt", seed=1)
+    (tmp_path / "dumps" / "._kqs_enc-attn.pt").write_bytes(b"what macOS keeps of a file")
     train, validation = run(tmp_path, dump=tmp_path / "dumps")
     check(train, content, range(10 if pair else 8))
     check(validation, *((held_out, range(10)) if pair else (content, range(8, 10))))
@@ -185,13 +187,19 @@ def test_a_store_of_another_alpha_is_refused(tmp_path):
 
 def test_what_is_not_there_is_named(tmp_path):
     (tmp_path / "folder").mkdir()
-    with pytest.raises(InputError, match=r"extract_qk.source: .*nowhere.pt does not exist"):
+    with pytest.raises(InputError, match=r"nowhere.pt: no such file or folder"):
         run(tmp_path, dump=tmp_path / "nowhere.pt")
+    with pytest.raises(InputError, match=r"folder: there is no file"):
+        run(tmp_path, dump=tmp_path / "folder")
+    (tmp_path / "folder" / "notes.txt").touch()
     with pytest.raises(
-        InputError, match=r"folder holds nothing; allowed: one \*_enc-attn.pt, or a folder with qk.json"
+        InputError, match=r"folder holds notes.txt; allowed: one \*_enc-attn.pt, or a folder with qk.json"
     ):
         run(tmp_path, dump=tmp_path / "folder")
+    (tmp_path / "folder" / "notes.txt").unlink()
     for name in "abc":
         make_dump(tmp_path / "folder" / f"{name}_enc-attn.pt", lengths=(2, 2))
     with pytest.raises(InputError, match=r"folder holds a_enc-attn.pt, b_enc-attn.pt, c_enc-attn.pt; allowed: one"):
         run(tmp_path, dump=tmp_path / "folder")
+    with pytest.raises(InputError, match=r"extract_qk.source: .*\*\.pt has 3 files; allowed: one file"):
+        run(tmp_path, dump=tmp_path / "folder" / "*.pt")

@@ -267,6 +267,7 @@ def test_a_trained_model_has_a_name_of_its_own_and_gives_the_tokeniser(config, t
     assert settings.selected_dataset(config, REGISTRY, "model").entry["source"] == {
         "type": "path",
         "path": str(tmp_path),
+        "trained": True,
     }
 
 
@@ -286,8 +287,15 @@ def test_a_dump_needs_a_name_of_its_own_and_no_corpus(config, tmp_path):
     settings.validate(config, Origins(), REGISTRY, ROOT)
 
 
-def test_dump_files_are_named(config):
+def test_what_a_user_brings_of_the_results_is_retrieved_for_its_corpus(config):
+    assert settings.imported(config) == {}
     config["extract_qk"]["source"] = "one.pt"
-    assert settings.dump_files(config) == {"dump": "one.pt"}
+    assert [source.receipt for source in settings.imported(config).values()] == [
+        "resources/wiki-2016-dump/local/receipt.json"
+    ]
     config["extract_qk"]["source"] = {"train": "a.pt", "validation": "b.pt"}
-    assert settings.dump_files(config) == {"train": "a.pt", "validation": "b.pt"}
+    config["fit_projections"]["source"], config["fit_clusters"]["source"] = "p.pt", "c.pt"
+    brought = settings.imported(config)
+    assert {name: source.entry["source"]["path"] for name, source in brought.items()} == {
+        "train": "a.pt", "validation": "b.pt", "projections": "p.pt", "clusters": "c.pt",
+    }  # fmt: skip

@@ -1,5 +1,7 @@
 """Fit k-means clusters to the projected train queries and keys of every layer and head."""
 
+from pathlib import Path
+
 import pandas as pd
 
 from sparse_attention.clusters import Centroids, fit_clusters, layer_vectors
@@ -28,6 +30,7 @@ def main(snakemake):
     logger.info("%d clusters, %d fits, %d stopped at fit_clusters.max_iterations", clusters, len(rows), unfinished)
     Centroids(tuple(layers)).save(snakemake.output.clusters)
     write_table(pd.DataFrame(rows), snakemake.output.inertia)
+    Path(snakemake.output.inertia).with_name("imported.json").unlink(missing_ok=True)
 
 
 if __name__ == "__main__":

@@ -1,5 +1,7 @@
 """Fit the projections of every layer on train queries and keys, with curves on train and validation."""
 
+from pathlib import Path
+
 import pandas as pd
 
 from sparse_attention.attention.support import GoldReader
@@ -38,6 +40,7 @@ def main(snakemake):
     projections.save(snakemake.output.projections, snakemake.output.info, source)
     projections.save_original(snakemake.output.original)
     write_table(pd.DataFrame(curves), snakemake.output.curves)
+    Path(snakemake.output.curves).with_name("imported.json").unlink(missing_ok=True)
 
 
 if __name__ == "__main__":

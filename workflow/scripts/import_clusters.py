@@ -1,9 +1,8 @@
 """Bring a user's centroids into the workflow: our safetensors, the originals' torch list or their pickled KMeans."""
 
-from pathlib import Path
-
 from sparse_attention.centroid_files import Clustering, select_files
 from sparse_attention.clusters import Centroids, check_centroids
+from sparse_attention.data.registry import open_dataset
 from sparse_attention.projections import load_projections
 from sparse_attention.qk.store import QKReader
 from sparse_attention.scriptio import logger, run
@@ -15,13 +14,13 @@ def main(snakemake):
     projections = load_projections(snakemake.input.projections)
     found = projections.setting
     form = (found.dim, found.shared, block_size, found.concat) if found else (None, None, block_size)
-    source = snakemake.input.source
-    given = [source] if isinstance(source, str) else source
-    files = select_files([Path(file) for file in given], Clustering(clusters, runs, *form))
+    dataset = open_dataset(snakemake.input.source)
+    files = select_files(dataset.files, Clustering(clusters, runs, *form))
     centroids = Centroids.load_files(files)
     info = QKReader(snakemake.input.qk_train).info
     check_centroids(centroids, projections, info, clusters, runs, files[0], block_size)
     centroids.save(snakemake.output.clusters)
+    dataset.record_import(snakemake.output.imported, fitted="inertia.tsv")
     logger.info("took the centroids of %d layers from %s", len(centroids.layers), ", ".join(map(str, files)))
 
 

@@ -1,14 +1,18 @@
 """Bring a user's own queries and keys into our store: dumps of the originals, or folders of ours."""
 
+from sparse_attention.data.registry import open_dataset
 from sparse_attention.grids import alpha_of
 from sparse_attention.qk.sources import SPLITS, find_sources, import_sources
 from sparse_attention.scriptio import run
+
+KEY = "extract_qk.source"
 
 
 def main(snakemake):
     """Read `dump`, or `train` and `validation`, and write one store a split."""
     given = {name: getattr(snakemake.input, name, None) for name in ("dump", *SPLITS)}
-    paths = find_sources({name: str(path) for name, path in given.items() if path})
+    brought = {name: open_dataset(receipt) for name, receipt in given.items() if receipt}
+    paths = find_sources({name: str(dataset.file_or_folder(KEY)) for name, dataset in brought.items()})
     folders = {split: getattr(snakemake.output, split) for split in SPLITS}
     import_sources(paths, folders, snakemake.params.options, alpha_of(snakemake.params.attention))
 

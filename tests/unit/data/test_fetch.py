@@ -280,6 +280,17 @@ class TestPath:
         assert [file.name for file in dataset.files] == names
         assert dataset.root == folder / "in" and [file.name for file in receipt.parent.iterdir()] == ["receipt.json"]
 
+    @pytest.mark.parametrize(
+        ("kind", "names"),
+        [("text", ["a.txt", "b.txt", "c.txt"]), ("clusters", ["a.txt", "b.txt", "latest.txt", "c.txt"])],
+    )
+    def test_a_text_with_two_names_is_read_once_and_that_is_said(self, folder, messages, kind, names):
+        (folder / "in/latest.txt").symlink_to("b.txt")
+        retrieve("mine", self.entry(folder / "in", kind), folder / "receipt.json")
+        assert [file.name for file in open_dataset(folder / "receipt.json").files] == names
+        said = f"{folder}/in/latest.txt is a link to {folder}/in/b.txt: it is read once" in messages.text
+        assert said == (kind == "text")
+
     def test_relative_paths_start_at_the_working_folder(self, folder, monkeypatch):
         monkeypatch.chdir(folder)
         receipt = folder / "resources/x/receipt.json"

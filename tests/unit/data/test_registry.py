@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from sparse_attention.data.registry import open_dataset, sha256_of, write_receipt
+from sparse_attention.data.fetch import retrieve
+from sparse_attention.data.registry import open_dataset, sha256_of, why_stale, write_receipt
 from sparse_attention.errors import InputError
 
 ENTRY = {"kind": "text", "version": "1", "licence": "CC0"}
@@ -64,3 +65,106 @@ def test_what_is_no_receipt_is_refused(tmp_path, content):
 def test_a_missing_receipt_is_named(tmp_path):
     with pytest.raises(InputError, match="no such receipt"):
         open_dataset(tmp_path / "receipt.json")
+
+
+def test_a_name_that_is_not_utf8_is_read_back_as_it_was(tmp_path):
+    name = "caf\udce9.txt"
+    (tmp_path / name).write_text("a")
+    write_receipt(tmp_path / "receipt.json", "t", ENTRY, {}, tmp_path, [tmp_path / name])
+    assert open_dataset(tmp_path / "receipt.json").files == [tmp_path / name]
+
+
+class TestStale:
+    """Whether a receipt is that of an entry as the configuration has it now."""
+
+    PUBLISHED = {
+        "kind": "text",
+        "version": "1",
+        "source": {"type": "url", "url": "https://example.org/data"},
+        "files": [{"path": "a.txt", "sha256": "0" * 64, "size": 4}],
+    }
+
+    @pytest.fixture(autouse=True)
+    def here(self, tmp_path, monkeypatch):
+        monkeypatch.chdir(tmp_path)
+        for name in ("texts/a.txt", "texts/b.txt", "others/a.txt", "others/b.txt"):
+            Path(name).parent.mkdir(exist_ok=True)
+            Path(name).write_text("text")
+
+    def own(self, path="texts", kind="text", **more):
+        return {"kind": kind, "version": "local", "source": {"type": "path", "path": path, **more}}
+
+    def after(self, entry, now=None, name="mine"):
+        """Return why the receipt of `entry` does not fit the entry `now`."""
+        retrieve("mine", entry, Path("receipt.json"))
+        return why_stale(Path("receipt.json"), name, now or entry)
+
+    def published(self, **changes):
+        """Return why the receipt of PUBLISHED, with what the hub answered, does not fit after `changes`."""
+        Path("a.txt").write_text("text")
+        answered = self.PUBLISHED["source"] | {"commit": "abc"}
+        write_receipt(Path("receipt.json"), "web", self.PUBLISHED, answered, Path(), [Path("a.txt")])
+        receipt = json.loads(Path("receipt.json").read_text())
+        receipt["files"][0]["sha256"] = "0" * 64
+        Path("receipt.json").write_text(json.dumps(receipt))
+        return why_stale(Path("receipt.json"), "web", self.PUBLISHED | changes)
+
+    def test_one_that_fits_is_not_nor_is_one_that_is_not_there(self):
+        assert self.after(self.own()) is None
+        assert self.published() is None and self.published(licence="CC0") is None
+        assert why_stale(Path("none.json"), "mine", self.own()) is None
+
+    def test_a_tree_that_was_moved_still_fits(self, tmp_path, monkeypatch):
+        (tmp_path / "project").mkdir()
+        monkeypatch.chdir(tmp_path / "project")
+        (tmp_path / "texts").rename("texts")
+        assert self.after(self.own()) is None
+        (tmp_path / "project").rename(tmp_path / "moved")
+        monkeypatch.chdir(tmp_path / "moved")
+        assert why_stale(Path("receipt.json"), "mine", self.own()) is None
+
+    @pytest.mark.parametrize(
+        ("now", "reason"),
+        [
+            ({"path": "others"}, "made from source.path 'texts', which is now 'others'"),
+            ({"path": "texts/*.txt"}, "source.path"),
+            ({"trained": True}, "made from source.trained None, which is now True"),
+            ({"kind": "code"}, "made for mine, version local, text"),
+        ],
+        ids=["folder", "glob", "trained", "kind"],
+    )
+    def test_another_source_is_told(self, now, reason):
+        assert reason in self.after(self.own(), self.own(**now))
+
+    def test_another_name_is_told(self):
+        assert self.after(self.own(), name="yours") == "made for mine, version local, text"
+
+    def test_files_that_come_go_or_grow_are_told(self):
+        assert self.after(self.own()) is None
+        Path("texts/c.txt").write_text("text")
+        assert why_stale(Path("receipt.json"), "mine", self.own()) == "made of other files: c.txt"
+        Path("texts/c.txt").unlink()
+        Path("texts/a.txt").write_text("longer")
+        assert why_stale(Path("receipt.json"), "mine", self.own()) == "made of another a.txt"
+        Path("texts/a.txt").unlink()
+        assert why_stale(Path("receipt.json"), "mine", self.own()) == "made of other files: a.txt"
+
+    @pytest.mark.parametrize(
+        ("changes", "reason"),
+        [
+            ({"source": {"type": "url", "url": "https://example.org/other"}}, "made from source.url"),
+            ({"source": {"type": "hub", "repo": "a/b", "revision": "main"}}, "made from source.type 'url'"),
+            ({"files": [{"path": "a.txt", "sha256": "1" * 64}]}, "made of another a.txt"),
+            ({"files": [{"path": "a.txt", "size": 5}]}, "made of another a.txt"),
+            ({"files": [{"path": "b.txt"}]}, "made of other files: a.txt"),
+            ({"files": [{"path": "a.txt"}, {"path": "b.txt"}]}, "made of other files: b.txt"),
+            ({"version": "2"}, "made for web, version 1, text"),
+        ],
+        ids=["url", "kind of source", "checksum", "size", "name", "one more", "version"],
+    )
+    def test_an_entry_of_the_registry_that_changed_is_told(self, changes, reason):
+        assert self.published(**changes).startswith(reason)
+
+    def test_what_is_no_receipt_is_made_again(self):
+        Path("receipt.json").write_text("{}")
+        assert "not a receipt" in why_stale(Path("receipt.json"), "mine", self.own())

@@ -11,7 +11,8 @@ from typing import Any
 from sparse_attention.config_checks import SELECTIONS, cross_checks
 from sparse_attention.config_command_line import read_settings
 from sparse_attention.config_origins import Origins
-from sparse_attention.data.sources.path import resolve
+from sparse_attention.data.registry import why_stale
+from sparse_attention.data.sources.path import resolve, stamp, watchable
 from sparse_attention.errors import InputError
 from sparse_attention.predictors.registry import discover
 from sparse_attention.schema import MISSING, Problem, Schema, read_schema
@@ -28,10 +29,26 @@ class Source:
     version: str
     entry: dict[str, Any]
 
+    @property
+    def receipt(self) -> str:
+        """The file that tells what was retrieved."""
+        return f"resources/{self.name}/{self.version}/receipt.json"
+
     def local_files(self) -> list[str]:
-        """Return the user's own files, so that editing one re-runs what depends on it."""
+        """Return the user's own files that Snakemake can watch, so that editing one re-runs what depends on it."""
+        return watchable(self._own())
+
+    def unwatched(self) -> str:
+        """Return what changes with the user's other files."""
+        return stamp(self._own())
+
+    def why_stale(self) -> str | None:
+        """Say why the receipt that lies there is not of this source; None when it is, or when there is none."""
+        return why_stale(Path(self.receipt), self.name, self.entry)
+
+    def _own(self) -> list[Path]:
         source = self.entry["source"]
-        return [str(file) for file in resolve(source["path"])[1]] if source["type"] == "path" else []
+        return resolve(source["path"])[1] if source["type"] == "path" else []
 
 
 def selected_dataset(config: dict[str, Any], registry: dict[str, Any], selection: str) -> Source:
@@ -43,7 +60,9 @@ def selected_dataset(config: dict[str, Any], registry: dict[str, Any], selection
     trained = config[training]["source"] if training else None
     path = trained or entry.get("path")
     if path:
-        entry = {"kind": kind, "version": "local", "source": {"type": "path", "path": path}}
+        entry = _own_entry(kind, path)
+        if trained:
+            entry["source"]["trained"] = True
         # a corpus and a model may share a name, and so may a language model and a classifier
         return Source(f"{name}-{selection if trained and selection != 'model' else kind}", "local", entry)
     return Source(entry["dataset"], str(registry[entry["dataset"]]["version"]), registry[entry["dataset"]])
@@ -55,11 +74,24 @@ def code_entry(config: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in entry.items() if name not in ("dataset", "path")}
 
 
-def dump_files(config: dict[str, Any]) -> dict[str, str]:
-    """Return the named input files of a query/key dump: `dump`, or `train` and `validation`."""
-    source = config["extract_qk"]["source"]
-    files = source if isinstance(source, dict) else {"dump": source}
-    return {name: str(Path(path).expanduser()) for name, path in files.items()}
+def imported(config: dict[str, Any]) -> dict[str, Source]:
+    """Return what a user brings of the results: `dump`, or `train` and `validation`; `projections`; `clusters`."""
+    dump = config["extract_qk"]["source"]
+    paths = {
+        **(dump if isinstance(dump, dict) else {"dump": dump}),
+        "projections": config["fit_projections"]["source"],
+        "clusters": config["fit_clusters"]["source"],
+    }
+    # what belongs to one corpus does not fit another one
+    return {
+        name: Source(f"{config['corpus']}-{name}", "local", _own_entry(name, path))
+        for name, path in paths.items()
+        if path is not None
+    }
+
+
+def _own_entry(kind: str, path: str) -> dict[str, Any]:
+    return {"kind": kind, "version": "local", "source": {"type": "path", "path": path}}
 
 
 def command_line_settings(arguments: list[str], config: dict[str, Any]) -> dict[str, Any]:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from sparse_attention.data.sources.path import resolve
+from sparse_attention.data.sources.path import located, resolve
 from sparse_attention.errors import InputError
 from sparse_attention.grids import as_list, entmax_attentions, product
 from sparse_attention.predictors.registry import discover
@@ -42,7 +43,7 @@ def _dump_problems(config: dict[str, Any]) -> Iterator[Problem]:
     if len(entmax_attentions(config)) > 1:
         text = "a dump has one attention; allowed with extract_qk.source: exactly one entmax~A"
         yield Problem(("attentions",), text, (("extract_qk", "source"),))
-    if isinstance(source, dict) and Path(source["train"]).resolve() == Path(source["validation"]).resolve():
+    if isinstance(source, dict) and len({os.path.realpath(located(path)) for path in source.values()}) < 2:
         yield Problem(
             ("extract_qk", "source"), f"{source['train']} is both; allowed: two files without common documents"
         )

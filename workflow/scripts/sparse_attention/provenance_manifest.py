@@ -47,7 +47,9 @@ def build(config: Mapping[str, Any], receipts: Iterable[str], tables: Iterable[s
 def write(manifest: Mapping[str, Any], path: str | os.PathLike[str]) -> None:
     """Write the manifest as JSON."""
     with atomic_path(path) as partial:
-        partial.write_text(json.dumps(manifest, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+        # a lone surrogate becomes the escape that JSON has for it
+        text = json.dumps(manifest, indent=2, ensure_ascii=False) + "\n"
+        partial.write_text(text, encoding="utf-8", errors="backslashreplace")
 
 
 def code_state(repository: Path) -> dict[str, Any]:
@@ -117,7 +119,7 @@ def _sha256(path: Path) -> str:
 def _output(*command: str) -> str | None:
     """Return what a command prints, or None when it is missing or fails."""
     try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=30, check=True)
+        done = subprocess.run(command, capture_output=True, text=True, errors="replace", timeout=30, check=True)
     except (OSError, subprocess.SubprocessError):
         return None
     return done.stdout.strip()

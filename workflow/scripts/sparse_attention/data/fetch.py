@@ -10,7 +10,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from sparse_attention.data.registry import difference, sha256_of, write_receipt
+from sparse_attention.data.registry import difference, own_files, sha256_of, write_receipt
 from sparse_attention.data.sources import apt, hub, osf, path, url, wheel, wheels
 from sparse_attention.data.sources.common import SourceError, Wanted
 from sparse_attention.errors import InputError
@@ -48,7 +48,8 @@ def retrieve(name: str, entry: dict[str, Any], receipt: Path) -> None:
     """
     source = entry["source"]
     if source["type"] == "path":
-        root, files = path.resolve(source["path"])
+        root, files = own_files(entry)
+        _tell_repeats(path.resolve(source["path"])[1], files)
     else:
         root = receipt.parent
         root.mkdir(parents=True, exist_ok=True)
@@ -87,6 +88,12 @@ def _bring(name: str, entry: dict[str, Any], folder: Path) -> tuple[list[str], d
         _accept(name, downloads / item.name, folder / item.name, item)
     shutil.rmtree(downloads)
     return [item.name for item in wanted or []], source
+
+
+def _tell_repeats(found: list[Path], taken: list[Path]) -> None:
+    again = path.repeats(found)
+    for file in sorted(set(found) - set(taken)):
+        logger.warning("%s is a link to %s: it is read once", file, again[file])
 
 
 def _announce(name: str, missing: list[Wanted], folder: Path) -> None:

@@ -10,10 +10,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from sparse_attention.data.sources.common import Wanted
+from sparse_attention.data.sources.path import located, repeats, resolve
 from sparse_attention.errors import InputError
 from sparse_attention.scriptio import atomic_path
 
 CHUNK = 1 << 20
+# what asking a hub or a project adds to its source
+ANSWERS = ("commit", "downloads")
 
 
 @dataclass(frozen=True)
@@ -37,6 +41,28 @@ class Dataset:
     root: Path
     files: list[Path]
     receipt: dict[str, Any]
+
+    def only_file(self, key: str) -> Path:
+        """Return the one file there is; `InputError` with the configuration's `key` when there are several."""
+        if len(self.files) > 1:
+            path = self.receipt["source"]["path"]
+            raise InputError(f"{key}: {path} has {len(self.files)} files; allowed: one file")
+        return self.files[0]
+
+    def file_or_folder(self, key: str) -> Path:
+        """Return what the user's path leads to; `InputError` with `key` when it is a glob of several files."""
+        path = self.receipt["source"]["path"]
+        return self.root if located(path).is_dir() else self.only_file(key)
+
+    def record_import(self, path: str | os.PathLike[str], fitted: str) -> None:
+        """Write beside results which files they are taken from; remove `fitted`, the table that only fitting writes.
+
+        What fits the same results removes the record: each of the two ways then misses a file of its own where the
+        other was the last.
+        """
+        with atomic_path(path) as partial:
+            partial.write_text(json.dumps({"files": self.receipt["files"]}, indent=2) + "\n", encoding="utf-8")
+        Path(path).with_name(fitted).unlink(missing_ok=True)
 
 
 def sha256_of(path: Path) -> str:
@@ -63,6 +89,52 @@ def difference(path: Path, record: dict[str, Any]) -> str | None:
     return None
 
 
+def own_files(entry: dict[str, Any]) -> tuple[Path, list[Path]]:
+    """Return the root and the files of an entry whose source is a path of the user's.
+
+    What is read as text counts once: under a second name it would be in two splits.
+    """
+    root, files = resolve(entry["source"]["path"])
+    again = repeats(files) if entry["kind"] in ("text", "code") else {}
+    return root, [file for file in files if file not in again]
+
+
+def why_stale(path: Path, name: str, entry: dict[str, Any]) -> str | None:
+    """Say why a receipt is not that of an entry as it is now; None when it is, or when there is none yet.
+
+    Sizes of the user's own files count, their content does not: Snakemake follows their times.
+    """
+    try:
+        dataset = open_dataset(path, verify=False)
+    except InputError as error:
+        return str(error).removeprefix(f"{path}: ") if path.exists() else None
+    receipt = dataset.receipt
+    known = {key: value for key, value in receipt["source"].items() if key not in ANSWERS}
+    if known != entry["source"]:
+        return f"made from {_differing(known, entry['source'])}"
+    if (dataset.name, dataset.version, receipt["kind"]) != (name, str(entry["version"]), entry["kind"]):
+        return f"made for {dataset.name}, version {dataset.version}, {receipt['kind']}"
+    records = {record["path"]: record for record in receipt["files"]}
+    found: dict[str, dict[str, Any]]
+    if entry["source"]["type"] == "path":
+        root, files = own_files(entry)
+        found = {file.relative_to(root).as_posix(): {"size": file.stat().st_size} for file in files}
+    else:
+        wanted = [Wanted.of(record) for record in entry.get("files", ())]
+        found = {item.name: {"size": item.size, "sha256": item.sha256} for item in wanted}
+    if found and set(found) != set(records):
+        return f"made of other files: {min(set(found) ^ set(records))}"
+    for file, facts in found.items():
+        if any(value not in (None, records[file][fact]) for fact, value in facts.items()):
+            return f"made of another {file}"
+    return None
+
+
+def _differing(old: dict[str, Any], new: dict[str, Any]) -> str:
+    key = next(key for key in [*new, *old] if old.get(key) != new.get(key))
+    return f"source.{key} {old.get(key)!r}, which is now {new.get(key)!r}"
+
+
 def write_receipt(
     path: Path, name: str, entry: dict[str, Any], source: dict[str, Any], root: Path, files: Iterable[Path]
 ) -> None:
@@ -86,7 +158,9 @@ def write_receipt(
         "source": source,
     }
     with atomic_path(path) as partial:
-        partial.write_text(json.dumps(receipt, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+        # a lone surrogate becomes the escape that JSON has for it
+        text = json.dumps(receipt, indent=2, ensure_ascii=False) + "\n"
+        partial.write_text(text, encoding="utf-8", errors="backslashreplace")
 
 
 def open_dataset(receipt_path: str | os.PathLike[str], verify: bool = True) -> Dataset:

@@ -84,7 +84,7 @@ def find_sources(inputs: Mapping[str, str]) -> dict[str, Path]:
     path = Path(inputs["dump"])
     if all((path / split / SIDECAR).is_file() for split in SPLITS):
         return {split: path / split for split in SPLITS}
-    dumps = sorted(path.glob(DUMPS)) if path.is_dir() and not (path / SIDECAR).is_file() else []
+    dumps = _dumps(path) if path.is_dir() and not (path / SIDECAR).is_file() else []
     held_out = [dump for dump in dumps if "validation" in dump.name]
     if len(dumps) == 2 and len(held_out) == 1:
         return {"train": next(dump for dump in dumps if dump not in held_out), "validation": held_out[0]}
@@ -193,11 +193,16 @@ def _single(path: Path) -> Path:
         raise InputError(f"extract_qk.source: {path} does not exist")
     if path.is_file() or (path / SIDECAR).is_file():
         return path
-    dumps = sorted(path.glob(DUMPS))
+    dumps = _dumps(path)
     if len(dumps) == 1:
         return dumps[0]
     found = ", ".join(sorted(entry.name for entry in path.iterdir())[:8]) or "nothing"
     raise InputError(f"extract_qk.source: {path} holds {found}; allowed: one {DUMPS}, or a folder with {SIDECAR}")
+
+
+def _dumps(folder: Path) -> list[Path]:
+    """Return the dumps in a folder; hidden files are none, such as those that macOS puts beside others."""
+    return sorted(path for path in folder.glob(DUMPS) if not path.name.startswith("."))
 
 
 def _sha256(path: Path) -> str:
