@@ -75,6 +75,7 @@ if workflow.is_main_process:
 
 
 onstart:
+    selected.record(SELECTED)
     running.record_start()
 
 

@@ -12,6 +12,7 @@ from sparse_attention import config as settings
 from sparse_attention import caches, grids, provenance, running
 from sparse_attention import config_command_line as command_line
 from sparse_attention.config_origins import read_origins
+from sparse_attention.data import selected
 from sparse_attention.data.entries import load_registry
 from sparse_attention.errors import InputError, printable
 from sparse_attention.predictors.registry import discover
@@ -52,6 +53,18 @@ IMPORTED = settings.imported(config)
 RETRIEVED = {
     (source.name, source.version): source for source in (TEXT, MODEL, CODE, CLASSIFIER, *IMPORTED.values()) if source
 }
+# of everything below one folder of results
+SELECTED = {
+    f"{key} {name}": source.receipt
+    for key, name, source in (
+        ("corpus", config["corpus"], TEXT),
+        ("model", f"{config['corpus']}/{config['model']}", MODEL),
+        ("code", config["code"], CODE),
+        ("classifier", f"{config['code']}/{config['classifier']}", CLASSIFIER),
+    )
+    if source
+}
+REPLACED = {new: f"the last results are of {old}" for new, old in selected.replaced(SELECTED).items()}
 PROJECTIONS = grids.projections(config)
 JOBS = grids.predictor_jobs(config)
 CLUSTERINGS = grids.clusterings(config)
@@ -103,7 +116,7 @@ def own_files(wildcards):
     Snakemake notices that too, but only while it remembers its past jobs: a copy of the results alone does not.
     """
     source = RETRIEVED[wildcards.dataset, wildcards.version]
-    reason = source.why_stale() if workflow.is_main_process else None
+    reason = source.why_stale() or REPLACED.get(source.receipt) if workflow.is_main_process else None
     if reason and source.receipt not in workflow.dag.forcefiles:
         logger.info(f"{source.receipt}: {reason}; what was made of it is made again")
         workflow.dag.forcefiles.add(source.receipt)
