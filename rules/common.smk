@@ -57,7 +57,7 @@ RETRIEVED = {
 SELECTED = {
     f"{key} {name}": source.receipt
     for key, name, source in (
-        ("corpus", config["corpus"], TEXT),
+        ("corpus", config["corpus"], TEXT or IMPORTED.get("dump") or IMPORTED.get("train")),
         ("model", f"{config['corpus']}/{config['model']}", MODEL),
         ("code", config["code"], CODE),
         ("classifier", f"{config['code']}/{config['classifier']}", CLASSIFIER),
@@ -121,6 +121,21 @@ def own_files(wildcards):
         logger.info(f"{source.receipt}: {reason}; what was made of it is made again")
         workflow.dag.forcefiles.add(source.receipt)
     return source.local_files()
+
+
+def train_split_for(product, imports):
+    """An input function: the train split, for a rule that makes `product` anew where it was made the other way.
+
+    One rule fits what another one imports; what is imported has a record beside it.
+    """
+
+    def train_split(wildcards):
+        path = Path(expand(product, **wildcards)[0])
+        if workflow.is_main_process and path.exists() and path.with_name("imported.json").exists() != imports:
+            workflow.dag.forcefiles.add(str(path))
+        return f"results/qk/{RUN}/train"
+
+    return train_split
 
 
 def of_runs(pattern, attentions=ATTENTIONS, **wildcards):

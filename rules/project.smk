@@ -9,6 +9,7 @@ FITTED = (
         for run in SEEDS
     ]
 )
+PROJECTED = f"results/projections/{RUN}/{{projection}}/projections.safetensors"
 
 
 if config["fit_projections"]["source"]:
@@ -16,7 +17,7 @@ if config["fit_projections"]["source"]:
     rule import_projections:
         input:
             source=receipt(IMPORTED["projections"]),
-            qk_train=f"results/qk/{RUN}/train",
+            qk_train=train_split_for(PROJECTED, imports=True),
         output:
             projections=f"results/projections/{RUN}/{{projection}}/projections.safetensors",
             info=f"results/projections/{RUN}/{{projection}}/projections.json",
@@ -44,7 +45,7 @@ else:
 
     rule fit_projections:
         input:
-            qk_train=f"results/qk/{RUN}/train",
+            qk_train=train_split_for(PROJECTED, imports=False),
             gold_train=f"results/gold/{RUN}/train",
             qk_validation=f"results/qk/{RUN}/validation",
             gold_validation=f"results/gold/{RUN}/validation",

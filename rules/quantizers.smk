@@ -1,9 +1,11 @@
+CLUSTERED = f"results/centroids/{RUN}/{{projection}}/{{clustering}}/clusters.safetensors"
+
 if config["fit_clusters"]["source"]:
 
     rule import_clusters:
         input:
             source=receipt(IMPORTED["clusters"]),
-            qk_train=f"results/qk/{RUN}/train",
+            qk_train=train_split_for(CLUSTERED, imports=True),
             projections=projections_of,
         output:
             clusters=f"results/centroids/{RUN}/{{projection}}/{{clustering}}/clusters.safetensors",
@@ -31,7 +33,7 @@ else:
 
     rule fit_clusters:
         input:
-            qk_train=f"results/qk/{RUN}/train",
+            qk_train=train_split_for(CLUSTERED, imports=False),
             projections=projections_of,
         output:
             clusters=f"results/centroids/{RUN}/{{projection}}/{{clustering}}/clusters.safetensors",

@@ -174,8 +174,8 @@ def importing(copy_of_finished):
     return copy_of_finished, content
 
 
-IMPORTS = ("--until", "import_clusters", "import_projections")
-FITS = ("--until", "fit_clusters", "fit_projections")
+IMPORTS = ("--until", "import_clusters")
+FITS = ("--until", "fit_clusters")
 
 
 def test_imports_are_noticed_without_records(importing):

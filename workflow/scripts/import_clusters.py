@@ -20,7 +20,7 @@ def main(snakemake):
     info = QKReader(snakemake.input.qk_train).info
     check_centroids(centroids, projections, info, clusters, runs, files[0], block_size)
     centroids.save(snakemake.output.clusters)
-    dataset.record_import(snakemake.output.imported, fitted="inertia.tsv")
+    dataset.record_import(snakemake.output.imported)
     logger.info("took the centroids of %d layers from %s", len(centroids.layers), ", ".join(map(str, files)))
 
 

@@ -14,7 +14,7 @@ def main(snakemake):
     check_projections(projections, setting, QKReader(snakemake.input.qk_train).info, source)
     projections.save(snakemake.output.projections, snakemake.output.info, {"imported": source.name, "sha256": digest})
     projections.save_original(snakemake.output.original)
-    dataset.record_import(snakemake.output.imported, fitted="curves.tsv")
+    dataset.record_import(snakemake.output.imported)
     logger.info("took the projections of %d layers from %s", len(projections.layers), source)
 
 

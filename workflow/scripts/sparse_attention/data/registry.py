@@ -54,15 +54,10 @@ class Dataset:
         path = self.receipt["source"]["path"]
         return self.root if located(path).is_dir() else self.only_file(key)
 
-    def record_import(self, path: str | os.PathLike[str], fitted: str) -> None:
-        """Write beside results which files they are taken from; remove `fitted`, the table that only fitting writes.
-
-        What fits the same results removes the record: each of the two ways then misses a file of its own where the
-        other was the last.
-        """
+    def record_import(self, path: str | os.PathLike[str]) -> None:
+        """Write beside results which files they are taken from; what fits the same results removes the record."""
         with atomic_path(path) as partial:
             partial.write_text(json.dumps({"files": self.receipt["files"]}, indent=2) + "\n", encoding="utf-8")
-        Path(path).with_name(fitted).unlink(missing_ok=True)
 
 
 def sha256_of(path: Path) -> str:
