@@ -5,9 +5,11 @@ from __future__ import annotations
 import math
 import random
 import warnings
+import zlib
 from dataclasses import replace
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 import torch
 from scipy.stats import chisquare
@@ -45,7 +47,7 @@ def predicted(predictor, given: Features, **point) -> torch.Tensor:
 
 
 def test_the_registry_says_what_each_quirk_is():
-    assert len(QUIRKS) >= 24
+    assert len(QUIRKS) >= 26
     for name, quirk in QUIRKS.items():
         assert quirk.name == name and quirk.changes in CHANGES and callable(quirk.does)
         assert quirk.published.endswith(".") and ". " not in quirk.published
@@ -416,6 +418,32 @@ class TestPatterns:
         assert 0 in counts and max(counts) <= t - 1 and sum(counts) / 300 == pytest.approx(3.5 / 2, rel=0.15)
         assert 0 < firsts < 60
 
+    @pytest.mark.parametrize(("stride", "expressivity"), [(1, 0), (3, 1), (4, 2), (4, 0), (5, 4), (8, 2), (12, 2)])
+    @pytest.mark.parametrize("keys", [25, 17, 31], ids=["square", "fewer keys", "more keys"])
+    def test_strided_blocks_have_both_ends(self, stride, expressivity, keys):
+        given = features(25, keys)
+        found = predicted(predictors.BothEndsStrided(Context(1)), given, stride=stride, expressivity=expressivity)
+        blocks = [range(end - stride, end + 1) for end in range(stride, 100, stride)]
+        expected = torch.zeros(25, keys, dtype=torch.bool)
+        for query in range(25):
+            # the first block whose end is not before the query
+            own = next(block for block in blocks if block[-1] >= query)
+            for key in range(keys):
+                expected[query, key] = key in own or any(key in block[stride - expressivity :] for block in blocks)
+        assert torch.equal(found, expected.expand(3, 25, keys))
+
+    def test_strided_blocks_of_4_let_a_quarter_more_pairs_in(self):
+        given, point = features(400, heads=1), {"stride": 4, "expressivity": 2}
+        ours, wrong = (
+            predicted(p, given, **point)
+            for p in (create("strided", Context(1)), predictors.BothEndsStrided(Context(1)))
+        )
+        assert float(wrong.float().mean() - ours.float().mean()) == pytest.approx(0.25, abs=0.01)
+
+    @pytest.mark.parametrize("point", [{"stride": 24, "expressivity": 2}, {"stride": 5, "expressivity": 5}])
+    def test_where_the_published_code_stops_the_support_is_complete(self, point):
+        assert predicted(predictors.BothEndsStrided(Context(1)), features(24), **point).all()
+
     def test_rounding_lets_pairs_in_at_threshold_zero(self):
         given = features(200, dim=4)
         same = replace(given, keys=given.queries)
@@ -478,6 +506,18 @@ class TestHashing:
         assert torch.equal(support, (bucket[:, :, None] == bucket[:, None]).any(-1))
 
 
+def plain_centroids(vectors, clusters, rng):
+    """Start from random vectors; ten times, each vector joins its most similar centroid, and their sum is the next."""
+    centroids = [vectors[i] for i in rng.permutation(len(vectors))[:clusters]]
+    for _ in range(10):
+        members = [[] for _ in centroids]
+        for vector in vectors:
+            members[int(torch.stack([vector @ c for c in centroids]).argmax())].append(vector)
+        sums = [sum(group) if group else c for group, c in zip(members, centroids, strict=True)]
+        centroids = [total / total.norm() if group else total for group, total in zip(members, sums, strict=True)]
+    return torch.stack(centroids)
+
+
 class TestRouting:
     def test_a_vector_belongs_to_the_first_cluster_that_took_it(self):
         context, given = cluster_context(5), features(40)
@@ -485,6 +525,28 @@ class TestRouting:
         wide, narrow = (predicted(p, given, membership="all") for p in (every, first))
         assert torch.equal(narrow, predicted(every, given, membership="first"))
         assert not (narrow & ~wide).any() and narrow.sum() < wide.sum()
+
+    def test_all_examples_share_the_centroids_of_the_first_batch(self):
+        batch = torch.randn(3, 80, 2, generator=generator(9), dtype=torch.float64)
+        wrong, point = predictors.FirstBatchRouting(Context(1), {0: batch}), {"clusters": 4, "membership": "all"}
+        given = features(40)
+        for index in (3, 20):
+            found = predicted(wrong, replace(given, index=index), **point)
+            rng = (np.random.default_rng((1, zlib.crc32(b"routing"), 0, 0, head)) for head in range(3))
+            centroids = torch.stack([plain_centroids(vectors, 4, next(rng)) for vectors in batch])
+            fixed = create("routing_kmeans", Context(1, {"clusters": 4, "runs": 1}, Centroids((centroids[:, None],))))
+            assert torch.equal(found, predicted(fixed, given, membership="all"))
+        part = predicted(wrong, given.part(slice(1, 3)), **point)
+        assert torch.equal(part, found[1:])
+
+    def test_long_vectors_weigh_more_in_them(self):
+        batch = torch.randn(3, 80, 2, generator=generator(9), dtype=torch.float64)
+        given, point = features(40), {"clusters": 4, "membership": "all"}
+        found, even = (
+            predicted(predictors.FirstBatchRouting(Context(1), {0: vectors}), given, **point)
+            for vectors in (batch, torch.nn.functional.normalize(batch, dim=-1))
+        )
+        assert not torch.equal(found, even)
 
     def test_padding_competes_and_makes_clusters_larger(self):
         context, given = cluster_context(4), features(21)

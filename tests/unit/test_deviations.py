@@ -151,6 +151,11 @@ class TestMeasured:
         rows = table[(table["quirk"] == quirk) & (table["metric"] == metric) & table["subject"].str.contains(subject)]
         return rows.iloc[0]
 
+    def test_only_strides_that_the_published_code_takes_are_measured(self, table):
+        # the shortest example has 10 tokens: one block of 16
+        rows = table[table["quirk"] == "strided_both_ends"]
+        assert set(rows["subject"]) == {"strided stride~4_expressivity~2"}
+
     def test_numbers_go_where_the_quirks_point(self, table):
         rank = self.value(table, "rank_matched_clusters", "sparsity")
         assert rank["difference"] > 0 > self.value(table, "rank_matched_clusters", "recall")["difference"]
@@ -163,6 +168,8 @@ class TestMeasured:
         assert self.value(table, "overwritten_probabilities", "mass")["as_published"] < 1
         assert self.value(table, "first_cluster_only", "sparsity")["difference"] > 0
         assert self.value(table, "entmax_of_later_keys", "sparsity")["difference"] > 0
+        assert self.value(table, "strided_both_ends", "sparsity")["difference"] < -0.1
+        assert self.value(table, "routing_of_first_batch", "recall")["difference"] != 0
         assert self.value(table, "last_of_padded_batch", "sparsity")["difference"] > 0
         assert self.value(table, "computation_sparsity", "computation_sparsity", "dynamic")["as_published"] < 0
 

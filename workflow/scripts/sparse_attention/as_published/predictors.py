@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -19,8 +20,8 @@ from sparse_attention.predictors.clusters import KMeans
 from sparse_attention.predictors.distance import Cosine
 from sparse_attention.predictors.hashing import Reformer, nearest_directions
 from sparse_attention.predictors.low_dim_entmax import LowDimEntmax, Rows
-from sparse_attention.predictors.patterns import BigBird, Longformer
-from sparse_attention.predictors.routing import KMeansRouting, Similarities
+from sparse_attention.predictors.patterns import BigBird, Longformer, Strided
+from sparse_attention.predictors.routing import KMeansRouting, Routing, Similarities, initial_centroids, similarities
 
 BATCH = 16  # examples of a batch in the published evaluation
 HASH_SEEDS = 1000
@@ -135,6 +136,29 @@ class RandomGlobalsLongformer(Padded, Longformer):
 
 
 @quirk(
+    "strided_both_ends",
+    "predictor",
+    "The Sparse Transformer's blocks are counted from position 1 and hold both of their ends: `stride` + 1 keys, the "
+    "first and the last shared with the blocks beside them, of which the last `expressivity` + 1 sum the block up.",
+)
+class BothEndsStrided(Strided):
+    """`strided` as fairseq cuts it; position 0 is in the first block and sums up none.
+
+    The published code refuses sequences of one block, and does not return when `expressivity` equals `stride`: here,
+    the support is complete.
+    """
+
+    def predict(self, prepared: Features, stride: int, expressivity: int) -> Tensor:
+        """Return the pattern, the same for all heads."""
+        _, queries, keys = prepared.shape
+        positions = torch.arange(max(queries, keys), device=prepared.valid.device)
+        start, key = ((positions - 1).clamp(min=0) // stride * stride)[:queries, None], positions[:keys]
+        to_end = -key % stride
+        sums_up = (to_end <= expressivity) & ((key > 0) | (expressivity == stride))
+        return (((start <= key) & (key <= start + stride)) | sums_up)[None]
+
+
+@quirk(
     "intervals_of_padded_batch",
     "predictor",
     "The number of dynamic buckets is that of the padded batch: a short example gets as many as the longest.",
@@ -211,6 +235,30 @@ class FirstClusterRouting(KMeansRouting):
     def buckets(self, prepared: Similarities, membership: str) -> Buckets:
         """Return the first cluster, whatever is asked for."""
         return super().buckets(prepared, "first")
+
+
+@quirk(
+    "routing_of_first_batch",
+    "predictor",
+    "The centroids of routing come from the first batch of the evaluation, for all examples, and long vectors weigh "
+    "more in them.",
+)
+class FirstBatchRouting(Routing):
+    """`routing` with the centroids of `vectors`, by layer: of the first `BATCH` examples, float64 `(heads, n, dim)`."""
+
+    def __init__(self, context: Context, vectors: Mapping[int, Tensor]) -> None:
+        super().__init__(context)
+        self.vectors = vectors
+
+    def prepare(self, features: Features) -> Callable[[int], Similarities]:
+        """Return a function that makes the centroids and compares the example with them."""
+        vectors, first = self.vectors[features.layer][features.heads], replace(features, index=0)
+
+        def compared(clusters: int) -> Similarities:
+            generators = (self.rng(first, head) for head in range(features.heads.start, features.heads.stop))
+            return similarities(features, initial_centroids(vectors, clusters, generators)[:, None])
+
+        return compared
 
 
 @quirk(

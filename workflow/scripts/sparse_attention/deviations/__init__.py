@@ -14,8 +14,9 @@ __all__ = ["COLUMNS", "PARTS", "Sample", "measure"]
 
 PARTS = (
     *(fits.single, fits.accumulation, fits.ragged, fits.causal, fits.symmetry, fits.rescaling, fits.leak),
-    *(supports.clusters, supports.patterns, supports.hashing, supports.routing, supports.entmax, supports.intervals),
-    *(supports.rounding, supports.windows, supports.kept_tokens, supports.computation, supports.entropy),
+    *(supports.clusters, supports.patterns, supports.strides, supports.hashing, supports.routing, supports.entmax),
+    *(supports.intervals, supports.rounding, supports.windows, supports.kept_tokens),
+    *(supports.computation, supports.entropy),
 )
 
 

@@ -83,6 +83,11 @@ class Sample:
         return max(*self.info.query_lengths, *self.info.key_lengths)
 
     @property
+    def shortest(self) -> int:
+        """Length of the shortest example, of queries or keys."""
+        return min(*self.info.query_lengths, *self.info.key_lengths)
+
+    @property
     def square(self) -> bool:
         """Whether every position has a query and a key."""
         return self.info.query_lengths == self.info.key_lengths

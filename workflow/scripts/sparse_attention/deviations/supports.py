@@ -7,6 +7,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+import torch
+from torch import Tensor
+
 from sparse_attention.analysis.buckets import analyse
 from sparse_attention.as_published import measures, predictors
 from sparse_attention.deviations.comparing import CLUSTERS, SETTING, Comparison, Widened
@@ -20,6 +23,7 @@ BUCKETS = 8
 BUCKET_SIZE = 16
 THRESHOLD = 0.1  # of the cosine
 WINDOW = 11
+STRIDES = (4, 16)
 
 
 def clusters(comparison: Comparison) -> None:
@@ -43,6 +47,15 @@ def patterns(comparison: Comparison) -> None:
         comparison.compare_predictors("longformer_random_globals", right, globals_, where, sample, global_tokens=8)
 
 
+def strides(comparison: Comparison) -> None:
+    """Include both ends of blocks, of which the published code needs more than one."""
+    right, wrong = create("strided", comparison.context), predictors.BothEndsStrided(comparison.context)
+    for stride in STRIDES:
+        if stride < comparison.validation.shortest:
+            point: dict[str, Any] = {"stride": stride, "expressivity": 2}
+            comparison.compare_predictors("strided_both_ends", right, wrong, **point)
+
+
 def hashing(comparison: Comparison) -> None:
     """Restart the global generator for every batch."""
     wrong = predictors.ReseedingReformer(comparison.context, comparison.validation.info.heads)
@@ -52,7 +65,13 @@ def hashing(comparison: Comparison) -> None:
 
 
 def routing(comparison: Comparison) -> None:
-    """Let one cluster have a vector, and padding compete."""
+    """Take the first batch's centroids, let one cluster have a vector, and let padding compete."""
+    split = comparison.validation.split(comparison.projections)
+    layers = [[features for features, _ in split.layer(layer)] for layer in range(split.info.layers)]
+    vectors = {layer: torch.cat([*map(raw_vectors, batches_of(found)[0])], 1) for layer, found in enumerate(layers)}
+    batch = predictors.FirstBatchRouting(comparison.context, vectors)
+    point: dict[str, Any] = {"clusters": CLUSTERS, "membership": "all"}
+    comparison.compare_predictors("routing_of_first_batch", create("routing", comparison.context), batch, **point)
     context, name = comparison.clustered, "routing_kmeans"
     right, first = create(name, context), predictors.FirstClusterRouting(context)
     comparison.compare_predictors("first_cluster_only", right, first, membership="all")
@@ -146,6 +165,11 @@ def entropy(comparison: Comparison) -> None:
         ]
         subject = f"kmeans {segment({**context.fixed, 'top': 1})}, {side}"
         comparison.compare("pooled_entropy", subject, {"entropy": right}, {"entropy": sum(wrong) / len(wrong)})
+
+
+def raw_vectors(features: Features) -> Tensor:
+    """Return projected queries and keys of any length, float64 `(heads, n, dim)`."""
+    return torch.cat([features.queries, features.keys], dim=1).double()
 
 
 def batches_of(examples: Sequence[Any]) -> list[Sequence[Any]]:

@@ -81,9 +81,7 @@ class Strided(Predictor):
     every block, which sum the block up. Where one block holds all positions, the support is complete. As in
     Sparsefinder, both parts are in every head, and queries see later summaries too.
 
-    The published code counts positions from 1 where it cuts blocks and includes both ends of each part: a block has
-    `stride` + 1 keys and shares its ends with its neighbours, `expressivity` + 1 positions sum it up. It refuses
-    sequences of one block, and does not return when `expressivity` equals `stride`.
+    The published code cuts one position later and includes both ends of each part, which makes blocks overlap.
     """
 
     name = "strided"
