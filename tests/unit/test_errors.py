@@ -24,7 +24,7 @@ def test_a_message_is_one_line_that_can_be_shown(text, shown):
 def test_what_is_long_keeps_its_start_and_its_end():
     text = str(InputError(f"file.csv: there is no column label; its columns: {'x' * 10**6}; allowed: one"))
     assert text.startswith("file.csv: there is no column label") and text.endswith("xxx; allowed: one")
-    assert len(text) <= LONGEST_LINE + 3 and " … " in text
+    assert len(text) <= LONGEST_LINE and " … " in text
 
 
 def test_a_list_of_problems_keeps_its_lines():

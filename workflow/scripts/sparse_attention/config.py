@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sparse_attention.config_checks import SELECTIONS, cross_checks
+from sparse_attention.config_checks import SELECTIONS, TRAINED_BY, cross_checks
 from sparse_attention.config_command_line import read_settings
 from sparse_attention.config_origins import Origins
 from sparse_attention.data.registry import why_stale
@@ -56,7 +56,7 @@ def selected_dataset(config: dict[str, Any], registry: dict[str, Any], selection
     section, kind = SELECTIONS[selection]
     name = config[selection]
     entry = config[section].get(name) or {}
-    training = {"model": "train_mlm", "classifier": "train_classifier"}.get(selection)
+    training = TRAINED_BY.get(selection)
     trained = config[training]["source"] if training else None
     path = trained or entry.get("path")
     if path:

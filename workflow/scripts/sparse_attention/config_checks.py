@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 from sparse_attention.data.sources.path import located, resolve
 from sparse_attention.errors import InputError
 from sparse_attention.grids import as_list, entmax_attentions, product
+from sparse_attention.models.limits import Limits, limits_of
 from sparse_attention.predictors.registry import discover
 from sparse_attention.schema import Problem, nearest
 from sparse_attention.schema_hints import shown
@@ -21,6 +22,7 @@ SELECTIONS = {
     "classifier": ("models", "model"),
 }
 """Of each key that selects something: the section it selects from, and the kind that this is."""
+TRAINED_BY = {"model": "train_mlm", "classifier": "train_classifier"}
 
 
 def cross_checks(config: dict[str, Any], registry: dict[str, Any], folder: Path) -> Iterator[Iterator[Problem]]:
@@ -29,6 +31,7 @@ def cross_checks(config: dict[str, Any], registry: dict[str, Any], folder: Path)
     yield _range_problems(config)
     yield _code_problems(config)
     yield _path_problems(config, folder)
+    yield _model_problems(config, folder)
 
 
 def _taken(selection: str, name: str, section: str, stage: str) -> Problem:
@@ -197,3 +200,36 @@ def _path_problems(config: dict[str, Any], folder: Path) -> Iterator[Problem]:
             except (OSError, RuntimeError, ValueError) as error:
                 # too long, a home that is nobody's, a character that no path holds
                 yield Problem(key, f"{shown(path)} cannot be read: {getattr(error, 'strerror', None) or error}")
+
+
+def _model_problems(config: dict[str, Any], folder: Path) -> Iterator[Problem]:
+    """Ask the user's own model folders, as far as they are there, what they can read."""
+    if config["extract_qk"]["source"] is None:
+        length = config["blocks"]["length"]
+        yield from _own_model(config, folder, "model", lambda limits: limits.check_length(length, "blocks.length"))
+    if config["code"] is not None:
+        wanted = None if config["train_classifier"]["source"] else config["train_classifier"]["longformer"]
+        given = (config["tokenise_code"]["max_tokens"], wanted and wanted["layers"])
+        yield from _own_model(config, folder, "classifier", lambda limits: limits.check_classifier(*given))
+
+
+def _own_model(
+    config: dict[str, Any], folder: Path, selection: str, check: Callable[[Limits], None]
+) -> Iterator[Problem]:
+    stage = TRAINED_BY[selection]
+    entry = config["models"].get(config[selection]) or {}
+    source = config[stage]["source"]
+    key = (stage, "source") if source else ("models", config[selection], "path")
+    path = located(source or entry.get("path") or "", folder)
+    if not (source or entry.get("path")) or not path.is_dir():
+        return
+    try:
+        limits = limits_of(path)
+    except InputError as error:
+        yield Problem(key, str(error))
+        return
+    try:
+        check(limits)
+    except InputError as error:
+        wrong, _, text = str(error).partition(": ")
+        yield Problem(tuple(wrong.split(".")), text, (key,))

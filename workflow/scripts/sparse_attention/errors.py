@@ -44,5 +44,5 @@ def printable(text: str) -> str:
 
 def shortened(line: str) -> str:
     """Return a line of bearable length, its middle left out where it is longer; both ends say what it is about."""
-    half = LONGEST_LINE // 2
+    half = (LONGEST_LINE - 3) // 2
     return line if len(line) <= LONGEST_LINE else f"{line[:half]} … {line[-half:]}"
