@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 import yaml
 
 from sparse_attention.config import validate
+from sparse_attention.config_origins import read_origins
 from sparse_attention.data import prepare
 from sparse_attention.data.code import prepare as prepare_code
 from sparse_attention.data.code.functions import Function, Intake, read_functions, write_functions
@@ -25,6 +26,7 @@ from sparse_attention.data.entries import load_registry
 from sparse_attention.data.registry import Dataset, open_dataset, write_receipt
 from sparse_attention.data.sources.path import resolve
 from sparse_attention.tables import read_table
+from sparse_attention.yaml_files import read_mapping
 
 ROOT = Path(__file__).parents[2]
 
@@ -168,7 +170,8 @@ def _config(folder: Path) -> None:
 def _validate(folder: Path) -> None:
     files = [str(path) for path in folder.glob("*.yaml")]
     registry = load_registry(ROOT / "config" / "datasets.yaml")
-    validate(yaml.safe_load(Path(files[0]).read_text()), files, registry, folder)
+    origins = read_origins(files)
+    validate(read_mapping(Path(files[0])), origins, registry, folder)
 
 
 def _registry(folder: Path) -> None:

@@ -25,6 +25,7 @@ INDEX = ".index.json"
 WEIGHTS = ("model.safetensors", "pytorch_model.bin")
 """In the order in which transformers looks for them."""
 KERNELS = ("attn_implementation", "_attn_implementation", "_attn_implementation_internal")
+CLASS = re.compile(r"<class '([^']*)'>")
 ADVICE = re.compile(r"trust_remote_code|weights_only|pip install|https?://|should be one of|out of date", re.I)
 """What libraries advise and no user of ours should follow: running foreign code, or leaving the lock's versions."""
 
@@ -110,7 +111,7 @@ def _shards(index: Path) -> list[Path]:
 def one_line(error: BaseException) -> str:
     """Return what a library says of an error in one line, without advice that must not be followed here."""
     parts = [" ".join(part.split()) for part in re.split(r"(?<=[.!?])\s+|\n+", str(error))]
-    text = " ".join(part for part in parts if part and not ADVICE.search(part))
+    text = CLASS.sub(r"\1", " ".join(part for part in parts if part and not ADVICE.search(part)))
     name = type(error).__name__
     if not isinstance(error, (OSError, ValueError, RuntimeError)) and type(error) is not Exception:
         text = f"{name}: {text}" if text else name

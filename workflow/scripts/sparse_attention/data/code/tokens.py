@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -19,10 +19,26 @@ from sparse_attention.data.code.functions import Function
 from sparse_attention.data.documents import quantiles
 from sparse_attention.data.splits import SPLITS
 from sparse_attention.errors import InputError
+from sparse_attention.plain_files import read_json
 from sparse_attention.scriptio import atomic_path
 from sparse_attention.torch_files import read_safetensors
 
+INFO = ("pad", "vocabulary", "max_tokens")
 PARTS = ("ids", "spans", "lengths", "whole_lengths", "labels", "splits")
+
+
+def _check_parts(file: Path, parts: Mapping[str, Tensor]) -> None:
+    """Refuse tensors of other shapes and types than those of functions whose tokens lie one after the other."""
+    tokens, functions = len(parts["ids"]) if parts["ids"].ndim else 0, parts["lengths"].numel()
+    shapes = dict.fromkeys(PARTS, (functions,)) | {"ids": (tokens,), "spans": (tokens, 2)}
+    for name, part in parts.items():
+        kind = torch.int8 if name in ("labels", "splits") else torch.int32
+        if part.dtype != kind or tuple(part.shape) != shapes[name]:
+            text = f"{name} is {str(part.dtype).removeprefix('torch.')} of shape {tuple(part.shape)}"
+            wanted = f"{str(kind).removeprefix('torch.')} of shape {shapes[name]}"
+            raise InputError(f"{file}: {text}; allowed: {wanted}, as tokenise_code writes")
+    if functions == 0 or (parts["lengths"] < 1).any() or int(parts["lengths"].sum()) != tokens:
+        raise InputError(f"{file}: its lengths are not those of {tokens} tokens; allowed: what tokenise_code writes")
 
 
 class Batch(NamedTuple):
@@ -100,12 +116,12 @@ class CodeTokens:
         tensors = read_safetensors(file)
         if set(tensors) != set(PARTS):
             raise InputError(f"{file}: holds {sorted(tensors)}; allowed: {', '.join(PARTS)}, as tokenise_code writes")
-        try:
-            info = json.loads(file.with_suffix(".json").read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
-            raise InputError(
-                f"{file.with_suffix('.json')}: cannot be read ({error}); tokenise_code writes it"
-            ) from None
+        _check_parts(file, tensors)
+        sidecar = file.with_suffix(".json")
+        info = read_json(sidecar, "what tokenise_code writes")
+        for name in INFO:
+            if type(info.get(name)) is not int or not 0 <= info[name] < 2**31:
+                raise InputError(f"{sidecar}: {name}: {info.get(name)!r}; allowed: a whole number from 0 on")
         return cls(**tensors, info=info)
 
 
