@@ -125,7 +125,8 @@ def validate(config: dict[str, Any], origins: Origins, registry: dict[str, Any],
         with contextlib.suppress(*((Exception,) if problems else ())):
             problems.extend(problem for problem in check if not _concerns(problem, refused))
     if problems:
-        lines = [f"  {_line(problem, origins)}" for problem in problems]
+        # a model that is used twice has its problems twice
+        lines = dict.fromkeys(f"  {_line(problem, origins)}" for problem in problems)
         raise InputError("the configuration cannot be used:", *lines)
 
 
