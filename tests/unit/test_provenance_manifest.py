@@ -73,5 +73,5 @@ def test_the_commit_and_local_changes_are_told(tmp_path):
 def test_a_damaged_receipt_is_named(tmp_path):
     path = tmp_path / "receipt.json"
     path.write_text("{")
-    with pytest.raises(InputError, match=r"receipt\.json: not a receipt"):
+    with pytest.raises(InputError, match=r"receipt\.json: not valid JSON .*; delete it and retrieve again"):
         manifest.build({}, [str(path)], [])

@@ -151,3 +151,12 @@ def test_what_fits_is_let_through():
     limits.check_blocks(18, 30)
     limits.check_classifier(18, None)
     limits.check_classifier(4096, 2)  # a Longformer repeats the positions
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [("hidden_dropout_prob", float("nan")), ("attention_probs_dropout_prob", 1.5), ("layer_norm_eps", float("inf"))],
+)
+def test_a_number_out_of_its_range_is_named(key, value):
+    with pytest.raises(InputError, match=rf"config.json: {key}: .*; allowed: a number from 0"):
+        limits_in({key: value}, "model")

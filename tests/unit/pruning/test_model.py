@@ -219,7 +219,7 @@ def test_a_folder_gives_back_the_model(family, make_classifier, make_batch, tmp_
 @pytest.mark.parametrize(
     ("file", "content", "message"),
     [
-        ("pruning.json", None, "pruning.json: cannot be read"),
+        ("pruning.json", None, "pruning.json: there is no such file"),
         ("pruning.json", "{", "pruning.json: .*; allowed: a JSON object with mode, score"),
         ("pruning.json", json.dumps({"mode": "soft"}), "pruning.json: pruning.mode: 'soft'; allowed: threshold"),
         ("pruning.json", json.dumps({"lambda": 1}), "pruning.json: .*lambda.*; allowed: a JSON object with mode"),

@@ -13,7 +13,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from sparse_attention.errors import InputError
+from sparse_attention.plain_files import read_json
 from sparse_attention.scriptio import atomic_path
 
 REPOSITORY = Path(__file__).resolve().parents[3]
@@ -95,10 +95,7 @@ def portable(value: Any) -> Any:
 
 
 def _receipt(path: Path) -> dict[str, Any]:
-    try:
-        receipt = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise InputError(f"{path}: not a receipt ({error}); delete it and retrieve again") from None
+    receipt = read_json(path, "a receipt; delete it and retrieve again")
     kept = {name: value for name, value in receipt.items() if name != "root"}
     return {"receipt": _relative(path), "sha256": _sha256(path), **portable(kept)}
 

@@ -13,6 +13,7 @@ from typing import Any
 from sparse_attention.data.sources.common import Wanted
 from sparse_attention.data.sources.path import located, repeats, resolve
 from sparse_attention.errors import InputError
+from sparse_attention.plain_files import read_json
 from sparse_attention.scriptio import atomic_path
 
 CHUNK = 1 << 20
@@ -167,13 +168,13 @@ def open_dataset(receipt_path: str | os.PathLike[str], verify: bool = True) -> D
         When the receipt cannot be read, or (with `verify`) a file is missing or differs.
     """
     path = Path(receipt_path)
+    if not os.path.lexists(path):
+        raise InputError(f"{path}: no such receipt; the rule retrieve writes it")
+    receipt = read_json(path, "a receipt; delete it and retrieve again")
     try:
-        receipt = json.loads(path.read_text(encoding="utf-8"))
         root = Path(os.path.normpath(path.parent / receipt["root"]))
         files = [root / record["path"] for record in receipt["files"]]
         dataset = Dataset(receipt["dataset"], receipt["version"], root, files, receipt)
-    except FileNotFoundError:
-        raise InputError(f"{path}: no such receipt; the rule retrieve writes it") from None
     except (ValueError, KeyError, TypeError) as error:
         raise InputError(f"{path}: not a receipt ({error}); delete it and retrieve again") from None
     if verify:

@@ -17,7 +17,7 @@ from safetensors.numpy import save as serialise
 from sparse_attention.data.documents import quantiles
 from sparse_attention.data.splits import SPLITS
 from sparse_attention.errors import InputError
-from sparse_attention.models.folders import CONFIG
+from sparse_attention.models.folders import CONFIG, TOKENIZER_CONFIG
 from sparse_attention.models.limits import Limits, limits_of
 from sparse_attention.scriptio import atomic_path
 
@@ -75,7 +75,11 @@ class Tokeniser:
         """Refuse blocks that the model or its tokenizer cannot read, and a tokenizer of another model."""
         if limits is not None:
             limits.check_blocks(self.length, len(self.tokenizer))
-        if self.length > (limit := self.tokenizer.model_max_length):
+        limit = self.tokenizer.model_max_length
+        if isinstance(limit, bool) or not isinstance(limit, int | float) or not limit >= 1:
+            place = folder / TOKENIZER_CONFIG
+            raise InputError(f"{place}: model_max_length: {limit!r}; allowed: a number from 1 on")
+        if self.length > limit:
             text = f"{self.length} is more than the tokenizer in {folder} allows (model_max_length)"
             raise InputError(f"blocks.length: {text}; allowed: at most {limit}")
 

@@ -112,6 +112,8 @@ def one_line(error: BaseException) -> str:
     """Return what a library says of an error in one line, without advice that must not be followed here."""
     parts = [" ".join(part.split()) for part in re.split(r"(?<=[.!?])\s+|\n+", str(error))]
     text = CLASS.sub(r"\1", " ".join(part for part in parts if part and not ADVICE.search(part)))
+    if "allocate" in text:  # in a library's words, with the place in its source
+        text = "its sizes do not fit into memory"
     name = type(error).__name__
     if not isinstance(error, (OSError, ValueError, RuntimeError)) and type(error) is not Exception:
         text = f"{name}: {text}" if text else name

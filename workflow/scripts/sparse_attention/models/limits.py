@@ -5,6 +5,7 @@ A user's own folder can be checked before any job starts, and a retrieved one in
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,7 +34,8 @@ LAYERS = ("num_hidden_layers", "n_layers", "n_layer")
 POSITIONS = ("max_position_embeddings", "n_positions")
 HIDDEN, HEADS = ("hidden_size", "dim", "n_embd"), ("num_attention_heads", "n_heads", "n_head")
 COUNTS = (*LAYERS, *POSITIONS, *HIDDEN, *HEADS, "vocab_size", "intermediate_size")
-NUMBERS = ("hidden_dropout_prob", "attention_probs_dropout_prob", "layer_norm_eps", "initializer_range")
+SHARES = ("hidden_dropout_prob", "attention_probs_dropout_prob")
+NUMBERS = (*SHARES, "layer_norm_eps", "initializer_range")
 
 
 @dataclass(frozen=True)
@@ -143,8 +145,12 @@ def limits_in(config: Mapping[str, Any], folder: Path | str) -> Limits:
         _check_count(config, key, path)
     for key in NUMBERS:
         value = config.get(key)
-        if isinstance(value, bool) or not isinstance(value, int | float | None):
-            raise InputError(f"{path}: {key}: {value!r}; allowed: a number")
+        most = 1 if key in SHARES else math.inf
+        if value is not None and (
+            isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= most or value == math.inf
+        ):
+            allowed = "a number from 0 to 1" if key in SHARES else "a number from 0 on"
+            raise InputError(f"{path}: {key}: {value!r}; allowed: {allowed}")
     hidden, heads = _first(config, HIDDEN), _first(config, HEADS)
     if hidden and heads and "head_dim" not in config and "embedding_size" not in config and hidden % heads:
         raise InputError(f"{path}: a hidden size of {hidden} cannot be shared by {heads} heads; allowed: a multiple")

@@ -11,7 +11,7 @@ from transformers import AutoModelForMaskedLM, PreTrainedModel
 
 from sparse_attention.errors import InputError
 from sparse_attention.models.attention import NAME, Attention, Observation, observed, set_attention
-from sparse_attention.models.folders import read_config
+from sparse_attention.models.folders import one_line, read_config
 from sparse_attention.models.hub import copy_tokenizer, load_model, offline
 from sparse_attention.models.weights import HEADS as ALL_HEADS
 
@@ -67,7 +67,7 @@ def check_attention_is_reached(model: PreTrainedModel) -> None:
     InputError
         Telling which family it is and what went wrong.
     """
-    name, layers = type(model).__name__, model.config.num_hidden_layers
+    name, layers = f"{model.name_or_path or 'model'}: {type(model).__name__}", model.config.num_hidden_layers
     tokens = torch.arange(5, 21, device=model.device).remainder(model.config.vocab_size).reshape(2, 8)
     real = torch.ones_like(tokens)
     real[1, 5:] = 0
@@ -78,20 +78,16 @@ def check_attention_is_reached(model: PreTrainedModel) -> None:
         with observed(seen.append), torch.no_grad():
             model.base_model(input_ids=tokens, attention_mask=real)
     except Exception as error:
-        raise InputError(
-            f"model: {name} fails when its attention is replaced: {type(error).__name__}: {error}"
-        ) from error
+        raise InputError(f"{name} fails when its attention is replaced: {one_line(error)}") from error
     finally:
         model.train(was_training)
     if len(seen) != layers:
         raise InputError(
-            f"model: {name} computes attention by itself: {len(seen)} of {layers} layers go through transformers' "
+            f"{name} computes attention by itself: {len(seen)} of {layers} layers go through transformers' "
             "AttentionInterface; allowed: families that do in every layer, such as BERT, RoBERTa or ModernBERT"
         )
     if any(observation.probabilities[1, :, :5, 5:].any() for observation in seen):
-        raise InputError(
-            f"model: {name} does not pass its padding mask to the attention, so padding would be attended to"
-        )
+        raise InputError(f"{name} does not pass its padding mask to the attention, so padding would be attended to")
 
 
 def base_output(model: PreTrainedModel, tokens: Tensor, real: Tensor) -> Tensor:

@@ -15,6 +15,7 @@ from transformers import PreTrainedModel
 from sparse_attention.errors import InputError
 from sparse_attention.models.hub import offline
 from sparse_attention.models.loading import load_sequence_classifier
+from sparse_attention.plain_files import read_json
 from sparse_attention.pruning.attention import Attended
 from sparse_attention.pruning.dropping import attend_packed, last_cls
 from sparse_attention.pruning.layers import Layer, classify, layers_of, merge_heads
@@ -283,11 +284,9 @@ def load_pruned_model(folder: Path | str) -> PrunedClassifier:
 
 def _read_settings(path: Path) -> PruningSettings:
     names = list(asdict(PruningSettings()))
+    content = read_json(path, f"a JSON object with {', '.join(names)}, in a folder of a pruned model")
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
         return PruningSettings(**content)
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror}); allowed: a folder of a pruned model") from None
     except InputError as error:
         raise InputError(f"{path}: {error}") from None
     except (ValueError, TypeError) as error:
