@@ -122,12 +122,12 @@ def test_references_to_halves_of_a_character_make_one(tmp_path):
 
 
 def test_page_ids_of_two_wikis_stand_for_two_pages(tmp_path):
-    (tmp_path / "a.xml").write_bytes(dump(page(1, "An old text of a page.")))
-    (tmp_path / "b.xml").write_bytes(dump(page(1, "A new text of the page.")))
-    (tmp_path / "c.xml").write_bytes(dump(page(1, "Another page.")).replace(b"Title 1", b"Titel 1"))
-    documents, reading = articles(*(tmp_path / name for name in ("a.xml", "b.xml", "c.xml")))
-    assert [document.text for document in documents] == ["An old text of a page.", "Another page."]
-    assert len({document.id for document in documents}) == 2 and dict(reading.dropped) == {"came before": 1}
+    (tmp_path / "a.xml").write_bytes(dump(page(1, "The main page of a wiki."), page(2, "A page of both.")))
+    (tmp_path / "b.xml").write_bytes(dump(page(1, "The main page of another."), page(2, "A page of both.")))
+    documents, reading = articles(tmp_path / "a.xml", tmp_path / "b.xml")
+    texts = ["The main page of a wiki.", "A page of both.", "The main page of another."]
+    assert [document.text for document in documents] == texts
+    assert len({document.id for document in documents}) == 3 and dict(reading.dropped) == {"came before": 1}
 
 
 @pytest.mark.parametrize("encoding", [b"no-such-code", b"utf-7", b"gb18030"])

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from sparse_attention.data.fetch import retrieve
-from sparse_attention.data.registry import open_dataset, sha256_of, why_stale, write_receipt
+from sparse_attention.data.registry import open_dataset, own_files, sha256_of, why_stale, write_receipt
 from sparse_attention.errors import InputError
 
 ENTRY = {"kind": "text", "version": "1", "licence": "CC0"}
@@ -165,6 +165,21 @@ class TestStale:
     def test_an_entry_of_the_registry_that_changed_is_told(self, changes, reason):
         assert self.published(**changes).startswith(reason)
 
+    @pytest.mark.parametrize("source", ['"x"', "{}"])
+    def test_a_receipt_of_another_shape_is_made_again(self, source):
+        record = (
+            '{"root": ".", "files": [{"path": "a"}], "dataset": "mine", "version": "local", "kind": "text", "source": '
+        )
+        Path("receipt.json").write_text(f"{record}{source}}}")
+        assert "not a receipt" in why_stale(Path("receipt.json"), "mine", self.own())
+
     def test_what_is_no_receipt_is_made_again(self):
         Path("receipt.json").write_text("{}")
         assert "not a receipt" in why_stale(Path("receipt.json"), "mine", self.own())
+
+
+def test_caches_of_a_saved_data_set_are_not_watched(tmp_path):
+    for name in ("data-00000-of-00001.arrow", "cache-0123.arrow", "state.json"):
+        (tmp_path / name).write_text("{}")
+    entry = {"kind": "text", "version": "local", "source": {"type": "path", "path": str(tmp_path)}}
+    assert [file.name for file in own_files(entry)[1]] == ["data-00000-of-00001.arrow", "state.json"]

@@ -149,3 +149,16 @@ class TestRows:
         documents, reading = read(text.read_table, tmp_path / "a.jsonl")
         assert (documents[0].text, documents[0].title) == ("cut \ufffd", "whole 😀")
         assert "1 halves of characters replaced" in reading.summary()
+
+    def test_an_id_that_is_made_is_no_other_documents(self, tmp_path):
+        rows = [{"id": "x", "text": text} for text in ("one", "two")]
+        made = read(text.read_table, written(tmp_path / "a.jsonl", rows))[0][1].id
+        more = [*rows, {"id": made, "text": "three"}]
+        for order in (more, more[::-1]):
+            documents, _ = read(text.read_table, written(tmp_path / "a.jsonl", order))
+            assert len({document.id for document in documents}) == 3
+
+
+def written(path, rows):
+    path.write_text("\n".join(map(json.dumps, rows)))
+    return path

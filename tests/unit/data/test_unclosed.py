@@ -123,3 +123,9 @@ def test_a_very_large_page_gets_through(name):
     text = renderer.render(UNCLOSED[name] * 20_000 + "\n\nSome words after.")
     assert renderer.mended and not re.search(r"\{\{|\[\[|\x1f", text)
     assert renderer.render("Some words.") == "Some words." and not renderer.mended
+
+
+def test_a_line_of_endless_equals_signs_is_text():
+    page = "An article.\n" + "=a" * 100_000 + "\n== Part ==\nAnother paragraph of it."
+    rendered = Renderer("2020-01-01", frozenset()).render(page)
+    assert rendered.startswith("An article.") and rendered.endswith("Another paragraph of it.")

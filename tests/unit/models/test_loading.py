@@ -119,7 +119,7 @@ BROKEN = {
     ),
     "a weight of another shape": (
         lambda folder: change(folder, lambda weights: weights.update({"embeddings.LayerNorm.bias": torch.ones(3)})),
-        ": cannot be loaded as an encoder",
+        r": embeddings.LayerNorm.bias has shape \(3,\), and by config.json \(24,\); allowed",
     ),
 }
 

@@ -115,3 +115,23 @@ def test_a_wheel_with_damage_inside_is_named(wheel):
     wheel.write_bytes(content[:60] + b"\xff" * 40 + content[100:])
     with pytest.raises(InputError, match="Some_Package-1.0-py3-none-any.whl: not a readable wheel: "):
         list(bandit.read({"": [wheel]}, Intake(), OPTIONS))
+
+
+def test_a_file_that_bandit_gives_up_on_has_no_labels(tmp_path):
+    path = tmp_path / "deep-1.0-py3-none-any.whl"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("deep/a.py", "def f(a):\n    return eval(a)\n\nx = " + "1 + " * 2000 + "1\n")
+        archive.writestr("deep/b.py", "def g(a):\n    return eval(a)\n")
+        archive.writestr("deep/folder.py/c.py", "def h(a):\n    return a\n")
+    intake = Intake()
+    assert [(f.path, f.label) for f in bandit.read({"": [path]}, intake, OPTIONS)] == [
+        ("deep/b.py", 1),
+        ("deep/folder.py/c.py", 0),
+    ]
+    assert dict(intake.dropped) == {"files that bandit cannot read": 1}
+
+
+def test_functions_below_deep_expressions_are_found():
+    module = "x = " + "1 + " * 900 + "1\ndef f():\n    return 1\nclass C:\n    def g(self):\n        return 2\n"
+    found = bandit.functions_in(module.encode(), {}, "p", "a.py", Intake())
+    assert [function.source.split("(")[0] for function in found] == ["def f", "def g"]

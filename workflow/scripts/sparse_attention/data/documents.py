@@ -64,23 +64,24 @@ class Reading:
     def filter(self, documents: Iterable[Document]) -> Iterator[Document]:
         """Yield the documents that are long enough, without repeats, until there are `max_documents`.
 
-        An id that came before with another text belongs to another document, which gets an id of its own. Of a wiki's
-        page, which has a title and revisions, the first one counts.
+        An id that came before with another text belongs to another document, which gets an id of its own: ids start
+        anew in every wiki and every shard.
         """
         seen: dict[str, set[bytes]] = {}
+        used: set[str] = set()
         for document in map(self._whole, documents):
-            is_page = document.revision is not None
-            content = hashlib.sha256((document.title if is_page else document.text).encode()).digest()
-            contents = seen.setdefault(document.id, set())
-            if content in contents:
+            content = hashlib.sha256(document.text.encode()).digest()
+            if content in seen.get(document.id, ()):
                 self.drop("came before")
             elif len(document.text) < self.min_characters:
                 self.drop(f"shorter than prepare.min_characters ({self.min_characters})")
             else:
-                if contents:
+                if document.id in seen:
                     self.mend("ids that stood for another document too")
+                seen.setdefault(document.id, set()).add(content)
+                while document.id in used:
                     document = replace(document, id=f"{document.id}#{content.hex()[:12]}")
-                contents.add(content)
+                used.add(document.id)
                 self.kept += 1
                 yield document
                 if self.kept == self.max_documents:

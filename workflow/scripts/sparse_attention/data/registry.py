@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fnmatch
 import hashlib
 import json
 import os
@@ -16,6 +17,7 @@ from sparse_attention.errors import InputError
 from sparse_attention.plain_files import read_json
 from sparse_attention.scriptio import atomic_path
 
+CACHE = "cache-*.arrow"
 CHUNK = 1 << 20
 # what asking a hub or a project adds to its source
 ANSWERS = ("commit", "downloads")
@@ -88,11 +90,13 @@ def difference(path: Path, record: dict[str, Any]) -> str | None:
 def own_files(entry: dict[str, Any]) -> tuple[Path, list[Path]]:
     """Return the root and the files of an entry whose source is a path of the user's.
 
-    What is read as text counts once: under a second name it would be in two splits.
+    What is read as text counts once: under a second name it would be in two splits. Caches beside a saved data set
+    come and go, and are none of it.
     """
     root, files = resolve(entry["source"]["path"])
     again = repeats(files) if entry["kind"] in ("text", "code") else {}
-    return root, [file for file in files if file not in again]
+    data = [file for file in files if not fnmatch.fnmatch(file.name, CACHE)]
+    return root, [file for file in data or files if file not in again]
 
 
 def why_stale(path: Path, name: str, entry: dict[str, Any]) -> str | None:
@@ -103,7 +107,7 @@ def why_stale(path: Path, name: str, entry: dict[str, Any]) -> str | None:
     try:
         dataset = open_dataset(path, verify=False)
     except InputError as error:
-        return str(error).removeprefix(f"{path}: ") if path.exists() else None
+        return str(error).removeprefix(f"{path}: ") if os.path.lexists(path) else None
     receipt = dataset.receipt
     known = {key: value for key, value in receipt["source"].items() if key not in ANSWERS}
     if known != entry["source"]:
@@ -175,6 +179,10 @@ def open_dataset(receipt_path: str | os.PathLike[str], verify: bool = True) -> D
         root = Path(os.path.normpath(path.parent / receipt["root"]))
         files = [root / record["path"] for record in receipt["files"]]
         dataset = Dataset(receipt["dataset"], receipt["version"], root, files, receipt)
+        if not isinstance(receipt["source"], dict) or not isinstance(receipt["kind"], str):
+            raise TypeError("source or kind")
+        if any({"size", "sha256"} - set(record) for record in receipt["files"]):
+            raise KeyError("size or sha256")
     except (ValueError, KeyError, TypeError) as error:
         raise InputError(f"{path}: not a receipt ({error}); delete it and retrieve again") from None
     if verify:

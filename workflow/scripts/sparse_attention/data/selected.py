@@ -40,6 +40,6 @@ def record(current: Mapping[str, str]) -> None:
 def _last() -> dict[str, str]:
     try:
         found = json.loads(FILE.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return {}
     return found if isinstance(found, dict) else {}

@@ -22,6 +22,7 @@ TOKEN = re.compile(
     re.MULTILINE | re.IGNORECASE,
 )
 TAG_START = "<"
+ENDLESS_HEADING = re.compile(r"^=(?:[^=\n]*=){2000}", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -140,7 +141,8 @@ class Scan:
 def mend(wikitext: str, budget: int = BUDGET) -> str:
     """Return a page as it is; with very many unclosed marks, as the parser would read it had it the time.
 
-    Unclosed marks get a `GAP`, so that the parser sees text at once. Whoever shows the text takes the gaps out.
+    Unclosed marks get a `GAP`, so that the parser sees text at once. Whoever shows the text takes the gaps out. A line
+    that starts as a heading and goes on with thousands of equals signs is text, too.
 
     Parameters
     ----------
@@ -148,6 +150,8 @@ def mend(wikitext: str, budget: int = BUDGET) -> str:
     budget : int
         Characters that the parser may read again before the page is changed.
     """
+    # the parser's own stack overflows there, which ends the process
+    wikitext = ENDLESS_HEADING.sub(lambda line: GAP + line[0], wikitext)
     # most pages are too small to need a scan
     if sum(map(wikitext.count, ("{{", "{|", "[", "<"))) * len(wikitext) <= budget:
         return wikitext

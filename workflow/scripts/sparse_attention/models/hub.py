@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 import importlib.metadata
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -103,7 +103,10 @@ def load_model(
     try:
         with guarded(f"{folder}: cannot be loaded as {what}"):
             given = {"dtype": torch.float32, "use_safetensors": files[0].suffix == ".safetensors", **options}
+            # the library's own error names neither a weight nor a shape; ours does
+            given["ignore_mismatched_sizes"] = True
             model, report = kind.from_pretrained(folder, output_loading_info=True, **given, **GUARDED)
+        _refuse_other_shapes(report["mismatched_keys"], folder)
         refuse_unexpected(report["unexpected_keys"], model, folder, unused)
     except InputError:
         refuse_unusable(files)  # tells more of a file that holds anything but weights
@@ -123,7 +126,7 @@ def load_tokenizer(folder: Path | str) -> Any:
     """
     folder = Path(folder)
     if (folder / CONFIG).is_file():
-        _known_config(folder)
+        limits_in(_known_config(folder), folder)
     settings, path = check_tokenizer_files(folder), folder / TOKENIZER_CONFIG
     named, code = settings.get("tokenizer_class"), own_code(settings)
     if code:
@@ -147,6 +150,13 @@ def copy_tokenizer(source: Path | str, folder: Path | str) -> None:
     load_tokenizer(source).save_pretrained(folder)
 
 
+def _refuse_other_shapes(mismatched: Iterable[tuple[str, Any, Any]], folder: Path) -> None:
+    """Raise `InputError` when weights have other shapes than the configuration says."""
+    for name, found, wanted in sorted(mismatched, key=lambda item: item[0]):
+        text = f"{name} has shape {tuple(found)}, and by {CONFIG} {tuple(wanted)}"
+        raise InputError(f"{folder}: {text}; allowed: weights and sizes that belong together")
+
+
 def refuse_not_finite(model: PreTrainedModel, folder: Path) -> None:
     """Raise `InputError` when a weight is NaN or infinite."""
     for name, weight in model.named_parameters():
@@ -158,6 +168,8 @@ def _known_config(folder: Path) -> dict[str, Any]:
     """Read a configuration, and refuse one whose model only the folder's own code knows."""
     config, path = read_config(folder), folder / CONFIG
     code, family = own_code(config), config.get("model_type")
+    if config.get("quantization_config"):
+        raise InputError(f"{path}: quantization_config: the weights are quantised; allowed: weights as floats")
     if not code:
         return config
     if not isinstance(family, str) or (family not in CONFIG_MAPPING and family != LTP):

@@ -57,20 +57,23 @@ def _functions_of(wheel: Path, split: str, ignored: Sequence[str]) -> tuple[list
     project = wheel.name.split("-")[0].replace("_", "-").lower()
     with tempfile.TemporaryDirectory() as folder:
         root = _unpack(wheel, Path(folder))
-        findings = analyse(root, ignored)
-        names = sorted(path.relative_to(root).as_posix() for path in root.rglob("*.py"))
-        functions = [
-            function
-            for name in names
-            for function in functions_in(
-                (root / name).read_bytes(), findings.get(name, {}), project, name, intake, split
-            )
-        ]
+        findings, failed = analyse(root, ignored)
+        names = sorted(path.relative_to(root).as_posix() for path in root.rglob("*.py") if path.is_file())
+        functions: list[Function] = []
+        for name in names:
+            own = Intake()
+            content = (root / name).read_bytes()
+            found = list(functions_in(content, findings.get(name, {}), project, name, own, split))
+            if name in failed and not own.dropped:
+                intake.drop("files that bandit cannot read")  # nothing found would not mean that nothing is there
+            else:
+                intake.add(own)
+                functions += found
         return functions, intake
 
 
-def analyse(root: Path, ignored: Sequence[str]) -> dict[str, dict[int, list[str]]]:
-    """Return bandit's findings in a folder: rules by file (relative) and line."""
+def analyse(root: Path, ignored: Sequence[str]) -> tuple[dict[str, dict[int, list[str]]], set[str]]:
+    """Return bandit's findings in a folder, rules by file (relative) and line, and the files that it gave up on."""
     report = root.parent / "bandit.json"
     options = ["--recursive", "--quiet", "--exit-zero", "--ignore-nosec", "--format=json", f"--output={report}"]
     skipped = [f"--skip={','.join(ignored)}"] if ignored else []
@@ -79,10 +82,11 @@ def analyse(root: Path, ignored: Sequence[str]) -> dict[str, dict[int, list[str]
     if ran.returncode or not report.is_file():
         raise InputError(f"bandit failed: {ran.stderr.strip()[-500:] or f'exit code {ran.returncode}'}")
     found: dict[str, dict[int, list[str]]] = collections.defaultdict(lambda: collections.defaultdict(list))
-    for issue in json.loads(report.read_text(encoding="utf-8"))["results"]:
+    content = json.loads(report.read_text(encoding="utf-8"))
+    for issue in content["results"]:
         name = Path(issue["filename"]).relative_to(root).as_posix()
         found[name][issue["line_number"]].append(issue["test_id"])
-    return found
+    return found, {Path(error["filename"]).relative_to(root).as_posix() for error in content["errors"]}
 
 
 def functions_in(
@@ -107,11 +111,14 @@ def functions_in(
 
 
 def _outermost(tree: ast.AST) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef]:
-    for node in ast.iter_child_nodes(tree):
+    # a stack of our own: expressions nest deeper than calls may
+    waiting = [tree]
+    while waiting:
+        node = waiting.pop()
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             yield node
         else:
-            yield from _outermost(node)
+            waiting += reversed(list(ast.iter_child_nodes(node)))
 
 
 def _unpack(wheel: Path, folder: Path) -> Path:

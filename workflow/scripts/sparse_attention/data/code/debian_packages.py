@@ -195,5 +195,7 @@ def _series(file: Path) -> list[str]:
     """Return the patches that a series names, without comments and options; none when the package has no series."""
     if not file.is_file():
         return []
-    lines = (line.split("#", 1)[0].split() for line in file.read_text(encoding="utf-8", errors="replace").splitlines())
+    lines = (
+        line.split("#", 1)[0].split() for line in file.read_text(encoding="utf-8-sig", errors="replace").splitlines()
+    )
     return [words[0] for words in lines if words]

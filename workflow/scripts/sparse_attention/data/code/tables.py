@@ -50,6 +50,8 @@ def read(files: Mapping[str, list[Path]], intake: Intake, options: Mapping[str, 
                     continue
                 source, replaced = whole_characters(source)
                 intake.mend("kept, with half a character replaced", min(replaced, 1))
+                if "project" in names and not names["project"]:
+                    intake.mend("kept without a project, to be split apart from all others")
                 yield Function(source, label, split=split, **names)
 
 
