@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import datasets
 import pytest
 
 from sparse_attention.data.fetch import retrieve
@@ -83,3 +84,14 @@ def test_a_folder_without_the_formats_files_is_refused(tmp_path):
 def test_one_document_cannot_fill_three_splits(tmp_path):
     with pytest.raises(InputError, match="1 documents cannot fill 3 splits"):
         run(tmp_path, corpus(tmp_path, **{"a.txt": "abc"}))
+
+
+def test_a_saved_data_set_with_a_cache_beside_it_is_retrieved_and_read_without_it(tmp_path):
+    source = tmp_path / "source"
+    texts = [f"text number {number}" for number in range(6)]
+    datasets.Dataset.from_dict({"text": texts}).save_to_disk(source)
+    (source / "cache-0123.arrow").write_bytes((source / "data-00000-of-00001.arrow").read_bytes())
+    dataset = corpus(tmp_path)
+    assert "cache-0123.arrow" not in [file.name for file in dataset.files]
+    documents, _, _ = run(tmp_path, dataset, format="datasets")
+    assert [document["text"] for document in documents] == texts

@@ -92,7 +92,7 @@ def _bring(name: str, entry: dict[str, Any], folder: Path) -> tuple[list[str], d
 
 def _tell_repeats(found: list[Path], taken: list[Path]) -> None:
     again = path.repeats(found)
-    for file in sorted(set(found) - set(taken)):
+    for file in sorted(again.keys() - set(taken)):
         logger.warning("%s is a link to %s: it is read once", file, again[file])
 
 
