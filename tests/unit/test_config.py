@@ -259,6 +259,15 @@ def test_a_folder_of_texts_is_followed_file_by_file(config, tmp_path):
     assert settings.selected_dataset(config, REGISTRY, "corpus").local_files() == files
 
 
+def test_caches_of_a_saved_data_set_are_not_followed(config, tmp_path):
+    for name in ("data-00000-of-00001.arrow", "cache-0123.arrow"):
+        (tmp_path / name).touch()
+    config["corpora"]["mine"] = {"path": str(tmp_path), "format": "datasets"}
+    put(config, "corpus", "mine")
+    files = settings.selected_dataset(config, REGISTRY, "corpus").local_files()
+    assert [Path(file).name for file in files] == ["data-00000-of-00001.arrow"]
+
+
 def test_a_trained_model_has_a_name_of_its_own_and_gives_the_tokeniser(config, tmp_path):
     config["train_mlm"]["source"] = str(tmp_path)
     (tmp_path / "config.json").write_text("{}")

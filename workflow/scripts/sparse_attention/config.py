@@ -11,8 +11,8 @@ from typing import Any
 from sparse_attention.config_checks import SELECTIONS, TRAINED_BY, cross_checks
 from sparse_attention.config_command_line import read_settings
 from sparse_attention.config_origins import Origins
-from sparse_attention.data.registry import why_stale
-from sparse_attention.data.sources.path import resolve, stamp, watchable
+from sparse_attention.data.registry import own_files, why_stale
+from sparse_attention.data.sources.path import stamp, watchable
 from sparse_attention.errors import InputError
 from sparse_attention.predictors.registry import discover
 from sparse_attention.schema import MISSING, Problem, Schema, read_schema
@@ -48,7 +48,7 @@ class Source:
 
     def _own(self) -> list[Path]:
         source = self.entry["source"]
-        return resolve(source["path"])[1] if source["type"] == "path" else []
+        return own_files(self.entry)[1] if source["type"] == "path" else []
 
 
 def selected_dataset(config: dict[str, Any], registry: dict[str, Any], selection: str) -> Source:
