@@ -41,6 +41,7 @@ lint: $(VENV)/test.stamp ## check the style and the types
 	$(BIN)/python -m ruff check .
 	$(BIN)/python -m ruff format --check .
 	$(BIN)/python -m mypy
+	PYTHONPATH=workflow/scripts $(BIN)/lint-imports --no-logo --no-cache
 	$(BIN)/snakefmt --check Snakefile workflow/Snakefile rules
 	$(BIN)/python -m snakemake --lint
 

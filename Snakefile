@@ -77,12 +77,12 @@ if workflow.is_main_process:
 
 onstart:
     selected.record(SELECTED)
-    running.record_start()
+    lock.record_start()
 
 
 onsuccess:
-    running.record_end()
+    lock.record_end()
 
 
 onerror:
-    running.record_end()
+    lock.record_end()

@@ -32,13 +32,14 @@ from sklearn.cluster import KMeans, kmeans_plusplus
 from torch import Tensor
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "workflow" / "scripts"))
-from sparse_attention import projection_fitting as fitting
-from sparse_attention.attention.support import GoldReader, GoldWriter, gold_of
-from sparse_attention.clusters import fit_clusters, layer_vectors, squared_distances
-from sparse_attention.projection_fitting import FitOptions, Pairs
-from sparse_attention.projections import Projections, ProjectionSetting
+from sparse_attention.clusters.centroids import squared_distances
+from sparse_attention.clusters.fitting import fit_clusters, layer_vectors
+from sparse_attention.jobs.compute import set_threads
+from sparse_attention.projections import fitting as fitting
+from sparse_attention.projections.fitting import FitOptions, Pairs
+from sparse_attention.projections.model import Projections, ProjectionSetting
+from sparse_attention.qk.gold import GoldReader, GoldWriter, gold_of
 from sparse_attention.qk.store import QKInfo, QKReader, QKWriter
-from sparse_attention.scriptio import set_threads
 
 SETTING = ProjectionSetting("linear", 4, True)
 Fit = tuple[float, float, Projections]
@@ -66,7 +67,7 @@ def made_up(folder: Path, layers: int, heads: int = 12, length: int = 256, head_
 
 
 def loss_by_loop(queries: Tensor, keys: Tensor, signs: Tensor, valid: Tensor, margin: float, distance: str) -> Tensor:
-    """Give `projection_fitting.hinge_loss` for squared L2, query after query."""
+    """Give `projections.fitting.hinge_loss` for squared L2, query after query."""
     losses = []
     for example, head in np.ndindex(*queries.shape[:2]):
         total, counted = queries.new_zeros(()), 0
@@ -81,7 +82,7 @@ def loss_by_loop(queries: Tensor, keys: Tensor, signs: Tensor, valid: Tensor, ma
 def loss_by_gathering(
     queries: Tensor, keys: Tensor, signs: Tensor, valid: Tensor, margin: float, distance: str
 ) -> Tensor:
-    """Give `projection_fitting.hinge_loss` for squared L2 from the differences to all gold and sampled keys."""
+    """Give `projections.fitting.hinge_loss` for squared L2 from the differences to all gold and sampled keys."""
     margins = margin
     for sign in (1, -1):
         chosen = signs == sign

@@ -29,16 +29,18 @@ from entmax import entmax15
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "workflow" / "scripts"))
 from sparse_attention.attention.masks import valid_pairs, window_mask
-from sparse_attention.attention.support import Gold, gold_of
-from sparse_attention.clusters import Centroids, fit_clusters
+from sparse_attention.clusters.centroids import Centroids
+from sparse_attention.clusters.fitting import fit_clusters
 from sparse_attention.errors import InputError
-from sparse_attention.evaluation import Sweep, on_device
-from sparse_attention.grids import as_list, product
-from sparse_attention.metrics.support import METRICS
-from sparse_attention.predictors.base import Context, Features, Predictor
+from sparse_attention.evaluation.metrics import METRICS
+from sparse_attention.evaluation.sweep import Sweep, on_device
+from sparse_attention.files.yaml import read_mapping
+from sparse_attention.predictors.base import Context, Predictor
+from sparse_attention.predictors.features import Features
 from sparse_attention.predictors.registry import create, discover
+from sparse_attention.qk.gold import Gold, gold_of
 from sparse_attention.qk.store import Example
-from sparse_attention.yaml_files import read_mapping
+from sparse_attention.settings.grids import as_list, product
 
 ROOT = Path(__file__).resolve().parents[1]
 COMPARED = ("sparsity", "recall", "mass_recall", "exactness")

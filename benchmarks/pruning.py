@@ -27,6 +27,7 @@ from torch import Tensor
 from transformers import LongformerConfig, LongformerForSequenceClassification
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "workflow" / "scripts"))
+from sparse_attention.jobs.compute import set_threads
 from sparse_attention.metrics.flops import LayerShape, pruned_multiply_adds
 from sparse_attention.pruning.dropping import attend_packed
 from sparse_attention.pruning.layers import layers_of
@@ -34,7 +35,6 @@ from sparse_attention.pruning.model import PrunedClassifier
 from sparse_attention.pruning.packed import Packed
 from sparse_attention.pruning.thresholds import PruningSettings
 from sparse_attention.pruning.timing import medians
-from sparse_attention.scriptio import set_threads
 
 
 class Size(NamedTuple):

@@ -30,7 +30,7 @@ rule analyse_buckets:
         predictor=lambda wildcards: wildcards.predictor,
         grid=lambda wildcards: job_of(wildcards).grid,
         fixed=lambda wildcards: job_of(wildcards).fixed,
-        block_size=lambda wildcards: grids.block_size_of(wildcards.projection),
+        block_size=lambda wildcards: segments.block_size_of(wildcards.projection),
         examples=config["analyse_buckets"]["examples"],
         device=config["device"],
         seed=lambda wildcards: int(wildcards.seed),

@@ -31,7 +31,7 @@ rule export_centroids:
     params:
         code=code("export_centroids"),
         threads=config["threads"]["evaluate"],
-        block_size=lambda wildcards: grids.block_size_of(wildcards.projection),
+        block_size=lambda wildcards: segments.block_size_of(wildcards.projection),
     message:
         "Exporting centroids {wildcards.clustering}, {wildcards.projection}, seed {wildcards.seed}"
     script:

@@ -8,14 +8,16 @@ from snakemake.utils import update_config
 ROOT = Path(workflow.current_basedir).parent
 sys.path.insert(0, str(ROOT / "workflow/scripts"))
 
-from sparse_attention import config as settings
-from sparse_attention import caches, grids, provenance, running
-from sparse_attention import config_command_line as command_line
-from sparse_attention.config_origins import read_origins
 from sparse_attention.data import selected
-from sparse_attention.data.entries import load_registry
 from sparse_attention.errors import InputError, printable
+from sparse_attention.files import segments
+from sparse_attention.jobs import caches, lock
+from sparse_attention.jobs.code_digest import code_digest
 from sparse_attention.predictors.registry import discover
+from sparse_attention.settings import command_line, grids
+from sparse_attention.settings import config as settings
+from sparse_attention.settings.datasets import load_registry
+from sparse_attention.settings.origins import read_origins
 
 # threads that wait for each other must not spin: beside other work on the same cores that is many times slower
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")

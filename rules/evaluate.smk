@@ -27,7 +27,7 @@ rule evaluate_predictor:
         predictor=lambda wildcards: wildcards.predictor,
         grid=lambda wildcards: job_of(wildcards).grid,
         fixed=lambda wildcards: job_of(wildcards).fixed,
-        block_size=lambda wildcards: grids.block_size_of(wildcards.projection),
+        block_size=lambda wildcards: segments.block_size_of(wildcards.projection),
         windows=config["evaluate"]["windows"],
         keep=config["evaluate"]["keep"],
         device=config["device"],

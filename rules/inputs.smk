@@ -3,7 +3,7 @@
 
 def code(script, *plugins):
     """The digest that re-runs a rule when the library code below its script changes."""
-    return provenance.code_digest(script, plugins)
+    return code_digest(script, plugins)
 
 
 def source(file):

@@ -23,7 +23,7 @@ if config["fit_clusters"]["source"]:
         params:
             code=code("import_clusters"),
             setting=lambda wildcards: CLUSTERINGS[wildcards.clustering],
-            block_size=lambda wildcards: grids.block_size_of(wildcards.projection),
+            block_size=lambda wildcards: segments.block_size_of(wildcards.projection),
         message:
             "Reading centroids {wildcards.clustering}, {wildcards.projection}, seed {wildcards.seed}"
         script:
@@ -52,7 +52,7 @@ else:
             code=code("fit_clusters"),
             threads=config["threads"]["fit"],
             setting=lambda wildcards: CLUSTERINGS[wildcards.clustering],
-            block_size=lambda wildcards: grids.block_size_of(wildcards.projection),
+            block_size=lambda wildcards: segments.block_size_of(wildcards.projection),
             options=config["fit_clusters"],
             seed=lambda wildcards: int(wildcards.seed),
         message:

@@ -1,5 +1,5 @@
 # The tables of the predictors; those of other stages are made in the files of the stages.
-BLOCKS = any(grids.block_size_of(job.projection) > 1 for job in JOBS)
+BLOCKS = any(segments.block_size_of(job.projection) > 1 for job in JOBS)
 NAMES = [
     name
     for name, wanted in {

@@ -17,7 +17,7 @@ import pandas as pd  # noqa: E402
 
 from sparse_attention.data.code.functions import read_functions  # noqa: E402
 from sparse_attention.errors import InputError  # noqa: E402
-from sparse_attention.pruning.painting import as_terminal  # noqa: E402
+from sparse_attention.reporting.painting import as_terminal  # noqa: E402
 
 EXPORT = "export/pruned.parquet"
 

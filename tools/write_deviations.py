@@ -15,8 +15,8 @@ from sparse_attention.as_published import QUIRKS
 from sparse_attention.as_published.registry import CHANGES
 from sparse_attention.deviations.fits import CONTROL, TOGETHER
 from sparse_attention.errors import InputError
+from sparse_attention.files.tables import read_table
 from sparse_attention.summaries.deviations import READ, VALUES
-from sparse_attention.tables import read_table
 
 ROOT = Path(__file__).parents[1]
 TABLE = ROOT / "results" / "tables" / "deviations.tsv"

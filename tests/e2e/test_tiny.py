@@ -106,7 +106,7 @@ def test_thresholds_were_learned(finished):
 def test_a_pruned_model_opens_as_one_of_hugging_face(finished):
     from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
-    from sparse_attention.pruning.model import load_pruned_model
+    from sparse_attention.pruning.stored import load_pruned_model
 
     folder = finished.folder / PRUNED / "hard/model"
     network, tokenizer = (
@@ -181,7 +181,7 @@ def test_two_clean_runs_give_the_same_bytes(finished, checkout):
 
 def test_original_dump_projections_and_centroids_enter(copy_of_finished):
     """A dump, projections and centroids in the originals' layouts give the tables that our own files gave."""
-    from sparse_attention.qk.legacy import write_dump
+    from sparse_attention.qk.dump_writing import write_dump
     from sparse_attention.qk.store import QKReader
 
     folder = copy_of_finished.folder

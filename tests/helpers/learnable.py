@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 
 from sparse_attention.attention.masks import valid_pairs
-from sparse_attention.attention.support import Gold
-from sparse_attention.predictors.base import Features
+from sparse_attention.predictors.features import Features
+from sparse_attention.qk.gold import Gold
 
 # name: (fitted settings, a swept point)
 SETTINGS = {

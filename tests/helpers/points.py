@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sparse_attention.grids import product
+from sparse_attention.settings.grids import product
 
 # name: (fitted settings, swept settings)
 GRIDS = {

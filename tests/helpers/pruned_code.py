@@ -19,7 +19,8 @@ from transformers import (
 from sparse_attention.data.code.functions import Function, write_functions
 from sparse_attention.data.code.tokens import tokenise
 from sparse_attention.data.splits import SPLITS
-from sparse_attention.pruning.model import PrunedClassifier, make_pruned, save_pruned_model
+from sparse_attention.pruning.model import PrunedClassifier
+from sparse_attention.pruning.stored import make_pruned, save_pruned_model
 from sparse_attention.pruning.thresholds import PruningSettings
 
 NAMES = "river bridge castle engine market comet".split()

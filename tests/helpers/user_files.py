@@ -16,17 +16,17 @@ from typing import Any, NamedTuple
 
 import yaml
 
-from sparse_attention.config import validate
-from sparse_attention.config_origins import read_origins
 from sparse_attention.data import prepare
 from sparse_attention.data.code import prepare as prepare_code
 from sparse_attention.data.code.functions import Function, Intake, read_functions, write_functions
 from sparse_attention.data.documents import Reading, read_documents
-from sparse_attention.data.entries import load_registry
 from sparse_attention.data.registry import Dataset, open_dataset, write_receipt
 from sparse_attention.data.sources.path import resolve
-from sparse_attention.tables import read_table
-from sparse_attention.yaml_files import read_mapping
+from sparse_attention.files.tables import read_table
+from sparse_attention.files.yaml import read_mapping
+from sparse_attention.settings.config import validate
+from sparse_attention.settings.datasets import load_registry
+from sparse_attention.settings.origins import read_origins
 
 ROOT = Path(__file__).parents[2]
 

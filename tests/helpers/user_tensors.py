@@ -12,14 +12,14 @@ from typing import Any
 
 import torch
 
-from sparse_attention.attention.support import GoldReader, GoldWriter, gold_of
-from sparse_attention.clusters import Centroids
+from sparse_attention.clusters.centroids import Centroids
 from sparse_attention.data.blocks import PARTS, Blocks
-from sparse_attention.projections import Projections
-from sparse_attention.qk.legacy import Dump
+from sparse_attention.files.tensors import read_metadata, read_safetensors, read_torch
+from sparse_attention.originals.dumps import Dump
+from sparse_attention.projections.model import Projections
+from sparse_attention.qk.gold import GoldReader, GoldWriter, gold_of
 from sparse_attention.qk.sources import find_sources, import_sources
 from sparse_attention.qk.store import QKInfo, QKReader, QKWriter
-from sparse_attention.torch_files import read_metadata, read_safetensors, read_torch
 from user_files import Reader
 
 LENGTHS = (5, 1, 8)
@@ -214,7 +214,7 @@ def _text_tokeniser(folder: Path) -> None:
 def _pruned(folder: Path) -> None:
     import transformers
 
-    from sparse_attention.pruning.model import make_pruned, save_pruned_model
+    from sparse_attention.pruning.stored import make_pruned, save_pruned_model
     from sparse_attention.pruning.thresholds import PruningSettings
 
     network = transformers.BertForSequenceClassification(transformers.BertConfig(**SIZES))
@@ -222,7 +222,7 @@ def _pruned(folder: Path) -> None:
 
 
 def _load_pruned(folder: Path) -> None:
-    from sparse_attention.pruning.model import load_pruned_model
+    from sparse_attention.pruning.stored import load_pruned_model
 
     load_pruned_model(folder)
 

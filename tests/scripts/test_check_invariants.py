@@ -5,7 +5,7 @@ import pytest
 
 import check_invariants
 from sparse_attention.errors import InputError
-from sparse_attention.tables import read_table, write_table
+from sparse_attention.files.tables import read_table, write_table
 
 
 @pytest.fixture

@@ -10,14 +10,14 @@ import torch
 
 import evaluate_predictor
 from points import GRIDS
-from sparse_attention.attention.support import GoldWriter, gold_of
-from sparse_attention.clusters import Centroids
+from sparse_attention.clusters.centroids import Centroids
 from sparse_attention.errors import InputError
-from sparse_attention.metrics.support import METRICS
+from sparse_attention.evaluation.metrics import METRICS
+from sparse_attention.files.tables import read_table
 from sparse_attention.predictors.registry import discover
-from sparse_attention.projections import Projections, ProjectionSetting, initial_weights
+from sparse_attention.projections.model import Projections, ProjectionSetting, initial_weights
+from sparse_attention.qk.gold import GoldWriter, gold_of
 from sparse_attention.qk.store import QKInfo, QKReader, QKWriter
-from sparse_attention.tables import read_table
 
 LAYERS, HEADS, EXAMPLES = 2, 3, 3
 COLUMNS = ["layer", "head", "point", "window", "keep", "grid", "examples", *METRICS]

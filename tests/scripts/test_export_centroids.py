@@ -6,12 +6,13 @@ import pytest
 import torch
 
 import export_centroids
-from sparse_attention import clusters as module
-from sparse_attention.clusters import Centroids, fit_clusters, layer_vectors
+from sparse_attention.clusters import fitting as module
+from sparse_attention.clusters.centroids import Centroids
+from sparse_attention.clusters.fitting import fit_clusters, layer_vectors
 from sparse_attention.errors import InputError
-from sparse_attention.projections import Projections, ProjectionSetting, initial_weights
+from sparse_attention.files.tables import read_table
+from sparse_attention.projections.model import Projections, ProjectionSetting, initial_weights
 from sparse_attention.qk.store import QKReader
-from sparse_attention.tables import read_table
 
 
 @pytest.fixture

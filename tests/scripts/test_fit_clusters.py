@@ -6,12 +6,13 @@ import pytest
 import torch
 
 import fit_clusters
-from sparse_attention.clusters import Centroids, layer_vectors
-from sparse_attention.clusters import fit_clusters as fit_vectors
+from sparse_attention.clusters.centroids import Centroids
+from sparse_attention.clusters.fitting import fit_clusters as fit_vectors
+from sparse_attention.clusters.fitting import layer_vectors
 from sparse_attention.errors import InputError
-from sparse_attention.projections import Projections, ProjectionSetting, initial_weights
+from sparse_attention.files.tables import read_table
+from sparse_attention.projections.model import Projections, ProjectionSetting, initial_weights
 from sparse_attention.qk.store import QKReader
-from sparse_attention.tables import read_table
 
 OPTIONS = {"source": None, "max_iterations": 20, "initialisations": 2}
 

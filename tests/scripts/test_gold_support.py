@@ -6,10 +6,10 @@ import pytest
 import torch
 
 import gold_support
-from sparse_attention.attention.support import GoldReader, gold_of
 from sparse_attention.errors import InputError
+from sparse_attention.files.tables import read_table
+from sparse_attention.qk.gold import GoldReader, gold_of
 from sparse_attention.qk.store import QKInfo, QKReader, QKWriter, shard_path
-from sparse_attention.tables import read_table
 
 COLUMNS = ["layer", "head", "gold_sparsity", "support_size", "examples"]
 

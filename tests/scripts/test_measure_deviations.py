@@ -8,7 +8,7 @@ import measure_deviations
 import summarise_deviations
 from sparse_attention.deviations import COLUMNS
 from sparse_attention.errors import InputError
-from sparse_attention.tables import read_table
+from sparse_attention.files.tables import read_table
 
 OPTIONS = {"source": None, "distance": "l2", "margin": 1.0, "learning_rate": 0.01, "weight_decay": 0.0, "epochs": 1,
            "max_steps": None, "batch_size": 2, "accumulation": 1, "max_grad_norm": 1.0, "eval_steps": 4,

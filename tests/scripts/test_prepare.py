@@ -10,7 +10,7 @@ import prepare
 from sparse_attention.data.documents import read_documents
 from sparse_attention.data.fetch import retrieve
 from sparse_attention.errors import InputError
-from sparse_attention.tables import read_table
+from sparse_attention.files.tables import read_table
 
 PAGE = (
     "<page><title>T{0}</title><ns>0</ns><id>{0}</id>"

@@ -11,7 +11,7 @@ import summarise_code
 from sparse_attention.data.code.functions import read_functions
 from sparse_attention.data.fetch import retrieve
 from sparse_attention.errors import InputError
-from sparse_attention.tables import read_table
+from sparse_attention.files.tables import read_table
 
 OPTIONS = {
     "min_lines": 1, "max_lines": None, "ignored_rules": [], "bad_rows": "refuse", "near_duplicates": None,

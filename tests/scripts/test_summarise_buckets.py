@@ -1,4 +1,4 @@
-from sparse_attention.tables import read_table
+from sparse_attention.files.tables import read_table
 
 
 def test_both_tables_are_written(tables, tables_of_seeds):

@@ -1,5 +1,5 @@
 import summarise_corpus
-from sparse_attention.tables import read_table
+from sparse_attention.files.tables import read_table
 
 
 def test_documents_and_blocks_become_one_table(fabricate, tmp_path):

@@ -1,4 +1,4 @@
-from sparse_attention.tables import read_table
+from sparse_attention.files.tables import read_table
 
 
 def test_a_row_for_each_layer_and_head_with_intervals_over_seeds(tables_of_seeds):

@@ -1,4 +1,4 @@
-from sparse_attention.tables import read_table
+from sparse_attention.files.tables import read_table
 
 
 def test_tables_of_several_seeds(fabricate, tables_of_seeds):

@@ -1,6 +1,6 @@
 import pytest
 
-from sparse_attention.tables import read_table
+from sparse_attention.files.tables import read_table
 
 
 def test_every_predictor_stands_beside_the_gold_support(tables, fabricate):

@@ -1,6 +1,6 @@
 import pytest
 
-from sparse_attention.tables import read_table
+from sparse_attention.files.tables import read_table
 
 
 def test_one_row_for_each_point_and_window(tables):

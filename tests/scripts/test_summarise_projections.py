@@ -1,5 +1,5 @@
 import summarise_projections
-from sparse_attention.tables import read_table
+from sparse_attention.files.tables import read_table
 
 
 def test_curves_are_averaged_over_seeds(fabricate, tmp_path):

@@ -1,6 +1,6 @@
 import pytest
 
-from sparse_attention.tables import read_table
+from sparse_attention.files.tables import read_table
 
 
 @pytest.mark.parametrize("name, rows", [("predictors_at_sparsity", 5 * 3 * 4), ("areas", 5 * 3)])

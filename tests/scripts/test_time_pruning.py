@@ -9,8 +9,8 @@ import pytest
 import pruned_code
 import time_pruning
 from sparse_attention.data.code.tokens import CodeTokens
+from sparse_attention.files.tables import read_table
 from sparse_attention.pruning.timing import COLUMNS, WAYS
-from sparse_attention.tables import read_table
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,7 @@ import tokenise
 from sparse_attention.data.blocks import Blocks
 from sparse_attention.data.fetch import retrieve
 from sparse_attention.errors import InputError
-from sparse_attention.tables import read_table
+from sparse_attention.files.tables import read_table
 
 
 @pytest.fixture

@@ -15,8 +15,8 @@ from transformers import AutoModelForMaskedLM, AutoTokenizer
 
 import train_mlm
 from sparse_attention.data.fetch import retrieve
-from sparse_attention.models.trainer import MaskedLMTrainer
-from sparse_attention.tables import read_table
+from sparse_attention.files.tables import read_table
+from sparse_attention.training.trainer import MaskedLMTrainer
 
 LOCAL = {"kind": "model", "version": "local"}
 OPTIONS = {

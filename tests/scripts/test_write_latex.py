@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 import write_latex
-from sparse_attention.tables import read_table, write_table
+from sparse_attention.files.tables import read_table, write_table
 
 
 def write(tables, folder):

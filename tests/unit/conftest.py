@@ -1,4 +1,4 @@
-"""Makes the tables in plotting/frames.py a fixture."""
+"""Makes the tables in plotting/frames.py a fixture, and tiny encoders with a corpus."""
 
 from __future__ import annotations
 
@@ -7,6 +7,10 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
+
+from tiny_encoders import corpus, make_model, one_thread
+
+__all__ = ["corpus", "make_model", "one_thread"]
 
 
 @pytest.fixture(scope="session")

@@ -15,16 +15,17 @@ import torch
 from scipy.stats import chisquare
 from torch.nn.utils import clip_grad_norm_
 
-from sparse_attention import projection_fitting
 from sparse_attention.as_published import QUIRKS, fitting, measures, predictors
 from sparse_attention.as_published.registry import CHANGES
 from sparse_attention.attention.entmax import probabilities
 from sparse_attention.attention.masks import keep_mask, valid_pairs, window_mask
-from sparse_attention.clusters import Centroids
-from sparse_attention.predictors.base import Context, Features
+from sparse_attention.clusters.centroids import Centroids
+from sparse_attention.predictors.base import Context
+from sparse_attention.predictors.features import Features
 from sparse_attention.predictors.registry import create
-from sparse_attention.projection_fitting import FitOptions, Pairs, hinge_loss
-from sparse_attention.projections import ProjectionSetting, initial_weights
+from sparse_attention.projections import fitting as projection_fitting
+from sparse_attention.projections.fitting import FitOptions, Pairs, hinge_loss
+from sparse_attention.projections.model import ProjectionSetting, initial_weights
 from sparse_attention.qk.store import Example
 
 LINEAR = ProjectionSetting("linear", 2, True)

@@ -13,16 +13,16 @@ import torch
 import write_deviations
 from sparse_attention import deviations
 from sparse_attention.as_published import QUIRKS
-from sparse_attention.attention.support import GoldWriter, gold_of
 from sparse_attention.deviations import COLUMNS, Sample, fits, measure, supports
 from sparse_attention.deviations.comparing import Comparison, Widened
 from sparse_attention.errors import InputError
-from sparse_attention.evaluation import evaluate
-from sparse_attention.examples import Split
+from sparse_attention.evaluation.examples import Split
+from sparse_attention.evaluation.sweep import evaluate
 from sparse_attention.predictors.base import Context
 from sparse_attention.predictors.registry import create
-from sparse_attention.projection_fitting import FitOptions, fit_layer
-from sparse_attention.projections import ProjectionSetting
+from sparse_attention.projections.fitting import FitOptions, fit_layer
+from sparse_attention.projections.model import ProjectionSetting
+from sparse_attention.qk.gold import GoldWriter, gold_of
 from sparse_attention.qk.store import QKInfo, QKReader, QKWriter
 from sparse_attention.summaries.deviations import deviations_table
 

@@ -7,15 +7,16 @@ import torch
 from points import GRIDS, points
 from sparse_attention.attention.entmax import entmax, probabilities
 from sparse_attention.attention.masks import valid_pairs
-from sparse_attention.attention.sets import Buckets, _bits_by_arithmetic, pack, popcount
-from sparse_attention.attention.support import gold_of
-from sparse_attention.clusters import Centroids
-from sparse_attention.evaluation import Sweep
+from sparse_attention.attention.supports import Buckets, _bits_by_arithmetic, pack, popcount
+from sparse_attention.clusters.centroids import Centroids
+from sparse_attention.evaluation.sweep import Sweep
 from sparse_attention.models.attention import Attention
 from sparse_attention.models.masked_lm import load_masked_lm
-from sparse_attention.predictors.base import Context, Features
+from sparse_attention.predictors.base import Context
+from sparse_attention.predictors.features import Features
 from sparse_attention.predictors.registry import create, discover
-from sparse_attention.projection_fitting import sample_negatives
+from sparse_attention.projections.fitting import sample_negatives
+from sparse_attention.qk.gold import gold_of
 from sparse_attention.qk.store import Example
 
 pytestmark = [

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from sparse_attention import config as settings
-from sparse_attention.config_origins import Origins
-from sparse_attention.yaml_files import dotted
+from sparse_attention.files.yaml import dotted
+from sparse_attention.settings import config as settings
+from sparse_attention.settings.origins import Origins
 
 ROOT = Path(__file__).parents[2]
 DOCUMENTS = [ROOT / name for name in ("README.md", "config/README.md", "results/README.md")]

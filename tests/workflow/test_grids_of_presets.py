@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from sparse_attention.grids import as_list, product
 from sparse_attention.predictors.registry import discover
+from sparse_attention.settings.grids import as_list, product
 
 CONFIG = Path(__file__).parents[2] / "config"
 BOUNDS = {"oracle", "random"}

@@ -14,7 +14,7 @@ GUARDED = {
     "from_pretrained": {"models/hub.py"},
     "load_dataset": {"data/sources/hub.py"},
     "load_from_disk": set(),
-    "torch.load": {"torch_files.py"},
+    "torch.load": {"files/tensors.py"},
     "pickle.load": set(),
     "pickle.loads": set(),
     "Unpickler": {"sklearn_pickles.py"},
@@ -52,13 +52,13 @@ def test_only_guarded_places_open_what_a_user_brings(name):
 def test_the_search_finds_such_calls():
     tree = ast.parse("import torch\nx = AutoModel.from_pretrained(f)\ntorch.load(f)\nload_from_disk(f)\ninput()\n")
     assert all(calls(tree, name) for name in ("from_pretrained", "torch.load", "load_from_disk", "input"))
-    assert calls(modules()["models/hub.py"], "from_pretrained") and calls(modules()["torch_files.py"], "torch.load")
+    assert calls(modules()["models/hub.py"], "from_pretrained") and calls(modules()["files/tensors.py"], "torch.load")
 
 
 def test_no_guarded_place_leaves_the_guard_open():
     for call in calls(modules()["models/hub.py"], "from_pretrained"):
         assert any(keyword.arg is None and ast.unparse(keyword.value) == "GUARDED" for keyword in call.keywords)
-    for call in calls(modules()["torch_files.py"], "torch.load"):
+    for call in calls(modules()["files/tensors.py"], "torch.load"):
         assert "weights_only=True" in ast.unparse(call)
     for module, tree in modules().items():
         assert "trust_remote_code=True" not in ast.unparse(tree), module

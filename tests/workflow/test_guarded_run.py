@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from sparse_attention import running
+from sparse_attention.jobs import lock
 
 RUN = Path(__file__).parents[2] / "tools" / "run.py"
 SNAKEFILE = 'rule make:\n    output: "made.txt"\n    shell: "sleep $(cat seconds.txt) && touch {output}"\n'
@@ -38,7 +38,7 @@ def start_and_wait_for_lock(folder):
         command(), cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
     )
     for _ in range(600):
-        if list(folder.glob(".snakemake/log/*")) and running.is_locked(folder):
+        if list(folder.glob(".snakemake/log/*")) and lock.is_locked(folder):
             return process
         time.sleep(0.1)
     os.killpg(process.pid, signal.SIGKILL)
@@ -51,18 +51,18 @@ def test_killed_run_is_unlocked_and_live_run_is_not(folder):
         beside = run(folder)
         assert beside.returncode == 1
         assert f"another run is at work in this folder: process {process.pid}" in beside.stderr
-        assert running.is_locked(folder)
+        assert lock.is_locked(folder)
         assert run(folder, "--dry-run").returncode == 0
     finally:
         os.killpg(process.pid, signal.SIGKILL)
         process.wait()
-    assert running.is_locked(folder)
+    assert lock.is_locked(folder)
     (folder / "seconds.txt").write_text("0")
     again = run(folder)
     assert again.returncode == 0, again.stderr
     assert "was cut off; removing its lock" in again.stderr
     assert (folder / "made.txt").exists()
-    assert not running.is_locked(folder)
+    assert not lock.is_locked(folder)
 
 
 def test_jobs_that_outlive_a_killed_run_are_waited_for(folder):
@@ -77,14 +77,14 @@ def test_jobs_that_outlive_a_killed_run_are_waited_for(folder):
             time.sleep(0.1)
         process.kill()
         process.wait()
-        (job,) = running.working_scripts(folder)
+        (job,) = lock.working_scripts(folder)
         beside = run(folder)
         assert beside.returncode == 1
         assert f"end them with `kill {job}`" in beside.stderr
-        assert running.is_locked(folder)
+        assert lock.is_locked(folder)
     finally:
         os.killpg(process.pid, signal.SIGKILL)
-    while running.working_scripts(folder):
+    while lock.working_scripts(folder):
         time.sleep(0.1)
     (folder / "seconds.txt").write_text("0")
     assert run(folder).returncode == 0
@@ -92,23 +92,23 @@ def test_jobs_that_outlive_a_killed_run_are_waited_for(folder):
 
 @pytest.mark.parametrize("recorded", [False, True], ids=["no-record", "other-host"])
 def test_lock_of_an_unknown_run_is_left_alone(folder, recorded):
-    lock = folder / running.LOCKS / "0.output.lock"
-    lock.parent.mkdir(parents=True)
-    lock.write_text("made.txt\n")
+    locked = folder / lock.LOCKS / "0.output.lock"
+    locked.parent.mkdir(parents=True)
+    locked.write_text("made.txt\n")
     if recorded:
-        record = folder / running.RECORDS / "elsewhere-1.json"
+        record = folder / lock.RECORDS / "elsewhere-1.json"
         record.parent.mkdir(parents=True)
         record.write_text('{"pid": 1, "started": "x", "host": "elsewhere"}')
     refused = run(folder)
     assert refused.returncode == 1
     assert ("process 1 on elsewhere" if recorded else "left no record") in refused.stderr
     assert "snakemake --unlock" in refused.stderr
-    assert lock.exists()
+    assert locked.exists()
     assert not (folder / "made.txt").exists()
 
 
 def test_exit_code_and_arguments_are_those_of_snakemake(folder):
     assert run(folder, "--no-such-option").returncode == 2
     assert run(folder).returncode == 0
-    assert running.owner(folder).state == "dead"
+    assert lock.owner(folder).state == "dead"
     assert "Nothing to be done" in run(folder).stderr

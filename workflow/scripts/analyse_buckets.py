@@ -1,13 +1,15 @@
 """Look at the buckets of one quantizer on a few validation examples: how even they are, and what shares them."""
 
-from sparse_attention.analysis.buckets import analyse
-from sparse_attention.clusters import Centroids
-from sparse_attention.examples import Split
+from sparse_attention.clusters.centroids import Centroids
+from sparse_attention.evaluation.buckets import analyse
+from sparse_attention.evaluation.examples import Split
+from sparse_attention.files.tables import write_table
+from sparse_attention.jobs.compute import resolve_device, set_threads
+from sparse_attention.jobs.log import logger
+from sparse_attention.jobs.script import run
 from sparse_attention.predictors.base import Context
 from sparse_attention.predictors.registry import create
-from sparse_attention.projections import load_projections
-from sparse_attention.scriptio import logger, resolve_device, run, set_threads
-from sparse_attention.tables import write_table
+from sparse_attention.projections.model import load_projections
 
 
 def main(snakemake):

@@ -2,8 +2,10 @@
 
 import json
 
+from sparse_attention.files.atomic import atomic_path
+from sparse_attention.jobs.log import logger
+from sparse_attention.jobs.script import run
 from sparse_attention.predictors.registry import discover
-from sparse_attention.scriptio import atomic_path, logger, run
 from sparse_attention.summaries import invariants
 from sparse_attention.summaries.models import listed
 

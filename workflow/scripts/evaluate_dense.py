@@ -3,11 +3,13 @@
 from safetensors.torch import save_file
 
 from sparse_attention.data.code.tokens import CodeTokens
+from sparse_attention.files.atomic import atomic_path
+from sparse_attention.files.tables import write_table
+from sparse_attention.jobs.compute import resolve_device, set_threads
+from sparse_attention.jobs.script import run
 from sparse_attention.pruning.evaluation import evaluate_dense
 from sparse_attention.pruning.matching import token_weights
-from sparse_attention.pruning.model import load_pruned_model
-from sparse_attention.scriptio import atomic_path, resolve_device, run, set_threads
-from sparse_attention.tables import write_table
+from sparse_attention.pruning.stored import load_pruned_model
 
 
 def main(snakemake):

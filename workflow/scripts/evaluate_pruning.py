@@ -3,11 +3,12 @@
 import pandas as pd
 
 from sparse_attention.data.code.tokens import CodeTokens
+from sparse_attention.files.tables import read_table, write_table
+from sparse_attention.files.tensors import read_safetensors
+from sparse_attention.jobs.compute import resolve_device, set_threads
+from sparse_attention.jobs.script import run
 from sparse_attention.pruning.evaluation import Models, evaluate_pruned
-from sparse_attention.pruning.model import load_pruned_model
-from sparse_attention.scriptio import resolve_device, run, set_threads
-from sparse_attention.tables import read_table, write_table
-from sparse_attention.torch_files import read_safetensors
+from sparse_attention.pruning.stored import load_pruned_model
 
 
 def main(snakemake):

@@ -3,9 +3,9 @@
 from pathlib import Path
 
 from sparse_attention.data.code.functions import read_functions
-from sparse_attention.scriptio import run
-from sparse_attention.tables import write_table
-from sparse_attention.text_baselines import text_baselines
+from sparse_attention.files.tables import write_table
+from sparse_attention.jobs.script import run
+from sparse_attention.pruning.text_baselines import text_baselines
 
 
 def main(snakemake):

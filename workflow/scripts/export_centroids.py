@@ -2,11 +2,15 @@
 
 import pandas as pd
 
-from sparse_attention.clusters import Centroids, label_agreement, layer_vectors, require_agreement
-from sparse_attention.projections import load_projections
+from sparse_attention.clusters.centroids import Centroids
+from sparse_attention.clusters.fitting import label_agreement, layer_vectors, require_agreement
+from sparse_attention.files.tables import write_table
+from sparse_attention.jobs.compute import set_threads
+from sparse_attention.jobs.log import logger
+from sparse_attention.jobs.progress import progress
+from sparse_attention.jobs.script import run
+from sparse_attention.projections.model import load_projections
 from sparse_attention.qk.store import QKReader
-from sparse_attention.scriptio import logger, progress, run, set_threads
-from sparse_attention.tables import write_table
 
 
 def main(snakemake):

@@ -4,9 +4,11 @@ from pathlib import Path
 
 from sparse_attention.data.code.functions import read_functions, write_functions
 from sparse_attention.data.code.tokens import CodeTokens
+from sparse_attention.files.atomic import atomic_path
+from sparse_attention.jobs.compute import resolve_device, set_threads
+from sparse_attention.jobs.script import run
 from sparse_attention.pruning.export import pruned_functions, rows, trace, write_csvs, write_rows
-from sparse_attention.pruning.model import load_pruned_model
-from sparse_attention.scriptio import atomic_path, resolve_device, run, set_threads
+from sparse_attention.pruning.stored import load_pruned_model
 
 
 def main(snakemake):

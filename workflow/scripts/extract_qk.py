@@ -4,10 +4,12 @@ from pathlib import Path
 
 from sparse_attention.data.blocks import Blocks
 from sparse_attention.data.registry import sha256_of
-from sparse_attention.extraction import extract
+from sparse_attention.files.atomic import atomic_path
+from sparse_attention.jobs.compute import resolve_device, set_seed, set_threads
+from sparse_attention.jobs.script import run
 from sparse_attention.models.limits import limits_of
 from sparse_attention.models.masked_lm import load_masked_lm
-from sparse_attention.scriptio import atomic_path, resolve_device, run, set_seed, set_threads
+from sparse_attention.qk.extraction import extract
 
 
 def main(snakemake):

@@ -4,12 +4,15 @@ from pathlib import Path
 
 import pandas as pd
 
-from sparse_attention.attention.support import GoldReader
-from sparse_attention.projection_fitting import FitOptions, Pairs, fit_layer
-from sparse_attention.projections import Projections, ProjectionSetting
+from sparse_attention.files.tables import write_table
+from sparse_attention.jobs.compute import resolve_device, set_threads
+from sparse_attention.jobs.log import logger
+from sparse_attention.jobs.progress import ProgressBar
+from sparse_attention.jobs.script import run
+from sparse_attention.projections.fitting import FitOptions, Pairs, fit_layer
+from sparse_attention.projections.model import Projections, ProjectionSetting
+from sparse_attention.qk.gold import GoldReader
 from sparse_attention.qk.store import QKReader
-from sparse_attention.scriptio import ProgressBar, logger, resolve_device, run, set_threads
-from sparse_attention.tables import write_table
 
 
 def main(snakemake):

@@ -4,10 +4,14 @@ import hashlib
 
 import pandas as pd
 
-from sparse_attention.attention.support import GoldReader, GoldWriter, gold_of
+from sparse_attention.files.atomic import atomic_path
+from sparse_attention.files.tables import write_table
+from sparse_attention.jobs.compute import set_threads
+from sparse_attention.jobs.log import logger
+from sparse_attention.jobs.progress import progress
+from sparse_attention.jobs.script import run
+from sparse_attention.qk.gold import GoldReader, GoldWriter, gold_of
 from sparse_attention.qk.store import SIDECAR, QKReader
-from sparse_attention.scriptio import atomic_path, logger, progress, run, set_threads
-from sparse_attention.tables import write_table
 
 
 def main(snakemake):

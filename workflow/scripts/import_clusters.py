@@ -1,11 +1,12 @@
 """Bring a user's centroids into the workflow: our safetensors, the originals' torch list or their pickled KMeans."""
 
-from sparse_attention.centroid_files import Clustering, select_files
-from sparse_attention.clusters import Centroids, check_centroids
+from sparse_attention.clusters.centroids import Centroids, check_centroids
 from sparse_attention.data.registry import open_dataset
-from sparse_attention.projections import load_projections
+from sparse_attention.jobs.log import logger
+from sparse_attention.jobs.script import run
+from sparse_attention.originals.centroid_files import Clustering, select_files
+from sparse_attention.projections.model import load_projections
 from sparse_attention.qk.store import QKReader
-from sparse_attention.scriptio import logger, run
 
 
 def main(snakemake):

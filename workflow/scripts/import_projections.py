@@ -1,9 +1,10 @@
 """Bring a user's projections into the workflow: our safetensors or the originals' torch list."""
 
 from sparse_attention.data.registry import open_dataset
-from sparse_attention.projections import Projections, ProjectionSetting, check_projections
+from sparse_attention.jobs.log import logger
+from sparse_attention.jobs.script import run
+from sparse_attention.projections.model import Projections, ProjectionSetting, check_projections
 from sparse_attention.qk.store import QKReader
-from sparse_attention.scriptio import logger, run
 
 
 def main(snakemake):

@@ -1,9 +1,9 @@
 """Bring a user's own queries and keys into our store: dumps of the originals, or folders of ours."""
 
 from sparse_attention.data.registry import open_dataset
-from sparse_attention.grids import alpha_of
+from sparse_attention.files.segments import alpha_of
+from sparse_attention.jobs.script import run
 from sparse_attention.qk.sources import SPLITS, find_sources, import_sources
-from sparse_attention.scriptio import run
 
 KEY = "extract_qk.source"
 

@@ -1,15 +1,15 @@
 """Write down what the run was made from and with."""
 
-from sparse_attention import provenance_manifest
-from sparse_attention.scriptio import run
+from sparse_attention.jobs.manifest import build as build_manifest
+from sparse_attention.jobs.manifest import write as write_manifest
+from sparse_attention.jobs.script import run
 from sparse_attention.summaries.models import listed
 
 
 def main(snakemake):
     given = snakemake.input
     receipts, tables = (listed(getattr(given, name, None)) for name in ("receipts", "tables"))
-    manifest = provenance_manifest.build(snakemake.params.config, receipts, tables)
-    provenance_manifest.write(manifest, snakemake.output.manifest)
+    write_manifest(build_manifest(snakemake.params.config, receipts, tables), snakemake.output.manifest)
 
 
 if __name__ == "__main__":

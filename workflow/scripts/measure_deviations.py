@@ -1,9 +1,11 @@
 """Measure what each quirk of the published code changes, on a few layers and examples of one run."""
 
 from sparse_attention.deviations import Sample, measure
-from sparse_attention.projection_fitting import FitOptions
-from sparse_attention.scriptio import logger, run, set_threads
-from sparse_attention.tables import write_table
+from sparse_attention.files.tables import write_table
+from sparse_attention.jobs.compute import set_threads
+from sparse_attention.jobs.log import logger
+from sparse_attention.jobs.script import run
+from sparse_attention.projections.fitting import FitOptions
 
 
 def main(snakemake):

@@ -1,9 +1,9 @@
 """Draw the areas under the fronts of every predictor, with intervals."""
 
+from sparse_attention.files.tables import read_table
+from sparse_attention.jobs.script import run
 from sparse_attention.plotting import style
 from sparse_attention.plotting.areas import areas
-from sparse_attention.scriptio import run
-from sparse_attention.tables import read_table
 
 
 def main(snakemake):

@@ -1,8 +1,8 @@
 """Draw how evenly the quantizers' buckets are filled, and which pairs have buckets in common."""
 
+from sparse_attention.files.tables import read_table
+from sparse_attention.jobs.script import run
 from sparse_attention.plotting import buckets, style
-from sparse_attention.scriptio import run
-from sparse_attention.tables import read_table
 
 
 def main(snakemake):

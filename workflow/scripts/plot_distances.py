@@ -1,9 +1,9 @@
 """Draw how far apart the queries and keys of kept pairs are, beside those of the gold support."""
 
+from sparse_attention.files.tables import read_table
+from sparse_attention.jobs.script import run
 from sparse_attention.plotting import style
 from sparse_attention.plotting.distances import edge_distances
-from sparse_attention.scriptio import run
-from sparse_attention.tables import read_table
 
 
 def main(snakemake):

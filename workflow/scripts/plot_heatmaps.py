@@ -1,9 +1,9 @@
 """Draw, per layer and head, the gold sparsity, the best predictor, and sparsity and recall of the chosen predictor."""
 
+from sparse_attention.files.tables import read_table
+from sparse_attention.jobs.script import run
 from sparse_attention.plotting import heatmaps, style
 from sparse_attention.plotting.winners import best_by_head
-from sparse_attention.scriptio import run
-from sparse_attention.tables import read_table
 
 
 def main(snakemake):

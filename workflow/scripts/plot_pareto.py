@@ -1,9 +1,9 @@
 """Draw recall, mass recall and exactness against sparsity, recall against computation, and recall at every window."""
 
+from sparse_attention.files.tables import read_table
+from sparse_attention.jobs.script import run
 from sparse_attention.plotting import pareto, style
 from sparse_attention.plotting.scene import COMPUTATION
-from sparse_attention.scriptio import run
-from sparse_attention.tables import read_table
 
 
 def main(snakemake):

@@ -1,9 +1,9 @@
 """Draw what pruning leaves, what the thresholds learned, and what both cost and keep."""
 
+from sparse_attention.files.tables import read_table
+from sparse_attention.jobs.script import run
 from sparse_attention.plotting import pruning, style
 from sparse_attention.plotting.strength import strength
-from sparse_attention.scriptio import run
-from sparse_attention.tables import read_table
 
 
 def main(snakemake):

@@ -5,8 +5,8 @@ from pathlib import Path
 from sparse_attention.data.code.functions import write_functions
 from sparse_attention.data.code.prepare import prepare
 from sparse_attention.data.registry import open_dataset
-from sparse_attention.scriptio import run
-from sparse_attention.tables import write_table
+from sparse_attention.files.tables import write_table
+from sparse_attention.jobs.script import run
 
 
 def main(snakemake):

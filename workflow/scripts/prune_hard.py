@@ -4,11 +4,12 @@ import shutil
 from pathlib import Path
 
 from sparse_attention.data.code.tokens import CodeTokens
-from sparse_attention.pruning.model import load_pruned_model
+from sparse_attention.files.tables import write_table
+from sparse_attention.jobs.compute import resolve_device, set_seed, set_threads
+from sparse_attention.jobs.script import run
 from sparse_attention.pruning.stages import fingerprint_of, hardened, save_stage
+from sparse_attention.pruning.stored import load_pruned_model
 from sparse_attention.pruning.training import Stage, train, training_table
-from sparse_attention.scriptio import resolve_device, run, set_seed, set_threads
-from sparse_attention.tables import write_table
 
 
 def main(snakemake):

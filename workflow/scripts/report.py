@@ -4,8 +4,9 @@ import json
 import os
 from pathlib import Path
 
+from sparse_attention.jobs.log import logger
+from sparse_attention.jobs.script import run
 from sparse_attention.reporting import page
-from sparse_attention.scriptio import logger, run
 from sparse_attention.summaries.models import listed
 
 

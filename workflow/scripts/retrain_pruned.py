@@ -6,6 +6,9 @@ from pathlib import Path
 from sparse_attention.data.code.functions import read_functions
 from sparse_attention.data.code.tokens import load_tokenizer, tokenise
 from sparse_attention.data.registry import open_dataset
+from sparse_attention.files.tables import read_table, write_table
+from sparse_attention.jobs.compute import resolve_device, set_seed, set_threads
+from sparse_attention.jobs.script import run
 from sparse_attention.models.loading import load_classifier
 from sparse_attention.pruning.evaluation import Row, row_tables
 from sparse_attention.pruning.model import PrunedClassifier
@@ -13,8 +16,6 @@ from sparse_attention.pruning.prediction import predict
 from sparse_attention.pruning.stages import fingerprint_of
 from sparse_attention.pruning.thresholds import PruningSettings
 from sparse_attention.pruning.training import Stage, train
-from sparse_attention.scriptio import resolve_device, run, set_seed, set_threads
-from sparse_attention.tables import read_table, write_table
 
 
 def main(snakemake):

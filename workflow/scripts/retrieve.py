@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from sparse_attention.data.fetch import retrieve
-from sparse_attention.scriptio import run
+from sparse_attention.jobs.script import run
 
 
 def main(snakemake):

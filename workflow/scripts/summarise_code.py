@@ -1,7 +1,7 @@
 """Publish what is known of the code: its splits, what was left out of it, and what simple classifiers make of it."""
 
-from sparse_attention.scriptio import run
-from sparse_attention.tables import read_table, write_table
+from sparse_attention.files.tables import read_table, write_table
+from sparse_attention.jobs.script import run
 
 
 def main(snakemake):

@@ -1,8 +1,8 @@
 """Join what is known of the corpus: its documents and its blocks, per split."""
 
-from sparse_attention.scriptio import run
+from sparse_attention.files.tables import write_table
+from sparse_attention.jobs.script import run
 from sparse_attention.summaries.models import corpus_table
-from sparse_attention.tables import write_table
 
 
 def main(snakemake):

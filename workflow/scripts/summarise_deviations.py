@@ -1,9 +1,9 @@
 """Average over seeds what the quirks of the published code change."""
 
-from sparse_attention.scriptio import run
+from sparse_attention.files.tables import write_table
+from sparse_attention.jobs.script import run
 from sparse_attention.summaries.deviations import READ, deviations_table
 from sparse_attention.summaries.models import listed, read_runs
-from sparse_attention.tables import write_table
 
 
 def main(snakemake):

@@ -1,8 +1,8 @@
 """Average the language models' quality and their training curves over seeds."""
 
-from sparse_attention.scriptio import run
+from sparse_attention.files.tables import write_table
+from sparse_attention.jobs.script import run
 from sparse_attention.summaries import latex, models
-from sparse_attention.tables import write_table
 
 
 def main(snakemake):

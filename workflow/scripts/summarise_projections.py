@@ -1,8 +1,8 @@
 """Average the fitting curves of the projections over seeds."""
 
-from sparse_attention.scriptio import run
+from sparse_attention.files.tables import write_table
+from sparse_attention.jobs.script import run
 from sparse_attention.summaries.models import CURVES, listed, projections_table, read_runs
-from sparse_attention.tables import write_table
 
 
 def main(snakemake):

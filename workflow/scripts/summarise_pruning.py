@@ -1,8 +1,8 @@
 """Summarise the pruned classifiers over seeds, with intervals."""
 
-from sparse_attention.scriptio import run
+from sparse_attention.files.tables import read_table, write_table
+from sparse_attention.jobs.script import run
 from sparse_attention.summaries import models, pruning
-from sparse_attention.tables import read_table, write_table
 
 
 def main(snakemake):

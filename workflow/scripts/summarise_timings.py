@@ -1,9 +1,9 @@
 """Average the timings of the pruned classifiers over seeds."""
 
-from sparse_attention.scriptio import run
+from sparse_attention.files.tables import write_table
+from sparse_attention.jobs.script import run
 from sparse_attention.summaries import models
 from sparse_attention.summaries.statistics import over_seeds
-from sparse_attention.tables import write_table
 
 MEASURED = ("milliseconds_per_function", "functions_per_second", "speedup")
 

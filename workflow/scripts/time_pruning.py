@@ -1,10 +1,12 @@
 """Time a pruned classifier against the dense one on the same functions."""
 
 from sparse_attention.data.code.tokens import CodeTokens
-from sparse_attention.pruning.model import load_pruned_model
+from sparse_attention.files.tables import write_table
+from sparse_attention.jobs.compute import resolve_device, set_threads
+from sparse_attention.jobs.log import logger
+from sparse_attention.jobs.script import run
+from sparse_attention.pruning.stored import load_pruned_model
 from sparse_attention.pruning.timing import time_ways
-from sparse_attention.scriptio import logger, resolve_device, run, set_threads
-from sparse_attention.tables import write_table
 
 
 def main(snakemake):

@@ -5,9 +5,10 @@ from pathlib import Path
 from sparse_attention.data.code.functions import read_functions
 from sparse_attention.data.code.tokens import load_tokenizer, statistics, tokenise
 from sparse_attention.data.registry import open_dataset
+from sparse_attention.files.tables import write_table
+from sparse_attention.jobs.log import logger
+from sparse_attention.jobs.script import run
 from sparse_attention.models.limits import limits_of
-from sparse_attention.scriptio import logger, run
-from sparse_attention.tables import write_table
 
 
 def main(snakemake):

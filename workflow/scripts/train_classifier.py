@@ -5,13 +5,15 @@ from pathlib import Path
 
 from sparse_attention.data.code.tokens import CodeTokens
 from sparse_attention.data.registry import open_dataset
+from sparse_attention.files.tables import write_table
+from sparse_attention.jobs.compute import resolve_device, set_seed, set_threads
+from sparse_attention.jobs.log import logger
+from sparse_attention.jobs.script import run
 from sparse_attention.models.loading import load_classifier
 from sparse_attention.pruning.model import PrunedClassifier
 from sparse_attention.pruning.stages import fingerprint_of, save_stage
 from sparse_attention.pruning.thresholds import PruningSettings
 from sparse_attention.pruning.training import Stage, train, training_table
-from sparse_attention.scriptio import logger, resolve_device, run, set_seed, set_threads
-from sparse_attention.tables import write_table
 
 
 def main(snakemake):

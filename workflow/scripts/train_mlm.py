@@ -7,13 +7,16 @@ import pandas as pd
 
 from sparse_attention.data.blocks import Blocks
 from sparse_attention.data.registry import open_dataset, sha256_of
+from sparse_attention.files.atomic import atomic_path
+from sparse_attention.files.tables import write_table
+from sparse_attention.jobs.compute import resolve_device, set_seed, set_threads
+from sparse_attention.jobs.log import logger
+from sparse_attention.jobs.script import run
 from sparse_attention.models.attention import Attention
-from sparse_attention.models.losses import gold_sparsity
 from sparse_attention.models.masked_lm import load_masked_lm, save_masked_lm
-from sparse_attention.models.task import MaskedLMTask
-from sparse_attention.scriptio import atomic_path, logger, resolve_device, run, set_seed, set_threads
-from sparse_attention.tables import write_table
-from sparse_attention.training import train, training_table
+from sparse_attention.training.fine_tuning import train, training_table
+from sparse_attention.training.losses import gold_sparsity
+from sparse_attention.training.task import MaskedLMTask
 
 
 def main(snakemake):
@@ -22,13 +25,11 @@ def main(snakemake):
     set_seed(params.seed)
     attention, resume = Attention.parse(params.attention), Path(params.resume)
     dataset = open_dataset(snakemake.input.model)
-    folder = dataset.root
     if options["source"]:
-        logger.info("train_mlm.source: %s is evaluated as it is", folder)
+        logger.info("train_mlm.source: %s is evaluated as it is", dataset.root)
         options["steps"] = 0
-    model = load_masked_lm(folder, attention, params.head).to(resolve_device(params.device))
+    model = load_masked_lm(dataset.root, attention, params.head).to(resolve_device(params.device))
     task = MaskedLMTask(Blocks.load(snakemake.input.blocks), model, options, params.seed)
-
     before = after = task.measure(model)
     logger.info("validation loss %.4f before training; unigram loss %.4f", before.loss, task.info["unigram_loss"])
     training = training_table([])
@@ -50,7 +51,7 @@ def main(snakemake):
     write_table(pd.DataFrame(rows), snakemake.output.evaluation)
     write_table(gold_sparsity(model, task.validation_blocks()), snakemake.output.sparsity)
     with atomic_path(snakemake.output.model) as partial:
-        save_masked_lm(model, folder, partial)
+        save_masked_lm(model, dataset.root, partial)
     shutil.rmtree(resume, ignore_errors=True)
     logger.info("validation loss %.4f, accuracy %.3f after training", after.loss, after.accuracy)
 

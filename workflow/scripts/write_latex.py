@@ -1,8 +1,8 @@
 """Write published tables once more, as LaTeX."""
 
-from sparse_attention.scriptio import run
+from sparse_attention.files.tables import read_table
+from sparse_attention.jobs.script import run
 from sparse_attention.summaries import latex
-from sparse_attention.tables import read_table
 
 
 def main(snakemake):

@@ -45,7 +45,7 @@ def test_window_that_cannot_be_centred_is_refused(width):
 @pytest.mark.parametrize(
     ("keep", "kept"),
     [("none", lambda n: []), ("cls", lambda n: [0]), ("last", lambda n: [n - 1]), ("cls+last", lambda n: [0, n - 1])],
-    ids=str,
+    ids=["none", "cls", "last", "cls+last"],
 )
 def test_kept_tokens_are_rows_and_columns(queries, keys, keep, kept):
     expected = by_pair(queries, keys, lambda i, j: i in kept(queries) or j in kept(keys))

@@ -21,7 +21,8 @@ from transformers import (
 from sparse_attention.errors import InputError
 from sparse_attention.models.loading import load_classifier, load_whole
 from sparse_attention.models.masked_lm import load_masked_lm
-from sparse_attention.pruning.model import PrunedClassifier, load_pruned_model, save_pruned_model
+from sparse_attention.pruning.model import PrunedClassifier
+from sparse_attention.pruning.stored import load_pruned_model, save_pruned_model
 from sparse_attention.pruning.thresholds import PruningSettings
 from tiny_networks import tiny
 

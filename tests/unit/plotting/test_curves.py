@@ -2,8 +2,8 @@
 
 import pytest
 
+from sparse_attention.files.tables import read_table
 from sparse_attention.plotting import curves, style
-from sparse_attention.tables import read_table
 
 
 def training(folder, context):

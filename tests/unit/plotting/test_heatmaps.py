@@ -4,8 +4,8 @@ import pandas as pd
 import pytest
 
 from sparse_attention.errors import InputError
+from sparse_attention.files.tables import read_table
 from sparse_attention.plotting import heatmaps, style
-from sparse_attention.tables import read_table
 
 
 def test_cells_hold_the_percentages_of_their_head(tables, fabricate):

@@ -8,9 +8,9 @@ import pytest
 from matplotlib.colors import to_hex
 
 import plot_pruning
+from sparse_attention.files.tables import write_table
 from sparse_attention.plotting import pruning, style
 from sparse_attention.plotting.pruning import SYSTEMS, short
-from sparse_attention.tables import write_table
 
 CONTEXT = {"corpus": "big-vul", "model": "longformer"}
 TWO = ("mode~threshold_final~0.005", "mode~topk_final~0.3")

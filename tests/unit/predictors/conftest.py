@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from sparse_attention.attention.masks import valid_pairs
-from sparse_attention.predictors.base import Features
+from sparse_attention.predictors.features import Features
 
 # name: (queries, keys, causal, local window)
 SHAPES = {

@@ -9,10 +9,10 @@ import pytest
 import torch
 
 from points import CHANCE, GRIDS, points
-from sparse_attention.attention.support import gold_of
-from sparse_attention.clusters import Centroids
+from sparse_attention.clusters.centroids import Centroids
 from sparse_attention.predictors.base import Context, Predictor
 from sparse_attention.predictors.registry import create, discover
+from sparse_attention.qk.gold import gold_of
 from sparse_attention.qk.store import Example
 
 # predictors that look at every pair

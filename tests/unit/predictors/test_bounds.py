@@ -7,9 +7,9 @@ from itertools import pairwise
 import pytest
 import torch
 
-from sparse_attention.attention.blocks import block_features
 from sparse_attention.predictors.base import Context
 from sparse_attention.predictors.bounds import Oracle, Random
+from sparse_attention.predictors.features import block_features
 
 
 @pytest.mark.parametrize("keys", [1, 2, 3, 10, 1000])

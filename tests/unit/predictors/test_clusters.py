@@ -7,7 +7,7 @@ import dataclasses
 import pytest
 import torch
 
-from sparse_attention.clusters import Centroids
+from sparse_attention.clusters.centroids import Centroids
 from sparse_attention.errors import InputError
 from sparse_attention.predictors.base import Context
 from sparse_attention.predictors.clusters import KMeans

@@ -11,7 +11,7 @@ import torch
 
 from sparse_attention.attention.masks import valid_pairs
 from sparse_attention.errors import InputError
-from sparse_attention.predictors.base import Context, Features
+from sparse_attention.predictors.base import Context
 from sparse_attention.predictors.distance import (
     Cosine,
     Direction,
@@ -21,6 +21,7 @@ from sparse_attention.predictors.distance import (
     Minkowski,
     SquaredEuclidean,
 )
+from sparse_attention.predictors.features import Features
 
 ALL = [Cosine, SquaredEuclidean, Euclidean, Least, LeastOfUnits, Direction, Minkowski]
 WITH_P = (LeastOfUnits, Direction, Minkowski)

@@ -8,9 +8,11 @@ import pytest
 import torch
 
 from learnable import HEADS, features_like, gold_like, recall_and_sparsity, same_code
-from sparse_attention.attention.blocks import block_any, block_features, block_gold
+from sparse_attention.attention.blocks import block_any
 from sparse_attention.predictors.base import Context
+from sparse_attention.predictors.features import block_features
 from sparse_attention.predictors.gate import Gate, pooled
+from sparse_attention.qk.gold import block_gold
 
 
 def new(dim=3, block=1, steps=150):

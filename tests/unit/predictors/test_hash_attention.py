@@ -8,8 +8,8 @@ import pytest
 import torch
 
 from learnable import features_like, gold_like, recall_and_sparsity, same_code
-from sparse_attention.attention.blocks import block_features
 from sparse_attention.predictors.base import Context
+from sparse_attention.predictors.features import block_features
 from sparse_attention.predictors.hash_attention import HashAttention
 
 

@@ -6,9 +6,9 @@ import pytest
 import torch
 
 from learnable import features_like, gold_like, recall_and_sparsity
-from sparse_attention.attention.blocks import block_features
 from sparse_attention.attention.masks import valid_pairs
-from sparse_attention.predictors.base import Context, Features
+from sparse_attention.predictors.base import Context
+from sparse_attention.predictors.features import Features, block_features
 from sparse_attention.predictors.indexer import LightningIndexer
 
 

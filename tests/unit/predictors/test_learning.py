@@ -9,13 +9,14 @@ import pytest
 import torch
 
 from learnable import HEAD_DIM, HEADS, SETTINGS, features_like, gold_like, recall_and_sparsity, same_code
-from sparse_attention.attention.blocks import block_features, block_gold
 from sparse_attention.errors import InputError
 from sparse_attention.predictors import learning
 from sparse_attention.predictors.base import Context
+from sparse_attention.predictors.features import block_features
 from sparse_attention.predictors.learning import Pairs, Survey, probability_pairs, support_pairs
 from sparse_attention.predictors.registry import create
-from sparse_attention.projections import ProjectionSetting, apply_weights, initial_weights
+from sparse_attention.projections.model import ProjectionSetting, apply_weights, initial_weights
+from sparse_attention.qk.gold import block_gold
 
 names = pytest.mark.parametrize("name", SETTINGS)
 

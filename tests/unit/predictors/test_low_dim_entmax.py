@@ -11,9 +11,9 @@ import pytest
 import torch
 
 from sparse_attention.attention.entmax import probabilities, threshold
-from sparse_attention.attention.support import gold_of
 from sparse_attention.predictors.base import Context
 from sparse_attention.predictors.low_dim_entmax import NARROWEST, LowDimEntmax
+from sparse_attention.qk.gold import gold_of
 from sparse_attention.qk.store import Example
 
 ALPHAS = [1.05, 1.2, 1.5, 1.7, 2.0]

@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch.nn.functional import normalize
 
-from sparse_attention.clusters import Centroids
+from sparse_attention.clusters.centroids import Centroids
 from sparse_attention.errors import InputError
 from sparse_attention.predictors import routing
 from sparse_attention.predictors.base import Context

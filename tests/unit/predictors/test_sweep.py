@@ -10,12 +10,12 @@ import torch
 
 from points import GRIDS, points
 from sparse_attention.attention.masks import keep_mask, window_mask
-from sparse_attention.attention.support import gold_of
-from sparse_attention.clusters import Centroids
-from sparse_attention.evaluation import Sweep
-from sparse_attention.metrics.support import METRICS
+from sparse_attention.clusters.centroids import Centroids
+from sparse_attention.evaluation.metrics import METRICS
+from sparse_attention.evaluation.sweep import Sweep
 from sparse_attention.predictors.base import Context
 from sparse_attention.predictors.registry import create, discover
+from sparse_attention.qk.gold import gold_of
 from sparse_attention.qk.store import Example
 
 WINDOWS, KEEP = (3, 0, 7), ("cls+last", "none")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from sparse_attention.pruning import attention
+from sparse_attention.pruning import scored_attention
 from tiny_networks import CLASSIFIERS, tiny
 
 LENGTHS = {
@@ -21,7 +21,7 @@ LENGTHS = {
 @pytest.fixture(autouse=True)
 def band_of_few_tokens(monkeypatch):
     """Let models this small meet the band as well as all pairs."""
-    monkeypatch.setattr(attention, "banded_from", lambda window, scored=True: 2 * window)
+    monkeypatch.setattr(scored_attention, "banded_from", lambda window, scored=True: 2 * window)
 
 
 @pytest.fixture(autouse=True)

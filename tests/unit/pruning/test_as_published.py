@@ -8,7 +8,7 @@ import torch
 from sparse_attention.errors import InputError
 from sparse_attention.pruning.as_published import PublishedClassifier, published_attention
 from sparse_attention.pruning.layers import layers_of
-from sparse_attention.pruning.model import load_pruned_model, make_pruned, save_pruned_model
+from sparse_attention.pruning.stored import load_pruned_model, make_pruned, save_pruned_model
 from sparse_attention.pruning.thresholds import PruningSettings
 
 PUBLISHED = {"mode": "manual", "score": "relative", "variant": "as_published", "ramp": "zero_based"}

@@ -21,8 +21,9 @@ from sparse_attention.pruning.evaluation import (
     shape_of,
 )
 from sparse_attention.pruning.matching import shortened, token_weights
-from sparse_attention.pruning.model import PrunedClassifier, make_pruned
+from sparse_attention.pruning.model import PrunedClassifier
 from sparse_attention.pruning.prediction import Predicted, predict
+from sparse_attention.pruning.stored import make_pruned
 from sparse_attention.pruning.thresholds import PruningSettings
 from toy_code import toy_functions
 

@@ -24,7 +24,7 @@ from sparse_attention.pruning.export import (
     write_csvs,
     write_rows,
 )
-from sparse_attention.pruning.model import make_pruned
+from sparse_attention.pruning.stored import make_pruned
 from sparse_attention.pruning.thresholds import PruningSettings
 
 LAYERS = 3

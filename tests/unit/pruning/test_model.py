@@ -11,7 +11,8 @@ from torch.nn.functional import cross_entropy
 from transformers import AutoModelForSequenceClassification
 
 from sparse_attention.errors import InputError
-from sparse_attention.pruning.model import PrunedClassifier, load_pruned_model, save_pruned_model
+from sparse_attention.pruning.model import PrunedClassifier
+from sparse_attention.pruning.stored import load_pruned_model, save_pruned_model
 from sparse_attention.pruning.thresholds import PruningSettings
 
 FAMILY = pytest.mark.parametrize("family", ["longformer", "roberta", "bert"])

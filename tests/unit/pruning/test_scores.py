@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from sparse_attention.pruning.attention import Attended
+from sparse_attention.pruning.scored_attention import Attended
 from sparse_attention.pruning.scores import SCORES, random_scores
 
 

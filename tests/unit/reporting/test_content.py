@@ -3,8 +3,8 @@
 import pandas as pd
 import pytest
 
+from sparse_attention.files.tables import read_table
 from sparse_attention.reporting import content
-from sparse_attention.tables import read_table
 
 
 def texts(table, column=0):

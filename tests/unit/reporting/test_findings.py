@@ -3,9 +3,9 @@
 import pandas as pd
 import pytest
 
+from sparse_attention.files.tables import read_table
 from sparse_attention.plotting import pareto
 from sparse_attention.reporting import findings
-from sparse_attention.tables import read_table
 
 
 def fixed(**changes):

@@ -8,9 +8,9 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from sparse_attention.files.tables import read_table, write_table
 from sparse_attention.plotting import areas, buckets, distances, pareto, style, winners
 from sparse_attention.reporting import page
-from sparse_attention.tables import read_table, write_table
 
 REPORT = Path(__file__).parents[3] / "workflow" / "report"
 TEMPLATE = str(REPORT / "report.html.j2")

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pandas as pd
 import pytest
 
+from sparse_attention.files.tables import read_table, write_table
 from sparse_attention.reporting import pruning
-from sparse_attention.tables import read_table, write_table
 
 NAME, OTHER = "mode~threshold_final~0.005_lambda~0.1", "mode~topk_final~0.3"
 F1 = {"dense": 0.8, "soft": 0.79, "hard": 0.7612, "manual": 0.71, "topk": 0.6, "random": 0.45, "text": 0.7,

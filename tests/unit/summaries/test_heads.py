@@ -4,9 +4,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from sparse_attention.files.tables import read_table
 from sparse_attention.summaries.fronts import hulls
 from sparse_attention.summaries.heads import best_tables
-from sparse_attention.tables import read_table
 
 
 @pytest.fixture(scope="module")

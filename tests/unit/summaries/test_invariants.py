@@ -6,9 +6,9 @@ import pandas as pd
 import pytest
 
 from sparse_attention.errors import InputError
+from sparse_attention.files.tables import read_table, write_table
 from sparse_attention.predictors.registry import create, discover
 from sparse_attention.summaries import invariants
-from sparse_attention.tables import read_table, write_table
 
 NESTED = {name: invariants.nested_setting(name, info.bases) for name, info in discover().items()}
 SPARSITIES = [0.85, 0.9]
@@ -175,7 +175,7 @@ def test_recall_above_the_oracle_is_told_with_numbers(evaluated):
 
 
 def test_nested_settings_are_those_of_the_classes():
-    from sparse_attention.clusters import Centroids
+    from sparse_attention.clusters.centroids import Centroids
     from sparse_attention.predictors.base import Context, NestedPredictor
 
     for name in discover():

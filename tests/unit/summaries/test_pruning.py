@@ -9,11 +9,11 @@ import pandas as pd
 import pytest
 
 import summarise_pruning
+from sparse_attention.files.tables import read_table, write_table
 from sparse_attention.metrics.classification import classification_metrics
 from sparse_attention.summaries import pruning
 from sparse_attention.summaries.bootstrap import draws
 from sparse_attention.summaries.pruning import METRICS
-from sparse_attention.tables import read_table, write_table
 
 FUNCTIONS = [3, 8, 9, 14, 20, 21, 30, 31, 40, 41]
 LABELS = [1, 0, 0, 1, 0, 1, 0, 0, 1, 0]

@@ -5,12 +5,12 @@ import pandas as pd
 import pytest
 
 from sparse_attention.errors import InputError
+from sparse_attention.files.tables import read_table
 from sparse_attention.summaries import pareto
 from sparse_attention.summaries.bootstrap import draws
 from sparse_attention.summaries.fronts import hulls, hypervolumes
 from sparse_attention.summaries.predictors import predictor_tables
 from sparse_attention.summaries.uncertainty import uncertainty_tables
-from sparse_attention.tables import read_table
 
 REPLICATES, SEEDS = 40, (1, 2, 3)
 LEVELS = [0.85, 0.9]

@@ -8,10 +8,10 @@ from collections.abc import Collection, Iterator, Sequence
 import torch
 from torch import Tensor
 
-from sparse_attention import projection_fitting as fitting
-from sparse_attention import projections as ours
 from sparse_attention.as_published.registry import quirk
-from sparse_attention.projections import NAMES, ProjectionSetting, Weights
+from sparse_attention.projections import fitting as fitting
+from sparse_attention.projections import model as ours
+from sparse_attention.projections.model import NAMES, ProjectionSetting, Weights
 
 ALL = (
     "initialisation",
@@ -90,7 +90,7 @@ def doubled_update(adam: torch.optim.Adam, parameters: Sequence[Tensor], max_nor
     "attention, later keys can be negatives.",
 )
 def sample_negatives(support: Tensor, valid: Tensor, generator: torch.Generator, quirks: Collection[str]) -> Tensor:
-    """Choose negatives as `projection_fitting.sample_negatives`, or with these quirks; what is arbitrary is random.
+    """Choose negatives as `projections.fitting.sample_negatives`, or with these quirks; what is arbitrary is random.
 
     Parameters
     ----------
@@ -160,7 +160,7 @@ def fit_layer(
     layer: int, train: fitting.Pairs, setting: ProjectionSetting, options: fitting.FitOptions, seed: int,
     quirks: Collection[str] = (),
 ) -> tuple[Weights, Weights]:  # fmt: skip
-    """Fit one layer's projections with some quirks; with none it is `projection_fitting.fit_layer`."""
+    """Fit one layer's projections with some quirks; with none it is `projections.fitting.fit_layer`."""
     train = train.seen_by(setting)
     start, order, negatives = (fitting._generator(seed, layer, use) for use in range(3))
     weights = sides(setting, train.qk.info.heads, train.qk.info.head_dim, start, quirks)

@@ -13,11 +13,12 @@ from torch.nn.functional import pad
 from sparse_attention.as_published.registry import quirk
 from sparse_attention.attention.levels import levels_of_budgets
 from sparse_attention.attention.masks import window_mask
-from sparse_attention.attention.sets import Buckets
-from sparse_attention.predictors.base import Context, Features, Predictor
+from sparse_attention.attention.supports import Buckets
+from sparse_attention.predictors.base import Context, Predictor
 from sparse_attention.predictors.buckets import DynamicBuckets
 from sparse_attention.predictors.clusters import KMeans
 from sparse_attention.predictors.distance import Cosine
+from sparse_attention.predictors.features import Features
 from sparse_attention.predictors.hashing import Reformer, nearest_directions
 from sparse_attention.predictors.low_dim_entmax import LowDimEntmax, Rows
 from sparse_attention.predictors.patterns import BigBird, Longformer, Strided

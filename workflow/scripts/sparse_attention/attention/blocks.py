@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import numpy as np
 import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
-from sparse_attention.attention.support import Gold
-
 if TYPE_CHECKING:
-    from sparse_attention.predictors.base import Features
+    pass
 
 
 def block_vectors(vectors: Tensor, size: int) -> Tensor:
@@ -58,21 +54,3 @@ def block_counts(pairs: Tensor, size: int) -> Tensor:
     """Count the True pairs of tokens `(…, queries, keys)` in each pair of blocks, float64."""
     filled = pad(pairs.to(torch.float64), (0, -pairs.shape[-1] % size, 0, -pairs.shape[-2] % size))
     return filled.unflatten(-2, (-1, size)).unflatten(-1, (-1, size)).sum((-3, -1))
-
-
-def block_features(features: Features, size: int) -> Features:
-    """Return an example's features by block; a pair of blocks is valid when any of its token pairs is."""
-    names = ("queries", "keys", "raw_queries", "raw_keys")
-    vectors: dict[str, Any] = {name: block_vectors(getattr(features, name), size) for name in names}
-    valid = block_any(features.valid, size)
-    return replace(features, **vectors, valid=valid, block_size=size, token_valid=features.valid)
-
-
-def block_gold(gold: Gold, size: int) -> Gold:
-    """Return the gold support by block: the probabilities of its token pairs are summed."""
-    support = block_any(gold.support, size)
-    _, queries, keys = support.shape
-    head, query, key = np.nonzero(gold.support.numpy())
-    cells = (head * queries + query // size) * keys + key // size
-    sums = np.bincount(cells, gold.probabilities.numpy().astype(np.float64), minlength=support.numel())
-    return Gold(support, torch.from_numpy(sums)[support.reshape(-1)].float())

@@ -9,8 +9,8 @@ from typing import Any
 import torch
 
 from sparse_attention.errors import InputError
-from sparse_attention.plain_files import read_json
-from sparse_attention.torch_files import read_safetensors
+from sparse_attention.files.plain import read_json
+from sparse_attention.files.tensors import read_safetensors
 
 PARTS = ("tokens", "lengths", "documents")
 KEYS = ("length", "special", "vocabulary", "unigram_loss", "splits")

@@ -16,7 +16,7 @@ from sparse_attention.data.cells import whole_characters
 from sparse_attention.data.files import some_of
 from sparse_attention.data.splits import SPLITS
 from sparse_attention.errors import InputError
-from sparse_attention.plain_files import require_file
+from sparse_attention.files.plain import require_file
 
 QUANTILES = {"min": 0, "q25": 0.25, "median": 0.5, "q75": 0.75, "max": 1}
 

@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from sparse_attention.errors import InputError
-from sparse_attention.plain_files import LFS_POINTER, refuse_pointer
-from sparse_attention.scriptio import ProgressBar
+from sparse_attention.files.plain import LFS_POINTER, refuse_pointer
+from sparse_attention.jobs.progress import ProgressBar
 
 COMPRESSION = (".bz2", ".gz")
 ESCAPED_ZERO = 0xDC00  # `surrogateescape` adds it to a byte

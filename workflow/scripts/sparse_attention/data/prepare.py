@@ -19,7 +19,7 @@ from sparse_attention.data.registry import Dataset
 from sparse_attention.data.rows import saved_files
 from sparse_attention.data.splits import SPLITS, split_documents
 from sparse_attention.errors import InputError
-from sparse_attention.scriptio import atomic_path
+from sparse_attention.files.atomic import atomic_path
 
 logger = logging.getLogger(__name__)
 

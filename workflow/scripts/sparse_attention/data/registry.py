@@ -14,8 +14,8 @@ from typing import Any
 from sparse_attention.data.sources.common import Wanted
 from sparse_attention.data.sources.path import located, repeats, resolve
 from sparse_attention.errors import InputError
-from sparse_attention.plain_files import read_json
-from sparse_attention.scriptio import atomic_path
+from sparse_attention.files.atomic import atomic_path
+from sparse_attention.files.plain import read_json
 
 CACHE = "cache-*.arrow"
 CHUNK = 1 << 20

@@ -7,7 +7,7 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
-from sparse_attention.scriptio import atomic_path
+from sparse_attention.files.atomic import atomic_path
 
 FILE = Path("resources", "selected.json")
 

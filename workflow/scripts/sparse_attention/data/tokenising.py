@@ -17,9 +17,9 @@ from safetensors.numpy import save as serialise
 from sparse_attention.data.documents import quantiles
 from sparse_attention.data.splits import SPLITS
 from sparse_attention.errors import InputError
+from sparse_attention.files.atomic import atomic_path
 from sparse_attention.models.folders import CONFIG, TOKENIZER_CONFIG
 from sparse_attention.models.limits import Limits, limits_of
-from sparse_attention.scriptio import atomic_path
 
 BATCH = 32
 

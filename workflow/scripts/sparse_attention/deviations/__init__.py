@@ -7,8 +7,8 @@ import pandas as pd
 from sparse_attention.deviations import fits, supports
 from sparse_attention.deviations.comparing import COLUMNS, Comparison
 from sparse_attention.deviations.samples import Sample
-from sparse_attention.projection_fitting import FitOptions
-from sparse_attention.scriptio import progress
+from sparse_attention.jobs.progress import progress
+from sparse_attention.projections.fitting import FitOptions
 
 __all__ = ["COLUMNS", "PARTS", "Sample", "measure"]
 

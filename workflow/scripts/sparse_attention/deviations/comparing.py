@@ -12,14 +12,16 @@ import pandas as pd
 from torch import Tensor
 
 from sparse_attention.as_published import fitting
-from sparse_attention.clusters import Centroids, fit_clusters, layer_vectors
+from sparse_attention.clusters.centroids import Centroids
+from sparse_attention.clusters.fitting import fit_clusters, layer_vectors
 from sparse_attention.deviations.samples import Sample
-from sparse_attention.evaluation import evaluate
-from sparse_attention.grids import segment
-from sparse_attention.predictors.base import Context, Features, Predictor
+from sparse_attention.evaluation.sweep import evaluate
+from sparse_attention.files.segments import segment
+from sparse_attention.predictors.base import Context, Predictor
+from sparse_attention.predictors.features import Features
 from sparse_attention.predictors.registry import create
-from sparse_attention.projection_fitting import Curves, FitOptions
-from sparse_attention.projections import Projections, ProjectionSetting
+from sparse_attention.projections.fitting import Curves, FitOptions
+from sparse_attention.projections.model import Projections, ProjectionSetting
 from sparse_attention.summaries.pareto import attainable
 
 COLUMNS = ("quirk", "subject", "metric", "corrected", "as_published", "difference", "layers", "examples")

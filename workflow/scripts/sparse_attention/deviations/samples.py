@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from sparse_attention.attention.support import GoldReader, gold_of
-from sparse_attention.examples import Split
-from sparse_attention.projection_fitting import Pairs
-from sparse_attention.projections import Projections
+from sparse_attention.evaluation.examples import Split
+from sparse_attention.projections.fitting import Pairs
+from sparse_attention.projections.model import Projections
+from sparse_attention.qk.gold import GoldReader, gold_of
 from sparse_attention.qk.store import Example, QKInfo, QKReader
 
 Items = tuple[tuple[Any, ...], ...]

@@ -10,13 +10,14 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from sparse_attention.analysis.buckets import analyse
 from sparse_attention.as_published import measures, predictors
 from sparse_attention.deviations.comparing import CLUSTERS, SETTING, Comparison, Widened
-from sparse_attention.evaluation import evaluate
-from sparse_attention.grids import segment
-from sparse_attention.predictors.base import BucketPredictor, Context, Features, Predictor
+from sparse_attention.evaluation.buckets import analyse
+from sparse_attention.evaluation.sweep import evaluate
+from sparse_attention.files.segments import segment
+from sparse_attention.predictors.base import BucketPredictor, Context, Predictor
 from sparse_attention.predictors.buckets import FixedBuckets
+from sparse_attention.predictors.features import Features
 from sparse_attention.predictors.registry import create
 
 BUCKETS = 8

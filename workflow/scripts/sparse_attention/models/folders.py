@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from sparse_attention.errors import InputError
-from sparse_attention.plain_files import read_json, require_file
+from sparse_attention.files.plain import read_json, require_file
 
 CONFIG, TOKENIZER_CONFIG = "config.json", "tokenizer_config.json"
 TOKENIZER_JSON = (TOKENIZER_CONFIG, "tokenizer.json", "special_tokens_map.json", "added_tokens.json", "vocab.json")

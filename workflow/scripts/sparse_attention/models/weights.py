@@ -9,8 +9,8 @@ from typing import Any
 from torch import Tensor
 
 from sparse_attention.errors import InputError
+from sparse_attention.files.tensors import read_metadata, read_safetensors, read_torch
 from sparse_attention.models.folders import weight_files
-from sparse_attention.torch_files import read_metadata, read_safetensors, read_torch
 
 HEADS = (
     *("cls", "lm_head", "head", "decoder", "predictions", "lm_predictions", "mask_predictions"),

@@ -11,9 +11,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
-from sparse_attention.grids import lambda_sweeps
 from sparse_attention.plotting import style
 from sparse_attention.plotting.pruning import MARKERS, SYSTEMS, bars, best_way, short
+from sparse_attention.settings.grids import lambda_sweeps
 from sparse_attention.summaries.wording import count
 
 

@@ -15,7 +15,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from sparse_attention.errors import InputError
-from sparse_attention.scriptio import atomic_path
+from sparse_attention.files.atomic import atomic_path
 from sparse_attention.summaries.wording import count, spell
 
 INK, MUTED, FAINT = "#1a1a1a", "#5f6368", "#d9dce0"

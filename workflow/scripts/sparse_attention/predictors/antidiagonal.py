@@ -10,7 +10,8 @@ from torch.nn.functional import pad
 
 from sparse_attention.attention.blocks import block_counts
 from sparse_attention.errors import InputError
-from sparse_attention.predictors.base import Features, ThresholdPredictor
+from sparse_attention.predictors.base import ThresholdPredictor
+from sparse_attention.predictors.features import Features
 
 
 class XAttention(ThresholdPredictor):

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import functools
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -13,11 +12,12 @@ import torch
 from torch import Tensor
 
 from sparse_attention.attention.levels import levels_of_budgets, levels_of_thresholds
-from sparse_attention.attention.sets import Buckets, Levels, PackedSupport, Support
+from sparse_attention.attention.supports import Buckets, Levels, PackedSupport, Support
+from sparse_attention.predictors.features import Features
 
 if TYPE_CHECKING:
-    from sparse_attention.attention.support import Gold
-    from sparse_attention.clusters import Centroids
+    from sparse_attention.clusters.centroids import Centroids
+    from sparse_attention.qk.gold import Gold
 
 
 @dataclass(frozen=True)
@@ -37,60 +37,6 @@ class Context:
     seed: int = 0
     fixed: Mapping[str, Any] = field(default_factory=dict)
     centroids: Centroids | None = None
-
-
-@dataclass(frozen=True)
-class Features:
-    """Some heads of one example in one layer as predictors see them.
-
-    Attributes
-    ----------
-    layer, index : int
-        The layer and the example.
-    queries, keys : Tensor
-        Projected, `(heads, queries, dim)` and `(heads, keys, dim)`; the raw ones without a projection.
-    raw_queries, raw_keys : Tensor
-        `(heads, queries, head_dim)` and `(heads, keys, head_dim)`.
-    valid : Tensor
-        Pairs that may attend, bool `(queries, keys)`.
-    first_head : int
-        Which of the layer's heads the first one here is.
-    block_size : int
-        Tokens per position; above 1, vectors are those of a block's tokens, one after the other.
-    token_valid : Tensor, optional
-        With blocks, the pairs of tokens that may attend.
-    """
-
-    layer: int
-    index: int
-    queries: Tensor
-    keys: Tensor
-    raw_queries: Tensor
-    raw_keys: Tensor
-    valid: Tensor
-    first_head: int = 0
-    block_size: int = 1
-    token_valid: Tensor | None = None
-
-    @property
-    def shape(self) -> tuple[int, int, int]:
-        """Number of heads, queries and keys."""
-        return self.raw_queries.shape[0], self.raw_queries.shape[1], self.raw_keys.shape[1]
-
-    @property
-    def heads(self) -> slice:
-        """Where these heads lie among the layer's, to cut out what was fitted for them."""
-        return slice(self.first_head, self.first_head + self.raw_queries.shape[0])
-
-    @functools.cached_property
-    def valid_pairs(self) -> int:
-        """Number of pairs that may attend."""
-        return int(self.valid.sum())
-
-    def part(self, heads: slice) -> Features:
-        """Return the features of some of these heads."""
-        names = ("queries", "keys", "raw_queries", "raw_keys")
-        return replace(self, first_head=self.first_head + heads.start, **{n: getattr(self, n)[heads] for n in names})
 
 
 class Predictor:

@@ -10,7 +10,8 @@ from torch import Tensor
 
 from sparse_attention.attention.blocks import block_highest, token_vectors
 from sparse_attention.attention.levels import levels_at_least
-from sparse_attention.predictors.base import Features, NestedPredictor, TopPredictor
+from sparse_attention.predictors.base import NestedPredictor, TopPredictor
+from sparse_attention.predictors.features import Features
 
 
 class Oracle(TopPredictor):

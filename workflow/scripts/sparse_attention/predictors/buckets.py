@@ -7,8 +7,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from sparse_attention.attention.sets import Buckets
-from sparse_attention.predictors.base import BucketPredictor, Features
+from sparse_attention.attention.supports import Buckets
+from sparse_attention.predictors.base import BucketPredictor
+from sparse_attention.predictors.features import Features
 
 
 def ranks(vectors: Tensor) -> Tensor:

@@ -11,11 +11,12 @@ from torch import Tensor
 
 from sparse_attention.attention.distances import cosine, least_squared, least_squared_of_units, squared_euclidean
 from sparse_attention.attention.levels import ascending, levels_of_thresholds
-from sparse_attention.predictors.base import Features, NestedPredictor
+from sparse_attention.predictors.base import NestedPredictor
 from sparse_attention.predictors.distance import Cosine, Least, LeastOfUnits, SquaredEuclidean
+from sparse_attention.predictors.features import Features
 
 if TYPE_CHECKING:
-    from sparse_attention.attention.support import Gold
+    from sparse_attention.qk.gold import Gold
 
 DISTANCES = {"cos": cosine, "l2": squared_euclidean, "min": least_squared, "min_norm": least_squared_of_units}
 COSTS = {"cos": Cosine, "l2": SquaredEuclidean, "min": Least, "min_norm": LeastOfUnits}

@@ -7,10 +7,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from sparse_attention.attention.sets import Buckets
-from sparse_attention.clusters import Centroids
+from sparse_attention.attention.supports import Buckets
+from sparse_attention.clusters.centroids import Centroids
 from sparse_attention.errors import InputError
-from sparse_attention.predictors.base import BucketPredictor, Context, Features
+from sparse_attention.predictors.base import BucketPredictor, Context
+from sparse_attention.predictors.features import Features
 
 
 def given_centroids(context: Context, name: str) -> Centroids:

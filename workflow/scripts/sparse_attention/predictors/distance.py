@@ -19,7 +19,8 @@ from sparse_attention.attention.distances import (
 )
 from sparse_attention.attention.levels import levels_of_thresholds
 from sparse_attention.errors import InputError
-from sparse_attention.predictors.base import Features, ThresholdPredictor
+from sparse_attention.predictors.base import ThresholdPredictor
+from sparse_attention.predictors.features import Features
 
 POWER = 8  # multiply-adds that a power counts for
 

@@ -11,7 +11,8 @@ from torch.nn.functional import pad
 
 from sparse_attention.attention.blocks import block_any, token_vectors
 from sparse_attention.attention.levels import levels_at_least
-from sparse_attention.predictors.base import Context, Features, NestedPredictor
+from sparse_attention.predictors.base import Context, NestedPredictor
+from sparse_attention.predictors.features import Features
 from sparse_attention.predictors.learning import (
     Learned,
     Pairs,
@@ -21,10 +22,10 @@ from sparse_attention.predictors.learning import (
     of_heads,
     support_loss,
 )
-from sparse_attention.projections import ProjectionSetting, apply_weights, initial_weights
+from sparse_attention.projections.model import ProjectionSetting, apply_weights, initial_weights
 
 if TYPE_CHECKING:
-    from sparse_attention.attention.support import Gold
+    from sparse_attention.qk.gold import Gold
 
 
 class Gate(NestedPredictor):

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from sparse_attention.predictors.base import Context, Features, TopPredictor
+from sparse_attention.predictors.base import Context, TopPredictor
+from sparse_attention.predictors.features import Features
 from sparse_attention.predictors.learning import (
     Learned,
     Pairs,
@@ -20,10 +21,10 @@ from sparse_attention.predictors.learning import (
     support_loss,
     support_pairs,
 )
-from sparse_attention.projections import ProjectionSetting, apply_weights, initial_weights
+from sparse_attention.projections.model import ProjectionSetting, apply_weights, initial_weights
 
 if TYPE_CHECKING:
-    from sparse_attention.attention.support import Gold
+    from sparse_attention.qk.gold import Gold
 
 # While learning, tanh(s · x) stands for the sign of x; s rises from the first to the second.
 SHARPNESS = (1.0, 4.0)

@@ -8,9 +8,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from sparse_attention.attention.sets import Buckets
+from sparse_attention.attention.supports import Buckets
 from sparse_attention.errors import InputError
-from sparse_attention.predictors.base import BucketPredictor, Features
+from sparse_attention.predictors.base import BucketPredictor
+from sparse_attention.predictors.features import Features
 
 
 def nearest_directions(vectors: Tensor, rotations: Tensor) -> Tensor:

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from sparse_attention.predictors.base import Context, Features, TopPredictor
+from sparse_attention.predictors.base import Context, TopPredictor
+from sparse_attention.predictors.features import Features
 from sparse_attention.predictors.learning import (
     Learned,
     Pairs,
@@ -19,10 +20,10 @@ from sparse_attention.predictors.learning import (
     of_heads,
     probability_pairs,
 )
-from sparse_attention.projections import ProjectionSetting, apply_weights, initial_weights
+from sparse_attention.projections.model import ProjectionSetting, apply_weights, initial_weights
 
 if TYPE_CHECKING:
-    from sparse_attention.attention.support import Gold
+    from sparse_attention.qk.gold import Gold
 
 
 class LightningIndexer(TopPredictor):

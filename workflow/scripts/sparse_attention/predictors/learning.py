@@ -19,9 +19,9 @@ from torch.nn.functional import binary_cross_entropy_with_logits
 from sparse_attention.errors import InputError
 
 if TYPE_CHECKING:
-    from sparse_attention.attention.support import Gold
-    from sparse_attention.predictors.base import Features
-    from sparse_attention.projections import Weights
+    from sparse_attention.predictors.features import Features
+    from sparse_attention.projections.model import Weights
+    from sparse_attention.qk.gold import Gold
 
 Learned = Mapping[str, "Weights"]
 # Enough for gradients that agree from step to step; together they bound the time of a step whatever the corpus.

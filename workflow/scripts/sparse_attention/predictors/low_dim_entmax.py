@@ -10,7 +10,8 @@ from torch import Tensor
 
 from sparse_attention.attention.entmax import threshold
 from sparse_attention.attention.levels import ascending
-from sparse_attention.predictors.base import Features, Predictor
+from sparse_attention.predictors.base import Predictor
+from sparse_attention.predictors.features import Features
 
 STEPS = 6  # of Newton's method, as measured on trained queries and keys
 NARROWEST = 16

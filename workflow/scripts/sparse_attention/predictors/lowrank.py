@@ -9,10 +9,11 @@ import torch
 from torch import Tensor
 
 from sparse_attention.errors import InputError
-from sparse_attention.predictors.base import Features, TopPredictor
+from sparse_attention.predictors.base import TopPredictor
+from sparse_attention.predictors.features import Features
 
 if TYPE_CHECKING:
-    from sparse_attention.attention.support import Gold
+    from sparse_attention.qk.gold import Gold
 
 
 def masked_products(queries: Tensor, keys: Tensor, valid: Tensor) -> Tensor:

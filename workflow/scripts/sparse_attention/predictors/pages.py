@@ -11,7 +11,8 @@ from torch import Tensor
 from torch.nn.functional import pad
 
 from sparse_attention.attention.levels import levels_at_least, levels_of_budgets
-from sparse_attention.predictors.base import Features, NestedPredictor
+from sparse_attention.predictors.base import NestedPredictor
+from sparse_attention.predictors.features import Features
 
 # Newton's method on a convex function: a query needs four or five steps, ten at most are usual
 MAX_STEPS = 60

@@ -11,7 +11,8 @@ from torch import Tensor
 
 from sparse_attention.attention.levels import levels_of_budgets, levels_of_thresholds
 from sparse_attention.attention.masks import keep_mask, window_mask
-from sparse_attention.predictors.base import Features, NestedPredictor, Predictor
+from sparse_attention.predictors.base import NestedPredictor, Predictor
+from sparse_attention.predictors.features import Features
 
 
 class BigBird(NestedPredictor):

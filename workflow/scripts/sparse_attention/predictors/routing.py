@@ -13,13 +13,14 @@ from torch import Tensor
 from torch.nn.functional import normalize
 
 from sparse_attention.attention.levels import levels_of_budgets
-from sparse_attention.attention.sets import Buckets
+from sparse_attention.attention.supports import Buckets
 from sparse_attention.errors import InputError
-from sparse_attention.predictors.base import BucketPredictor, Context, Features
+from sparse_attention.predictors.base import BucketPredictor, Context
 from sparse_attention.predictors.clusters import centroids_for, given_centroids
+from sparse_attention.predictors.features import Features
 
 if TYPE_CHECKING:
-    from sparse_attention.attention.support import Gold
+    from sparse_attention.qk.gold import Gold
 
 ITERATIONS = 10  # as published: Lloyd iterations from the initial centroids
 EXAMPLES_AT_ONCE = 16  # as published: examples to an update of the trained centroids

@@ -10,8 +10,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from sparse_attention.attention.sets import Buckets, PackedSupport, Support, pack, popcount
-from sparse_attention.predictors.base import BucketPredictor, Features
+from sparse_attention.attention.supports import Buckets, PackedSupport, Support, pack, popcount
+from sparse_attention.predictors.base import BucketPredictor
+from sparse_attention.predictors.features import Features
 
 
 class SimHash(BucketPredictor):

@@ -9,7 +9,8 @@ import torch
 from torch import Tensor
 
 from sparse_attention.attention.levels import levels_of_thresholds
-from sparse_attention.predictors.base import Features, NestedPredictor
+from sparse_attention.predictors.base import NestedPredictor
+from sparse_attention.predictors.features import Features
 
 
 class Window(NestedPredictor):

@@ -14,9 +14,9 @@ import math
 import torch
 from torch import Tensor
 
-from sparse_attention.pruning.attention import GlobalRow, cls_global_row
 from sparse_attention.pruning.layers import Layer, classify, layers_of, merge_heads
 from sparse_attention.pruning.model import Pruned, PrunedClassifier, real_tokens
+from sparse_attention.pruning.scored_attention import GlobalRow, cls_global_row
 
 LEAST = 1e-5
 """A token whose score is lower is pruned, whatever the threshold."""

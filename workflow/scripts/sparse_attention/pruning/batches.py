@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from sparse_attention.data.code.tokens import CodeTokens
-from sparse_attention.models.batches import mixed
+from sparse_attention.training.batches import mixed
 
 POOL = 8  # batches that are drawn together, so that each can be of functions of similar length
 

@@ -12,9 +12,9 @@ from importlib.util import find_spec
 import torch
 from torch import Tensor
 
-from sparse_attention.pruning.attention import Attended
 from sparse_attention.pruning.layers import Layer, Projected, merge_heads
 from sparse_attention.pruning.packed import Group, Packed
+from sparse_attention.pruning.scored_attention import Attended
 
 
 def attend_packed(

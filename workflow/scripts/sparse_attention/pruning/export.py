@@ -13,9 +13,10 @@ import torch
 from sparse_attention.data.code.functions import Function
 from sparse_attention.data.code.tokens import CodeTokens
 from sparse_attention.data.splits import SPLITS
+from sparse_attention.files.atomic import atomic_path
+from sparse_attention.jobs.progress import progress
 from sparse_attention.pruning.batches import by_length
 from sparse_attention.pruning.model import PrunedClassifier
-from sparse_attention.scriptio import atomic_path, progress
 
 ORIGINAL = {"train": "train_pruned.csv", "validation": "dev_pruned.csv", "test": "test_pruned.csv"}
 """The original's file of each split; it has no test file, its `dev` being the test set."""

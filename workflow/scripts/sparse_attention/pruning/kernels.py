@@ -15,8 +15,8 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-from sparse_attention.pruning.attention import BASE_2
 from sparse_attention.pruning.packed import Runs
+from sparse_attention.pruning.scored_attention import BASE_2
 
 
 def attend_runs(

@@ -9,7 +9,7 @@ from transformers import PreTrainedModel
 
 from sparse_attention.errors import InputError
 from sparse_attention.models.limits import PRUNABLE
-from sparse_attention.pruning.attention import Attended, GlobalRow, attend, cls_global_row, unscored_attention
+from sparse_attention.pruning.scored_attention import Attended, GlobalRow, attend, cls_global_row, unscored_attention
 
 Projected = tuple[Tensor, Tensor, Tensor]
 

@@ -2,31 +2,21 @@
 
 from __future__ import annotations
 
-import json
-from dataclasses import asdict, replace
-from pathlib import Path
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import torch
-from safetensors.torch import save_file
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
-from sparse_attention.errors import InputError
-from sparse_attention.models.hub import offline
-from sparse_attention.models.loading import load_sequence_classifier
-from sparse_attention.plain_files import read_json
-from sparse_attention.pruning.attention import Attended
 from sparse_attention.pruning.dropping import attend_packed, last_cls
 from sparse_attention.pruning.layers import Layer, classify, layers_of, merge_heads
 from sparse_attention.pruning.packed import Packed
+from sparse_attention.pruning.scored_attention import Attended
 from sparse_attention.pruning.scores import SCORES, random_scores
 from sparse_attention.pruning.thresholds import PruningSettings, Thresholds
-from sparse_attention.scriptio import atomic_path
-from sparse_attention.torch_files import read_safetensors
 
 STAGES = ("dense", "soft", "hard")
-SETTINGS, TENSORS = "pruning.json", "pruning.safetensors"
 
 
 class Pruned(NamedTuple):
@@ -228,69 +218,6 @@ class PrunedClassifier(nn.Module):
 
     def _scores(self, attended: Attended, log_keep: Tensor, drawn: Tensor | None) -> Tensor:
         return SCORES[self.thresholds.settings.score](attended, log_keep) if drawn is None else drawn
-
-
-def make_pruned(classifier: PreTrainedModel, settings: PruningSettings) -> PrunedClassifier:
-    """Return the classifier as the variant that the settings name.
-
-    Raises
-    ------
-    InputError
-        When the published variant is asked of another family than Longformer.
-    """
-    if settings.variant == "corrected":
-        return PrunedClassifier(classifier, settings)
-    if classifier.config.model_type != "longformer":
-        kind = classifier.config.model_type
-        raise InputError(f"prunings.variant: as_published with a model of the kind {kind}; allowed: longformer")
-    from sparse_attention.pruning.as_published import PublishedClassifier
-
-    return PublishedClassifier(classifier, settings)
-
-
-def save_pruned_model(model: PrunedClassifier, folder: Path | str) -> None:
-    """Write the classifier as an ordinary Hugging Face folder, and beside it its pruning settings and thresholds."""
-    folder = Path(folder)
-    with offline():
-        model.classifier.save_pretrained(folder)
-    with atomic_path(folder / SETTINGS) as partial:
-        partial.write_text(json.dumps(asdict(model.settings), indent=1) + "\n", encoding="utf-8")
-    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in model.thresholds.state_dict().items()}
-    with atomic_path(folder / TENSORS) as partial:
-        save_file(tensors, partial)
-
-
-def load_pruned_model(folder: Path | str) -> PrunedClassifier:
-    """Read what `save_pruned_model` wrote, in float32 and evaluation mode.
-
-    Raises
-    ------
-    InputError
-        When a file is missing, damaged, or does not fit the others, or a number is not finite.
-    """
-    folder = Path(folder)
-    settings = _read_settings(folder / SETTINGS)
-    model = make_pruned(load_sequence_classifier(folder), settings)
-    tensors = read_safetensors(folder / TENSORS)
-    wanted = {name: tuple(tensor.shape) for name, tensor in model.thresholds.state_dict().items()}
-    found = {name: tuple(tensor.shape) for name, tensor in tensors.items()}
-    if found != wanted:
-        raise InputError(f"{folder / TENSORS}: holds {found}; allowed: {wanted}, one number per layer of the model")
-    if bad := [name for name, tensor in tensors.items() if not tensor.isfinite().all()]:
-        raise InputError(f"{folder / TENSORS}: {bad[0]} holds NaN or infinity; allowed: finite thresholds")
-    model.thresholds.load_state_dict(tensors)
-    return model.eval()
-
-
-def _read_settings(path: Path) -> PruningSettings:
-    names = list(asdict(PruningSettings()))
-    content = read_json(path, f"a JSON object with {', '.join(names)}, in a folder of a pruned model")
-    try:
-        return PruningSettings(**content)
-    except InputError as error:
-        raise InputError(f"{path}: {error}") from None
-    except (ValueError, TypeError) as error:
-        raise InputError(f"{path}: {error}; allowed: a JSON object with {', '.join(names)}") from None
 
 
 def real_tokens(attention_mask: Tensor) -> Tensor:

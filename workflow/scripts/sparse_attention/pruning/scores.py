@@ -7,7 +7,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from sparse_attention.pruning.attention import Attended
+from sparse_attention.pruning.scored_attention import Attended
 
 Score = Callable[[Attended, Tensor], Tensor]
 

@@ -11,11 +11,12 @@ from torch import Tensor
 
 from sparse_attention.data.code.tokens import CodeTokens
 from sparse_attention.data.registry import sha256_of
+from sparse_attention.files.atomic import atomic_path
 from sparse_attention.models.hub import copy_tokenizer
-from sparse_attention.pruning.model import PrunedClassifier, make_pruned, save_pruned_model
+from sparse_attention.pruning.model import PrunedClassifier
 from sparse_attention.pruning.prediction import predict
+from sparse_attention.pruning.stored import make_pruned, save_pruned_model
 from sparse_attention.pruning.thresholds import PruningSettings
-from sparse_attention.scriptio import atomic_path
 
 SETTINGS = ("variant", "mode", "score", "final", "ramp", "temperature", "target")
 

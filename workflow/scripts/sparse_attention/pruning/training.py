@@ -14,13 +14,13 @@ from transformers import TrainingArguments
 
 from sparse_attention.data.code.tokens import CodeTokens
 from sparse_attention.metrics.classification import classification_metrics
-from sparse_attention.models.course import Course, SteadyTrainer, find_resume_point, run_course, training_arguments
 from sparse_attention.models.hub import offline
 from sparse_attention.models.limits import limits_of_model
 from sparse_attention.models.masked_lm import set_dropout
 from sparse_attention.pruning.batches import CodeCollator, TrainingFunctions
 from sparse_attention.pruning.model import PrunedClassifier
 from sparse_attention.pruning.prediction import predict
+from sparse_attention.training.course import Course, SteadyTrainer, find_resume_point, run_course, training_arguments
 
 logger = logging.getLogger(__name__)
 

@@ -13,9 +13,11 @@ from typing import Any
 from torch import Tensor
 
 from sparse_attention.errors import InputError
-from sparse_attention.qk.legacy import Dump
+from sparse_attention.files.atomic import atomic_path
+from sparse_attention.jobs.log import logger
+from sparse_attention.jobs.progress import progress
+from sparse_attention.originals.dumps import Dump
 from sparse_attention.qk.store import SIDECAR, QKInfo, QKReader, QKWriter, shard_path
-from sparse_attention.scriptio import atomic_path, logger, progress
 
 SPLITS = ("train", "validation")
 DUMPS = "*_enc-attn.pt"

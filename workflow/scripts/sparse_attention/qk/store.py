@@ -16,9 +16,9 @@ from torch import Tensor
 
 from sparse_attention.attention.masks import valid_pairs
 from sparse_attention.errors import InputError
-from sparse_attention.plain_files import read_json
-from sparse_attention.scriptio import atomic_path
-from sparse_attention.shards import ShardReader, ShardWriter, StoreWriter
+from sparse_attention.files.atomic import atomic_path
+from sparse_attention.files.plain import read_json
+from sparse_attention.files.shards import ShardReader, ShardWriter, StoreWriter
 
 FORMAT = "sparse_attention.qk"
 VERSION = 1

@@ -16,12 +16,12 @@ import jinja2
 import pandas as pd
 from markupsafe import Markup
 
+from sparse_attention.files.atomic import atomic_path
+from sparse_attention.files.tables import read_table
 from sparse_attention.metrics.classification import METRICS
 from sparse_attention.reporting import content, findings, insights, pruning
-from sparse_attention.scriptio import atomic_path
 from sparse_attention.summaries.models import QUANTILES
 from sparse_attention.summaries.wording import kept_tokens, spell, spell_pruning
-from sparse_attention.tables import read_table
 
 FIGURES = {
     "training_curves": ("models", "Training curves"),

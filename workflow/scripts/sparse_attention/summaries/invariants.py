@@ -9,11 +9,12 @@ import numpy as np
 import pandas as pd
 
 from sparse_attention.errors import InputError
-from sparse_attention.grids import NO_PROJECTION, parse_segment
+from sparse_attention.files.segments import parse_segment
+from sparse_attention.files.tables import read_table
+from sparse_attention.settings.grids import NO_PROJECTION
 from sparse_attention.summaries.fronts import hulls
 from sparse_attention.summaries.models import Paths, Runs
 from sparse_attention.summaries.predictors import READ
-from sparse_attention.tables import read_table
 
 SHARES = ("sparsity", "gold_sparsity", "recall", "best_recall", "mass_recall", "precision", "exactness")
 RISING = ("recall", "mass_recall", "exactness")

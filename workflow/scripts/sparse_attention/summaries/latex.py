@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from sparse_attention.scriptio import atomic_path
+from sparse_attention.files.atomic import atomic_path
 from sparse_attention.summaries.wording import spell
 
 SPECIAL = {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"} | {

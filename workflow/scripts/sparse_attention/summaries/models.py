@@ -9,8 +9,8 @@ from typing import Any
 
 import pandas as pd
 
+from sparse_attention.files.tables import read_table
 from sparse_attention.summaries.statistics import over_seeds, stack
-from sparse_attention.tables import read_table
 
 Runs = Sequence[Mapping[str, Any]]
 Paths = Sequence[str | PathLike[str]]

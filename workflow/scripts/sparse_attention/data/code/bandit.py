@@ -21,7 +21,7 @@ from typing import Any
 
 from sparse_attention.data.code.functions import Function, Intake
 from sparse_attention.errors import InputError
-from sparse_attention.scriptio import progress
+from sparse_attention.jobs.progress import progress
 
 SUFFIXES = (".whl",)
 # comments that silence analysers tell the label

@@ -15,7 +15,7 @@ from sparse_attention.data.code.debian_packages import Package, Patch, Source, p
 from sparse_attention.data.code.functions import Function, Intake
 from sparse_attention.data.files import some_of
 from sparse_attention.errors import InputError
-from sparse_attention.scriptio import progress
+from sparse_attention.jobs.progress import progress
 
 SUFFIXES = (".tar", ".xz")  # `.tar` is what is left of .tar.gz and .tar.bz2
 PATCHES = ("*CVE*",)

@@ -11,7 +11,7 @@ from typing import Any
 import pandas as pd
 
 from sparse_attention.errors import InputError
-from sparse_attention.scriptio import atomic_path
+from sparse_attention.files.atomic import atomic_path
 
 COLUMNS = ("functionSource", "label", "project", "path", "rule", "lines", "split")
 

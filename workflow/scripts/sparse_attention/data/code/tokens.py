@@ -19,9 +19,9 @@ from sparse_attention.data.code.functions import Function
 from sparse_attention.data.documents import quantiles
 from sparse_attention.data.splits import SPLITS
 from sparse_attention.errors import InputError
-from sparse_attention.plain_files import read_json
-from sparse_attention.scriptio import atomic_path
-from sparse_attention.torch_files import read_safetensors
+from sparse_attention.files.atomic import atomic_path
+from sparse_attention.files.plain import read_json
+from sparse_attention.files.tensors import read_safetensors
 
 INFO = ("pad", "vocabulary", "max_tokens")
 PARTS = ("ids", "spans", "lengths", "whole_lengths", "labels", "splits")

@@ -13,7 +13,7 @@ from typing import Any
 
 from sparse_attention.data.sources.common import SourceError, Wanted, rename
 from sparse_attention.errors import InputError
-from sparse_attention.scriptio import progress
+from sparse_attention.jobs.progress import progress
 
 SYSTEM = Path("/etc/apt")
 COMPONENT = "main"

@@ -10,8 +10,8 @@ from typing import Any
 from tqdm.auto import tqdm  # type: ignore[import-untyped]
 
 from sparse_attention.data.sources.common import MEGABYTE, SourceError, Wanted
+from sparse_attention.jobs.progress import ProgressBar
 from sparse_attention.models.folders import one_line
-from sparse_attention.scriptio import ProgressBar
 
 
 class LoggedProgress(tqdm):

@@ -11,7 +11,7 @@ from urllib.parse import quote, urlsplit, urlunsplit
 import requests
 
 from sparse_attention.data.sources.common import MEGABYTE, SourceError, Wanted
-from sparse_attention.scriptio import ProgressBar
+from sparse_attention.jobs.progress import ProgressBar
 
 logger = logging.getLogger(__name__)
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from sparse_attention.data.sources.common import MEGABYTE, SourceError, Wanted
-from sparse_attention.scriptio import ProgressBar
+from sparse_attention.jobs.progress import ProgressBar
 
 
 def fetch(source: dict[str, Any], wanted: list[Wanted], folder: Path) -> None:

@@ -1,0 +1,111 @@
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+from sparse_attention.jobs import lock
+
+
+@pytest.fixture
+def folder(tmp_path):
+    (tmp_path / lock.LOCKS).mkdir(parents=True)
+    return tmp_path
+
+
+def write_record(folder, pid, started, host):
+    path = folder / lock.RECORDS / f"{host}-{pid}.json"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps({"pid": pid, "started": started, "host": host}))
+    return path
+
+
+def lock_folder(folder):
+    (folder / lock.LOCKS / "0.input.lock").write_text("a\n")
+
+
+def ended_process():
+    process = subprocess.Popen([sys.executable, "-c", ""])
+    process.wait()
+    return process.pid
+
+
+def test_folder_without_runs_has_no_owner(tmp_path):
+    assert lock.owner(tmp_path) is None
+    assert not lock.is_locked(tmp_path)
+
+
+def test_own_process_is_alive_until_it_ends(folder):
+    lock.record_start(folder)
+    owner = lock.owner(folder)
+    assert (owner.pid, owner.state) == (os.getpid(), "alive")
+    lock.record_end(folder)
+    assert lock.owner(folder) is None
+
+
+def test_ended_process_is_dead(folder):
+    write_record(folder, ended_process(), lock._started(os.getpid()), lock._host())
+    assert lock.owner(folder).state == "dead"
+
+
+def test_zombie_is_dead(folder):
+    process = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+    write_record(folder, process.pid, lock._started(process.pid), lock._host())
+    assert lock.owner(folder).state == "alive"
+    process.stdin.close()
+    os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
+    assert lock.owner(folder).state == "dead"
+    process.wait()
+
+
+def test_same_id_with_another_start_is_dead(folder):
+    write_record(folder, os.getpid(), "an earlier boot 12345", lock._host())
+    assert lock.owner(folder).state == "dead"
+
+
+def test_record_without_a_start_is_never_alive(folder):
+    write_record(folder, os.getpid(), "", lock._host())
+    assert lock.owner(folder).state == "dead"
+
+
+def test_process_of_another_machine_is_unknown(folder):
+    write_record(folder, os.getpid(), lock._started(os.getpid()), "elsewhere")
+    assert lock.owner(folder).state == "unknown"
+
+
+def test_live_run_counts_before_unknown_before_dead(folder):
+    write_record(folder, ended_process(), "gone", lock._host())
+    write_record(folder, 1, "x", "elsewhere")
+    assert lock.owner(folder).state == "unknown"
+    lock_folder(folder)
+    lock.record_start(folder)
+    assert lock.owner(folder).state == "alive"
+
+
+def test_dead_records_stay_while_a_lock_may_be_theirs(folder):
+    dead = write_record(folder, ended_process(), "gone", lock._host())
+    lock_folder(folder)
+    lock.record_start(folder)
+    assert dead.exists()
+    (folder / lock.LOCKS / "0.input.lock").unlink()
+    lock.record_start(folder)
+    assert not dead.exists()
+    assert lock.owner(folder).pid == os.getpid()
+
+
+def test_end_leaves_the_records_of_others(folder):
+    other = write_record(folder, 1, "x", "elsewhere")
+    lock.record_start(folder)
+    lock.record_end(folder)
+    assert other.exists()
+
+
+def test_start_tells_processes_apart_without_proc(monkeypatch):
+    """The way taken on machines without /proc."""
+    real = lock.Path.exists
+    monkeypatch.setattr(lock.Path, "exists", lambda path: str(path) != "/proc/self/stat" and real(path))
+    assert lock._started(os.getpid())
+    assert lock._started(ended_process()) is None

@@ -1,0 +1,344 @@
+"""The configuration is checked as a whole, and every complaint says where, what and what is allowed."""
+
+import copy
+import json
+import math
+import os
+from pathlib import Path
+
+import pytest
+import yaml
+from snakemake.utils import update_config
+
+from sparse_attention.errors import InputError
+from sparse_attention.settings import config as settings
+from sparse_attention.settings.origins import Origins, read_origins
+
+ROOT = Path(__file__).parents[3]
+FILE = str(ROOT / "config" / "config.yaml")
+SHOWN = os.path.relpath(FILE)
+REGISTRY = {
+    "enwiki-2016-excerpt": {"kind": "text", "version": "1"},
+    "all-minilm-l6-v2": {"kind": "model", "version": "1"},
+    "pypi-bandit": {"kind": "code", "version": "1"},
+}
+
+
+@pytest.fixture
+def config():
+    return yaml.safe_load(Path(FILE).read_text())
+
+
+def put(config, key, value):
+    *parents, last = key.split(".")
+    for part in parents:
+        config = config[int(part)] if isinstance(config, list) else config[part]
+    config[int(last) if isinstance(config, list) else last] = value
+
+
+def complaint(config, files=(FILE,)):
+    with pytest.raises(InputError) as caught:
+        settings.validate(config, read_origins(files), REGISTRY, ROOT)
+    return str(caught.value)
+
+
+def test_default_configuration_is_valid(config):
+    settings.validate(config, Origins(), REGISTRY, ROOT)
+
+
+@pytest.mark.parametrize(
+    "file", sorted(path.name for path in (ROOT / "config").glob("*.yaml") if path.name != "datasets.yaml")
+)
+def test_every_preset_uses_known_keys(config, file):
+    def keys(mapping, prefix=()):
+        for key, value in mapping.items():
+            yield (*prefix, key)
+            if isinstance(value, dict) and (*prefix, key) not in {
+                ("corpora",),
+                ("models",),
+                ("code_corpora",),
+                ("datasets",),
+            }:
+                yield from keys(value, (*prefix, key))
+
+    known = set(keys(config))
+    preset = yaml.safe_load((ROOT / "config" / file).read_text())
+    assert {key for key in keys(preset) if key[0] != "predictors"} <= known
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "words"),
+    [
+        ("seedz", 1, ["seedz: no such key", "did you mean seeds?"]),
+        ("train_mlm.stepz", 1, ["train_mlm.stepz: no such key", "did you mean steps?"]),
+        ("predictors.kmeens", {}, ["predictors.kmeens: no such key", "did you mean kmeans?"]),
+        ("predictors.cos.thresold", [1], ["predictors.cos.thresold: no such key", "did you mean threshold?"]),
+        ("train_mlm.steps", 0, ["train_mlm.steps: 0", "a whole number at least 1"]),
+        ("train_mlm.steps", "many", ["train_mlm.steps: 'many'", "a whole number"]),
+        ("train_mlm.mask_probability", 1.5, ["train_mlm.mask_probability: 1.5", "above 0", "below 1"]),
+        ("attentions", ["entmax~1"], ["attentions[0]: 'entmax~1'", "A in (1, 2]"]),
+        ("attentions", ["softmax"], ["attentions: softmax alone", "at least one entmax"]),
+        ("seeds", [1, 1], ["seeds: [1, 1]", "without repeats"]),
+        ("seeds", [], ["seeds: []"]),
+        ("device", "gpu", ["device: 'gpu'", "cuda"]),
+        ("corpus", "wiki-2017", ["corpus: 'wiki-2017'", "did you mean wiki-2016?"]),
+        (
+            "corpora.wiki-2016.dataset",
+            "enwiki-2016",
+            ["corpora.wiki-2016.dataset: 'enwiki-2016'", "enwiki-2016-excerpt"],
+        ),
+        ("corpora.wiki-2016.dataset", "all-minilm-l6-v2", ["corpora.wiki-2016.dataset", "is a model", "a text"]),
+        ("corpora.wiki-2016.path", "here", ["corpora.wiki-2016: needs either dataset or path"]),
+        ("prepare.split.train", 0.9, ["prepare.split: train, validation and test must sum to 1"]),
+        ("blocks.min_length", 1000, ["blocks.min_length: 1000", "blocks.length"]),
+        ("evaluate.windows", [0, 4], ["evaluate.windows[1]: 4 is even"]),
+        ("evaluate.keep", ["clz"], ["evaluate.keep[0]: 'clz'", "none | cls | last | cls+last"]),
+        ("code", "pypi-bandits", ["code: 'pypi-bandits'", "did you mean pypi-bandit?"]),
+        (
+            "code_corpora.pypi-bandit.dataset",
+            "all-minilm-l6-v2",
+            ["code_corpora.pypi-bandit.dataset", "is a model", "a code"],
+        ),
+        ("code_corpora.pypi-bandit.path", "here", ["code_corpora.pypi-bandit: needs either dataset or path"]),
+        (
+            "code_corpora.pypi-bandit.format",
+            "csv",
+            ["code_corpora.pypi-bandit.format: 'csv'", "bandit | debian | table"],
+        ),
+        ("code_corpora.debian-fixes.patches", "*CVE*", ["code_corpora.debian-fixes.patches: '*CVE*'", "list"]),
+        ("code_corpora.debian-fixes.patches", [], ["code_corpora.debian-fixes.patches: []"]),
+        ("code_corpora.debian-fixes.patches", [""], ["code_corpora.debian-fixes.patches[0]: ''"]),
+        ("prepare_code.split.test", 0.9, ["prepare_code.split: train, validation and test must sum to 1"]),
+        ("prepare_code.min_lines", 500, ["prepare_code.min_lines: 500 is above prepare_code.max_lines"]),
+        ("prepare_code.ignored_rules", ["101"], ["prepare_code.ignored_rules[0]: '101'", "a rule of bandit"]),
+        ("prepare_code.overlap", "merge", ["prepare_code.overlap: 'merge'", "drop | refuse | keep"]),
+        ("projections", [{"kind": "linear"}], ["projections[0]: kind linear takes dim"]),
+        ("projections", [{"kind": "mlp", "dim": 4}], ["projections[0]: kind mlp takes dim, hidden"]),
+        ("projections", [{"kind": "none", "dim": 4}], ["projections[0]: kind none takes nothing"]),
+        ("figures.keep", "cls", ["figures.keep: cls is not in evaluate.keep"]),
+        ("figures.window", 5, ["figures.window: 5 is not in evaluate.windows"]),
+        ("figures.heatmap.predictor", "kmeanz", ["figures.heatmap.predictor: 'kmeanz'", "kmeans"]),
+        ("train_mlm.anneal.start", 1.1, ["train_mlm.anneal: start and steps belong together"]),
+        ("extract_qk.source", "no/such_enc-attn.pt", ["extract_qk.source: no/such_enc-attn.pt: no such file"]),
+        ("extract_qk.source", {"train": "a"}, ["extract_qk.source.validation: is missing"]),
+        ("extract_qk.source", 7, ["extract_qk.source: 7", "null", "a mapping with train, validation"]),
+        ("fit_clusters.source", "nothing.pt", ["fit_clusters.source: nothing.pt: no such file"]),
+        (
+            "predictors.kmeans.top",
+            [1, 5],
+            ["predictors.kmeans.top: 5 is above clusters 4", "at most the least clusters"],
+        ),
+        ("predictors.cos", {"threshold": []}, ["predictors.cos.threshold: []"]),
+        ("predictors.cos.threshold", math.nan, ["predictors.cos.threshold: .nan", "not a finite number"]),
+        ("predictors.cos.threshold", [0.1, [0.1, math.inf]], ["predictors.cos.threshold[1][1]: .inf"]),
+        ("predictors.min_norm.p", math.nan, ["predictors.min_norm.p: .nan"]),
+        ("predictors.kmeans.clusters", [4.0], ["predictors.kmeans.clusters[0]: 4.0", "write 4 without a point"]),
+        ("prunings.0.final", math.inf, ["prunings[0].final: .inf", "not a finite number"]),
+        ("prunings.0.lambda", [0.1, math.nan], ["prunings[0].lambda[1]: .nan", "not a finite number"]),
+        ("prunings.0.lambda", [0.1, "1e-1"], ["prunings[0].lambda[1]: '1e-1'", "write 1.0e-1;"]),
+        ("prunings.0.temperature", "5e-4", ["prunings[0].temperature: '5e-4'", "write 5.0e-4;"]),
+        ("prunings.0.mode", "treshold", ["prunings[0].mode: 'treshold'", "did you mean threshold?"]),
+        ("train_mlm.learning_rate", math.inf, ["train_mlm.learning_rate: .inf", "not a finite number"]),
+        ("prepare_code.negatives", math.inf, ["prepare_code.negatives: .inf"]),
+        ("figures.heatmap.sparsity", math.nan, ["figures.heatmap.sparsity: .nan"]),
+        ("train_mlm.bf16", "True", ["train_mlm.bf16: 'True'", "write true without quotes"]),
+        ("corpus", 2016, ["corpus: 2016 is not allowed", "write '2016' in quotes"]),
+        ("corpora", {"a/b": None}, ["corpora.a/b: not allowed as a name", "letters, digits, dots and hyphens"]),
+        ("corpora", {2016: None}, ["corpora.2016: its key is 2016; allowed: text"]),
+        ("corpus", "x" * 5000, ["corpus: 'xxx", "… is not in corpora"]),
+        ("figures.heatmap.predictor", ["kmeans"], ["figures.heatmap.predictor: ['kmeans'] is not allowed"]),
+        # a check that builds on what the schema refused must not stop the others
+        ("predictors.xattention.stride", 0, ["predictors.xattention.stride: 0", "at least 1"]),
+        ("fit_clusters.source", "x" * 5000, ["fit_clusters.source: /", "xxx", "File name too long"]),
+        (
+            "fit_clusters.source",
+            "~no-such-user/x",
+            ["fit_clusters.source: ~no-such-user/x: the home folder is not known"],
+        ),
+        ("fit_clusters.source", "a\0b", ["fit_clusters.source: a\\x00b: holds a null character"]),
+    ],
+    ids=lambda value: value if isinstance(value, str) else None,
+)
+def test_a_bad_value_is_named_with_what_is_allowed(config, key, value, words):
+    put(config, key, value)
+    text = complaint(config)
+    for word in words:
+        assert word in text
+
+
+def test_all_problems_come_at_once_with_their_files(config, tmp_path):
+    overlay = tmp_path / "mine.yaml"
+    overlay.write_text("train_mlm: {steps: -1}\nevaluate: {windows: [-3]}\n")
+    put(config, "train_mlm.steps", -1)
+    put(config, "evaluate.windows", [-3])
+    put(config, "blocks.length", 1)
+    put(config, "prepare.split.train", 0.9)
+    text = complaint(config, [FILE, str(overlay)])
+    assert f"{overlay}: train_mlm.steps: -1" in text
+    assert f"{overlay}: evaluate.windows[0]: -3" in text
+    assert f"{SHOWN}: blocks.length: 1" in text
+    assert f"{SHOWN}: prepare.split: train, validation and test must sum to 1" in text
+
+
+@pytest.mark.parametrize(
+    ("overlay", "line"),
+    [
+        (
+            "blocks: {length: 128}",
+            "blocks.min_length: 256 is above blocks.length, 128 (blocks.length stands in mine.yaml)",
+        ),
+        ("prepare_code: {max_lines: 2}", "prepare_code.max_lines stands in mine.yaml"),
+        (
+            "evaluate: {windows: [3]}",
+            "figures.window: 0 is not in evaluate.windows; allowed: 3 (evaluate.windows stands in",
+        ),
+        ("predictors: {kmeans: null}", "(predictors.kmeans stands in mine.yaml)"),
+        ("figures: {window: 4}", "  mine.yaml: figures.window: 4 is not in evaluate.windows"),
+        ("predictors: {kmeans: {clusters: 2, top: 5}}", "  mine.yaml: predictors.kmeans.top: 5 is above clusters 2"),
+        ("prepare: {split: {train: 0.9}}", "  mine.yaml: prepare.split: train, validation and test must sum to 1"),
+        ("corpora: {mine: {path: x}}", "  mine.yaml: corpora.mine.format: is missing"),
+        ("train_mlm: null", "  mine.yaml: train_mlm: null is not allowed"),
+        ("prunings: [{mode: topk}]", "  mine.yaml: prunings[0].final: is missing"),
+    ],
+)
+def test_an_overlay_is_blamed_for_what_it_set(config, tmp_path, monkeypatch, overlay, line):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mine.yaml").write_text(overlay + "\n")
+    update_config(config, yaml.safe_load(overlay))
+    assert line in complaint(config, [FILE, "mine.yaml"])
+
+
+def test_a_refused_value_is_complained_of_once(config):
+    put(config, "evaluate.windows.0", "none")
+    put(config, "predictors.kmeans.top", 0.5)
+    assert [line.split(": ")[1] for line in complaint(config).splitlines()[1:]] == [
+        "evaluate.windows[0]", "predictors.kmeans.top",
+    ]  # fmt: skip
+
+
+def test_a_mode_that_is_not_known_is_all_that_is_said_of_a_pruning(config):
+    config["prunings"] = [{"mode": "entropy"}]
+    assert [line for line in complaint(config).splitlines() if "prunings" in line and "final" in line] == []
+    assert "prunings[0].mode: 'entropy' is not allowed; allowed: threshold | manual" in complaint(config)
+
+
+def test_each_missing_key_is_reported_once(config):
+    del config["train_mlm"]["steps"], config["train_mlm"]["batch_size"]
+    text = complaint(config)
+    assert text.count("train_mlm.steps: is missing") == 1
+    assert text.count("train_mlm.batch_size: is missing") == 1
+
+
+def test_null_switches_a_predictor_off(config):
+    before = copy.deepcopy(config)
+    config["predictors"]["bigbird"] = None
+    settings.validate(config, Origins(), REGISTRY, ROOT)
+    assert before["predictors"]["bigbird"] is not None
+
+
+def test_a_path_becomes_a_source_of_its_own(config, tmp_path):
+    text = tmp_path / "mine.txt"
+    text.write_text("words")
+    config["corpora"]["mine"] = {"path": str(text), "format": "text"}
+    config["corpus"] = "mine"
+    settings.validate(config, Origins(), REGISTRY, ROOT)
+    source = settings.selected_dataset(config, REGISTRY, "corpus")
+    assert (source.name, source.version, source.local_files()) == ("mine-text", "local", [str(text)])
+
+
+def test_a_folder_of_texts_is_followed_file_by_file(config, tmp_path):
+    config["corpora"]["mine"] = {"path": str(tmp_path / "texts"), "format": "text"}
+    config["corpus"] = "mine"
+    (tmp_path / "texts").mkdir()
+    assert "corpora.mine.path" in complaint(config) and "there is no file" in complaint(config)
+    for name in ("b.txt", "a.txt", ".hidden"):
+        (tmp_path / "texts" / name).write_text("words")
+    files = settings.selected_dataset(config, REGISTRY, "corpus").local_files()
+    assert [Path(file).name for file in files] == ["a.txt", "b.txt"]
+    config["corpora"]["mine"]["path"] = str(tmp_path / "texts" / "*.txt")
+    assert settings.selected_dataset(config, REGISTRY, "corpus").local_files() == files
+
+
+def test_caches_of_a_saved_data_set_are_not_followed(config, tmp_path):
+    for name in ("data-00000-of-00001.arrow", "cache-0123.arrow"):
+        (tmp_path / name).touch()
+    config["corpora"]["mine"] = {"path": str(tmp_path), "format": "datasets"}
+    put(config, "corpus", "mine")
+    files = settings.selected_dataset(config, REGISTRY, "corpus").local_files()
+    assert [Path(file).name for file in files] == ["data-00000-of-00001.arrow"]
+
+
+def test_a_trained_model_has_a_name_of_its_own_and_gives_the_tokeniser(config, tmp_path):
+    config["train_mlm"]["source"] = str(tmp_path)
+    (tmp_path / "config.json").write_text("{}")
+    assert "model: 'minilm-l6' is one of models" in complaint(config)
+    config["model"] = "trained"
+    settings.validate(config, Origins(), REGISTRY, ROOT)
+    assert settings.selected_dataset(config, REGISTRY, "model").entry["source"] == {
+        "type": "path",
+        "path": str(tmp_path),
+        "trained": True,
+    }
+
+
+def test_a_dump_needs_a_name_of_its_own_and_no_corpus(config, tmp_path):
+    for name in ("train.pt", "validation.pt"):
+        (tmp_path / name).touch()
+    config["extract_qk"]["source"] = str(tmp_path / "train.pt")
+    assert "corpus: 'wiki-2016' is one of corpora" in complaint(config)
+    config["corpus"], config["model"] = "my-dump", "my-model"
+    settings.validate(config, Origins(), REGISTRY, ROOT)
+    config["attentions"] = ["entmax~1.5", "entmax~2"]
+    assert "attentions: a dump has one attention" in complaint(config)
+    config["attentions"] = ["entmax~1.5"]
+    config["extract_qk"]["source"] = {"train": str(tmp_path / "train.pt"), "validation": f"{tmp_path}/./train.pt"}
+    assert "extract_qk.source" in complaint(config)
+    config["extract_qk"]["source"]["validation"] = str(tmp_path / "validation.pt")
+    settings.validate(config, Origins(), REGISTRY, ROOT)
+
+
+def test_what_a_user_brings_of_the_results_is_retrieved_for_its_corpus(config):
+    assert settings.imported(config) == {}
+    config["extract_qk"]["source"] = "one.pt"
+    assert [source.receipt for source in settings.imported(config).values()] == [
+        "resources/wiki-2016-dump/local/receipt.json"
+    ]
+    config["extract_qk"]["source"] = {"train": "a.pt", "validation": "b.pt"}
+    config["fit_projections"]["source"], config["fit_clusters"]["source"] = "p.pt", "c.pt"
+    brought = settings.imported(config)
+    assert {name: source.entry["source"]["path"] for name, source in brought.items()} == {
+        "train": "a.pt", "validation": "b.pt", "projections": "p.pt", "clusters": "c.pt",
+    }  # fmt: skip
+
+
+def own_model(folder, **changes):
+    content = {"model_type": "roberta", "num_hidden_layers": 2, "max_position_embeddings": 130, "pad_token_id": 1}
+    folder.mkdir()
+    (folder / "config.json").write_text(json.dumps(content | changes))
+    return {"path": str(folder)}
+
+
+def test_a_users_model_is_asked_before_any_job_what_it_can_read(config, tmp_path):
+    config["models"]["mine"] = own_model(tmp_path / "model")
+    put(config, "model", "mine")
+    put(config, "classifier", "mine")
+    put(config, "blocks", {"length": 129, "min_length": 129})
+    told = complaint(config)
+    assert f"blocks.length: 129 is more than the model in {tmp_path}/model can read; allowed: at most 128" in told
+    assert "train_classifier.longformer.layers: 4; allowed: from 1 to the 2 of the model in" in told
+    assert len(told.splitlines()) == 3
+    put(config, "blocks", {"length": 128, "min_length": 128})
+    put(config, "train_classifier.longformer.layers", 2)
+    settings.validate(config, read_origins([FILE]), REGISTRY, ROOT)
+
+
+def test_a_users_model_that_cannot_be_read_is_told_with_its_key(config, tmp_path):
+    config["models"]["mine"] = own_model(tmp_path / "model", num_hidden_layers="2")
+    put(config, "model", "mine")
+    assert "models.mine.path" in complaint(config) and "num_hidden_layers: '2'; allowed: a whole" in complaint(config)
+
+
+def test_a_trained_classifier_is_asked_for_its_length(config, tmp_path):
+    put(config, "train_classifier.source", own_model(tmp_path / "model")["path"])
+    put(config, "classifier", "my-classifier")
+    assert "tokenise_code.max_tokens: 256 is more than the model in" in complaint(config)

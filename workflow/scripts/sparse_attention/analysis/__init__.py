@@ -1,1 +1,0 @@
-"""Looks inside predictors, beyond the supports that they predict."""

@@ -1,0 +1,1 @@
+"""Clusters of projected queries and keys."""

@@ -1,0 +1,147 @@
+"""k-means clusters of projected queries and keys: fit, store, nearest centroids, and agreement with scikit-learn."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from safetensors.torch import save_file
+from torch import Tensor
+
+from sparse_attention.errors import InputError
+from sparse_attention.files.atomic import atomic_path
+from sparse_attention.files.tensors import StrPath, is_safetensors, read_safetensors, read_torch, write_torch
+from sparse_attention.originals.sklearn_pickles import is_pickle
+from sparse_attention.originals.sklearn_pickles import read_centroids as read_pickled_centroids
+from sparse_attention.projections.model import Projections
+
+KEY = "predictors.kmeans.clusters"
+TIE = 1e-12  # two squared distances that differ by less, relative to the vectors' squared norms, are equal to rounding
+
+
+@dataclass(frozen=True)
+class Centroids:
+    """The centroids of all layers, each float64 `(heads, runs, clusters, dim)`."""
+
+    layers: tuple[Tensor, ...]
+
+    def layer(self, layer: int) -> Tensor:
+        """Give one layer's centroids, float64 `(heads, runs, clusters, dim)`."""
+        return self.layers[layer]
+
+    def assign(self, layer: int, vectors: Tensor, top: int = 1, heads: slice = slice(None)) -> Tensor:
+        """Find each vector's `top` nearest centroids, in float64, nearest first, ties to the lowest index.
+
+        Parameters
+        ----------
+        vectors : projected, `(heads, n, dim)`.
+        heads : which of the layer's heads these are; by default all.
+
+        Returns
+        -------
+        int64 `(heads, runs, n, top)`.
+        """
+        if not 1 <= top <= self.layers[layer].shape[2]:
+            raise InputError(f"predictors.kmeans.top: {top}; allowed: 1 to the {self.layers[layer].shape[2]} clusters")
+        squared = squared_distances(vectors, self.layers[layer][heads].to(vectors.device))
+        if top == 1:
+            return squared.argmin(-1, keepdim=True)
+        return squared.argsort(dim=-1, stable=True)[..., :top]
+
+    def save(self, path: StrPath) -> None:
+        """Write safetensors, one tensor `layer~N` per layer."""
+        tensors = {f"layer~{layer}": centroids.contiguous().clone() for layer, centroids in enumerate(self.layers)}
+        with atomic_path(path) as partial:
+            save_file(tensors, partial)
+
+    def save_original(self, path: StrPath) -> None:
+        """Write the originals' torch file, a list over layers; float32 as theirs wherever that loses nothing."""
+        narrow = [centroids.to(torch.float32) for centroids in self.layers]
+        lossless = all(torch.equal(n.to(torch.float64), c) for n, c in zip(narrow, self.layers, strict=True))
+        write_torch(narrow if lossless else [centroids.contiguous() for centroids in self.layers], path)
+
+    @classmethod
+    def load(cls, path: StrPath) -> Centroids:
+        """Read our safetensors, the originals' torch list, or their pickle of KMeans objects, of which nothing is run.
+
+        Raises
+        ------
+        InputError
+            When it is none of these, or is damaged.
+        """
+        if is_safetensors(path):
+            tensors: Any = read_safetensors(path)
+            if set(tensors) != {f"layer~{layer}" for layer in range(len(tensors))}:
+                raise InputError(f"{path}: tensors {sorted(tensors)}; must be layer~0, layer~1, …")
+            content = [tensors[f"layer~{layer}"] for layer in range(len(tensors))]
+        else:
+            content = read_pickled_centroids(path) if is_pickle(path) else read_torch(path)
+        if not isinstance(content, list | tuple) or not content:
+            raise InputError(f"{path}: must be a list over layers of centroids (heads, runs, clusters, dim)")
+        for layer, centroids in enumerate(content):
+            _check_layer(centroids, content[0], f"{path}: layer {layer}")
+        return cls(tuple(centroids.detach().to(torch.float64).contiguous().clone() for centroids in content))
+
+    @classmethod
+    def load_files(cls, files: Sequence[StrPath]) -> Centroids:
+        """Read one file of all layers, or files of one layer each, in order."""
+        if len(files) == 1:
+            return cls.load(files[0])
+        layers = [cls.load(path).layers for path in files]
+        for path, held in zip(files, layers, strict=True):
+            if len(held) != 1:
+                raise InputError(f"{path}: holds {len(held)} layers; allowed in one of several files: one")
+            _check_layer(held[0], layers[0][0], f"{path}")
+        return cls(tuple(held[0] for held in layers))
+
+
+def _check_layer(centroids: Any, first: Any, where: str) -> None:
+    if not isinstance(centroids, Tensor) or not centroids.is_floating_point() or centroids.dim() != 4:
+        kind = type(centroids).__name__
+        found = f"{tuple(centroids.shape)} {centroids.dtype}" if isinstance(centroids, Tensor) else f"a {kind}"
+        raise InputError(f"{where}: {found}; must be floating-point numbers of shape (heads, runs, clusters, dim)")
+    if 0 in centroids.shape or centroids.shape != first.shape:
+        raise InputError(f"{where}: shape {tuple(centroids.shape)}; must be alike in all layers and not empty")
+    if not torch.isfinite(centroids.to(torch.float64)).all():
+        raise InputError(f"{where}: holds NaN or infinite numbers")
+
+
+def check_centroids(
+    centroids: Centroids, projections: Projections, info: Any, clusters: int, runs: int, where: StrPath,
+    block_size: int = 1,
+) -> None:  # fmt: skip
+    """Raise `InputError`, all differences at once, when centroids do not fit setting, projections, queries and keys.
+
+    Parameters
+    ----------
+    info : the `QKInfo` of the queries and keys.
+    """
+    dim = block_size * (projections.setting.dim if projections.setting else info.head_dim)
+    found = (len(centroids.layers), *centroids.layers[0].shape)
+    names = ("layers", "heads", "predictors.kmeans.runs", KEY, "dim")
+    wanted = (info.layers, info.heads, runs, clusters, dim)
+    wrong = [f"{name} is {a}, must be {b}" for name, a, b in zip(names, found, wanted, strict=True) if a != b]
+    if wrong:
+        raise InputError(f"fit_clusters.source: {where}: {'; '.join(wrong)}")
+
+
+def squared_distances(vectors: Tensor, centroids: Tensor) -> Tensor:
+    """Give the squared distances in float64, summed dimension by dimension so that equal vectors give exactly 0.
+
+    Parameters
+    ----------
+    vectors : `(heads, n, dim)`.
+    centroids : `(heads, runs, clusters, dim)`.
+
+    Returns
+    -------
+    `(heads, runs, n, clusters)`.
+    """
+    vectors, centroids = vectors.to(torch.float64), centroids.to(torch.float64)
+    columns = range(vectors.shape[-1])
+    total = (vectors[:, None, :, None, 0] - centroids[:, :, None, :, 0]).square()
+    for d in columns[1:]:
+        total += (vectors[:, None, :, None, d] - centroids[:, :, None, :, d]).square()
+    return total

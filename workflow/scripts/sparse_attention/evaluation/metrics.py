@@ -1,0 +1,207 @@
+"""How predicted supports compare with the gold support, for all points, windows and kept tokens from one pass."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from sparse_attention.attention.supports import Support
+from sparse_attention.evaluation.frame import Frame
+
+if TYPE_CHECKING:
+    from sparse_attention.qk.gold import Gold
+
+METRICS = (
+    "sparsity",
+    "gold_sparsity",
+    "recall",
+    "best_recall",
+    "mass_recall",
+    "precision",
+    "exactness",
+    "edges",
+    "computation_sparsity",
+)
+# Probabilities are summed as whole multiples of this: sums are then exact, whatever their order.
+UNIT = 2.0**-40
+
+
+@dataclass(frozen=True)
+class GoldPairs:
+    """The pairs of the gold support of some heads, head by head.
+
+    Attributes
+    ----------
+    head, row, query, key : ndarray
+        int64 `(pairs,)`. `row` is the query whose exactness a pair decides, `query` and `key` the cell of the predicted
+        support that keeps it: blocks of tokens have many rows to a cell.
+    probability : ndarray
+        float64 `(pairs,)`.
+    heads, rows : int
+        Numbers of heads and of rows.
+    """
+
+    head: np.ndarray
+    row: np.ndarray
+    query: np.ndarray
+    key: np.ndarray
+    probability: np.ndarray
+    heads: int
+    rows: int
+
+    @classmethod
+    def of(cls, gold: Gold, block_size: int = 1) -> GoldPairs:
+        """Find the pairs of a gold support, which are kept or not in blocks of `block_size` tokens."""
+        heads, rows, keys = gold.support.shape
+        head_row, key = np.divmod(np.flatnonzero(gold.support.numpy()), keys)
+        head, row = np.divmod(head_row, rows)
+        cells = row // block_size, key // block_size
+        return cls(head, row, *cells, gold.probabilities.numpy().astype(np.float64), heads, rows)
+
+    def part(self, heads: slice) -> GoldPairs:
+        """Return the pairs of some heads."""
+        pairs = slice(*np.searchsorted(self.head, (heads.start, heads.stop)))
+        row, query, key, probability = (values[pairs] for values in (self.row, self.query, self.key, self.probability))
+        head, count = self.head[pairs] - heads.start, heads.stop - heads.start
+        return GoldPairs(head, row, query, key, probability, count, self.rows)
+
+
+class SupportMetrics:
+    """The metrics of predicted supports M against the gold support G, among the valid pairs V of one example.
+
+    Each is one number per head:
+
+    - `edges` |M∩V|, `sparsity` 1 - |M∩V| / |V|, `gold_sparsity` 1 - |G| / |V|;
+    - `recall` |M∩G| / |G|, over pairs; `best_recall` min(1, |M∩V| / |G|), the recall of the best choice of as many
+      pairs; `precision` |M∩G| / |M∩V|;
+    - `mass_recall`: the same share of the gold attention probability, ΣA·M / ΣA;
+    - `exactness`: the share of queries whose whole gold support lies in M;
+    - `computation_sparsity`: 1 - (scores computed + cost of predicting) / |V|, in scores. A pair that meets in several
+      buckets is computed as often; windows and kept tokens add the pairs that are not in M.
+
+    What is missed or wrong of nothing is nothing: recalls are 1 where the gold support is empty, precision is 1 where
+    the predicted support is empty, sparsities are 1 where no pair is valid, and a query without gold keys is exact.
+
+    All windows and kept tokens come from one histogram: a pair's *class* says which window is the first to hold it and
+    which kept tokens do, its *level* which point is the first to keep it. What point, window and kept tokens all leave
+    out is a sum over all higher levels and classes. Exactness needs the highest level of each query and class only.
+
+    Parameters
+    ----------
+    gold : GoldPairs
+        The gold support.
+    frame : Frame
+        Of the same example.
+    """
+
+    def __init__(self, gold: GoldPairs, frame: Frame) -> None:
+        self.frame, self.extras = frame, frame.extras
+        self.heads, self.rows = gold.heads, gold.rows
+        cells, device = frame.valid.numel(), frame.valid.device
+        self._held = (torch.arange(gold.heads, device=device)[:, None] * cells + frame.held).reshape(-1)
+        self._sort(gold, frame.valid)
+
+    def _sort(self, gold: GoldPairs, valid: Tensor) -> None:
+        """Order the gold pairs by head, row and class, and find where each such group starts."""
+        flat = gold.query * valid.shape[1] + gold.key
+        classes = self.extras.classes.reshape(-1).numpy()[flat]
+        group = (gold.head * gold.rows + gold.row) * self.extras.count + classes
+        order = np.argsort(group, kind="stable")
+        groups, self._starts = np.unique(group[order], return_index=True)
+        # classes come first where the highest level of each group is kept
+        self._places = groups % self.extras.count * (gold.heads * gold.rows) + groups // self.extras.count
+        self._classes, self._pair_heads = classes[order], gold.head[order]
+        self._mass = np.round(gold.probability[order] / UNIT)
+        self._flat = torch.from_numpy((gold.head * valid.numel() + flat)[order]).to(valid.device)
+
+    def __call__(self, support: Support, cost: Any = float("nan")) -> tuple[np.ndarray, np.ndarray]:
+        """Measure the supports of nested points.
+
+        Parameters
+        ----------
+        support : Support
+            Of the heads of `gold`.
+        cost : float or sequence of float
+            Of predicting, in scores per head, for each point.
+
+        Returns
+        -------
+        metrics : float64 `(points, METRICS, extras, heads)`
+        offsets : float64 `(points, heads, OFFSETS + 1)`: pairs without extras by distance of query and key.
+        """
+        dense = support.histogram(self.frame.bins)
+        gold = support.at(self._flat)
+        missed_pairs, missed_mass, gold_pairs, mass = self._missed(gold, support.points)
+        left_out = self._left_out(support, dense)
+        edges = self.frame.valid_pairs - left_out
+        hits = gold_pairs - missed_pairs
+        alone = dense[:, :-1].sum(-1).cumsum(1).transpose(1, 0)  # (points, heads)
+        scores = alone
+        if support.operations is not None:
+            scores = support.operations.cpu().numpy()[None] * self.frame.pairs_per_cell
+        predicting = np.broadcast_to(np.asarray(cost, dtype=np.float64), support.points)[:, None, None]
+        computed = scores[:, None] + (edges - alone[:, None]) + predicting
+        values = {
+            "edges": edges,
+            "sparsity": 1 - _share(edges, self.frame.valid_pairs, empty=0),
+            "gold_sparsity": np.broadcast_to(1 - _share(gold_pairs, self.frame.valid_pairs, empty=0), edges.shape),
+            "recall": _share(hits, gold_pairs),
+            "best_recall": np.minimum(_share(edges, gold_pairs), 1),
+            "precision": _share(hits, edges),
+            "mass_recall": 1 - _share(missed_mass, mass, empty=0),
+            "exactness": self._exact(gold, support.points),
+            "computation_sparsity": 1 - _share(computed, self.frame.valid_pairs, empty=0),
+        }
+        offsets = dense[:, :-1].cumsum(1).transpose(1, 0, 2)
+        return np.stack([values[name] for name in METRICS], axis=1), offsets
+
+    def gold_offsets(self) -> np.ndarray:
+        """Count the gold pairs by distance of query and key, float64 `(heads, OFFSETS + 1)`."""
+        width = self.frame.bins.count
+        bins = self.frame.bins.codes.reshape(-1)[self._flat % self.frame.bins.codes.numel()].cpu().numpy()
+        counts = np.bincount(self._pair_heads * width + bins, minlength=self.heads * width)
+        return counts.reshape(self.heads, width).astype(np.float64)
+
+    def _missed(self, levels: np.ndarray, points: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+        """Count and weigh the gold pairs that point, window and kept tokens leave out, and all of them."""
+        codes = (self._pair_heads * (points + 1) + levels) * self.extras.count + self._classes
+        shape = (self.heads, points + 1, self.extras.count)
+        size = self.heads * (points + 1) * self.extras.count
+        pairs = np.bincount(codes, minlength=size).astype(np.float64).reshape(shape)
+        mass = np.bincount(codes, self._mass, minlength=size).reshape(shape)
+        return self.extras.beyond(pairs), self.extras.beyond(mass), pairs.sum((1, 2)), mass.sum((1, 2))
+
+    def _left_out(self, support: Support, dense: np.ndarray) -> np.ndarray:
+        """Count the valid pairs that point, window and kept tokens leave out, `(points, extras, heads)`."""
+        levels = support.at(self._held).reshape(self.heads, -1)
+        shape = (self.heads, support.points + 1, self.extras.count)
+        codes = (np.arange(self.heads)[:, None] * shape[1] + levels) * shape[2] + self.frame.held_classes
+        weights = (
+            None
+            if self.frame.held_weights is None
+            else np.broadcast_to(self.frame.held_weights, codes.shape).reshape(-1)
+        )
+        table = np.bincount(codes.reshape(-1), weights, minlength=int(np.prod(shape))).astype(np.float64).reshape(shape)
+        table[..., self.extras.outside] = dense.sum(-1) - table.sum(-1)
+        return self.extras.beyond(table)
+
+    def _exact(self, levels: np.ndarray, points: int) -> np.ndarray:
+        """Return the share of rows whose gold pairs are all kept, `(points, extras, heads)`."""
+        worst = np.zeros(self.extras.count * self.heads * self.rows, np.int16)
+        if len(levels):
+            # one more than the level, so that a row without gold pairs has the least of all
+            worst[self._places] = np.maximum.reduceat(levels, self._starts).astype(np.int16) + 1
+        highest = self.extras.highest(worst.reshape(-1, self.heads, self.rows))
+        codes = np.arange(len(highest) * self.heads).reshape(-1, self.heads, 1) * (points + 2) + highest
+        counts = np.bincount(codes.reshape(-1), minlength=len(highest) * self.heads * (points + 2))
+        exact = counts.reshape(-1, self.heads, points + 2).cumsum(-1)[..., 1:-1]
+        return exact.transpose(2, 0, 1) / max(self.rows, 1)
+
+
+def _share(part: np.ndarray, whole: np.ndarray | float, empty: float = 1.0) -> np.ndarray:
+    """Return part / whole, and `empty` where the whole is nothing."""
+    return np.where(np.asarray(whole) > 0, part / np.maximum(whole, 1e-300), empty)

@@ -1,0 +1,249 @@
+"""Evaluates a predictor on stored queries, keys and gold supports, a few heads of an example in memory at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+import torch
+
+from sparse_attention.attention.blocks import block_any, block_counts
+from sparse_attention.errors import InputError
+from sparse_attention.evaluation.examples import Split, on_device
+from sparse_attention.evaluation.frame import OFFSETS, Frame, offset_names
+from sparse_attention.evaluation.metrics import METRICS, GoldPairs, SupportMetrics
+from sparse_attention.files.segments import segment
+from sparse_attention.jobs.progress import ProgressBar
+from sparse_attention.predictors.base import Predictor
+from sparse_attention.predictors.features import Features, block_features
+from sparse_attention.qk.gold import Gold, block_gold
+from sparse_attention.qk.store import QKInfo
+from sparse_attention.settings.grids import as_list, product
+
+# Query–key pairs that are worked on at once: a part of an example's heads. On a CPU they should stay in its cache.
+PAIRS_AT_ONCE = {"cpu": 2**20, "cuda": 2**27}
+
+
+class Evaluation(NamedTuple):
+    """The tables of an evaluation.
+
+    Attributes
+    ----------
+    table : DataFrame
+        layer, head, point, window, keep, grid (`token`; with blocks also `block`), examples, and the metrics, each the
+        mean over examples.
+    documents : DataFrame
+        document, point, window, keep, examples, and the metrics on the token grid, each the mean over the document's
+        examples, layers and heads.
+    offsets : DataFrame
+        layer, point, distance, edges: the predicted pairs without window and kept tokens by distance of query and key,
+        the mean over examples and heads; the point `gold` is the gold support.
+    """
+
+    table: pd.DataFrame
+    documents: pd.DataFrame
+    offsets: pd.DataFrame
+
+
+def evaluate(
+    predictor: Predictor,
+    validation: Split,
+    grid: Mapping[str, Any],
+    windows: Sequence[int] = (0,),
+    keep: Sequence[str] = ("none",),
+    training: Split | None = None,
+    device: str = "cpu",
+    threads: int = 1,
+) -> Evaluation:
+    """Return the metrics of every point of a grid with every window and kept tokens.
+
+    Each metric is computed per example and head, then averaged over examples, in float64.
+
+    Parameters
+    ----------
+    predictor : Predictor
+        Fitted here, layer by layer, on `training` when it `fits`.
+    validation, training : Split
+        What it is evaluated and fitted on.
+    grid : mapping
+        Swept settings, each one value or a list; every combination is a point.
+    windows, keep : sequences
+        See `SupportMetrics`.
+    device : str
+        Where supports are predicted.
+    threads : int
+        Examples that are worked on at the same time.
+    """
+    projecting = validation.projections.cost if "projection" in predictor.needs else 0.0
+    _check_lists(predictor, grid, validation.info.heads)
+    sweep = Sweep(predictor, product(dict(grid)), windows, keep, validation.block_size, projecting, device)
+    info, sums = validation.info, _Sums(sweep, validation.info)
+    bar = ProgressBar(info.layers * info.examples, f"evaluating {predictor.name}")
+    with ThreadPoolExecutor(threads) as pool:
+        for layer in range(info.layers):
+            if predictor.fits:
+                if training is None:
+                    raise InputError(f"{predictor.name}: learns from the train split, and there is none")
+                predictor.fit(layer, training.layer(layer))
+            examples = validation.layer(layer)
+            results = pool.map(lambda index, of=examples: sweep.measure(*of.tokens(index)), range(len(examples)))
+            for index, result in enumerate(results):
+                sums.add(layer, index, *result)
+                bar.update(layer * info.examples + index + 1)
+    return sums.tables()
+
+
+class Sweep:
+    """Measures all points of a grid on one example after the other.
+
+    Parameters
+    ----------
+    predictor : Predictor
+        Fitted, where it fits.
+    points : list of dict
+        The swept settings of each point.
+    windows, keep : sequences
+        See `SupportMetrics`.
+    block_size : int
+        Tokens that the predictor sees as one position.
+    projecting : float
+        Multiply-adds per head that projecting one vector takes.
+    device : str
+        Where supports are predicted.
+    """
+
+    def __init__(
+        self,
+        predictor: Predictor,
+        points: list[dict[str, Any]],
+        windows: Sequence[int] = (0,),
+        keep: Sequence[str] = ("none",),
+        block_size: int = 1,
+        projecting: float = 0.0,
+        device: str = "cpu",
+    ) -> None:
+        self.predictor, self.points, self.windows, self.keep = predictor, points, tuple(windows), tuple(keep)
+        self.block_size, self.projecting, self.device = block_size, projecting, device
+        self.names = [point_name(predictor, point) for point in points]
+        self.grids = ("token",) if block_size == 1 else ("token", "block")
+        self._last: tuple[torch.Tensor | None, list[Frame]] = (None, [])
+
+    def measure(self, features: Features, gold: Gold) -> tuple[np.ndarray, np.ndarray]:
+        """Return the metrics `(grids, points, METRICS, extras, heads)` and offsets `(points + 1, heads, bins)`."""
+        heads, queries, keys = features.shape
+        at_once = max(1, PAIRS_AT_ONCE[torch.device(self.device).type] * self.block_size**2 // (queries * keys))
+        parts = [slice(first, min(first + at_once, heads)) for first in range(0, heads, at_once)]
+        pairs = [GoldPairs.of(gold, self.block_size)]
+        if self.block_size > 1:
+            pairs.append(GoldPairs.of(block_gold(gold, self.block_size)))
+        frames = self._frames(features)
+        results = [
+            self._measure_heads(features.part(part), [each.part(part) for each in pairs], frames) for part in parts
+        ]
+        metrics, offsets = zip(*results, strict=True)
+        return np.concatenate(metrics, axis=-1), np.concatenate(offsets, axis=1)
+
+    def _frames(self, tokens: Features) -> list[Frame]:
+        """Return the frame of each grid: examples with the same valid pairs, one after the other, share them."""
+        valid, frames = self._last
+        if valid is None or not torch.equal(valid, tokens.valid):
+            size, extras = self.block_size, (self.windows, self.keep)
+            if size == 1:
+                frames = [Frame(tokens.valid.to(self.device), *extras)]
+            else:
+                blocks = block_any(tokens.valid, size).to(self.device)
+                frames = [
+                    Frame(blocks, *extras, block_counts(tokens.valid, size).to(self.device)),
+                    Frame(blocks, *extras),
+                ]
+            self._last = tokens.valid, frames
+        return frames
+
+    def _measure_heads(
+        self, tokens: Features, pairs: list[GoldPairs], frames: list[Frame]
+    ) -> tuple[np.ndarray, np.ndarray]:
+        size = self.block_size
+        features = on_device(tokens if size == 1 else block_features(tokens, size), self.device)
+        measures = [SupportMetrics(gold, frame) for gold, frame in zip(pairs, frames, strict=True)]
+        extras, heads = len(self.windows) * len(self.keep), features.shape[0]
+        metrics = np.empty((len(self.grids), len(self.points), len(METRICS), extras, heads))
+        offsets = np.empty((len(self.points) + 1, heads, len(OFFSETS) + 1))
+        offsets[-1] = measures[0].gold_offsets()
+        # in scores of one pair of tokens, or of one pair of blocks
+        scores = [tokens.raw_queries.shape[-1] * factor for factor in (1, size**2)]
+        projecting = self.projecting * (tokens.shape[1] + tokens.shape[2])
+        for places, support in self.predictor.supports(features, self.points):
+            costs = np.array([projecting + self.predictor.cost(features, **self.points[place]) for place in places])
+            for place, measure in enumerate(measures):
+                metrics[place, places], near = measure(support, costs / scores[place])
+                if place == 0:
+                    offsets[places] = near
+        return metrics, offsets
+
+
+class _Sums:
+    """Adds up what a sweep measures and makes the tables of it."""
+
+    def __init__(self, sweep: Sweep, info: QKInfo) -> None:
+        self.sweep, self.info = sweep, info
+        shape = (len(sweep.points), len(METRICS), len(sweep.windows) * len(sweep.keep))
+        self._metrics = np.zeros((self.info.layers, len(sweep.grids), *shape, self.info.heads))
+        self._examples = np.zeros((self.info.examples, *shape))
+        self._offsets = np.zeros((self.info.layers, len(sweep.points) + 1, len(OFFSETS) + 1))
+
+    def add(self, layer: int, index: int, metrics: np.ndarray, offsets: np.ndarray) -> None:
+        """Add one example in one layer."""
+        self._metrics[layer] += metrics
+        self._examples[index] += metrics[0].mean(-1)
+        self._offsets[layer] += offsets.mean(1)
+
+    def tables(self) -> Evaluation:
+        """Return the means."""
+        sweep, info = self.sweep, self.info
+        axes = {
+            "layer": range(info.layers), "head": range(info.heads), "point": sweep.names,
+            "window": sweep.windows, "keep": sweep.keep, "grid": sweep.grids,
+        }  # fmt: skip
+        table = _rows(axes)
+        table["examples"] = info.examples
+        # layers, grids, points, metrics, extras, heads
+        table[list(METRICS)] = self._metrics.transpose(0, 5, 2, 4, 1, 3).reshape(-1, len(METRICS)) / info.examples
+        offsets = _rows({"layer": range(info.layers), "point": [*sweep.names, "gold"], "distance": offset_names()})
+        offsets["edges"] = self._offsets.reshape(-1) / info.examples
+        return Evaluation(table, self._by_document(), offsets)
+
+    def _by_document(self) -> pd.DataFrame:
+        names, place = np.unique(np.array(self.info.documents, dtype=object).astype(str), return_inverse=True)
+        counts = np.bincount(place)
+        sums = np.zeros((len(names), *self._examples.shape[1:]))
+        np.add.at(sums, place, self._examples / self.info.layers)
+        sweep = self.sweep
+        table = _rows({"document": names, "point": sweep.names, "window": sweep.windows, "keep": sweep.keep})
+        table["examples"] = np.repeat(counts, len(table) // len(names))
+        means = sums.transpose(0, 1, 3, 2) / counts[:, None, None, None]
+        table[list(METRICS)] = means.reshape(-1, len(METRICS))
+        return table
+
+
+def point_name(predictor: Predictor, point: Mapping[str, Any]) -> str:
+    """Return all settings of a point, fitted ones included, as a segment in the order of the class's `parameters`."""
+    values = {**predictor.context.fixed, **point}
+    return segment({name: values[name] for name in predictor.parameters if name in values})
+
+
+def _check_lists(predictor: Predictor, grid: Mapping[str, Any], heads: int) -> None:
+    """Raise `InputError` when a value that is a list does not have one number for every head."""
+    for name, values in grid.items():
+        for value in as_list(values):
+            if isinstance(value, list) and len(value) != heads:
+                raise InputError(
+                    f"predictors.{predictor.name}.{name}: {value} has {len(value)} numbers, the model {heads} heads; "
+                    "allowed: one number, or a list of one for every head"
+                )
+
+
+def _rows(axes: Mapping[str, Any]) -> pd.DataFrame:
+    return pd.MultiIndex.from_product(list(axes.values()), names=list(axes)).to_frame(index=False)

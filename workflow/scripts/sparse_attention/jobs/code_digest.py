@@ -1,0 +1,79 @@
+"""Digests of the code that a rule runs, so that editing a module re-runs the rules that use it and only those."""
+
+from __future__ import annotations
+
+import ast
+import functools
+import hashlib
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+PACKAGE = "sparse_attention"
+SCRIPTS = Path(__file__).resolve().parents[2]
+
+
+def code_digest(script: str, plugins: Iterable[str] = (), scripts: Path = SCRIPTS) -> str:
+    """Return a digest of the syntax trees of a script and of every module of ours that it imports, directly or not.
+
+    Comments, docstrings and layout do not count. Imports under `if TYPE_CHECKING` do not count either.
+
+    Parameters
+    ----------
+    script : str
+        Name of a script in `scripts`, without `.py`.
+    plugins : iterable of str
+        Dotted names of modules that the script finds through a registry, such as `sparse_attention.predictors.window`.
+    scripts : Path
+        The folder that holds the scripts and the package.
+
+    Returns
+    -------
+    str
+        Sixteen hexadecimal digits.
+    """
+    waiting = [scripts / f"{script}.py", *(_module_file(scripts, name) for name in plugins)]
+    seen: set[Path] = set()
+    while waiting:
+        path = waiting.pop()
+        if path is not None and path not in seen:
+            seen.add(path)
+            waiting += [_module_file(scripts, name) for name in _read(path, path.stat().st_mtime_ns)[1]]
+    digest = hashlib.sha256()
+    for path in sorted(seen):
+        digest.update(f"{path.relative_to(scripts)} {_read(path, path.stat().st_mtime_ns)[0]}\n".encode())
+    return digest.hexdigest()[:16]
+
+
+def _module_file(scripts: Path, name: str) -> Path | None:
+    """Return the file of a dotted name: a module, a package, or None when it is a name inside a module."""
+    base = scripts.joinpath(*name.split("."))
+    return next((path for path in (base.with_suffix(".py"), base / "__init__.py") if path.is_file()), None)
+
+
+@functools.cache
+def _read(path: Path, modified: int) -> tuple[str, tuple[str, ...]]:
+    """Return the digest of one file's syntax tree and the dotted names of ours that it imports."""
+    tree = ast.parse(path.read_text(encoding="utf-8"), filename=str(path))
+    names = tuple(sorted(set(_imports(tree))))
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef) and ast.get_docstring(
+            node, clean=False
+        ):
+            node.body = node.body[1:]
+    return hashlib.sha256(ast.dump(tree).encode()).hexdigest(), names
+
+
+def _imports(node: ast.AST) -> Iterator[str]:
+    for child in ast.iter_child_nodes(node):
+        if isinstance(child, ast.If) and "TYPE_CHECKING" in ast.unparse(child.test):
+            continue
+        if isinstance(child, ast.Import):
+            names = [alias.name for alias in child.names]
+        elif isinstance(child, ast.ImportFrom) and child.module and not child.level:
+            names = [child.module, *(f"{child.module}.{alias.name}" for alias in child.names)]
+        else:
+            yield from _imports(child)
+            continue
+        # importing a.b.c runs a and a.b too
+        parts = [name.split(".") for name in names if name.split(".")[0] == PACKAGE]
+        yield from (".".join(part[: end + 1]) for part in parts for end in range(len(part)))

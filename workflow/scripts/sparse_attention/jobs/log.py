@@ -1,0 +1,37 @@
+"""The library's log: readable lines to the terminal and to a file."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from pathlib import Path
+
+from sparse_attention.errors import printable
+
+logger = logging.getLogger("sparse_attention")
+
+
+class _Readable(logging.Formatter):
+    """Writes what a message quotes so that a name cannot move the cursor of a terminal or break its encoding."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return printable(super().format(record))
+
+
+def configure_logging(log: str | None, label: str = "") -> None:
+    """Send the library's messages to the terminal and, when given, to the file `log`; warnings go to the file only."""
+    logger.handlers.clear()
+    logger.setLevel(logging.INFO)
+    logger.propagate = False
+    terminal = logging.StreamHandler(sys.stderr)
+    terminal.setFormatter(_Readable(f"[{label}] %(message)s" if label else "%(message)s"))
+    logger.addHandler(terminal)
+    if log:
+        Path(log).parent.mkdir(parents=True, exist_ok=True)
+        Path(log).write_text("", encoding="utf-8")
+        to_file = logging.FileHandler(log, mode="a", encoding="utf-8", errors="backslashreplace")
+        to_file.setFormatter(_Readable("%(asctime)s %(levelname)s %(message)s", "%H:%M:%S"))
+        logger.addHandler(to_file)
+        logging.captureWarnings(True)
+        warnings = logging.getLogger("py.warnings")
+        warnings.handlers, warnings.propagate = [to_file], False

@@ -1,0 +1,138 @@
+"""What a run was made from and with: code, packages, configuration, data, tables, machine."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import platform
+import re
+import subprocess
+from collections.abc import Iterable, Mapping
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from sparse_attention.files.atomic import atomic_path
+from sparse_attention.files.plain import read_json
+
+REPOSITORY = Path(__file__).resolve().parents[4]
+ABSOLUTE = re.compile(r"^(?:file:|~|/|[A-Za-z]:[\\/]|\\\\)")
+
+
+def build(config: Mapping[str, Any], receipts: Iterable[str], tables: Iterable[str]) -> dict[str, Any]:
+    """Return the manifest of a run.
+
+    It names no user and no folder outside the repository: an absolute path is cut to its last part.
+
+    Parameters
+    ----------
+    config : mapping
+        The whole configuration.
+    receipts, tables : iterable of path
+        What was retrieved; what was made of it.
+    """
+    return {
+        "code": code_state(REPOSITORY),
+        "python": platform.python_version(),
+        "packages": packages(),
+        "hardware": hardware(),
+        "seeds": list(config.get("seeds", ())),
+        "config": portable(config),
+        "data": [_receipt(Path(path)) for path in receipts],
+        "tables": [{"path": _relative(path), "sha256": _sha256(Path(path))} for path in tables],
+    }
+
+
+def write(manifest: Mapping[str, Any], path: str | os.PathLike[str]) -> None:
+    """Write the manifest as JSON."""
+    with atomic_path(path) as partial:
+        # a lone surrogate becomes the escape that JSON has for it
+        text = json.dumps(manifest, indent=2, ensure_ascii=False) + "\n"
+        partial.write_text(text, encoding="utf-8", errors="backslashreplace")
+
+
+def code_state(repository: Path) -> dict[str, Any]:
+    """Return the commit of a working tree and whether it has changes; both are missing outside of git."""
+    inside = _output("git", "-C", str(repository), "rev-parse", "--show-toplevel")
+    if inside is None or Path(inside).resolve() != repository.resolve():
+        return {"commit": None, "dirty": None}
+    changes = _output("git", "-C", str(repository), "status", "--porcelain")
+    return {
+        "commit": _output("git", "-C", str(repository), "rev-parse", "--verify", "HEAD"),
+        "dirty": None if changes is None else bool(changes),
+    }
+
+
+def packages() -> dict[str, str]:
+    """Return the version of every installed distribution, by name."""
+    found = {dist.metadata["Name"]: dist.version for dist in metadata.distributions() if dist.metadata["Name"]}
+    return dict(sorted(found.items(), key=lambda item: item[0].lower()))
+
+
+def hardware() -> dict[str, Any]:
+    """Describe this machine without its name."""
+    return {
+        "system": f"{platform.system()} {platform.release()}",
+        "machine": platform.machine(),
+        "processor": _processor(),
+        "cores": os.cpu_count(),
+        "memory_gib": _memory(),
+        "gpus": (_output("nvidia-smi", "--query-gpu=name,memory.total", "--format=csv,noheader") or "").splitlines(),
+    }
+
+
+def portable(value: Any) -> Any:
+    """Copy a tree of JSON values with each absolute path cut to its last part."""
+    if isinstance(value, Mapping):
+        return {str(key): portable(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [portable(item) for item in value]
+    if isinstance(value, os.PathLike) or (isinstance(value, str) and ABSOLUTE.match(value)):
+        parts = re.split(r"[\\/]+", os.fspath(value).rstrip("\\/"))
+        return f".../{parts[-1]}"
+    return value
+
+
+def _receipt(path: Path) -> dict[str, Any]:
+    receipt = read_json(path, "a receipt; delete it and retrieve again")
+    kept = {name: value for name, value in receipt.items() if name != "root"}
+    return {"receipt": _relative(path), "sha256": _sha256(path), **portable(kept)}
+
+
+def _relative(path: str | os.PathLike[str]) -> str:
+    """Return a path below the working directory as it is, any other one as its name."""
+    given = Path(path)
+    if not given.is_absolute():
+        return given.as_posix()
+    return given.relative_to(Path.cwd()).as_posix() if given.is_relative_to(Path.cwd()) else given.name
+
+
+def _sha256(path: Path) -> str:
+    with open(path, "rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def _output(*command: str) -> str | None:
+    """Return what a command prints, or None when it is missing or fails."""
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, errors="replace", timeout=30, check=True)
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return done.stdout.strip()
+
+
+def _processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return _output("sysctl", "-n", "machdep.cpu.brand_string") or platform.processor()
+    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor()
+
+
+def _memory() -> float | None:
+    try:
+        return round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30, 1)
+    except (AttributeError, ValueError, OSError):
+        return None

@@ -1,0 +1,1 @@
+"""Learned projections of queries and keys."""

@@ -1,0 +1,235 @@
+"""What a configuration must fulfil beyond its schema: what spans several keys, data sets, files."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from sparse_attention.data.sources.path import located, resolve
+from sparse_attention.errors import InputError
+from sparse_attention.files.yaml_values import shown
+from sparse_attention.models.limits import Limits, limits_of
+from sparse_attention.predictors.registry import discover
+from sparse_attention.settings.grids import as_list, entmax_attentions, product
+from sparse_attention.settings.schema import Problem, nearest
+
+SELECTIONS = {
+    "corpus": ("corpora", "text"),
+    "model": ("models", "model"),
+    "code": ("code_corpora", "code"),
+    "classifier": ("models", "model"),
+}
+"""Of each key that selects something: the section it selects from, and the kind that this is."""
+TRAINED_BY = {"model": "train_mlm", "classifier": "train_classifier"}
+
+
+def cross_checks(config: dict[str, Any], registry: dict[str, Any], folder: Path) -> Iterator[Iterator[Problem]]:
+    """Yield the checks, each of which yields its problems; the arguments are those of `config.validate`."""
+    yield _selection_problems(config, registry)
+    yield _range_problems(config)
+    yield _code_problems(config)
+    yield _path_problems(config, folder)
+    yield _model_problems(config, folder)
+
+
+def _taken(selection: str, name: str, section: str, stage: str) -> Problem:
+    text = f"{shown(name)} is one of {section}; allowed with {stage}.source: a name of its own"
+    return Problem((selection,), text, ((stage, "source"),))
+
+
+def _dump_problems(config: dict[str, Any]) -> Iterator[Problem]:
+    source = config["extract_qk"]["source"]
+    if config["corpus"] in config["corpora"]:
+        yield _taken("corpus", config["corpus"], "corpora", "extract_qk")
+    if len(entmax_attentions(config)) > 1:
+        text = "a dump has one attention; allowed with extract_qk.source: exactly one entmax~A"
+        yield Problem(("attentions",), text, (("extract_qk", "source"),))
+    if isinstance(source, dict) and len({os.path.realpath(located(path)) for path in source.values()}) < 2:
+        yield Problem(
+            ("extract_qk", "source"), f"{source['train']} is both; allowed: two files without common documents"
+        )
+
+
+def _selecting(config: dict[str, Any]) -> list[str]:
+    """Return the keys that select what is retrieved: a dump or a trained model of the user's replaces some of it."""
+    replaced = {
+        "corpus": config["extract_qk"]["source"],
+        "model": config["extract_qk"]["source"] or config["train_mlm"]["source"],
+        "classifier": config["code"] is None or config["train_classifier"]["source"],
+    }
+    return [name for name in SELECTIONS if not replaced.get(name) and config[name] is not None]
+
+
+def _selection_problems(config: dict[str, Any], registry: dict[str, Any]) -> Iterator[Problem]:
+    for selection in _selecting(config):
+        section, kind = SELECTIONS[selection]
+        name, entries = config[selection], {key: value for key, value in config[section].items() if value}
+        if name not in entries:
+            yield Problem((selection,), f"{shown(name)} is not in {section}; {nearest(name, entries)}")
+            continue
+        entry = entries[name]
+        if ("dataset" in entry) == ("path" in entry):
+            yield Problem((section, name), "needs either dataset or path, and not both")
+        elif "dataset" in entry:
+            dataset = entry["dataset"]
+            if dataset not in registry:
+                yield Problem(
+                    (section, name, "dataset"), f"{shown(dataset)} is not in datasets; {nearest(dataset, registry)}"
+                )
+            elif registry[dataset]["kind"] != kind:
+                yield Problem(
+                    (section, name, "dataset"), f"{shown(dataset)} is a {registry[dataset]['kind']}; allowed: a {kind}"
+                )
+    if not entmax_attentions(config):
+        yield Problem(("attentions",), "softmax alone has no support to predict; allowed: at least one entmax~A")
+    if config["extract_qk"]["source"]:
+        yield from _dump_problems(config)
+    elif config["train_mlm"]["source"] and config["model"] in config["models"]:
+        yield _taken("model", config["model"], "models", "train_mlm")
+    heatmap = config["figures"]["heatmap"]["predictor"]
+    active = [name for name, grid in config["predictors"].items() if grid is not None]
+    if heatmap not in active:
+        text = f"{shown(heatmap)} is not among predictors; {nearest(heatmap, active)}"
+        yield Problem(("figures", "heatmap", "predictor"), text, (("predictors", str(heatmap)),))
+    for drawn, evaluated in (("window", "windows"), ("keep", "keep")):
+        value, allowed = config["figures"][drawn], config["evaluate"][evaluated]
+        if value not in allowed:
+            text = f"{value} is not in evaluate.{evaluated}; allowed: {', '.join(map(str, allowed))}"
+            yield Problem(("figures", drawn), text, (("evaluate", evaluated),))
+
+
+def _above(section: str, smaller: str, larger: str, config: dict[str, Any]) -> Problem:
+    text = f"{config[section][smaller]} is above {section}.{larger}, {config[section][larger]}"
+    return Problem((section, smaller), text, ((section, larger),))
+
+
+def _range_problems(config: dict[str, Any]) -> Iterator[Problem]:
+    split = config["prepare"]["split"]
+    if abs(split["train"] + split["validation"] + split["test"] - 1) > 1e-9:
+        yield Problem(("prepare", "split"), "train, validation and test must sum to 1")
+    if config["blocks"]["min_length"] > config["blocks"]["length"]:
+        yield _above("blocks", "min_length", "length", config)
+    for position, window in enumerate(config["evaluate"]["windows"]):
+        if window and window % 2 == 0:
+            yield Problem(
+                ("evaluate", "windows", position), f"{window} is even; allowed: 0 or odd numbers, they are centred"
+            )
+    anneal = config["train_mlm"]["anneal"]
+    if (anneal["start"] is None) != (anneal["steps"] == 0):
+        yield Problem(
+            ("train_mlm", "anneal"), "start and steps belong together; allowed: both, or start null and steps 0"
+        )
+    for name, grid in config["predictors"].items():
+        if grid:
+            yield from _grid_problems(name, grid)
+    for position, entry in enumerate(config["projections"]):
+        yield from _projection_problems(("projections", position), entry)
+
+
+def _code_problems(config: dict[str, Any]) -> Iterator[Problem]:
+    """Check what belongs to the second pipeline."""
+    split = config["prepare_code"]["split"]
+    if abs(split["train"] + split["validation"] + split["test"] - 1) > 1e-9:
+        yield Problem(("prepare_code", "split"), "train, validation and test must sum to 1")
+    most = config["prepare_code"]["max_lines"]
+    if most is not None and config["prepare_code"]["min_lines"] > most:
+        yield _above("prepare_code", "min_lines", "max_lines", config)
+    entry = config["code_corpora"].get(config["code"]) or {}
+    both = set(entry.get("projects", {}).get("validation", ())) & set(entry.get("projects", {}).get("test", ()))
+    if both:
+        key = ("code_corpora", config["code"], "projects")
+        yield Problem(key, f"{', '.join(sorted(both))}: in validation and in test; allowed: in one of them")
+    if config["train_classifier"]["source"] and config["classifier"] in config["models"]:
+        yield _taken("classifier", config["classifier"], "models", "train_classifier")
+    for position, pruning in enumerate(config["prunings"]):
+        published = pruning.get("variant") == "as_published"
+        settings = product({"score": "mean", **pruning})
+        if published and any((one["mode"], one["score"]) != ("manual", "relative") for one in settings):
+            yield Problem(
+                ("prunings", position, "variant"), "as_published; allowed: with mode manual and score relative"
+            )
+
+
+def _projection_problems(key: tuple[Any, ...], entry: dict[str, Any]) -> Iterator[Problem]:
+    """Check that an entry has what its kind takes."""
+    kind, concat = entry["kind"], entry.get("concat", False)
+    needed = {"linear": {"dim"}, "mlp": {"dim", "hidden"}, "none": set()}[kind]
+    if set(entry) - {"kind", "shared", "block_size", "concat"} != needed:
+        wanted = ", ".join(sorted(needed)) or "nothing"
+        yield Problem(key, f"kind {kind} takes {wanted} beside kind, shared, block_size and concat")
+    if concat and kind == "none":
+        yield Problem((*key, "concat"), "true; allowed with kind none: false, there is no map that would take both")
+    if concat and False in as_list(entry.get("shared", True)):
+        yield Problem((*key, "shared"), "false; allowed with concat: true, it is one map of both sides")
+
+
+def _grid_problems(name: str, grid: dict[str, Any]) -> Iterator[Problem]:
+    """Check the settings of a predictor that bound each other."""
+    info = discover()[name]
+    for smaller, larger in info.at_most.items():
+        if max(as_list(grid[smaller])) > min(as_list(grid[larger])):
+            text = f"{max(as_list(grid[smaller]))} is above {larger} {min(as_list(grid[larger]))}"
+            text = f"{text}; allowed: at most the least {larger}"
+            yield Problem(("predictors", name, smaller), text, (("predictors", name, larger),))
+    for divisor, multiple in info.divides.items():
+        wrong = [(d, m) for d in as_list(grid[divisor]) for m in as_list(grid[multiple]) if m % d]
+        if wrong:
+            text = f"{wrong[0][0]} does not divide {multiple} {wrong[0][1]}"
+            text = f"{text}; allowed: divisors of every {multiple}"
+            yield Problem(("predictors", name, divisor), text, (("predictors", name, multiple),))
+
+
+def _path_problems(config: dict[str, Any], folder: Path) -> Iterator[Problem]:
+    given: list[tuple[tuple[Any, ...], str | None]] = []
+    for section in ("train_mlm", "train_classifier", "extract_qk", "fit_projections", "fit_clusters"):
+        source = config[section]["source"]
+        parts = source.items() if isinstance(source, dict) else [(None, source)]
+        given += [((section, "source", *filter(None, [part])), path) for part, path in parts]
+    for selection in _selecting(config):
+        section = SELECTIONS[selection][0]
+        entry = config[section].get(config[selection]) or {}
+        given.append(((section, config[selection], "path"), entry.get("path")))
+    for key, path in given:
+        if path is not None:
+            try:
+                resolve(path, folder)
+            except InputError as error:
+                yield Problem(key, str(error))
+            except (OSError, RuntimeError, ValueError) as error:
+                # too long, a home that is nobody's, a character that no path holds
+                yield Problem(key, f"{shown(path)} cannot be read: {getattr(error, 'strerror', None) or error}")
+
+
+def _model_problems(config: dict[str, Any], folder: Path) -> Iterator[Problem]:
+    """Ask the user's own model folders, as far as they are there, what they can read."""
+    if config["extract_qk"]["source"] is None:
+        length = config["blocks"]["length"]
+        yield from _own_model(config, folder, "model", lambda limits: limits.check_length(length, "blocks.length"))
+    if config["code"] is not None:
+        wanted = None if config["train_classifier"]["source"] else config["train_classifier"]["longformer"]
+        given = (config["tokenise_code"]["max_tokens"], wanted and wanted["layers"])
+        yield from _own_model(config, folder, "classifier", lambda limits: limits.check_classifier(*given))
+
+
+def _own_model(
+    config: dict[str, Any], folder: Path, selection: str, check: Callable[[Limits], None]
+) -> Iterator[Problem]:
+    stage = TRAINED_BY[selection]
+    entry = config["models"].get(config[selection]) or {}
+    source = config[stage]["source"]
+    key = (stage, "source") if source else ("models", config[selection], "path")
+    path = located(source or entry.get("path") or "", folder)
+    if not (source or entry.get("path")) or not path.is_dir():
+        return
+    try:
+        limits = limits_of(path)
+    except InputError as error:
+        yield Problem(key, str(error))
+        return
+    try:
+        check(limits)
+    except InputError as error:
+        wrong, _, text = str(error).partition(": ")
+        yield Problem(tuple(wrong.split(".")), text, (key,))

@@ -1,0 +1,172 @@
+"""Checks a configuration before any job starts: every error at once, each with file, key, value and what is allowed."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from sparse_attention.data.registry import own_files, why_stale
+from sparse_attention.data.sources.path import stamp, watchable
+from sparse_attention.errors import InputError
+from sparse_attention.files.yaml import dotted
+from sparse_attention.predictors.registry import discover
+from sparse_attention.settings.checks import SELECTIONS, TRAINED_BY, cross_checks
+from sparse_attention.settings.command_line import read_settings
+from sparse_attention.settings.origins import Origins
+from sparse_attention.settings.schema import MISSING, Problem, Schema, read_schema
+
+SCHEMA = Path(__file__).parents[3] / "schemas" / "config.schema.yaml"
+
+
+@dataclass(frozen=True)
+class Source:
+    """A data set that the run retrieves: its name, version and registry entry."""
+
+    name: str
+    version: str
+    entry: dict[str, Any]
+
+    @property
+    def receipt(self) -> str:
+        """The file that tells what was retrieved."""
+        return f"resources/{self.name}/{self.version}/receipt.json"
+
+    def local_files(self) -> list[str]:
+        """Return the user's own files that Snakemake can watch, so that editing one re-runs what depends on it."""
+        return watchable(self._own())
+
+    def unwatched(self) -> str:
+        """Return what changes with the user's other files."""
+        return stamp(self._own())
+
+    def why_stale(self) -> str | None:
+        """Say why the receipt that lies there is not of this source; None when it is, or when there is none."""
+        return why_stale(Path(self.receipt), self.name, self.entry)
+
+    def _own(self) -> list[Path]:
+        source = self.entry["source"]
+        return own_files(self.entry)[1] if source["type"] == "path" else []
+
+
+def selected_dataset(config: dict[str, Any], registry: dict[str, Any], selection: str) -> Source:
+    """Return the source of the selected `corpus`, `model` or `code`; a path becomes an entry of its own."""
+    section, kind = SELECTIONS[selection]
+    name = config[selection]
+    entry = config[section].get(name) or {}
+    training = TRAINED_BY.get(selection)
+    trained = config[training]["source"] if training else None
+    path = trained or entry.get("path")
+    if path:
+        entry = _own_entry(kind, path)
+        if trained:
+            entry["source"]["trained"] = True
+        # a corpus and a model may share a name, and so may a language model and a classifier
+        return Source(f"{name}-{selection if trained and selection != 'model' else kind}", "local", entry)
+    return Source(entry["dataset"], str(registry[entry["dataset"]]["version"]), registry[entry["dataset"]])
+
+
+def code_entry(config: dict[str, Any]) -> dict[str, Any]:
+    """Return the settings of the selected code corpus, without where it comes from."""
+    entry = config["code_corpora"][config["code"]]
+    return {name: value for name, value in entry.items() if name not in ("dataset", "path")}
+
+
+def imported(config: dict[str, Any]) -> dict[str, Source]:
+    """Return what a user brings of the results: `dump`, or `train` and `validation`; `projections`; `clusters`."""
+    dump = config["extract_qk"]["source"]
+    paths = {
+        **(dump if isinstance(dump, dict) else {"dump": dump}),
+        "projections": config["fit_projections"]["source"],
+        "clusters": config["fit_clusters"]["source"],
+    }
+    # what belongs to one corpus does not fit another one
+    return {
+        name: Source(f"{config['corpus']}-{name}", "local", _own_entry(name, path))
+        for name, path in paths.items()
+        if path is not None
+    }
+
+
+def _own_entry(kind: str, path: str) -> dict[str, Any]:
+    return {"kind": kind, "version": "local", "source": {"type": "path", "path": path}}
+
+
+def command_line_settings(arguments: list[str], config: dict[str, Any]) -> dict[str, Any]:
+    """Return what the arguments of `--config` mean; those of a workflow around this one are left out."""
+    return {name: value for name, value in read_settings(arguments, schema()).items() if name in config}
+
+
+def validate(config: dict[str, Any], origins: Origins, registry: dict[str, Any], folder: Path) -> None:
+    """Check a merged configuration.
+
+    Parameters
+    ----------
+    config : dict
+        The configuration after all overlays.
+    origins : Origins
+        Where its values stand; that is named in the errors.
+    registry : dict
+        Data set entries by name, the user's own included.
+    folder : Path
+        The folder that relative paths start from.
+
+    Raises
+    ------
+    InputError
+        With one line for every problem found.
+    """
+    problems = schema().problems(config)
+    refused = [problem.key for problem in problems]
+    for check in cross_checks(config, registry, folder):
+        # what the schema refused may stop a check in any way; the rest of the checks still count
+        with contextlib.suppress(*((Exception,) if problems else ())):
+            problems.extend(problem for problem in check if not _concerns(problem, refused))
+    if problems:
+        # a model that is used twice has its problems twice
+        lines = dict.fromkeys(f"  {_line(problem, origins)}" for problem in problems)
+        raise InputError("the configuration cannot be used:", *lines)
+
+
+def _concerns(problem: Problem, refused: list[tuple[Any, ...]]) -> bool:
+    """Whether a problem is about a value that is refused for itself, or one below or above it."""
+    keys = (problem.key, *problem.others)
+    return any(key[: len(other)] == other[: len(key)] for key in keys for other in refused)
+
+
+def _line(problem: Problem, origins: Origins) -> str:
+    """Return a problem with the file that its value stands in, and those of the other values that it is about."""
+    origin = origins.of(problem.key, missing=problem.text.startswith(MISSING))
+    elsewhere = {dotted(other): origins.of(other) for other in problem.others}
+    named = [f"{name} stands in {place}" for name, place in elsewhere.items() if place not in ("", origin)]
+    remark = f" ({', '.join(named)})" if named else ""
+    return f"{f'{origin}: ' if origin else ''}{dotted(problem.key)}: {problem.text}{remark}"
+
+
+@functools.cache
+def schema() -> Schema:
+    """Return the schema of the configuration, the settings of all predictors included."""
+    content = read_schema(SCHEMA)
+    settings = {}
+    for info in discover().values():
+        values = {
+            # a list is a grid, also where one value may be a list
+            key: {"oneOf": [{**value, "not": {"type": "array"}}, _grid_of(value)]}
+            for key, value in info.parameters.items()
+        }
+        settings[info.name] = {
+            "type": ["object", "null"],
+            "additionalProperties": False,
+            "properties": values,
+            "required": list(values),
+        }
+    content["properties"]["predictors"] = {
+        "type": "object", "additionalProperties": False, "properties": settings, "minProperties": 1,
+    }  # fmt: skip
+    return Schema(content)
+
+
+def _grid_of(value: dict[str, Any]) -> dict[str, Any]:
+    return {"type": "array", "minItems": 1, "uniqueItems": True, "items": value}

@@ -1,0 +1,157 @@
+"""From the configuration's grids to the settings, path segments and jobs of a run; free of torch."""
+
+from __future__ import annotations
+
+import itertools
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from sparse_attention.files.segments import block_size_of, segment
+from sparse_attention.predictors.registry import discover
+
+NO_PROJECTION = "kind~none"
+ALL_POINTS = "all"
+PROJECTION_KEYS = {"linear": ("kind", "dim", "shared"), "mlp": ("kind", "dim", "hidden", "shared"), "none": ("kind",)}
+BY_DEFAULT = {"block_size": 1, "concat": False}
+PRUNING: dict[str, Any] = {
+    "variant": "corrected",
+    "score": "mean",
+    "ramp": "one_based",
+    "temperature": 1e-3,
+    "lambda": 0.0,
+    "target": None,
+}
+UNUSED_BY_MODE = {"topk": ("temperature", "lambda", "target"), "random": ("score", "temperature", "lambda", "target")}
+
+
+def as_list(value: Any) -> list[Any]:
+    """Return `value` itself when it is a list, otherwise a list of it."""
+    return value if isinstance(value, list) else [value]
+
+
+def product(grid: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return every combination of a grid whose values are single values or lists, first key slowest."""
+    return [dict(zip(grid, values, strict=True)) for values in itertools.product(*map(as_list, grid.values()))]
+
+
+@dataclass(frozen=True)
+class PredictorJob:
+    """One evaluation job: a predictor, what was fitted for it, and the points that it sweeps inside.
+
+    Attributes
+    ----------
+    predictor : str
+        Name in the registry.
+    projection, point : str
+        Path segments; `kind~none` and `all` when there is nothing to name.
+    fixed : dict
+        Values of the settings in `point`.
+    grid : dict of lists
+        The settings swept inside the job.
+    """
+
+    predictor: str
+    projection: str
+    point: str
+    fixed: dict[str, Any]
+    grid: dict[str, list[Any]]
+
+    @property
+    def points(self) -> int:
+        """Number of points in the job, windows and kept tokens not counted."""
+        return len(product(self.grid))
+
+
+def projections(config: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """Return the projection settings of a configuration by path segment, without repeats.
+
+    `block_size` and `concat` are left out where they are 1 and False.
+    """
+    settings: dict[str, dict[str, Any]] = {}
+    for entry in config["projections"]:
+        grid = {"shared": True, **BY_DEFAULT, **entry}
+        for setting in product({key: grid[key] for key in (*PROJECTION_KEYS[entry["kind"]], *BY_DEFAULT)}):
+            named = {key: value for key, value in setting.items() if BY_DEFAULT.get(key) != value}
+            settings[segment(named)] = named
+    return settings
+
+
+def clusterings(config: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """Return the clusterings that the configured predictors need, by path segment."""
+    return {
+        job.point: job.fixed for job in predictor_jobs(config) if "clusters" in discover()[job.predictor].needs
+    }  # fmt: skip
+
+
+def predictor_jobs(config: dict[str, Any]) -> list[PredictorJob]:
+    """Return the evaluation jobs of a configuration: one per predictor, projection and fitted setting."""
+    jobs = []
+    for name, grid in config["predictors"].items():
+        if grid is None:
+            continue
+        info = discover()[name]
+        segments = list(projections(config)) if "projection" in info.needs else _unprojected(config, info.blocks)
+        swept = {key: as_list(value) for key, value in grid.items() if key not in info.fitted}
+        for fixed in product({key: grid[key] for key in info.fitted}):
+            point = segment(fixed) or ALL_POINTS
+            jobs += [PredictorJob(name, projection, point, fixed, swept) for projection in segments]
+    return jobs
+
+
+def _unprojected(config: dict[str, Any], blocks: bool) -> list[str]:
+    """Return the segments of a predictor without a projection: single tokens, and the blocks that others run on."""
+    sizes = sorted({block_size_of(name) for name in projections(config)} - {1}) if blocks else []
+    return [NO_PROJECTION, *(segment({"kind": "none", "block_size": size}) for size in sizes)]
+
+
+def prunings(config: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """Return the settings of a configuration's `prunings` by path segment, without repeats.
+
+    A segment leaves out what has its default, and what the mode does not use.
+    """
+    settings: dict[str, dict[str, Any]] = {}
+    for entry in config["prunings"]:
+        for setting in product({"mode": None, **PRUNING, **entry}):
+            unused = UNUSED_BY_MODE.get(setting["mode"], ())
+            setting |= {key: PRUNING[key] for key in unused}
+            shown = {key: value for key, value in setting.items() if key not in PRUNING or value != PRUNING[key]}
+            settings[segment(shown)] = setting
+    return settings
+
+
+def lambda_sweeps(segments: Iterable[str]) -> dict[str, dict[float, str]]:
+    """Return the prunings that differ in lambda only: by the segment without it, each lambda's own segment, in order.
+
+    Examples
+    --------
+    >>> lambda_sweeps(["mode~threshold_lambda~0.3_final~0.1", "mode~threshold_final~0.1", "mode~topk_final~0.2"])
+    {'mode~threshold_final~0.1': {0.0: 'mode~threshold_final~0.1', 0.3: 'mode~threshold_lambda~0.3_final~0.1'}}
+    """
+    sweeps: dict[str, dict[float, str]] = {}
+    for name in segments:
+        rest, *found = re.split(r"_lambda~([^_]+)", name)
+        weight = float(found[0]) if found else PRUNING["lambda"]
+        sweeps.setdefault("".join([rest, *found[1:]]), {})[weight] = name
+    return {rest: dict(sorted(named.items())) for rest, named in sweeps.items() if len(named) > 1}
+
+
+def has_soft_stage(pruning: dict[str, Any]) -> bool:
+    """Return whether thresholds decide what is pruned; where a share does, nothing is soft."""
+    return pruning["mode"] in ("threshold", "manual")
+
+
+def entmax_attentions(config: dict[str, Any]) -> list[str]:
+    """Return the attentions that have a support to predict: all but softmax."""
+    return [attention for attention in config["attentions"] if attention != "softmax"]
+
+
+def preflight(config: dict[str, Any]) -> str:
+    """Say how large the grids are, for the line that stands before any job starts."""
+    jobs, runs = predictor_jobs(config), len(entmax_attentions(config)) * len(config["seeds"])
+    extras = len(config["evaluate"]["windows"]) * len(config["evaluate"]["keep"])
+    return (
+        f"{config['corpus']}, {config['model']}: {runs * sum(job.points for job in jobs)} grid points, each with "
+        f"{extras} settings of window and kept tokens, in {runs * len(jobs)} evaluation jobs"
+    )

@@ -1,0 +1,112 @@
+"""Where each value of a merged configuration stands: the file, or the command line, whose value counts."""
+
+from __future__ import annotations
+
+import functools
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from sparse_attention.errors import InputError
+from sparse_attention.files.yaml import read_mapping
+
+COMMAND_LINE = "--config"
+
+
+@dataclass(frozen=True)
+class _Node:
+    """A value: who set it first and last, and the values below it where it is a mapping."""
+
+    first: str
+    last: str
+    below: dict[str, _Node] | None = None
+
+
+@dataclass(frozen=True)
+class Origins:
+    """The layers of a configuration, each with its name and content; later ones win.
+
+    Attributes
+    ----------
+    base : tuple of str and dict, optional
+        The workflow's own file.
+    overlays : list of tuples
+        What is laid over it. Snakemake merges these first, and the result over the base.
+    """
+
+    base: tuple[str, dict[str, Any]] | None = None
+    overlays: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
+
+    def of(self, key: tuple[Any, ...], missing: bool = False) -> str:
+        """Return which layer set the value at `key`, or the mapping or list around it; empty when none is known.
+
+        With `missing` there is no such value, and the layer that began the mapping around it is returned.
+        """
+        node, found = self._tree, False
+        for part in key:
+            if node is None or not node.below or part not in node.below:
+                break
+            node, found = node.below[part], True
+        if node is None or not (found or missing):
+            return ""
+        return node.first if missing else node.last
+
+    @functools.cached_property
+    def _tree(self) -> _Node | None:
+        trees = [_tree(*layer) for layer in self.overlays]
+        above = functools.reduce(_merge, trees) if trees else None
+        if self.base is None:
+            return above
+        return _merge(_tree(*self.base), above) if above else _tree(*self.base)
+
+
+def read_origins(files: Iterable[str | os.PathLike[str]], replaced: bool = False) -> Origins:
+    """Read the files of a configuration, the workflow's own first.
+
+    Parameters
+    ----------
+    files : iterable of paths
+        The workflow's own file and the overlays in order.
+    replaced : bool
+        Whether the overlays replace the workflow's own file.
+
+    Raises
+    ------
+    InputError
+        With a line for each thing in them that Snakemake would pass over, see `files.yaml.read_mapping`.
+    """
+    layers, problems = [], []
+    for file in files:
+        try:
+            layers.append((_short(file), read_mapping(Path(_short(file)))))
+        except InputError as error:
+            problems += str(error).splitlines()
+    if problems:
+        raise InputError("the configuration cannot be read:", *(f"  {line}" for line in problems))
+    if replaced or not layers:
+        return Origins(None, layers[1:])
+    return Origins(layers[0], layers[1:])
+
+
+def _short(file: str | os.PathLike[str]) -> str:
+    """Return a path as a user would type it in the current folder."""
+    path = Path(file)
+    return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else str(path)
+
+
+def _tree(name: str, content: Any) -> _Node:
+    if not isinstance(content, dict):
+        return _Node(name, name)
+    return _Node(name, name, {key: _tree(name, value) for key, value in content.items()})
+
+
+def _merge(under: _Node, over: _Node) -> _Node:
+    """Lay one tree over another as Snakemake does: mappings merge, everything else replaces."""
+    if over.below is None or under.below is None:
+        return over
+    merged = dict(under.below)
+    for key, node in over.below.items():
+        merged[key] = _merge(merged[key], node) if key in merged else node
+    return _Node(under.first, over.last, merged)

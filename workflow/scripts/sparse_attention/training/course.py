@@ -1,0 +1,190 @@
+"""What all trainings share: Trainer's arguments, its course from step to step, and resuming to the byte."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import logging
+import os
+import shutil
+import signal
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import torch
+from transformers import (
+    PrinterCallback,
+    Trainer,
+    TrainerCallback,
+    TrainerControl,
+    TrainerState,
+    TrainingArguments,
+)
+
+from sparse_attention.files.atomic import atomic_path
+from sparse_attention.jobs.progress import ProgressBar
+from sparse_attention.models.hub import offline
+
+logger = logging.getLogger(__name__)
+
+SCHEDULES = {"linear": "linear", "cosine": "cosine", "constant": "constant_with_warmup"}
+FINGERPRINT = "fingerprint.json"
+
+
+class SteadyTrainer(Trainer):
+    """Transformers' Trainer with a hook before each step, and without its printing.
+
+    Parameters
+    ----------
+    course : Course
+        Through which the training is told to end.
+    **given
+        For Trainer.
+    """
+
+    def __init__(self, course: Course, **given: Any) -> None:
+        super().__init__(**given)
+        self.remove_callback(PrinterCallback)
+        course.trainer = self
+        self.add_callback(course)
+
+    def before_step(self, step: int) -> None:
+        """Do what optimiser step `step`, counted from 0, needs; nothing by default."""
+
+
+class Course(TrainerCallback):
+    """Prepares each step, shows progress, evaluates at the last step, and ends the training when `stop` is set."""
+
+    trainer: SteadyTrainer
+
+    def __init__(self) -> None:
+        self.stop = False
+        self.bar: ProgressBar | None = None
+
+    def on_train_begin(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
+        """Start the progress bar."""
+        self.bar = ProgressBar(state.max_steps, "training")
+        self.bar.resume_at(state.global_step)
+
+    def on_step_begin(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
+        """Let the trainer prepare."""
+        self.trainer.before_step(state.global_step)
+
+    def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
+        """Evaluate after the last step; save and end when told to."""
+        if state.global_step >= state.max_steps:
+            control.should_evaluate = True
+        if self.stop:
+            control.should_save = control.should_training_stop = True
+
+    def on_log(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **extra: Any) -> None:
+        """Show the loss."""
+        loss = extra["logs"].get("loss")
+        if self.bar is not None and loss is not None:
+            self.bar.update(state.global_step, f"loss {loss:.3f}")
+
+
+def training_arguments(
+    options: dict[str, Any], steps: int, seed: int, resume: Path, device: torch.device
+) -> TrainingArguments:
+    """Translate the training options of a configuration for Trainer.
+
+    Every step is logged, so that resuming loses none. `options` has batch_size, accumulation, learning_rate, schedule,
+    warmup_steps, weight_decay, adam_epsilon, max_grad_norm, eval_steps and save_steps.
+    """
+    if device.type == "cuda":
+        os.environ["ACCELERATE_TORCH_DEVICE"] = str(device)
+    arguments = TrainingArguments(
+        output_dir=str(resume),
+        max_steps=steps,
+        per_device_train_batch_size=options["batch_size"],
+        gradient_accumulation_steps=options["accumulation"],
+        learning_rate=options["learning_rate"],
+        lr_scheduler_type=SCHEDULES[options["schedule"]],
+        warmup_steps=options["warmup_steps"],
+        weight_decay=options["weight_decay"],
+        adam_epsilon=options["adam_epsilon"],
+        max_grad_norm=options["max_grad_norm"],
+        optim="adamw_torch_fused" if device.type in ("cpu", "cuda") else "adamw_torch",
+        train_sampling_strategy="sequential",
+        logging_steps=1,
+        logging_nan_inf_filter=False,
+        eval_strategy="steps",
+        eval_steps=options["eval_steps"],
+        save_strategy="steps",
+        save_steps=options["save_steps"],
+        save_total_limit=1,
+        seed=seed,
+        use_cpu=device.type == "cpu",
+        dataloader_pin_memory=device.type == "cuda",
+        remove_unused_columns=False,
+        label_names=["labels"],
+        disable_tqdm=True,
+        report_to="none",
+    )
+    if arguments.n_gpu > 1:
+        arguments._n_gpu = 1  # one device: DataParallel would split the batch and change the result
+    return arguments
+
+
+def run_course(trainer: SteadyTrainer, course: Course, point: Path | None) -> list[dict[str, Any]]:
+    """Train to the end, from resume point `point` on, and return Trainer's log.
+
+    A SIGTERM or Ctrl-C lets the current step end, saves a resume point and raises `SystemExit`.
+    """
+    with offline(), _ending_gently(course):
+        trainer.train(resume_from_checkpoint=None if point is None else str(point))
+    if trainer.state.global_step < trainer.args.max_steps:
+        logger.info("stopped at step %d; the same command goes on from there", trainer.state.global_step)
+        raise SystemExit(128 + signal.SIGTERM)
+    history: list[dict[str, Any]] = trainer.state.log_history
+    return history
+
+
+def find_resume_point(resume: Path, fingerprint: dict[str, Any]) -> Path | None:
+    """Return the newest complete resume point; clear the folder when it is of another training.
+
+    A point is complete when Trainer's state, which it writes last, can be read.
+    """
+    mark = resume / FINGERPRINT
+    wanted = json.dumps(fingerprint, sort_keys=True)
+    if not mark.is_file() or mark.read_text(encoding="utf-8") != wanted:
+        shutil.rmtree(resume, ignore_errors=True)
+        with atomic_path(mark) as partial:
+            partial.write_text(wanted, encoding="utf-8")
+        return None
+    points = sorted(resume.glob("checkpoint-*"), key=lambda path: -int(path.name.split("-")[1]))
+    for point in points:
+        with contextlib.suppress(OSError, ValueError):
+            json.loads((point / "trainer_state.json").read_text(encoding="utf-8"))
+            logger.info("going on from step %s of an earlier run", point.name.split("-")[1])
+            return point
+    return None
+
+
+@contextlib.contextmanager
+def _ending_gently(course: Course) -> Iterator[None]:
+    """Stop training after the current step at the first SIGTERM or SIGINT; a second one ends the process as usual."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+
+    def restore() -> None:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+    def handle(number: int, _: FrameType | None) -> None:
+        logger.info("%s: saving a resume point after this step", signal.Signals(number).name)
+        restore()
+        course.stop = True
+
+    for number in before:
+        signal.signal(number, handle)
+    try:
+        yield
+    finally:
+        restore()

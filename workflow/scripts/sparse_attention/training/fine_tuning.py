@@ -1,0 +1,72 @@
+"""Fine-tuning a masked language model, resumable to the byte."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from transformers import PreTrainedModel
+
+from sparse_attention.models.attention import Attention, set_attention
+from sparse_attention.models.hub import offline
+from sparse_attention.models.masked_lm import set_dropout
+from sparse_attention.training.course import Course, find_resume_point, run_course, training_arguments
+from sparse_attention.training.losses import Losses
+from sparse_attention.training.task import MaskedLMTask
+from sparse_attention.training.trainer import MaskedLMTrainer
+
+COLUMNS = ["step", "phase", "loss", "learning_rate", "alpha"]
+
+
+def train(
+    model: PreTrainedModel, task: MaskedLMTask, attention: Attention, resume: Path, fingerprint: dict[str, Any]
+) -> tuple[pd.DataFrame, Losses]:
+    """Fine-tune `model` in place, going on from the resume point in `resume` when it is of the same training.
+
+    A SIGTERM or Ctrl-C lets the current step end, saves a resume point and raises `SystemExit`.
+
+    Parameters
+    ----------
+    resume : Path
+        Folder of resume points; the caller removes it when the results are safe.
+    fingerprint : dict
+        Everything that the training depends on.
+
+    Returns
+    -------
+    table : DataFrame
+        `training.tsv`: step, phase, loss, learning_rate, alpha.
+    after : Losses
+        Of the trained model.
+    """
+    point = find_resume_point(resume, fingerprint)
+    options, course = task.options, Course()
+    with offline():
+        arguments = training_arguments(options, options["steps"], task.seed, resume, model.device)
+        trainer = MaskedLMTrainer(model, task, attention, arguments, course)
+    if options["dropout"] is not None:
+        set_dropout(model, options["dropout"])
+    if options["compile"]:
+        model.base_model.compile()
+    history = run_course(trainer, course, point)
+    set_attention(model, attention)
+    last = next(entry for entry in reversed(history) if "eval_loss" in entry)
+    after: dict[str, Any] = {name: last[f"eval_{name}"] for name in Losses.__dataclass_fields__}
+    return training_table(history), Losses(**after)
+
+
+def training_table(history: list[dict[str, Any]]) -> pd.DataFrame:
+    """Turn Trainer's log into `training.tsv`."""
+    rows = [
+        {
+            "step": entry["step"],
+            "phase": "train" if "loss" in entry else "validation",
+            "loss": entry["loss"] if "loss" in entry else entry["eval_loss"],
+            "learning_rate": entry.get("learning_rate"),
+            "alpha": entry["alpha"],
+        }
+        for entry in history
+        if "loss" in entry or "eval_loss" in entry
+    ]
+    return pd.DataFrame(rows, columns=COLUMNS)

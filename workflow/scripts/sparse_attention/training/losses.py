@@ -1,0 +1,138 @@
+"""What a masked language model is worth on validation blocks: loss, accuracy, and how sparse its attention is."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+import torch
+from torch import Tensor
+from transformers import PreTrainedModel
+
+from sparse_attention.models.attention import Observation, observed
+from sparse_attention.models.masked_lm import base_output, logits_at
+from sparse_attention.training.batches import IGNORED
+
+Batch = dict[str, Tensor]
+
+
+@dataclass(frozen=True)
+class Losses:
+    """Sums over the masked tokens of some blocks.
+
+    Attributes
+    ----------
+    loss : float
+        Mean cross-entropy of a masked token, nats.
+    accuracy : float
+        Share of masked tokens whose likeliest token is the true one.
+    masked_tokens, blocks : int
+        How many were measured.
+    """
+
+    loss: float
+    accuracy: float
+    masked_tokens: int
+    blocks: int
+
+    def row(self, stage: str, info: dict[str, Any]) -> dict[str, Any]:
+        """Return the row of `evaluation.tsv`.
+
+        `bits_per_character` is the loss of a masked token in bits, times the tokens per character of the validation
+        split: what the split would cost if every token cost as much as a masked one does on average.
+        (The originals print `loss / ln 2`, which is bits per token.)
+        """
+        split = info["splits"]["validation"]
+        return {
+            "stage": stage,
+            "loss": self.loss,
+            "perplexity": math.exp(min(self.loss, 700.0)),
+            "bits_per_character": self.loss * split["tokens"] / max(split["characters"], 1) / math.log(2),
+            "accuracy": self.accuracy,
+            "unigram_loss": info["unigram_loss"],
+            "masked_tokens": self.masked_tokens,
+            "blocks": self.blocks,
+        }
+
+
+def measure(model: PreTrainedModel, batches: Iterable[Batch], bf16: bool = False) -> Losses:
+    """Measure a model on masked batches; it is left in the mode that it was in."""
+    loss, hits, tokens, blocks = 0.0, 0, 0, 0
+    with _evaluating(model):
+        for batch in batches:
+            batch = {name: tensor.to(model.device) for name, tensor in batch.items()}
+            logits, targets = masked_logits(model, batch, bf16)
+            loss += torch.nn.functional.cross_entropy(logits, targets, reduction="sum").double().item()
+            hits += int((logits.argmax(-1) == targets).sum())
+            tokens += len(targets)
+            blocks += len(batch["input_ids"])
+    return Losses(loss / max(tokens, 1), hits / max(tokens, 1), tokens, blocks)
+
+
+def masked_logits(model: PreTrainedModel, batch: Batch, bf16: bool) -> tuple[Tensor, Tensor]:
+    """Return float32 logits (masked tokens, vocabulary) and the true tokens of one batch."""
+    masked = batch["labels"] != IGNORED
+    with torch.autocast(model.device.type, torch.bfloat16, enabled=bf16):
+        logits = logits_at(model, batch["input_ids"], batch["attention_mask"], masked)
+    return logits.float(), batch["labels"][masked]
+
+
+def gold_sparsity(model: PreTrainedModel, batches: Iterable[tuple[Tensor, Tensor]]) -> pd.DataFrame:
+    """Measure the share of valid query–key pairs that get exactly zero probability, per layer and head.
+
+    Parameters
+    ----------
+    model : PreTrainedModel
+        With our attention.
+    batches : iterable of (tokens, lengths)
+        Unmasked blocks.
+
+    Returns
+    -------
+    DataFrame
+        layer, head, gold_sparsity: means over blocks.
+    """
+    layers: list[list[Tensor]] = [[] for _ in range(model.config.num_hidden_layers)]
+    with _evaluating(model):
+        for tokens, lengths in batches:
+            tokens = tokens.long().to(model.device)
+            real = torch.arange(tokens.shape[1], device=model.device) < lengths.to(model.device)[:, None]
+            for layer, observation in enumerate(_observations(model, tokens, real)):
+                layers[layer].append(_zeros(observation, real).cpu())
+    return pd.DataFrame(
+        {"layer": layer, "head": head, "gold_sparsity": value}
+        for layer, shares in enumerate(layers)
+        for head, value in enumerate(torch.cat(shares).mean(0).tolist())
+    )
+
+
+def _observations(model: PreTrainedModel, tokens: Tensor, real: Tensor) -> list[Observation]:
+    seen: list[Observation] = []
+    with observed(seen.append):
+        base_output(model, tokens, real.long())
+    return seen
+
+
+def _zeros(observation: Observation, real: Tensor) -> Tensor:
+    """Return the share of valid pairs with zero probability, float64 (blocks, heads)."""
+    valid = real[:, None, :, None] & real[:, None, None, :]
+    if observation.mask is not None:
+        valid = valid & observation.mask
+    kept = ((observation.probabilities > 0) & valid).sum((-2, -1)).double()
+    return 1 - kept / valid.sum((-2, -1)).double()
+
+
+@contextlib.contextmanager
+def _evaluating(model: PreTrainedModel) -> Iterator[None]:
+    """Keep `model` in evaluation mode, without gradients, while the block lasts."""
+    training = model.training
+    model.eval()
+    try:
+        with torch.no_grad():
+            yield
+    finally:
+        model.train(training)

@@ -1,0 +1,88 @@
+"""Transformers' Trainer for the masked-language-model task."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+from torch import Tensor, nn
+from transformers import PreTrainedModel, TrainingArguments
+
+from sparse_attention.models.attention import Attention, set_attention
+from sparse_attention.training.course import Course, SteadyTrainer
+from sparse_attention.training.losses import masked_logits
+from sparse_attention.training.task import MaskedLMTask
+
+logger = logging.getLogger(__name__)
+
+
+class MaskedLMTrainer(SteadyTrainer):
+    """Transformers' Trainer with our loss, our validation and alpha in its log.
+
+    Parameters
+    ----------
+    model : PreTrainedModel
+        With our attention.
+    task : MaskedLMTask
+        What to train on.
+    attention : Attention
+        Of the trained model; annealing ends there.
+    arguments : TrainingArguments
+        Made by `training_arguments`.
+    course : Course
+        Through which the training is told to end.
+    """
+
+    # Sums are divided by the masked tokens of all accumulated batches, so each of these weighs the same
+    loss_is_scaled_for_ga = True
+
+    def __init__(
+        self,
+        model: PreTrainedModel,
+        task: MaskedLMTask,
+        attention: Attention,
+        arguments: TrainingArguments,
+        course: Course,
+    ) -> None:
+        items, collator = task.training_items()
+        self.masked_lm, self.task, self.attention = model, task, attention
+        given = {"args": arguments, "train_dataset": items, "eval_dataset": items, "data_collator": collator}
+        super().__init__(course, model=model, **given)
+        self.model_accepts_loss_kwargs = True  # makes Trainer count the masked tokens of accumulated batches
+
+    def before_step(self, step: int) -> None:
+        """Set alpha for this step."""
+        set_attention(self.masked_lm, Attention(self.attention.kind, self.alpha_at(step)))
+
+    def compute_loss(
+        self,
+        model: nn.Module,
+        inputs: dict[str, Any],
+        return_outputs: bool = False,
+        num_items_in_batch: Tensor | int | None = None,
+    ) -> Any:
+        """Return the cross-entropy of the masked tokens; the others are not decoded."""
+        unwrapped = self.accelerator.unwrap_model(model)
+        logits, targets = masked_logits(unwrapped, inputs, self.task.options["bf16"])
+        loss = nn.functional.cross_entropy(logits, targets, reduction="sum")
+        return loss / max(int(num_items_in_batch or len(targets)), 1)
+
+    def evaluate(self, *_: Any, **__: Any) -> dict[str, float]:
+        """Measure on the fixed validation blocks and log it."""
+        losses = self.task.measure(self.masked_lm)
+        metrics = {f"eval_{name}": value for name, value in vars(losses).items()}
+        self.log(metrics)
+        self.control = self.callback_handler.on_evaluate(self.args, self.state, self.control, metrics)
+        logger.info("step %d: validation loss %.4f", self.state.global_step, losses.loss)
+        return metrics
+
+    def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
+        """Add alpha to what is logged."""
+        super().log({**logs, "alpha": self.masked_lm.config.sparse_attention["alpha"]}, start_time)
+
+    def alpha_at(self, step: int) -> float:
+        """Return alpha for optimiser step `step`, counted from 0."""
+        anneal, end = self.task.options["anneal"], self.attention.alpha
+        if self.attention.kind == "softmax" or anneal["start"] is None or step >= anneal["steps"]:
+            return end
+        return float(anneal["start"] + (end - anneal["start"]) * step / anneal["steps"])
