@@ -92,7 +92,7 @@ def test_a_new_file_is_a_new_predictor(tmp_path):
     [
         ("class A(:\n", r"mine\.py:1: not valid Python"),
         (CLASS + "    needs = tuple('x')\n", r"mine\.py:3: A\.needs must be a literal"),
-        (CLASS + CLASS.replace("A", "B"), r"mine\.py: predictor 'a' is already defined in mine\.py"),
+        (CLASS + CLASS.replace("A", "B"), r"mine\.py: the name 'a' is already that of a class in mine\.py"),
     ],
     ids=["syntax", "computed", "twice"],
 )

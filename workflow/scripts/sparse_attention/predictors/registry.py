@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import functools
 import importlib
 from dataclasses import dataclass, field
@@ -10,12 +9,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sparse_attention.errors import InputError
+from sparse_attention.jobs.plugins import find_plugins
 
 if TYPE_CHECKING:
     from sparse_attention.predictors.base import Context, Predictor
 
 FOLDER = Path(__file__).parent
-NOT_PREDICTORS = ("__init__", "base", "registry")
+NOT_PREDICTORS = ("base", "features", "registry")
 LITERALS = ("name", "label", "needs", "fits", "parameters", "fitted", "at_most", "divides", "blocks")
 
 
@@ -86,46 +86,15 @@ def discover(folder: Path = FOLDER) -> dict[str, PredictorInfo]:
     InputError
         When a file does not parse, a setting is not a literal, or two predictors share a name.
     """
-    found: dict[str, PredictorInfo] = {}
-    for path in sorted(folder.glob("*.py")):
-        for info in _read(path) if path.stem not in NOT_PREDICTORS else ():
-            if info.name in found:
-                raise InputError(f"{path}: predictor {info.name!r} is already defined in {found[info.name].module}.py")
-            found[info.name] = info
-    return dict(sorted(found.items()))
-
-
-def _read(path: Path) -> list[PredictorInfo]:
-    try:
-        tree = ast.parse(path.read_text(encoding="utf-8"))
-    except SyntaxError as error:
-        raise InputError(f"{path}:{error.lineno}: not valid Python: {error.msg}") from None
-    infos = []
-    for node in tree.body:
-        if isinstance(node, ast.ClassDef):
-            literals = _literals(path, node)
-            if "name" in literals:
-                bases = tuple(ast.unparse(base) for base in node.bases)
-                infos.append(PredictorInfo(module=path.stem, class_name=node.name, bases=bases, **literals))
-    return infos
-
-
-def _literals(path: Path, node: ast.ClassDef) -> dict[str, Any]:
-    values = {}
-    for statement in node.body:
-        if isinstance(statement, ast.Assign):
-            targets, value = statement.targets, statement.value
-        elif isinstance(statement, ast.AnnAssign) and statement.value is not None:
-            targets, value = [statement.target], statement.value
-        else:
-            continue
-        for target in targets:
-            if isinstance(target, ast.Name) and target.id in LITERALS:
-                try:
-                    values[target.id] = ast.literal_eval(value)
-                except ValueError:
-                    raise InputError(f"{path}:{value.lineno}: {node.name}.{target.id} must be a literal") from None
-    return values
+    return {
+        name: PredictorInfo(
+            module=plugin.module.rpartition(".")[2],
+            class_name=plugin.class_name,
+            bases=plugin.bases,
+            **plugin.declared,
+        )
+        for name, plugin in find_plugins(folder, LITERALS, NOT_PREDICTORS).items()
+    }
 
 
 def create(name: str, context: Context) -> Predictor:

@@ -1,0 +1,49 @@
+"""Plug-ins are found by their source alone."""
+
+from __future__ import annotations
+
+import pytest
+
+from sparse_attention.errors import InputError
+from sparse_attention.jobs.plugins import LIBRARY, find_plugins
+
+SOURCE = (
+    "import not_installed\nclass Mine(Base):\n    name = 'mine'\n    needs: tuple = ('tables',)\n    other = [1 + 1]\n"
+)
+
+
+def test_what_a_class_declares_is_read_without_importing_it(tmp_path):
+    (tmp_path / "mine.py").write_text(SOURCE + "class Helper:\n    needs = ()\n")
+    (tmp_path / "base.py").write_text("class Base:\n    name = 'base'\n")
+    found = find_plugins(tmp_path, ["needs"], without=["base"])
+    assert list(found) == ["mine"]
+    plugin = found["mine"]
+    assert (plugin.module, plugin.class_name, plugin.bases) == ("mine", "Mine", ("Base",))
+    assert plugin.declared == {"name": "mine", "needs": ("tables",)}
+
+
+def test_an_edit_is_seen(tmp_path):
+    path = tmp_path / "mine.py"
+    path.write_text(SOURCE)
+    assert list(find_plugins(tmp_path, [])) == ["mine"]
+    path.write_text(SOURCE.replace("'mine'", "'renamed'"))
+    assert list(find_plugins(tmp_path, [])) == ["renamed"]
+
+
+@pytest.mark.parametrize(
+    ("source", "message"),
+    [
+        ("class Mine(\n", r"mine\.py:1: not valid Python"),
+        (SOURCE.replace("('tables',)", "tuple('a')"), r"mine\.py:5: Mine\.needs must be a literal"),
+        (SOURCE + SOURCE.replace("Mine", "Other"), r"mine\.py: the name 'mine' is already that of a class in mine\.py"),
+    ],
+    ids=["syntax", "computed", "twice"],
+)
+def test_what_cannot_be_read_is_told_with_its_place(source, message, tmp_path):
+    (tmp_path / "mine.py").write_text(source)
+    with pytest.raises(InputError, match=message):
+        find_plugins(tmp_path, ["needs"])
+
+
+def test_a_plugin_of_the_library_is_loaded():
+    assert find_plugins(LIBRARY / "predictors", [], ["base", "registry"])["window"].load().name == "window"
