@@ -98,7 +98,7 @@ def test_lock_of_an_unknown_run_is_left_alone(folder, recorded):
     if recorded:
         record = folder / lock.RECORDS / "elsewhere-1.json"
         record.parent.mkdir(parents=True)
-        record.write_text('{"pid": 1, "started": "x", "host": "elsewhere"}')
+        record.write_text('{"pid": 1, "started": 1, "uptime": 1, "host": "elsewhere"}')
     refused = run(folder)
     assert refused.returncode == 1
     assert ("process 1 on elsewhere" if recorded else "left no record") in refused.stderr

@@ -16,10 +16,13 @@ def folder(tmp_path):
     return tmp_path
 
 
-def write_record(folder, pid, started, host):
+LONG_AGO = (1.0, 1.0)
+
+
+def write_record(folder, pid, start, host):
     path = folder / lock.RECORDS / f"{host}-{pid}.json"
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps({"pid": pid, "started": started, "host": host}))
+    path.write_text(json.dumps({"pid": pid, "started": start[0], "uptime": start[1], "host": host}))
     return path
 
 
@@ -47,13 +50,13 @@ def test_own_process_is_alive_until_it_ends(folder):
 
 
 def test_ended_process_is_dead(folder):
-    write_record(folder, ended_process(), lock._started(os.getpid()), lock._host())
+    write_record(folder, ended_process(), lock._start_of(os.getpid()), lock._host())
     assert lock.owner(folder).state == "dead"
 
 
 def test_zombie_is_dead(folder):
     process = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
-    write_record(folder, process.pid, lock._started(process.pid), lock._host())
+    write_record(folder, process.pid, lock._start_of(process.pid), lock._host())
     assert lock.owner(folder).state == "alive"
     process.stdin.close()
     os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
@@ -62,23 +65,26 @@ def test_zombie_is_dead(folder):
 
 
 def test_same_id_with_another_start_is_dead(folder):
-    write_record(folder, os.getpid(), "an earlier boot 12345", lock._host())
+    write_record(folder, os.getpid(), LONG_AGO, lock._host())
     assert lock.owner(folder).state == "dead"
 
 
-def test_record_without_a_start_is_never_alive(folder):
-    write_record(folder, os.getpid(), "", lock._host())
-    assert lock.owner(folder).state == "dead"
+@pytest.mark.parametrize("moved", [0, 1], ids=["time of day", "time since the start"])
+def test_a_run_is_alive_though_the_clock_was_set(folder, moved):
+    start = list(lock._start_of(os.getpid()))
+    start[moved] += 3600
+    write_record(folder, os.getpid(), start, lock._host())
+    assert lock.owner(folder).state == "alive"
 
 
 def test_process_of_another_machine_is_unknown(folder):
-    write_record(folder, os.getpid(), lock._started(os.getpid()), "elsewhere")
+    write_record(folder, os.getpid(), lock._start_of(os.getpid()), "elsewhere")
     assert lock.owner(folder).state == "unknown"
 
 
 def test_live_run_counts_before_unknown_before_dead(folder):
-    write_record(folder, ended_process(), "gone", lock._host())
-    write_record(folder, 1, "x", "elsewhere")
+    write_record(folder, ended_process(), LONG_AGO, lock._host())
+    write_record(folder, 1, LONG_AGO, "elsewhere")
     assert lock.owner(folder).state == "unknown"
     lock_folder(folder)
     lock.record_start(folder)
@@ -86,7 +92,7 @@ def test_live_run_counts_before_unknown_before_dead(folder):
 
 
 def test_dead_records_stay_while_a_lock_may_be_theirs(folder):
-    dead = write_record(folder, ended_process(), "gone", lock._host())
+    dead = write_record(folder, ended_process(), LONG_AGO, lock._host())
     lock_folder(folder)
     lock.record_start(folder)
     assert dead.exists()
@@ -97,15 +103,22 @@ def test_dead_records_stay_while_a_lock_may_be_theirs(folder):
 
 
 def test_end_leaves_the_records_of_others(folder):
-    other = write_record(folder, 1, "x", "elsewhere")
+    other = write_record(folder, 1, LONG_AGO, "elsewhere")
     lock.record_start(folder)
     lock.record_end(folder)
     assert other.exists()
 
 
-def test_start_tells_processes_apart_without_proc(monkeypatch):
-    """The way taken on machines without /proc."""
-    real = lock.Path.exists
-    monkeypatch.setattr(lock.Path, "exists", lambda path: str(path) != "/proc/self/stat" and real(path))
-    assert lock._started(os.getpid())
-    assert lock._started(ended_process()) is None
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "[]",
+        '{"pid": 1, "started": "boot 12", "host": "here"}',
+        '{"pid": 1, "started": "a", "uptime": 1, "host": ""}',
+    ],
+    ids=["empty", "list", "another version", "text for a number"],
+)
+def test_a_record_that_cannot_be_read_counts_as_none(folder, text):
+    write_record(folder, 1, LONG_AGO, "here").write_text(text)
+    assert lock.owner(folder) is None

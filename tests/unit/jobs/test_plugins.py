@@ -34,7 +34,7 @@ def test_an_edit_is_seen(tmp_path):
     ("source", "message"),
     [
         ("class Mine(\n", r"mine\.py:1: not valid Python"),
-        (SOURCE.replace("('tables',)", "tuple('a')"), r"mine\.py:5: Mine\.needs must be a literal"),
+        (SOURCE.replace("('tables',)", "tuple('a')"), r"mine\.py:4: Mine\.needs must be a literal"),
         (SOURCE + SOURCE.replace("Mine", "Other"), r"mine\.py: the name 'mine' is already that of a class in mine\.py"),
     ],
     ids=["syntax", "computed", "twice"],

@@ -6,6 +6,7 @@ and what tells that process from a later one with the same id.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import platform
@@ -17,6 +18,8 @@ import psutil
 RECORDS = Path(".snakemake", "runs")
 LOCKS = Path(".snakemake", "locks")
 SCRIPTS = Path(".snakemake", "scripts")
+TICK = 0.02
+"""Seconds by which two readings of one start may differ; systems count in hundredths."""
 
 
 @dataclass(frozen=True)
@@ -27,14 +30,15 @@ class Run:
     ----------
     pid : int
         Its process id.
-    started : str
-        When it started, as its system tells it: an id that came round again has another start.
+    started, uptime : float
+        When it started, in seconds since 1970 and since its machine did. An id that came round again has others.
     host : str
         The machine it runs on.
     """
 
     pid: int
-    started: str
+    started: float
+    uptime: float
     host: str
 
     @property
@@ -42,14 +46,19 @@ class Run:
         """Whether it is `alive`, `dead`, or `unknown` because it runs, or ran, on another machine."""
         if self.host != _host():
             return "unknown"
-        return "alive" if self.started and _started(self.pid) == self.started else "dead"
+        now = _start_of(self.pid)
+        # setting the clock moves one of the two: the time of day on Linux, the time since the start elsewhere
+        same = now and any(
+            abs(ours - theirs) < TICK for ours, theirs in zip((self.started, self.uptime), now, strict=True)
+        )
+        return "alive" if same else "dead"
 
 
 def record_start(folder: str | os.PathLike[str] = ".") -> None:
     """Record that this process runs the workflow in `folder`; records of dead runs go unless a lock may be theirs."""
     if not is_locked(folder):
         forget_dead(folder)
-    run = Run(os.getpid(), _started(os.getpid()) or "", _host())
+    run = Run(os.getpid(), *(_start_of(os.getpid()) or (0.0, 0.0)), _host())
     path = _record(folder, run)
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_suffix(".partial")
@@ -59,7 +68,7 @@ def record_start(folder: str | os.PathLike[str] = ".") -> None:
 
 def record_end(folder: str | os.PathLike[str] = ".") -> None:
     """Remove this process's record."""
-    _record(folder, Run(os.getpid(), "", _host())).unlink(missing_ok=True)
+    _record(folder, Run(os.getpid(), 0.0, 0.0, _host())).unlink(missing_ok=True)
 
 
 def owner(folder: str | os.PathLike[str] = ".") -> Run | None:
@@ -88,8 +97,13 @@ def forget_dead(folder: str | os.PathLike[str] = ".") -> None:
 
 
 def _runs(folder: str | os.PathLike[str]) -> list[Run]:
-    paths = sorted(Path(folder, RECORDS).glob("*.json"))
-    return [Run(**json.loads(path.read_text(encoding="utf-8"))) for path in paths]
+    """Read the records; one that was cut off, or that another version wrote, counts as none."""
+    runs = []
+    for path in sorted(Path(folder, RECORDS).glob("*.json")):
+        with contextlib.suppress(ValueError, TypeError):
+            run = Run(**json.loads(path.read_text(encoding="utf-8")))
+            runs.append(Run(int(run.pid), float(run.started), float(run.uptime), str(run.host)))
+    return runs
 
 
 def _record(folder: str | os.PathLike[str], run: Run) -> Path:
@@ -100,18 +114,11 @@ def _host() -> str:
     return platform.node().split(".")[0]
 
 
-def _started(pid: int) -> str | None:
-    """Return what tells when a process started, or None when there is no such process or only its zombie."""
-    if Path("/proc/self/stat").exists():
-        try:
-            fields = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()
-        except OSError:
-            return None
-        boot = Path("/proc/sys/kernel/random/boot_id")
-        # clock ticks since boot, which do not move when the clock is set
-        return None if fields[0] in "ZX" else f"{boot.read_text().strip() if boot.exists() else ''} {fields[19]}"
+def _start_of(pid: int) -> tuple[float, float] | None:
+    """Return when a process started, as in `Run`, or None when there is no such process or only its zombie."""
     try:
         process = psutil.Process(pid)
-        return None if process.status() == psutil.STATUS_ZOMBIE else repr(process.create_time())
+        created = process.create_time()
+        return None if process.status() == psutil.STATUS_ZOMBIE else (created, created - psutil.boot_time())
     except psutil.Error:
         return None
