@@ -27,7 +27,8 @@ def third_party(script: Path, scripts: Path = SCRIPTS) -> set[str]:
     """Return the top-level names of the packages, not of Python itself, that a script and its library import.
 
     An import inside a function counts when the closure mentions the function's name, so that a module may offer what
-    only some scripts need. A function that imports by name (`import_module`) reaches all modules beside its own.
+    only some scripts need. A function that loads a plug-in (`import_module(name)`, `plugin.load()`) reaches all modules
+    beside its own and below them.
     """
     reached = _Reached()
     _read(script, scripts, reached)
@@ -79,7 +80,11 @@ def _statements(node: ast.AST, function: str | None) -> Iterator[tuple[ast.stmt,
 
 
 def _imports_by_name(node: ast.AST) -> bool:
-    return isinstance(node, ast.Expr | ast.Assign | ast.Return) and "import_module(" in ast.unparse(node)
+    if not isinstance(node, ast.Expr | ast.Assign | ast.Return):
+        return False
+    text = ast.unparse(node)
+    # what the class of all plug-ins imports is told by the registry that calls it
+    return ("import_module(" in text and "self.module" not in text) or ".load()" in text
 
 
 def _follow(statement: ast.stmt, path: Path, scripts: Path, reached: _Reached) -> None:
@@ -92,7 +97,7 @@ def _follow(statement: ast.stmt, path: Path, scripts: Path, reached: _Reached) -
             base = ".".join([*package, *filter(None, [base])])
         modules = [base, *(f"{base}.{alias.name}" for alias in statement.names)]
     else:
-        for sibling in sorted(path.parent.glob("*.py")):
+        for sibling in sorted(path.parent.rglob("*.py")):
             _read(sibling, scripts, reached)
         return
     for module in modules:
