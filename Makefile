@@ -14,7 +14,7 @@ INSTALL := $(BIN)/python -m pip install --disable-pip-version-check --constraint
 RUN := $(BIN)/python tools/run.py --cores $(CORES)
 
 .DEFAULT_GOAL := help
-.PHONY: help run dry-run figures report test fuzz lint format benchmark-grid benchmark-fitting benchmark-pruning show-tokens deviations envs clean-results
+.PHONY: help run dry-run figures report test fuzz lint hooks format benchmark-grid benchmark-fitting benchmark-pruning show-tokens deviations envs clean-results
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-17s %s\n", $$1, $$2}' Makefile
@@ -44,6 +44,9 @@ lint: $(VENV)/test.stamp ## check the style and the types
 	PYTHONPATH=workflow/scripts $(BIN)/lint-imports --no-logo --no-cache
 	$(BIN)/snakefmt --check Snakefile workflow/Snakefile rules
 	$(BIN)/python -m snakemake --lint
+
+hooks: $(VENV)/test.stamp ## run the same checks on every commit (needs git)
+	$(BIN)/python -m pre_commit install
 
 format: $(VENV)/test.stamp ## mend the style
 	$(BIN)/python -m ruff check --fix .
