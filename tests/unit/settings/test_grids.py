@@ -1,8 +1,5 @@
 """Grids become settings, path segments and jobs."""
 
-import pytest
-
-from sparse_attention.files.segments import alpha_of, parse_segment, segment
 from sparse_attention.settings import grids
 
 
@@ -17,21 +14,6 @@ def config(**predictors):
 def test_product_takes_single_values_and_lists():
     assert grids.product({"a": [1, 2], "b": "x"}) == [{"a": 1, "b": "x"}, {"a": 2, "b": "x"}]
     assert grids.product({}) == [{}]
-
-
-@pytest.mark.parametrize(
-    "setting",
-    [
-        {"kind": "mlp", "dim": 4, "hidden": 16, "shared": False},
-        {"bucket_size": 8, "temperature": 0.5},
-        {"threshold": 1e-05},
-        {"threshold": 0.123456789},
-        {"p": float("inf")},
-    ],
-    ids=["projection", "underscores", "small number", "many digits", "infinity"],
-)
-def test_segments_round_trip(setting):
-    assert parse_segment(segment(setting)) == setting
 
 
 def test_projections_are_expanded_once_each():
@@ -68,7 +50,6 @@ def test_clusterings_come_from_the_predictors_that_need_them():
 
 def test_attentions():
     assert grids.entmax_attentions(config()) == ["entmax~1.5", "entmax~2"]
-    assert [alpha_of(name) for name in ("entmax~1.5", "entmax~2", "softmax")] == [1.5, 2.0, 1.0]
 
 
 def test_preflight_counts_points_and_jobs():

@@ -19,6 +19,7 @@ from transformers.masking_utils import sdpa_mask
 
 from sparse_attention.attention.entmax import entmax
 from sparse_attention.errors import InputError
+from sparse_attention.files.segments import pairs
 
 NAME = "sparse_attention"
 
@@ -43,10 +44,10 @@ class Attention:
         """Read `softmax` or `entmax~A`."""
         if text == "softmax":
             return cls("softmax", 1.0)
-        kind, _, number = text.partition("~")
+        number = dict(pairs(text)).get("entmax", "")
         with contextlib.suppress(ValueError):
-            if kind == "entmax" and 1 < float(number) <= 2:
-                return cls(kind, float(number))
+            if text == f"entmax~{number}" and 1 < float(number) <= 2:
+                return cls("entmax", float(number))
         raise InputError(f"attentions: {text!r} is not known; allowed: softmax, entmax~A with A in (1, 2]")
 
 

@@ -14,9 +14,10 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, NullLocator
 
+from sparse_attention.files.segments import block_size_of
 from sparse_attention.plotting import style
 from sparse_attention.plotting.looks import BOUND, DOTTED, LINES, Look, is_bound
-from sparse_attention.plotting.scene import COMPUTATION, Scene, best_first, block_size_of, front_of
+from sparse_attention.plotting.scene import COMPUTATION, Scene, best_first, front_of
 from sparse_attention.summaries.wording import spell
 
 TICKS = (-7, -3, -1, 0, 0.5, 0.8, 0.9, 0.95, 0.98, 0.99, 0.995, 0.998, 0.999, 0.9995, 0.9998, 0.9999)

@@ -15,6 +15,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
+from sparse_attention.files.segments import parse_segment
 from sparse_attention.plotting import style
 from sparse_attention.summaries.wording import count, spell_pruning
 
@@ -207,7 +208,7 @@ def best_way(rows: pd.DataFrame) -> pd.DataFrame:
 def short(name: object, names: pd.Series[Any]) -> str:
     """Spell a pruning by what tells it from the others; a single one by its mode."""
     if names.nunique() == 1:
-        mode = spell_pruning(str(name).split("_")[0])
+        mode = str(parse_segment(str(name)).get("mode", name))
         return "learned" if mode == "threshold" else mode
     return textwrap.fill(spell_pruning(name, names.unique()), 26)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -10,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from sparse_attention.errors import InputError
+from sparse_attention.files.segments import block_size_of, without
 from sparse_attention.plotting.looks import LINES, Look, groups, is_bound, looks
 from sparse_attention.summaries.fronts import hypervolumes
 from sparse_attention.summaries.pareto import front
@@ -123,7 +123,7 @@ def with_variants(rows: pd.DataFrame, one: bool = False) -> tuple[pd.DataFrame, 
         The rows, and what they are the best of when some are drawn as one.
     """
     segments = rows["projection"].astype(str)
-    bases = segments.map(base_of).map(spell)
+    bases = segments.map(lambda name: spell(without(name, "block_size")))
     sizes = segments.map(block_size_of)
     real = ~is_bound(rows)
     several_bases, several_sizes = bases[real & (bases != "")].nunique() > 1, sizes[real].nunique() > 1
@@ -141,17 +141,6 @@ def with_variants(rows: pd.DataFrame, one: bool = False) -> tuple[pd.DataFrame, 
 
 def _fullest(rows: pd.DataFrame) -> int:
     return max((len(own.groupby(["predictor", "variant"])) for own in groups(rows).values()), default=0)
-
-
-def base_of(projection: str) -> str:
-    """Return a projection's segment without its block size."""
-    return re.sub(r"_block_size~\d+", "", projection)
-
-
-def block_size_of(projection: str) -> int:
-    """Return the tokens per position of a projection's segment."""
-    found = re.search(r"_block_size~(\d+)", projection)
-    return int(found[1]) if found else 1
 
 
 def best_first(rows: pd.DataFrame, metric: str, column: str = "sparsity") -> list[str]:

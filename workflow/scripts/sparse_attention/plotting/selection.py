@@ -6,7 +6,7 @@ import re
 
 import pandas as pd
 
-from sparse_attention.plotting.scene import block_size_of
+from sparse_attention.files.segments import block_size_of
 
 
 def first_number(text: object) -> float:

@@ -200,7 +200,7 @@ def render(
 def words_of_page(page: str) -> str:
     """Tell a page of surviving tokens from others by its pruning and seed."""
     seed, name = Path(page).parts[-3:-1]
-    return f"{spell_pruning(name)}, {seed.replace('~', ' ')}"
+    return f"{spell_pruning(name)}, {spell(seed)}"
 
 
 def others_kept(inputs: Inputs, keep: str) -> dict[str, str]:

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import itertools
-import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from sparse_attention.files.segments import block_size_of, segment
+from sparse_attention.files.segments import block_size_of, parse_segment, segment, without
 from sparse_attention.predictors.registry import discover
 
 NO_PROJECTION = "kind~none"
@@ -131,9 +130,8 @@ def lambda_sweeps(segments: Iterable[str]) -> dict[str, dict[float, str]]:
     """
     sweeps: dict[str, dict[float, str]] = {}
     for name in segments:
-        rest, *found = re.split(r"_lambda~([^_]+)", name)
-        weight = float(found[0]) if found else PRUNING["lambda"]
-        sweeps.setdefault("".join([rest, *found[1:]]), {})[weight] = name
+        weight = float(parse_segment(name).get("lambda", PRUNING["lambda"]))
+        sweeps.setdefault(without(name, "lambda"), {})[weight] = name
     return {rest: dict(sorted(named.items())) for rest, named in sweeps.items() if len(named) > 1}
 
 

@@ -2,29 +2,36 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 from typing import Any
 
+from sparse_attention.files.segments import pairs
+
 WORDS = {
-    "kind~": "",
-    "shared~true": "shared",
-    "shared~false": "separate",
-    "concat~true": "query and key together",
-    "~": " ",
-    "_": " ",
+    ("kind", "none"): "",
+    ("shared", "true"): "shared",
+    ("shared", "false"): "separate",
+    ("concat", "true"): "query and key together",
 }
 
 
-def spell(segment: Any) -> str:
-    """Write a path segment for readers: `entmax~1.5` becomes `entmax 1.5`, `kind~none` becomes an empty text."""
-    text = str(segment)
-    if text == "kind~none":
-        return ""
-    text = re.sub(r"(~[^_~]*)_", r"\1, ", text.removeprefix("kind~none_"))
-    for key, words in WORDS.items():
-        text = text.replace(key, words)
-    return text
+def spell(text: Any) -> str:
+    """Write path segments, alone or within other words, for readers.
+
+    Examples
+    --------
+    >>> spell("kind~linear_dim~4_shared~true"), spell("cos sparsity~0.95, causal"), spell("kind~none")
+    ('linear, dim 4, shared', 'cos sparsity 0.95, causal', '')
+    """
+    return " ".join(", ".join(_words(word)) for word in str(text).split(" "))
+
+
+def _words(word: str) -> list[str]:
+    written = pairs(word)
+    if not written:
+        return [word.replace("~", " ").replace("_", " ")]
+    parts = [WORDS.get(pair, pair[1] if pair[0] == "kind" else " ".join(pair)) for pair in written]
+    return [part.replace("_", " ") for part in parts if part]
 
 
 def spell_pruning(segment: Any, among: Iterable[Any] = ()) -> str:
@@ -35,11 +42,11 @@ def spell_pruning(segment: Any, among: Iterable[Any] = ()) -> str:
     >>> spell_pruning("mode~threshold_ramp~zero_based_final~0.01")
     'threshold, ramp zero-based, final 0.01'
     """
-    parts, *others = (re.split(r"_(?=[a-z]+~)", str(name)) for name in (segment, *among))
+    parts, *others = (pairs(str(name)) or (("mode", str(name)),) for name in (segment, *among))
     common = set(parts).intersection(*others) if others else set()
     chosen = [part for part in parts if part not in common] or parts[:1]
-    words = [part.removeprefix("mode~").replace("~", " ").replace("_", "-") for part in chosen]
-    return ", ".join(words)
+    words = [value if key == "mode" else f"{key} {value}" for key, value in chosen]
+    return ", ".join(words).replace("_", "-")
 
 
 def count(number: Any, noun: str) -> str:
