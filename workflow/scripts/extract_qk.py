@@ -3,8 +3,8 @@
 from pathlib import Path
 
 from sparse_attention.data.blocks import Blocks
-from sparse_attention.data.registry import sha256_of
 from sparse_attention.files.atomic import atomic_path
+from sparse_attention.files.checksums import sha256_of
 from sparse_attention.jobs.compute import resolve_device, set_seed, set_threads
 from sparse_attention.jobs.script import run
 from sparse_attention.models.limits import limits_of
@@ -21,7 +21,7 @@ def main(snakemake):
     model = load_masked_lm(folder, params.attention).to(resolve_device(params.device))
     source = {
         "model": {path.name: sha256_of(path) for path in sorted(folder.glob("*.safetensors"))},
-        "blocks": sha256_of(Path(snakemake.input.blocks)),
+        "blocks": sha256_of(snakemake.input.blocks),
     }
     for split in ("train", "validation"):
         with atomic_path(getattr(snakemake.output, split)) as partial:

@@ -1,10 +1,9 @@
 """Compute the exact support of the full attention, for every example, layer, head and query."""
 
-import hashlib
-
 import pandas as pd
 
 from sparse_attention.files.atomic import atomic_path
+from sparse_attention.files.checksums import sha256_of
 from sparse_attention.files.tables import write_table
 from sparse_attention.jobs.compute import set_threads
 from sparse_attention.jobs.log import logger
@@ -20,7 +19,7 @@ def main(snakemake):
     reader = QKReader(snakemake.input.qk)
     info = reader.info
     logger.info("%s: %d examples, %d layers, %d heads", reader.folder, info.examples, info.layers, info.heads)
-    source = {SIDECAR: hashlib.sha256((reader.folder / SIDECAR).read_bytes()).hexdigest()}
+    source = {SIDECAR: sha256_of(reader.folder / SIDECAR)}
     with atomic_path(snakemake.output.gold) as folder, GoldWriter(folder, info, source) as writer:
         todo = ((layer, example) for layer in range(info.layers) for example in reader.examples(layer))
         for layer, example in progress(todo, info.layers * info.examples, "gold support"):

@@ -6,8 +6,9 @@ from pathlib import Path
 import pandas as pd
 
 from sparse_attention.data.blocks import Blocks
-from sparse_attention.data.registry import open_dataset, sha256_of
+from sparse_attention.data.registry import open_dataset
 from sparse_attention.files.atomic import atomic_path
+from sparse_attention.files.checksums import sha256_of
 from sparse_attention.files.tables import write_table
 from sparse_attention.jobs.compute import resolve_device, set_seed, set_threads
 from sparse_attention.jobs.log import logger
@@ -41,7 +42,7 @@ def main(snakemake):
             "threads": params.threads,
             "head": params.head,
             "options": options,
-            "blocks": sha256_of(Path(snakemake.input.blocks)),
+            "blocks": sha256_of(snakemake.input.blocks),
             "model": dataset.receipt["files"],
         }
         training, after = train(model, task, attention, resume, fingerprint)

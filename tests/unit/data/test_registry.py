@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 
 from sparse_attention.data.fetch import retrieve
-from sparse_attention.data.registry import open_dataset, own_files, sha256_of, why_stale, write_receipt
+from sparse_attention.data.registry import open_dataset, own_files, why_stale, write_receipt
 from sparse_attention.errors import InputError
+from sparse_attention.files.checksums import sha256_of
 
 ENTRY = {"kind": "text", "version": "1", "licence": "CC0"}
 

@@ -10,10 +10,11 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from sparse_attention.data.registry import difference, own_files, sha256_of, write_receipt
+from sparse_attention.data.registry import difference, own_files, write_receipt
 from sparse_attention.data.sources import apt, hub, osf, path, url, wheel, wheels
 from sparse_attention.data.sources.common import SourceError, Wanted
 from sparse_attention.errors import InputError
+from sparse_attention.files.checksums import sha256_of
 
 logger = logging.getLogger(__name__)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import fnmatch
-import hashlib
 import json
 import os
 from collections.abc import Iterable
@@ -15,10 +14,10 @@ from sparse_attention.data.sources.common import Wanted
 from sparse_attention.data.sources.path import located, repeats, resolve
 from sparse_attention.errors import InputError
 from sparse_attention.files.atomic import atomic_path
+from sparse_attention.files.checksums import sha256_of
 from sparse_attention.files.plain import read_json
 
 CACHE = "cache-*.arrow"
-CHUNK = 1 << 20
 # what asking a hub or a project adds to its source
 ANSWERS = ("commit", "downloads")
 
@@ -61,15 +60,6 @@ class Dataset:
         """Write beside results which files they are taken from; what fits the same results removes the record."""
         with atomic_path(path) as partial:
             partial.write_text(json.dumps({"files": self.receipt["files"]}, indent=2) + "\n", encoding="utf-8")
-
-
-def sha256_of(path: Path) -> str:
-    """Return the SHA-256 of a file as hexadecimal text."""
-    digest = hashlib.sha256()
-    with open(path, "rb") as stream:
-        while chunk := stream.read(CHUNK):
-            digest.update(chunk)
-    return digest.hexdigest()
 
 
 def difference(path: Path, record: dict[str, Any]) -> str | None:

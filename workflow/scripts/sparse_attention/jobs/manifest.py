@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import platform
@@ -14,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from sparse_attention.files.atomic import atomic_path
+from sparse_attention.files.checksums import sha256_of
 from sparse_attention.files.plain import read_json
 
 REPOSITORY = Path(__file__).resolve().parents[4]
@@ -40,7 +40,7 @@ def build(config: Mapping[str, Any], receipts: Iterable[str], tables: Iterable[s
         "seeds": list(config.get("seeds", ())),
         "config": portable(config),
         "data": [_receipt(Path(path)) for path in receipts],
-        "tables": [{"path": _relative(path), "sha256": _sha256(Path(path))} for path in tables],
+        "tables": [{"path": _relative(path), "sha256": sha256_of(path)} for path in tables],
     }
 
 
@@ -97,7 +97,7 @@ def portable(value: Any) -> Any:
 def _receipt(path: Path) -> dict[str, Any]:
     receipt = read_json(path, "a receipt; delete it and retrieve again")
     kept = {name: value for name, value in receipt.items() if name != "root"}
-    return {"receipt": _relative(path), "sha256": _sha256(path), **portable(kept)}
+    return {"receipt": _relative(path), "sha256": sha256_of(path), **portable(kept)}
 
 
 def _relative(path: str | os.PathLike[str]) -> str:
@@ -106,11 +106,6 @@ def _relative(path: str | os.PathLike[str]) -> str:
     if not given.is_absolute():
         return given.as_posix()
     return given.relative_to(Path.cwd()).as_posix() if given.is_relative_to(Path.cwd()) else given.name
-
-
-def _sha256(path: Path) -> str:
-    with open(path, "rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def _output(*command: str) -> str | None:

@@ -10,8 +10,8 @@ import pandas as pd
 from torch import Tensor
 
 from sparse_attention.data.code.tokens import CodeTokens
-from sparse_attention.data.registry import sha256_of
 from sparse_attention.files.atomic import atomic_path
+from sparse_attention.files.checksums import sha256_of
 from sparse_attention.models.hub import copy_tokenizer
 from sparse_attention.pruning.model import PrunedClassifier
 from sparse_attention.pruning.prediction import predict
@@ -25,7 +25,7 @@ def fingerprint_of(params: Any, tokens: str, model: Path | str) -> dict[str, Any
     """Return everything that a rule's training depends on: its parameters, and the checksums of tokens and model."""
     named = ("code", "seed", "threads", "options", "pruning")
     given = {name: getattr(params, name, None) for name in named}
-    return {**given, "tokens": sha256_of(Path(tokens)), "model": sha256_of(Path(model))}
+    return {**given, "tokens": sha256_of(tokens), "model": sha256_of(model)}
 
 
 def settings_of(pruning: Mapping[str, Any], seed: int) -> PruningSettings:

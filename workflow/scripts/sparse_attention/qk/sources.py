@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
@@ -14,6 +13,7 @@ from torch import Tensor
 
 from sparse_attention.errors import InputError
 from sparse_attention.files.atomic import atomic_path
+from sparse_attention.files.checksums import sha256_of
 from sparse_attention.jobs.log import logger
 from sparse_attention.jobs.progress import progress
 from sparse_attention.originals.dumps import Dump
@@ -46,9 +46,9 @@ class Source:
                 raise InputError(f"{self.path / SIDECAR}: {text}; they must agree")
             self.info = replace(info, causal=causal or info.causal)
             files = [self.path / SIDECAR, *(shard_path(self.path, layer) for layer in range(info.layers))]
-            self.digests = {file.name: _sha256(file) for file in files}
+            self.digests = {file.name: sha256_of(file) for file in files}
         else:
-            dump, digest = self._vectors, _sha256(self.path)
+            dump, digest = self._vectors, sha256_of(self.path)
             self.digests = {self.path.name: digest}
             documents = tuple(f"{self.path.name}@{digest[:8]}:{index}" for index in range(len(dump.key_lengths)))
             shape = (dump.layers, dump.heads, dump.head_dim)
@@ -205,8 +205,3 @@ def _single(path: Path) -> Path:
 def _dumps(folder: Path) -> list[Path]:
     """Return the dumps in a folder; hidden files are none, such as those that macOS puts beside others."""
     return sorted(path for path in folder.glob(DUMPS) if not path.name.startswith("."))
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
