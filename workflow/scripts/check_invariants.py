@@ -1,8 +1,6 @@
 """Check what must hold of every evaluation; the run ends here when it does not."""
 
-import json
-
-from sparse_attention.files.atomic import atomic_path
+from sparse_attention.files.plain import write_json
 from sparse_attention.jobs.log import logger
 from sparse_attention.jobs.script import run
 from sparse_attention.predictors.registry import discover
@@ -27,8 +25,7 @@ def main(snakemake):
         logger.warning(TOLD.format(**row))
     if len(above) > LOGGED:
         logger.warning("and %d more comparisons above the oracle: see %s", len(above) - LOGGED, snakemake.output.report)
-    with atomic_path(snakemake.output.report) as partial:
-        partial.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+    write_json(snakemake.output.report, found)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """Write down what the run was made from and with."""
 
-from sparse_attention.jobs.manifest import build as build_manifest
-from sparse_attention.jobs.manifest import write as write_manifest
+from sparse_attention.files.plain import write_json
+from sparse_attention.jobs import manifest
 from sparse_attention.jobs.script import run
 from sparse_attention.summaries.models import listed
 
@@ -9,7 +9,8 @@ from sparse_attention.summaries.models import listed
 def main(snakemake):
     given = snakemake.input
     receipts, tables = (listed(getattr(given, name, None)) for name in ("receipts", "tables"))
-    write_manifest(build_manifest(snakemake.params.config, receipts, tables), snakemake.output.manifest)
+    content = manifest.build(snakemake.params.config, receipts, tables)
+    write_json(snakemake.output.manifest, content, indent=2, ensure_ascii=False)
 
 
 if __name__ == "__main__":

@@ -20,6 +20,7 @@ from sparse_attention.data.rows import saved_files
 from sparse_attention.data.splits import SPLITS, split_documents
 from sparse_attention.errors import InputError
 from sparse_attention.files.atomic import atomic_path
+from sparse_attention.files.plain import write_json
 
 logger = logging.getLogger(__name__)
 
@@ -63,9 +64,7 @@ def prepare(dataset: Dataset, documents: Path, splits: Path, options: dict[str, 
         finally:
             unsplit.unlink(missing_ok=True)
     members = {name: [id_ for id_, split in zip(ids, assigned, strict=True) if split == name] for name in SPLITS}
-    with atomic_path(splits) as target:
-        content = {"shares": dict(options["split"]), "splits": members}
-        target.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    write_json(splits, {"shares": dict(options["split"]), "splits": members}, ensure_ascii=False)
     return _statistics(assigned, lengths)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import fnmatch
-import json
 import os
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -13,9 +12,8 @@ from typing import Any
 from sparse_attention.data.sources.common import Wanted
 from sparse_attention.data.sources.path import located, repeats, resolve
 from sparse_attention.errors import InputError
-from sparse_attention.files.atomic import atomic_path
 from sparse_attention.files.checksums import sha256_of
-from sparse_attention.files.plain import read_json
+from sparse_attention.files.plain import read_json, write_json
 
 CACHE = "cache-*.arrow"
 # what asking a hub or a project adds to its source
@@ -58,8 +56,7 @@ class Dataset:
 
     def record_import(self, path: str | os.PathLike[str]) -> None:
         """Write beside results which files they are taken from; what fits the same results removes the record."""
-        with atomic_path(path) as partial:
-            partial.write_text(json.dumps({"files": self.receipt["files"]}, indent=2) + "\n", encoding="utf-8")
+        write_json(path, {"files": self.receipt["files"]}, indent=2)
 
 
 def difference(path: Path, record: dict[str, Any]) -> str | None:
@@ -147,10 +144,7 @@ def write_receipt(
         "citation": entry.get("citation"),
         "source": source,
     }
-    with atomic_path(path) as partial:
-        # a lone surrogate becomes the escape that JSON has for it
-        text = json.dumps(receipt, indent=2, ensure_ascii=False) + "\n"
-        partial.write_text(text, encoding="utf-8", errors="backslashreplace")
+    write_json(path, receipt, indent=2, ensure_ascii=False)
 
 
 def open_dataset(receipt_path: str | os.PathLike[str], verify: bool = True) -> Dataset:

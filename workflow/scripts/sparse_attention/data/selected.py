@@ -7,7 +7,7 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
-from sparse_attention.files.atomic import atomic_path
+from sparse_attention.files.plain import write_json
 
 FILE = Path("resources", "selected.json")
 
@@ -33,8 +33,7 @@ def record(current: Mapping[str, str]) -> None:
         # what is older was made from the other one, also when this run ends before it is made again
         if os.path.exists(receipt):
             os.utime(receipt)
-    with atomic_path(FILE) as partial:
-        partial.write_text(json.dumps(last | dict(current), indent=2) + "\n", encoding="utf-8")
+    write_json(FILE, last | dict(current), indent=2)
 
 
 def _last() -> dict[str, str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
@@ -18,6 +17,7 @@ from sparse_attention.data.documents import quantiles
 from sparse_attention.data.splits import SPLITS
 from sparse_attention.errors import InputError
 from sparse_attention.files.atomic import atomic_path
+from sparse_attention.files.plain import write_json
 from sparse_attention.models.folders import CONFIG, TOKENIZER_CONFIG
 from sparse_attention.models.limits import Limits, limits_of
 
@@ -188,5 +188,4 @@ def save(path: Path, info_path: Path, splits: dict[str, SplitBlocks], tokeniser:
     }
     with atomic_path(path) as partial:
         partial.write_bytes(serialise(tensors))
-    with atomic_path(info_path) as partial:
-        partial.write_text(json.dumps(info, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    write_json(info_path, info, ensure_ascii=False)

@@ -1,4 +1,4 @@
-"""What readers of a user's files ask first: that there is a file, and that it is no stand-in for one; and JSON."""
+"""What readers of a user's files ask first: that there is a file, and that it is no stand-in for one. And JSON."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from sparse_attention.errors import InputError, reason
+from sparse_attention.files.atomic import atomic_path
 
 LFS_POINTER = b"version https://git-lfs"
 WEB_PAGE = (b"<!doctype html", b"<html")
@@ -72,3 +73,11 @@ def read_json(path: str | os.PathLike[str], allowed: str) -> dict[str, Any]:
     if not isinstance(content, dict):
         raise InputError(f"{file}: holds no JSON object; allowed: {allowed}")
     return content
+
+
+def write_json(path: str | os.PathLike[str], content: Any, indent: int = 1, ensure_ascii: bool = True) -> None:
+    """Write a file of JSON at once, in ASCII unless told otherwise."""
+    text = json.dumps(content, indent=indent, ensure_ascii=ensure_ascii) + "\n"
+    with atomic_path(path) as partial:
+        # a lone surrogate becomes the escape that JSON has for it
+        partial.write_text(text, encoding="utf-8", errors="backslashreplace")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import platform
 import re
@@ -12,7 +11,6 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from sparse_attention.files.atomic import atomic_path
 from sparse_attention.files.checksums import sha256_of
 from sparse_attention.files.plain import read_json
 
@@ -42,14 +40,6 @@ def build(config: Mapping[str, Any], receipts: Iterable[str], tables: Iterable[s
         "data": [_receipt(Path(path)) for path in receipts],
         "tables": [{"path": _relative(path), "sha256": sha256_of(path)} for path in tables],
     }
-
-
-def write(manifest: Mapping[str, Any], path: str | os.PathLike[str]) -> None:
-    """Write the manifest as JSON."""
-    with atomic_path(path) as partial:
-        # a lone surrogate becomes the escape that JSON has for it
-        text = json.dumps(manifest, indent=2, ensure_ascii=False) + "\n"
-        partial.write_text(text, encoding="utf-8", errors="backslashreplace")
 
 
 def code_state(repository: Path) -> dict[str, Any]:

@@ -22,6 +22,7 @@ from torch import Tensor
 
 from sparse_attention.errors import InputError
 from sparse_attention.files.atomic import atomic_path
+from sparse_attention.files.plain import write_json
 from sparse_attention.files.tensors import StrPath, is_safetensors, write_torch
 from sparse_attention.projections.files import METADATA, read_form, read_layers, read_original_layers
 from sparse_attention.projections.files import Weights as Weights
@@ -199,8 +200,7 @@ class Projections:
         facts = asdict(self.setting) | {"layers": len(self.layers), "heads": self.heads, "head_dim": self.head_dim}
         facts["tensors"] = {name: {"shape": list(t.shape), "dtype": str(t.dtype)[6:]} for name, t in tensors.items()}
         facts["source"] = dict(source or {})
-        with atomic_path(info) as partial:
-            partial.write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
+        write_json(info, facts)
 
     def save_original(self, path: StrPath) -> None:
         """Write the originals' torch file: a list over layers of `{"q": weights, "k": weights}`."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict
 from pathlib import Path
 
@@ -11,7 +10,7 @@ from transformers import PreTrainedModel
 
 from sparse_attention.errors import InputError
 from sparse_attention.files.atomic import atomic_path
-from sparse_attention.files.plain import read_json
+from sparse_attention.files.plain import read_json, write_json
 from sparse_attention.files.tensors import read_safetensors
 from sparse_attention.models.hub import offline
 from sparse_attention.models.loading import load_sequence_classifier
@@ -47,8 +46,7 @@ def save_pruned_model(model: PrunedClassifier, folder: Path | str) -> None:
     folder = Path(folder)
     with offline():
         model.classifier.save_pretrained(folder)
-    with atomic_path(folder / SETTINGS) as partial:
-        partial.write_text(json.dumps(asdict(model.settings), indent=1) + "\n", encoding="utf-8")
+    write_json(folder / SETTINGS, asdict(model.settings))
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in model.thresholds.state_dict().items()}
     with atomic_path(folder / TENSORS) as partial:
         save_file(tensors, partial)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
@@ -17,14 +16,12 @@ from torch import Tensor
 from sparse_attention.attention.blocks import block_any
 from sparse_attention.attention.entmax import probabilities
 from sparse_attention.errors import InputError
-from sparse_attention.files.atomic import atomic_path
-from sparse_attention.files.plain import read_json
 from sparse_attention.files.shards import ShardReader, ShardWriter, StoreWriter
+from sparse_attention.files.sidecars import Sidecar
 from sparse_attention.qk.store import Example, QKInfo, shard_path
 
-FORMAT = "sparse_attention.gold"
-VERSION = 1
 SIDECAR = "gold.json"
+DESCRIPTION = Sidecar(SIDECAR, "sparse_attention.gold", 1, "gold supports")
 
 
 @dataclass(frozen=True)
@@ -120,16 +117,13 @@ class GoldWriter(StoreWriter):
             raise ValueError(f"{self.folder}: layer {layer}, example {index} was never written")
         super().close()
         content = {
-            "format": FORMAT,
-            "version": VERSION,
             "qk": asdict(self.info),
             "source": self.source,
             "sparsity": (self._sparsity / self.info.examples).tolist(),
             "support_size": (self._size / self.info.examples).tolist(),
             "offsets": self._offsets.tolist(),
         }
-        with atomic_path(self.folder / SIDECAR) as partial:
-            partial.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+        DESCRIPTION.write(self.folder, content)
 
 
 class GoldReader:
@@ -151,7 +145,7 @@ class GoldReader:
 
     def __init__(self, folder: str | os.PathLike[str]) -> None:
         self.folder = Path(folder)
-        content = _read_sidecar(self.folder / SIDECAR)
+        content = DESCRIPTION.read(self.folder)
         try:
             self.info = QKInfo.of(content["qk"])
             shape = (self.info.layers, self.info.heads)
@@ -205,13 +199,6 @@ def _numbers(content: dict[str, Any], name: str, dtype: type, shape: tuple[int, 
     if array.shape != shape or not np.isfinite(array).all():
         raise ValueError(f"{name} is damaged; allowed: finite numbers of shape {shape}")
     return array
-
-
-def _read_sidecar(path: Path) -> dict[str, Any]:
-    content = read_json(path, f"a folder of gold supports, with {SIDECAR} and layer~N.safetensors")
-    if content.get("format") != FORMAT or content.get("version") != VERSION:
-        raise InputError(f"{path}: not a sidecar of gold supports; expected format {FORMAT!r}, version {VERSION}")
-    return content
 
 
 def block_gold(gold: Gold, size: int) -> Gold:

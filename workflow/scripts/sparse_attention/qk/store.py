@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field, fields
@@ -16,13 +15,11 @@ from torch import Tensor
 
 from sparse_attention.attention.masks import valid_pairs
 from sparse_attention.errors import InputError
-from sparse_attention.files.atomic import atomic_path
-from sparse_attention.files.plain import read_json
 from sparse_attention.files.shards import ShardReader, ShardWriter, StoreWriter
+from sparse_attention.files.sidecars import Sidecar
 
-FORMAT = "sparse_attention.qk"
-VERSION = 1
 SIDECAR = "qk.json"
+DESCRIPTION = Sidecar(SIDECAR, "sparse_attention.qk", 1, "queries and keys")
 NAMES: dict[type, str] = {
     int: "a whole number", float: "a number", bool: "true or false", str: "a text", dict: "a mapping",
     type(None): "a whole number from 0 on, or null",
@@ -192,7 +189,9 @@ class QKWriter(StoreWriter):
             self.abandon()
             raise ValueError(f"{self.folder}: layer {layer}, example {example} was never written")
         super().close()
-        write_sidecar(self.folder / SIDECAR, self.info)
+        shapes = {name: list(shape) for name, (_, shape) in self.info.layout().items()}
+        shards = {shard.path.name: shapes for shard in self._shards}
+        DESCRIPTION.write(self.folder, {**asdict(self.info), "shards": shards})
 
 
 class QKReader:
@@ -206,7 +205,12 @@ class QKReader:
 
     def __init__(self, folder: str | os.PathLike[str]) -> None:
         self.folder = Path(folder)
-        self.info = read_sidecar(self.folder / SIDECAR)
+        content = DESCRIPTION.read(self.folder)
+        content.pop("shards", None)
+        try:
+            self.info = QKInfo.of(content)
+        except ValueError as error:
+            raise InputError(f"{self.folder / SIDECAR}: {error}") from None
         self._starts = {"queries": _starts(self.info.query_lengths), "keys": _starts(self.info.key_lengths)}
         self._shards = [ShardReader(shard_path(self.folder, layer)) for layer in range(self.info.layers)]
         for shard in self._shards:
@@ -232,34 +236,6 @@ class QKReader:
 def shard_path(folder: Path, layer: int) -> Path:
     """Return the path of the shard of `layer`."""
     return folder / f"layer~{layer}.safetensors"
-
-
-def write_sidecar(path: Path, info: QKInfo) -> None:
-    """Write `info` and the shapes of the shards as JSON."""
-    shapes = {name: list(shape) for name, (_, shape) in info.layout().items()}
-    shards = {shard_path(Path(), layer).name: shapes for layer in range(info.layers)}
-    content = {"format": FORMAT, "version": VERSION, **asdict(info), "shards": shards}
-    with atomic_path(path) as partial:
-        partial.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
-
-
-def read_sidecar(path: Path) -> QKInfo:
-    """Read and check a sidecar.
-
-    Raises
-    ------
-    InputError
-        When it is missing, is not ours, or contradicts itself.
-    """
-    content = read_json(path, f"a folder of queries and keys, with {SIDECAR} and layer~N.safetensors")
-    if content.get("format") != FORMAT or content.get("version") != VERSION:
-        raise InputError(f"{path}: not a sidecar of queries and keys; expected format {FORMAT!r}, version {VERSION}")
-    try:
-        return QKInfo.of(
-            {name: value for name, value in content.items() if name not in ("format", "version", "shards")}
-        )
-    except ValueError as error:
-        raise InputError(f"{path}: {error}") from None
 
 
 def _is(value: Any, kind: type) -> bool:

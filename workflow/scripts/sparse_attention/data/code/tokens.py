@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +19,7 @@ from sparse_attention.data.documents import quantiles
 from sparse_attention.data.splits import SPLITS
 from sparse_attention.errors import InputError
 from sparse_attention.files.atomic import atomic_path
-from sparse_attention.files.plain import read_json
+from sparse_attention.files.plain import read_json, write_json
 from sparse_attention.files.tensors import read_safetensors
 
 INFO = ("pad", "vocabulary", "max_tokens")
@@ -106,8 +105,7 @@ class CodeTokens:
         tensors = {name: getattr(self, name).contiguous() for name in PARTS}
         with atomic_path(path) as partial:
             partial.write_bytes(save(tensors))
-        with atomic_path(info_path) as partial:
-            partial.write_text(json.dumps(self.info, indent=1) + "\n", encoding="utf-8")
+        write_json(info_path, self.info)
 
     @classmethod
     def load(cls, path: Path | str) -> CodeTokens:
