@@ -118,6 +118,12 @@ def test_a_comment_in_the_library_re_runs_nothing(copy_of_finished):
     assert copy_of_finished.planned() == []
 
 
+def test_an_edit_of_the_progress_bar_re_runs_nothing(copy_of_finished):
+    module = copy_of_finished.folder / "workflow/scripts/sparse_attention/jobs/progress.py"
+    module.write_text(module.read_text() + "\nUNUSED = 1\n")
+    assert copy_of_finished.planned() == []
+
+
 def test_an_edit_of_the_metrics_re_runs_evaluation_but_no_training(copy_of_finished):
     module = copy_of_finished.folder / "workflow/scripts/sparse_attention/evaluation/metrics.py"
     module.write_text(module.read_text() + "\nUNUSED = 1\n")

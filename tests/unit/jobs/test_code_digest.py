@@ -1,8 +1,17 @@
 """A rule's digest changes with the code that its script runs, and with nothing else."""
 
+import ast
+import os
+import re
+import shutil
+import sys
+
+import grimp
 import pytest
 
-from sparse_attention.jobs.code_digest import SCRIPTS, code_digest
+from sparse_attention.jobs.code_digest import SCRIPTS, WITHOUT_EFFECT, code_digest
+
+RULES = sorted(path.stem for path in SCRIPTS.glob("*.py"))
 
 
 @pytest.fixture
@@ -28,8 +37,6 @@ def scripts(tmp_path):
 
 def edit(path, text):
     path.write_text(text)
-    import os
-
     os.utime(path, ns=(path.stat().st_atime_ns, path.stat().st_mtime_ns + 1_000_000))
 
 
@@ -59,6 +66,86 @@ def test_plugins_count_only_where_they_are_named(scripts):
     assert code_digest("job", ["sparse_attention.plugin"], scripts=scripts) != plugged
 
 
-@pytest.mark.parametrize("script", sorted(path.stem for path in SCRIPTS.glob("*.py")))
+@pytest.fixture
+def library(tmp_path):
+    """A copy of the scripts and the library, to edit."""
+    return shutil.copytree(SCRIPTS, tmp_path / "scripts", ignore=shutil.ignore_patterns("__pycache__"))
+
+
+def changed_by_an_edit(library, module):
+    """The scripts whose digest an edit of a module changes."""
+    before = {rule: code_digest(rule, scripts=library) for rule in RULES}
+    path = library / f"{module.replace('.', '/')}.py"
+    edit(path, path.read_text() + "\nADDED = 1\n")
+    return {rule for rule in RULES if code_digest(rule, scripts=library) != before[rule]}
+
+
+@pytest.mark.parametrize("module", WITHOUT_EFFECT)
+def test_an_edit_of_what_cannot_change_results_changes_no_digest(library, module):
+    assert changed_by_an_edit(library, module) == set()
+
+
+@pytest.mark.parametrize("module", ["attention.entmax", "files.tables", "pruning.packed"])
+def test_an_edit_of_a_module_changes_the_digests_of_the_scripts_that_import_it(library, module):
+    name = f"sparse_attention.{module}"
+    graph = grimp.build_graph("sparse_attention", exclude_type_checking_imports=True, cache_dir=None)
+    users = {name, *graph.find_downstream_modules(name)}
+    scripts = {
+        rule: set(re.findall(r"\bsparse_attention[\w.]+", (SCRIPTS / f"{rule}.py").read_text())) for rule in RULES
+    }
+    expected = {rule for rule, imported in scripts.items() if imported & users}
+    assert expected and expected < set(RULES)
+    assert changed_by_an_edit(library, name) == expected
+
+
+def imports(tree):
+    """Every module that a file imports, wherever in it, with the names taken from it."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from ((alias.name, None) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert not node.level
+            yield from ((node.module, alias.name) for alias in node.names)
+
+
+def parsed(name):
+    return ast.parse((SCRIPTS / f"{name.replace('.', '/')}.py").read_text())
+
+
+@pytest.mark.parametrize("module", WITHOUT_EFFECT)
+def test_what_no_digest_counts_imports_only_its_like_and_the_standard_library(module):
+    # the rooms that compute without other packages, such as files, are not to be listed either
+    assert module == "sparse_attention.errors" or module.startswith("sparse_attention.jobs.")
+    for name, _ in imports(parsed(module)):
+        assert name in WITHOUT_EFFECT or name.split(".")[0] in sys.stdlib_module_names
+
+
+def test_others_take_only_what_is_listed_from_what_no_digest_counts():
+    taken = {module: set() for module in WITHOUT_EFFECT}
+    for path in [*SCRIPTS.glob("*.py"), *SCRIPTS.glob("sparse_attention/**/*.py")]:
+        own = path.relative_to(SCRIPTS).with_suffix("").as_posix().replace("/", ".")
+        for module, name in imports(ast.parse(path.read_text())):
+            # a whole module would give away all that it holds
+            assert f"{module}.{name}" not in WITHOUT_EFFECT and (name or module not in WITHOUT_EFFECT), path
+            if module in WITHOUT_EFFECT and own not in WITHOUT_EFFECT:
+                taken[module].add(name)
+    assert {module: tuple(sorted(names)) for module, names in taken.items()} == WITHOUT_EFFECT
+
+
+def test_no_job_survives_an_input_error():
+    # these ask on behalf of the driver, or end the job
+    asking = {"jobs/script.py", "data/registry.py"}
+    library = SCRIPTS / "sparse_attention"
+    found = 0
+    for path in library.rglob("*.py"):
+        name = path.relative_to(library).as_posix()
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.ExceptHandler) and node.type and "InputError" in ast.unparse(node.type):
+                found += 1
+                assert isinstance(node.body[-1], ast.Raise) or name in asking or name.startswith("settings/"), name
+    assert found
+
+
+@pytest.mark.parametrize("script", RULES)
 def test_every_script_has_a_digest(script):
     assert len(code_digest(script)) == 16

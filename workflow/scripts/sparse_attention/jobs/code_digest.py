@@ -10,12 +10,25 @@ from pathlib import Path
 
 PACKAGE = "sparse_attention"
 SCRIPTS = Path(__file__).resolve().parents[2]
+WITHOUT_EFFECT = {
+    "sparse_attention.errors": ("InputError", "reason"),
+    "sparse_attention.jobs.log": ("logger",),
+    "sparse_attention.jobs.progress": ("ProgressBar", "progress"),
+    "sparse_attention.jobs.script": ("run",),
+}
+"""Modules that cannot change results, with all that other modules take from them. No digest counts them.
+
+They say what happens: messages, logs, progress bars, and how a failed job ends. `InputError` is control flow too, but
+it only ever ends a job, and a job that ends with an error leaves no results. A test holds that these modules import
+nothing but each other and the standard library, that others take nothing else from them, and that no job survives an
+`InputError`.
+"""
 
 
 def code_digest(script: str, plugins: Iterable[str] = (), scripts: Path = SCRIPTS) -> str:
     """Return a digest of the syntax trees of a script and of every module of ours that it imports, directly or not.
 
-    Comments, docstrings and layout do not count. Imports under `if TYPE_CHECKING` do not count either.
+    Comments, docstrings and layout do not count, nor do imports under `if TYPE_CHECKING` and `WITHOUT_EFFECT`.
 
     Parameters
     ----------
@@ -37,7 +50,8 @@ def code_digest(script: str, plugins: Iterable[str] = (), scripts: Path = SCRIPT
         path = waiting.pop()
         if path is not None and path not in seen:
             seen.add(path)
-            waiting += [_module_file(scripts, name) for name in _read(path, path.stat().st_mtime_ns)[1]]
+            names = _read(path, path.stat().st_mtime_ns)[1]
+            waiting += [_module_file(scripts, name) for name in names if name not in WITHOUT_EFFECT]
     digest = hashlib.sha256()
     for path in sorted(seen):
         digest.update(f"{path.relative_to(scripts)} {_read(path, path.stat().st_mtime_ns)[0]}\n".encode())
