@@ -18,8 +18,16 @@ from types import ModuleType
 import pytest
 import torch
 
+from readable_ids import readable
+
 if not torch.cuda.is_available():
     os.environ["TRITON_INTERPRET"] = "1"  # read when Triton is imported, which transformers does
+
+
+def pytest_make_parametrize_id(val: object, argname: str) -> str:
+    """Give every parameter an id that can be read; refuse one that has none."""
+    return readable(val, argname)
+
 
 ROOT = Path(__file__).resolve().parent.parent
 NOT_COPIED = shutil.ignore_patterns(
