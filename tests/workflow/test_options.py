@@ -79,16 +79,27 @@ def _in_schema(names, schema):
     return isinstance(following, dict) and _in_schema(names[1:], following)
 
 
-@pytest.mark.parametrize("row", ROWS, ids=lambda row: f"{row[0].split('`')[-2]}:{row[1]}")
-def test_named_keys_exist(row):
-    section, option, _, keys, remark = row
+def problems(option, keys, remark):
+    """Tell what is wrong with a row's cell of keys."""
     if keys == "none":
-        assert remark, f"{section} {option}: say why there is no key"
-        return
+        return [] if remark else [f"{option}: say why there is no key"]
     named = re.findall(r"`([^`]+)`", keys)
-    assert named and re.sub(r"`[^`]+`|[, ]", "", keys) == "", f"{section} {option}: {keys}"
-    for key in named:
-        assert exists(key), f"{section} {option}: no such key {key}"
+    if not named or re.sub(r"`[^`]+`|[, ]", "", keys):
+        return [f"{option}: {keys} is no list of keys"]
+    return [f"{option}: no such key {key}" for key in named if not exists(key)]
+
+
+@pytest.mark.parametrize("section", list(dict.fromkeys(section for section, *_ in ROWS)))
+def test_named_keys_exist(section):
+    rows = [row for where, *row in ROWS if where == section]
+    assert rows
+    assert [problem for option, _, keys, remark in rows for problem in problems(option, keys, remark)] == []
+
+
+def test_wrong_cells_are_seen():
+    assert problems("`--a`", "`seeds`", "") == problems("`--a`", "none", "why") == []
+    for keys in ("none", "`seedz`", "seeds", "", "`seeds` and"):
+        assert problems("`--a`", keys, ""), keys
 
 
 @pytest.mark.parametrize("script", OPTIONS)

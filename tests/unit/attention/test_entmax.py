@@ -6,6 +6,7 @@ import pytest
 import torch
 from entmax import entmax15, entmax_bisect, sparsemax
 
+from covering import all_pairs
 from sparse_attention.attention import entmax as module
 from sparse_attention.attention.entmax import entmax, probabilities, threshold
 
@@ -26,9 +27,7 @@ def random_scores(*shape: int, dtype: torch.dtype = torch.float64, seed: int = 0
     return torch.randn(*shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64).to(dtype)
 
 
-@pytest.mark.parametrize("dtype", TOLERANCE, ids=str)
-@pytest.mark.parametrize("alpha", ALPHAS)
-@pytest.mark.parametrize("shape", [(1, 1), (3, 2), (5, 7), (2, 3, 4, 33), (700, 513)], ids=str)
+@all_pairs(shape=[(1, 1), (3, 2), (5, 7), (2, 3, 4, 33), (700, 513)], alpha=ALPHAS, dtype=list(TOLERANCE))
 def test_equals_the_package_on_random_rows(shape, alpha, dtype):
     scores = 2 * random_scores(*shape, dtype=dtype)
     result = probabilities(scores, alpha)
@@ -37,9 +36,7 @@ def test_equals_the_package_on_random_rows(shape, alpha, dtype):
     assert (result.double().sum(-1) - 1).abs().max() < 100 * TOLERANCE[dtype]
 
 
-@pytest.mark.parametrize("dtype", TOLERANCE, ids=str)
-@pytest.mark.parametrize("alpha", ALPHAS)
-@pytest.mark.parametrize("scale", [1e-5, 1e-2, 1e2, 1e4])
+@all_pairs(scale=[1e-5, 1e-2, 1e2, 1e4], alpha=ALPHAS, dtype=list(TOLERANCE))
 def test_equals_the_package_at_extreme_scales(scale, alpha, dtype):
     scores = scale * random_scores(40, 65, dtype=dtype)
     assert (probabilities(scores, alpha) - package(scores, alpha)).abs().max() < 10 * TOLERANCE[dtype]

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import itertools
 import math
 
 import pytest
 import torch
 
+from covering import all_pairs
 from sparse_attention.attention.levels import (
     MOST,
     ascending,
@@ -36,9 +36,8 @@ def values_of(kind, shape, dtype=torch.float32):
     return values
 
 
-@pytest.fixture(params=itertools.product(SHAPES, KINDS), ids="-".join)
-def values(request):
-    return values_of(request.param[1], SHAPES[request.param[0]])
+def bounded(*bounds):
+    return all_pairs(shape=SHAPES, kind=KINDS, bounds=bounds)
 
 
 def first_place(value, bounds, holds):
@@ -60,22 +59,25 @@ def plain_budgets(values, budgets):
     return torch.tensor(rows, dtype=torch.uint8).reshape(values.shape)
 
 
-@pytest.mark.parametrize("bounds", [[0.5], [-1.0, 0.0, 1.0], [0.5, 0.5], [-math.inf, 0.0, math.inf]], ids=str)
-def test_thresholds_are_compared_strictly(values, bounds):
+@bounded([0.5], [-1.0, 0.0, 1.0], [0.5, 0.5], [-math.inf, 0.0, math.inf])
+def test_thresholds_are_compared_strictly(shape, kind, bounds):
+    values = values_of(kind, shape)
     found = levels_of_thresholds(values, bounds)
     assert found.dtype == torch.uint8
     assert torch.equal(found, plain(values, bounds, lambda value, bound: value < bound))
 
 
-@pytest.mark.parametrize("bounds", [[0.5], [1.0, 0.0, -1.0], [0.5, 0.5], [math.inf, 0.0, -math.inf]], ids=str)
-def test_bounds_are_reached_by_their_equals(values, bounds):
+@bounded([0.5], [1.0, 0.0, -1.0], [0.5, 0.5], [math.inf, 0.0, -math.inf])
+def test_bounds_are_reached_by_their_equals(shape, kind, bounds):
+    values = values_of(kind, shape)
     found = levels_at_least(values, bounds)
     assert found.dtype == torch.uint8
     assert torch.equal(found, plain(values, bounds, lambda value, bound: value >= bound))
 
 
-@pytest.mark.parametrize("budgets", BUDGETS, ids=str)
-def test_budgets_are_ranks_and_of_equals_the_first(values, budgets):
+@bounded(*BUDGETS)
+def test_budgets_are_ranks_and_of_equals_the_first(shape, kind, bounds):
+    values, budgets = values_of(kind, shape), bounds
     found = levels_of_budgets(values, budgets)
     assert found.dtype == torch.uint8
     assert torch.equal(found, plain_budgets(values, budgets))
@@ -152,7 +154,10 @@ def test_values_that_are_not_contiguous_and_are_left_as_they_were():
     assert torch.equal(values, before)
 
 
-def test_ascending_sorts_rows(values):
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("shape", SHAPES.values(), ids=list(SHAPES))
+def test_ascending_sorts_rows(shape, kind):
+    values = values_of(kind, shape)
     assert torch.equal(ascending(values), values.sort(-1).values)
 
 

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 
+from covering import all_pairs
 from sparse_attention.attention.masks import valid_pairs
 from sparse_attention.attention.supports import (
     Bins,
@@ -186,12 +187,9 @@ CASES = {
 }
 
 
-@pytest.mark.parametrize("causal", [False, True], ids=["full", "causal"])
-@pytest.mark.parametrize("none", [0.0, 0.4, 1.0])
-@pytest.mark.parametrize("at_least", [1, 2, 3])
-@pytest.mark.parametrize("case", CASES)
+@all_pairs(case=CASES, at_least=[1, 2, 3], none=[0.0, 0.4, 1.0], causal={"full": False, "causal": True})
 def test_buckets_join_pairs_and_count_their_meetings(case, at_least, none, causal):
-    queries, keys, *sizes = CASES[case]
+    queries, keys, *sizes = case
     buckets = random_buckets(2, queries, keys, *sizes, at_least=at_least, none=none)
     valid = valid_pairs(queries, keys, causal)
     pairs, meetings = in_loops(buckets, valid)

@@ -18,6 +18,7 @@ from transformers import (
     RobertaModel,
 )
 
+from covering import all_pairs
 from sparse_attention.errors import InputError
 from sparse_attention.models.loading import load_classifier, load_whole
 from sparse_attention.models.masked_lm import load_masked_lm
@@ -67,9 +68,11 @@ def test_other_heads_and_old_buffers_may_be_left_out(kind, loader, save):
     assert torch.equal(loaded.base_model.state_dict()[name], given[name])
 
 
-@pytest.mark.parametrize("loader", LOADERS)
-@pytest.mark.parametrize("kind", CHECKPOINTS, ids=lambda kind: kind.__name__)
-@pytest.mark.parametrize("name", ["encoder.layer.0.attention.self.gate.weight", "encoder.layer.9.output.dense.bias"])
+@all_pairs(
+    name=["encoder.layer.0.attention.self.gate.weight", "encoder.layer.9.output.dense.bias"],
+    kind=CHECKPOINTS,
+    loader=list(LOADERS),
+)
 def test_weights_of_another_encoder_are_refused(name, kind, loader, save):
     base = "" if kind in (BertModel, RobertaModel) else f"{kind.base_model_prefix}."
     folder, _ = save(kind, {base + name: torch.ones(2)})

@@ -8,6 +8,7 @@ import math
 import pytest
 import torch
 
+from covering import all_pairs
 from sparse_attention.errors import InputError
 from sparse_attention.predictors.antidiagonal import XAttention, tile_scores
 from sparse_attention.predictors.base import Context
@@ -51,10 +52,13 @@ def chosen_blocks(features, head, block, stride, threshold):
     return chosen
 
 
-@pytest.mark.parametrize("threshold", [0.017, 0.37, 0.61, 0.93])
-@pytest.mark.parametrize("block, stride", [(1, 1), (2, 1), (2, 2), (4, 2), (6, 3), (4, 4), (32, 4)])
-@pytest.mark.parametrize("shape", ["square", "causal", "fewer-queries", "fewer-keys", "local", "one-token", "longer"])
-def test_the_fewest_blocks_that_reach_the_share_are_kept(shape, block, stride, threshold, make_features, by_definition):
+@all_pairs(
+    shape=["square", "causal", "fewer-queries", "fewer-keys", "local", "one-token", "longer"],
+    sizes=[(1, 1), (2, 1), (2, 2), (4, 2), (6, 3), (4, 4), (32, 4)],
+    threshold=[0.017, 0.37, 0.61, 0.93],
+)
+def test_the_fewest_blocks_that_reach_the_share_are_kept(shape, sizes, threshold, make_features, by_definition):
+    block, stride = sizes
     features = make_features(shape, seed=2)
     chosen = [chosen_blocks(features, head, block, stride, threshold) for head in range(3)]
     support = XAttention(Context()).support(features, block=block, stride=stride, threshold=threshold)

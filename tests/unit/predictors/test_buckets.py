@@ -9,6 +9,8 @@ import math
 import pytest
 import torch
 
+from covering import all_pairs
+from examples import EXAMPLES
 from sparse_attention.predictors.base import Context
 from sparse_attention.predictors.buckets import DynamicBuckets, FixedBuckets, ranks
 
@@ -42,8 +44,7 @@ def test_every_full_fixed_bucket_joins_as_many_queries_as_keys(make_features):
     assert (support.sum(2) == 3).all()
 
 
-@pytest.mark.parametrize("temperature", [0.3, 1.0, 20.0])
-@pytest.mark.parametrize("bucket_size", [1, 2, 4, 100])
+@all_pairs(bucket_size=[1, 2, 4, 100], temperature=[0.3, 1.0, 20.0], features=EXAMPLES, indirect=["features"])
 def test_dynamic_buckets_are_intervals_of_equal_width(bucket_size, temperature, features, by_definition):
     _, _, keys = features.shape
     count = math.ceil(keys / bucket_size)

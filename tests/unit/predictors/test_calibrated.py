@@ -9,6 +9,7 @@ import jsonschema
 import pytest
 import torch
 
+from covering import all_pairs
 from sparse_attention.attention.distances import cosine, least_squared, least_squared_of_units, squared_euclidean
 from sparse_attention.predictors import calibrated
 from sparse_attention.predictors.base import Context
@@ -54,9 +55,11 @@ def plain_thresholds(training, distance, sparsity, copies):
     return found
 
 
-@pytest.mark.parametrize("tied", [False, True], ids=["distinct", "tied"])
-@pytest.mark.parametrize("shape", ["square", "causal", "fewer-queries", "fewer-keys", "local", "one-token", "long"])
-@pytest.mark.parametrize("distance", DISTANCES)
+@all_pairs(
+    distance=list(DISTANCES),
+    shape=["square", "causal", "fewer-queries", "fewer-keys", "local", "one-token", "long"],
+    tied={"distinct": False, "tied": True},
+)
 def test_with_room_for_all_pairs_thresholds_are_the_quantiles(distance, shape, tied, make_features, monkeypatch):
     training = training_of(make_features, shape, shape, tied=tied)
     pairs = sum(int(features.valid.sum()) for features, _ in training)

@@ -7,6 +7,8 @@ import dataclasses
 import pytest
 import torch
 
+from covering import all_pairs
+from examples import EXAMPLES
 from sparse_attention.clusters.centroids import Centroids
 from sparse_attention.errors import InputError
 from sparse_attention.predictors.base import Context
@@ -19,8 +21,7 @@ def centroids_of(layers, heads=3, runs=2, clusters=4, dim=2):
     return Centroids(tuple(torch.randn(shape, generator=generator, dtype=torch.float64) for _ in range(layers)))
 
 
-@pytest.mark.parametrize("top", [1, 2, 3, 4])
-@pytest.mark.parametrize("runs", [1, 3])
+@all_pairs(top=[1, 2, 3, 4], runs=[1, 3], features=EXAMPLES, indirect=["features"])
 def test_pairs_share_one_of_their_nearest_clusters_in_any_run(runs, top, features, by_definition):
     centroids = centroids_of(layers=2, runs=runs)
     points = centroids.layer(features.layer).tolist()

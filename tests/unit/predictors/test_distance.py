@@ -9,6 +9,8 @@ import jsonschema
 import pytest
 import torch
 
+from covering import all_pairs
+from examples import EXAMPLES
 from sparse_attention.attention.masks import valid_pairs
 from sparse_attention.errors import InputError
 from sparse_attention.predictors.base import Context
@@ -95,7 +97,13 @@ def swept(predictor, features, grid):
     return found
 
 
-@pytest.mark.parametrize(("cls", "p"), CASES, ids=IDS)
+@all_pairs(
+    cls={cls.name: cls for cls in ALL},
+    p=[1.0, 2.0, 2.5, 7, math.inf],
+    features=EXAMPLES,
+    allowed=lambda cls, p, features: (cls, p) in CASES,
+    indirect=["features"],
+)
 def test_supports_are_the_pairs_below_the_threshold(cls, p, features, by_definition):
     plain = plain_distances(cls, p, features)
     grid = [point(cls, threshold, p) for threshold in THRESHOLDS]
@@ -103,8 +111,12 @@ def test_supports_are_the_pairs_below_the_threshold(cls, p, features, by_definit
         assert torch.equal(support, by_definition(features, lambda h, i, j, t=threshold: plain[h][i][j] < t))
 
 
-@pytest.mark.parametrize(("cls", "p"), CASES, ids=IDS)
-@pytest.mark.parametrize("dim", [1, 4, 33])
+@all_pairs(
+    cls={cls.name: cls for cls in ALL},
+    p=[1.0, 2.0, 2.5, 7, math.inf],
+    dim=[1, 4, 33],
+    allowed=lambda cls, p, dim: (cls, p) in CASES,
+)
 def test_distances_are_right_to_float32_rounding(cls, p, dim, make_features):
     features = make_features("fewer-queries", dim=dim)
     found = cls(Context()).distances(features, **({"p": p} if cls in WITH_P else {}))
@@ -112,8 +124,12 @@ def test_distances_are_right_to_float32_rounding(cls, p, dim, make_features):
     assert torch.allclose(found, torch.tensor(plain_distances(cls, p, features)), rtol=3e-6, atol=1e-12)
 
 
-@pytest.mark.parametrize(("cls", "p"), CASES, ids=IDS)
-@pytest.mark.parametrize("scale", [1e-12, 1.0, 1e12])
+@all_pairs(
+    cls={cls.name: cls for cls in ALL},
+    p=[1.0, 2.0, 2.5, 7, math.inf],
+    scale=[1e-12, 1.0, 1e12],
+    allowed=lambda cls, p, scale: (cls, p) in CASES,
+)
 def test_equal_vectors_are_at_exactly_zero_however_large_or_small(cls, p, scale, make_features):
     vectors = scale * make_features("long", dim=32).queries
     same = dataclasses.replace(make_features("long"), queries=vectors, keys=vectors.clone())

@@ -7,6 +7,8 @@ import math
 import pytest
 import torch
 
+from covering import all_pairs
+from examples import EXAMPLES
 from learnable import features_like, gold_like, recall_and_sparsity, same_code
 from sparse_attention.predictors.base import Context
 from sparse_attention.predictors.features import block_features
@@ -41,9 +43,14 @@ def code(weights, head, vector):
     return [bool(number > 0) for number in numbers]
 
 
-@pytest.mark.parametrize("keys", [1, 3, 50])
-@pytest.mark.parametrize(("bits", "hidden"), [(1, 0), (4, 0), (70, 0), (4, 3)])
-def test_keeps_the_keys_that_share_the_most_bits_and_of_equals_the_first(bits, hidden, keys, features, by_definition):
+@all_pairs(
+    sizes={"1-bit": (1, 0), "4-bits": (4, 0), "70-bits": (70, 0), "hidden-layer": (4, 3)},
+    keys=[1, 3, 50],
+    features=EXAMPLES,
+    indirect=["features"],
+)
+def test_keeps_the_keys_that_share_the_most_bits_and_of_equals_the_first(sizes, keys, features, by_definition):
+    bits, hidden = sizes
     predictor = with_random_weights(features, bits, hidden)
     learned = predictor.learned[features.layer]
     chosen = {}

@@ -10,6 +10,8 @@ import jsonschema
 import pytest
 import torch
 
+from covering import all_pairs
+from examples import EXAMPLES
 from sparse_attention.attention.entmax import probabilities, threshold
 from sparse_attention.predictors.base import Context
 from sparse_attention.predictors.low_dim_entmax import NARROWEST, LowDimEntmax
@@ -45,8 +47,7 @@ def sums_above(features, alpha):
     return sums
 
 
-@pytest.mark.parametrize("factor", [1.0, 6.0], ids=["flat", "peaked"])
-@pytest.mark.parametrize("alpha", ALPHAS)
+@all_pairs(alpha=ALPHAS, factor={"flat": 1.0, "peaked": 6.0}, features=EXAMPLES, indirect=["features"])
 def test_a_key_is_kept_while_the_higher_scores_leave_it_something(alpha, factor, features):
     features = scaled(features, factor)
     sums = sums_above(features, alpha)
@@ -54,9 +55,12 @@ def test_a_key_is_kept_while_the_higher_scores_leave_it_something(alpha, factor,
     assert torch.equal(support_of(features, alpha)[decided], (sums < 1)[decided])
 
 
-@pytest.mark.parametrize("tied", [False, True], ids=["distinct", "tied"])
-@pytest.mark.parametrize("factor", [0.1, 1.0, 8.0, 100.0])
-@pytest.mark.parametrize("alpha", ALPHAS)
+@all_pairs(
+    alpha=ALPHAS,
+    factor=[0.1, 1.0, 8.0, 100.0],
+    tied={"distinct": False, "tied": True},
+    also=[{"alpha": "1.5", "factor": "1.0", "tied": "distinct"}],
+)
 def test_only_the_highest_scores_matter_for_the_threshold(alpha, factor, tied, make_features):
     features = scaled(make_features("long", tied=tied, dim=4), factor)
     scores = features.queries.double() @ features.keys.double().transpose(1, 2) / 2

@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 import torch
 
+from covering import all_pairs
+from examples import EXAMPLES
 from sparse_attention.errors import InputError
 from sparse_attention.predictors.base import Context
 from sparse_attention.predictors.bounds import Oracle
@@ -42,9 +44,7 @@ def components(training, head):
     return vectors[:, np.argsort(-values)]
 
 
-@pytest.mark.parametrize("dim", [1, 2, 4])
-@pytest.mark.parametrize("keys", [1, 3, 100])
-@pytest.mark.parametrize("shape", DISTINCT)
+@all_pairs(shape=DISTINCT, keys=[1, 3, 100], dim=[1, 2, 4])
 def test_pca_ranks_by_the_first_components_of_the_training_keys(
     shape, keys, dim, training, make_features, by_definition
 ):
@@ -99,8 +99,7 @@ def test_pca_learns_each_layer_anew(training, make_features):
     assert not torch.equal(again, fitted(training).support(features, dim=1, keys=4))
 
 
-@pytest.mark.parametrize("keys", [1, 3, 100])
-@pytest.mark.parametrize("channels", [1, 2, 4])
+@all_pairs(channels=[1, 2, 4], keys=[1, 3, 100], features=EXAMPLES, indirect=["features"])
 def test_sparq_ranks_by_each_querys_largest_channels(channels, keys, features, by_definition):
     chosen = {}
     for head in range(3):

@@ -9,6 +9,8 @@ from statistics import NormalDist
 import pytest
 import torch
 
+from covering import all_pairs
+from examples import EXAMPLES
 from sparse_attention.attention.entmax import probabilities
 from sparse_attention.predictors.base import Context
 from sparse_attention.predictors.bounds import Oracle
@@ -42,8 +44,7 @@ def without_a_row(features, row):
 # --- bounds ---
 
 
-@pytest.mark.parametrize("size", [1, 2, 3, 4, 100])
-@pytest.mark.parametrize("pages", [1, 2, 100])
+@all_pairs(size=[1, 2, 3, 4, 100], pages=[1, 2, 100], features=EXAMPLES, indirect=["features"])
 def test_quest_takes_the_pages_of_highest_bound_and_of_equals_the_first(pages, size, features, by_definition):
     chosen = {}
     for head in range(3):
@@ -207,10 +208,12 @@ def chances(features, head, query, size, mixture):
     return result
 
 
-@pytest.mark.parametrize("scale", [1e-3, 1, 1e3], ids=["flat", "usual", "steep"])
-@pytest.mark.parametrize("mixture", [True, False], ids=["mixture", "single"])
-@pytest.mark.parametrize("size", [2, 3, 5])
-@pytest.mark.parametrize("shape", ["square", "causal", "fewer-queries", "fewer-keys", "local"])
+@all_pairs(
+    shape=["square", "causal", "fewer-queries", "fewer-keys", "local"],
+    size=[2, 3, 5],
+    mixture={"mixture": True, "single": False},
+    scale={"flat": 1e-3, "usual": 1, "steep": 1e3},
+)
 def test_gaussian_pages_keep_what_is_likely_to_hold_support(shape, size, mixture, scale, make_features, by_definition):
     features = make_features(shape, seed=5)
     features = with_vectors(features, scale * features.raw_queries, features.raw_keys)
@@ -227,8 +230,7 @@ def test_gaussian_pages_keep_what_is_likely_to_hold_support(shape, size, mixture
         assert torch.equal(support, expected)
 
 
-@pytest.mark.parametrize("probability", [0.01, 0.5, 0.99])
-@pytest.mark.parametrize("alpha", [1.25, 1.5, 2])
+@all_pairs(alpha=[1.25, 1.5, 2], probability=[0.01, 0.5, 0.99], features=EXAMPLES, indirect=["features"])
 def test_a_mixture_over_pages_of_one_key_gives_the_exact_support(alpha, probability, features):
     features = dataclasses.replace(features, raw_queries=3 * features.raw_queries)
     scores = features.raw_queries.double() @ features.raw_keys.double().transpose(1, 2) / math.sqrt(5)

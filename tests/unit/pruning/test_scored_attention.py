@@ -8,6 +8,7 @@ import math
 import pytest
 import torch
 
+from covering import all_pairs
 from sparse_attention.pruning import scored_attention
 from sparse_attention.pruning.bands import Band
 from sparse_attention.pruning.scored_attention import attend, banded_attention, full_attention, local_attention
@@ -60,9 +61,7 @@ def test_full_attention_is_what_loops_give(n):
     check(full_attention(query, key, value, log_keep), by_loops(query, key, value, positions, log_keep, None))
 
 
-@pytest.mark.parametrize("window", [2, 10, 64], ids=lambda w: f"W{w}")
-@pytest.mark.parametrize("n", [1, 5, 20, 37], ids=lambda n: f"n{n}")
-@pytest.mark.parametrize("kept", [0.0, 0.7, 1.0], ids=lambda share: f"kept{share}")
+@all_pairs(n=[1, 5, 20, 37], window=[2, 10, 64], kept=[0.0, 0.7, 1.0])
 def test_local_and_banded_attention_are_what_loops_give(n, window, kept):
     given = inputs(n, kept=kept)
     expected = by_loops(*given, window)
@@ -143,9 +142,7 @@ def test_slices_change_nothing(monkeypatch, window, size):
     check(attend(*given, window), whole)
 
 
-@pytest.mark.parametrize("window", [None, 4, 10, 64], ids=lambda w: f"W{w}")
-@pytest.mark.parametrize("n", [1, 2, 9, 37, 80], ids=lambda n: f"n{n}")
-@pytest.mark.parametrize("start", [0, 1000], ids=["band", "all-pairs"])
+@all_pairs(n=[1, 2, 9, 37, 80], window=[None, 4, 10, 64], start={"band": 0, "all-pairs": 1000})
 def test_unscored_attention_is_the_same(monkeypatch, window, n, start):
     monkeypatch.setattr(scored_attention, "banded_from", lambda *_, **__: start)
     *given, log_keep = inputs(n)
