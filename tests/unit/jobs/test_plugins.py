@@ -22,6 +22,17 @@ def test_what_a_class_declares_is_read_without_importing_it(tmp_path):
     assert plugin.declared == {"name": "mine", "needs": ("tables",)}
 
 
+def test_what_it_does_not_declare_comes_from_the_class_that_it_extends(tmp_path):
+    base = "class Base:\n    name = 'base'\n    needs, fits = ('tables',), False\n    group = 'far'\n"
+    (tmp_path / "base.py").write_text(base)
+    near = "class Near(Base):\n    group = 'near'\n\nclass Mine(Near):\n    name = 'mine'\n    fits: bool = True\n"
+    (tmp_path / "mine.py").write_text("from base import Base\n\n" + near)
+    (tmp_path / "other.py").write_text("import base\n\nclass Other(base.Base):\n    name = 'other'\n")
+    found = find_plugins(tmp_path, ["needs", "fits", "group"], without=["base"])
+    assert found["mine"].declared == {"name": "mine", "needs": ("tables",), "fits": True, "group": "near"}
+    assert found["other"].declared == {"name": "other", "needs": ("tables",), "fits": False, "group": "far"}
+
+
 def test_an_edit_is_seen(tmp_path):
     path = tmp_path / "mine.py"
     path.write_text(SOURCE)
