@@ -3,7 +3,7 @@
 from sparse_attention.files.tables import read_table
 from sparse_attention.jobs.script import run
 from sparse_attention.plotting import pareto, style
-from sparse_attention.plotting.scene import COMPUTATION
+from sparse_attention.plotting.pareto_points import COMPUTATION
 
 
 def main(snakemake):

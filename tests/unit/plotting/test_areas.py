@@ -6,7 +6,7 @@ import pytest
 from sparse_attention.errors import InputError
 from sparse_attention.plotting import style
 from sparse_attention.plotting.areas import areas
-from sparse_attention.plotting.looks import BOUND
+from sparse_attention.plotting.predictor_looks import BOUND
 
 CONTEXT = {"corpus": "wiki-2016", "model": "minilm-l6"}
 

@@ -8,9 +8,9 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from sparse_attention.errors import InputError
 from sparse_attention.files.tables import read_table
 from sparse_attention.plotting import pareto, style
-from sparse_attention.plotting.looks import GROUPS, OTHERS, distinct, looks
 from sparse_attention.plotting.panels import ENVELOPE, STEPS, between
-from sparse_attention.plotting.scene import COMPUTATION, best_first, with_variants
+from sparse_attention.plotting.pareto_points import COMPUTATION, best_first, with_variants
+from sparse_attention.plotting.predictor_looks import GROUPS, OTHERS, distinct, looks
 from sparse_attention.summaries.pareto import front
 
 CONTEXT = {"corpus": "wiki-2016", "model": "minilm-l6"}

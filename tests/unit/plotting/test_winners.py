@@ -5,7 +5,7 @@ import pytest
 from matplotlib.colors import to_rgb
 
 from sparse_attention.plotting import style
-from sparse_attention.plotting.looks import CATEGORIES
+from sparse_attention.plotting.predictor_looks import CATEGORIES
 from sparse_attention.plotting.winners import CLOSE, PALE, REST, best_by_head
 
 CONTEXT = {"corpus": "wiki-2016", "model": "minilm-l6"}

@@ -14,7 +14,7 @@ from matplotlib.lines import Line2D
 
 from sparse_attention.errors import InputError
 from sparse_attention.plotting import style
-from sparse_attention.plotting.looks import BOUND, CATEGORIES, DOTTED, GROUPS, OTHERS, group_of, is_bound
+from sparse_attention.plotting.predictor_looks import BOUND, CATEGORIES, DOTTED, GROUPS, OTHERS, group_of, is_bound
 from sparse_attention.summaries.wording import kept_tokens, spell
 
 NAMES = {"recall": "recall", "mass_recall": "mass recall", "exactness": "exactness"}

@@ -16,7 +16,7 @@ from matplotlib.ticker import PercentFormatter
 from sparse_attention.files.segments import block_size_of
 from sparse_attention.plotting import style
 from sparse_attention.plotting.heatmaps import readable
-from sparse_attention.plotting.looks import groups, is_bound
+from sparse_attention.plotting.predictor_looks import groups, is_bound
 from sparse_attention.plotting.selection import first_number, one_projection
 from sparse_attention.summaries.wording import spell
 

@@ -16,8 +16,8 @@ from matplotlib.ticker import FuncFormatter, NullLocator
 
 from sparse_attention.files.segments import block_size_of
 from sparse_attention.plotting import style
-from sparse_attention.plotting.looks import BOUND, DOTTED, LINES, Look, is_bound
-from sparse_attention.plotting.scene import COMPUTATION, Scene, best_first, front_of
+from sparse_attention.plotting.pareto_points import COMPUTATION, Comparison, best_first, front_of
+from sparse_attention.plotting.predictor_looks import BOUND, DOTTED, LINES, Look, is_bound
 from sparse_attention.summaries.wording import spell
 
 TICKS = (-7, -3, -1, 0, 0.5, 0.8, 0.9, 0.95, 0.98, 0.99, 0.995, 0.998, 0.999, 0.9995, 0.9998, 0.9999)
@@ -32,14 +32,14 @@ WIDEST = 8.0
 """It begins where predicting takes this many times what full attention takes."""
 
 
-def draw(axes: Axes, shared: Scene, own: pd.DataFrame, everything: pd.DataFrame, small: bool = False) -> None:
+def draw(axes: Axes, shared: Comparison, own: pd.DataFrame, everything: pd.DataFrame, small: bool = False) -> None:
     """Draw one panel.
 
     Parameters
     ----------
     axes : Axes
         Where.
-    shared : Scene
+    shared : Comparison
         What all panels share.
     own : pandas.DataFrame
         The points of the panel's predictors.
@@ -86,7 +86,7 @@ def between(kept: np.ndarray, *values: Any) -> list[np.ndarray]:
     return [x, *(np.interp(x, kept[order], np.asarray(value, dtype=float)[order]) for value in values)]
 
 
-def _curve(axes: Axes, series: pd.DataFrame, shared: Scene, look: Look, variant: int, small: bool) -> None:
+def _curve(axes: Axes, series: pd.DataFrame, shared: Comparison, look: Look, variant: int, small: bool) -> None:
     """Draw the front of one predictor as a line, its other points faint, and the intervals over seeds as a band."""
     own = front_of(series, shared)
     dominated = series[~series.index.isin(own.index)]
@@ -103,7 +103,7 @@ def _curve(axes: Axes, series: pd.DataFrame, shared: Scene, look: Look, variant:
         axes.fill_between(places, below, above, color=look.colour, alpha=0.15, linewidth=0, zorder=2)
 
 
-def _bound(axes: Axes, series: pd.DataFrame, shared: Scene, direct_label: bool) -> None:
+def _bound(axes: Axes, series: pd.DataFrame, shared: Comparison, direct_label: bool) -> None:
     """Draw a bound; its name stands outside the band between the bounds, where curves hardly come."""
     kept, values = shared.kept(series), series[shared.metric].to_numpy(dtype=float)
     axes.plot(*between(kept, values), color=BOUND, linestyle=DOTTED, linewidth=1.3, zorder=1.5)
@@ -118,7 +118,7 @@ def _bound(axes: Axes, series: pd.DataFrame, shared: Scene, direct_label: bool) 
     axes.annotate(series["label"].iloc[0], (kept[middle], values[middle]), **place, **ink)
 
 
-def _verticals(axes: Axes, rows: pd.DataFrame, shared: Scene, small: bool) -> None:
+def _verticals(axes: Axes, rows: pd.DataFrame, shared: Comparison, small: bool) -> None:
     """Mark the gold sparsity and, where costs are drawn, what full attention costs."""
     if shared.across is COMPUTATION:
         axes.axvline(1, color=style.MUTED, linewidth=0.8, linestyle=(0, (5, 3)), zorder=1)
@@ -131,7 +131,7 @@ def _verticals(axes: Axes, rows: pd.DataFrame, shared: Scene, small: bool) -> No
         axes.text(1 - gold, 1.012, f"gold support: {gold:.1%}", color=style.MUTED, fontsize=7.5, **place)
 
 
-def _axes(axes: Axes, shared: Scene, small: bool) -> None:
+def _axes(axes: Axes, shared: Comparison, small: bool) -> None:
     """Set the axes so that all panels of a figure agree."""
     rows = shared.rows
     bounds = is_bound(rows)
@@ -164,7 +164,7 @@ def _apart(levels: Sequence[float], span: float, small: bool) -> list[float]:
     return chosen
 
 
-def legend(beside: Axes, shared: Scene, own: pd.DataFrame, letters: int, size: float, height: float) -> None:
+def legend(beside: Axes, shared: Comparison, own: pd.DataFrame, letters: int, size: float, height: float) -> None:
     """Name the panel's curves right of it, the best first, as the eye meets them.
 
     Parameters
@@ -192,7 +192,7 @@ def legend(beside: Axes, shared: Scene, own: pd.DataFrame, letters: int, size: f
     beside.legend(handles=handles, handlelength=2.2, handletextpad=0.5, labelspacing=spacing, fontsize=size, **place)
 
 
-def key(shared: Scene, others: bool) -> list[Line2D]:
+def key(shared: Comparison, others: bool) -> list[Line2D]:
     """Return the signs that all panels share, with their meaning."""
     rows, handles = shared.rows, []
     if len(shared.variants) > 1:
@@ -216,7 +216,7 @@ def key(shared: Scene, others: bool) -> list[Line2D]:
     return [*handles, *_dominated(shared)]
 
 
-def _dominated(shared: Scene) -> list[Line2D]:
+def _dominated(shared: Comparison) -> list[Line2D]:
     real = shared.rows[~is_bound(shared.rows)]
     curves = real.groupby(["attention", "window", "predictor", "variant"], sort=False)
     if all(len(front_of(series, shared)) == len(series) for _, series in curves):

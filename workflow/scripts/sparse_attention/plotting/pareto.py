@@ -11,9 +11,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from sparse_attention.plotting import style
-from sparse_attention.plotting.looks import distinct, groups, is_bound
 from sparse_attention.plotting.panels import draw, key, legend
-from sparse_attention.plotting.scene import SPARSITY, Across, Scene, best_first, scene, with_variants
+from sparse_attention.plotting.pareto_points import SPARSITY, Across, Comparison, best_first, compare, with_variants
+from sparse_attention.plotting.predictor_looks import distinct, groups, is_bound
 from sparse_attention.summaries.wording import kept_tokens, spell
 
 NAMES = {"recall": "Recall", "mass_recall": "Mass recall", "exactness": "Exactness"}
@@ -67,7 +67,7 @@ def tradeoff(
         The horizontal axis.
     """
     chosen = points[(points["window"] == window) & (points["keep"] == keep)]
-    shared = scene(chosen, metric, across, points["predictor"], f"window {window}, {keep}")
+    shared = compare(chosen, metric, across, points["predictor"], f"window {window}, {keep}")
     rows = shared.rows
     title = f"{NAMES[metric]} against {across.name}"
     statement = style.state(context, rows, _setting(window, keep), shared.note)
@@ -97,7 +97,7 @@ def _setting(window: int, keep: str) -> str:
     return " · ".join(part for part in (near, kept_tokens(keep)) if part)
 
 
-def _large(panels: list[Panel | None], shared: Scene, title: str, statement: str) -> Figure:
+def _large(panels: list[Panel | None], shared: Comparison, title: str, statement: str) -> Figure:
     """Draw the only panel over the whole width."""
     signs = key(shared, others=False)
     figure, axes = style.canvas(
@@ -114,7 +114,7 @@ def _large(panels: list[Panel | None], shared: Scene, title: str, statement: str
     return figure
 
 
-def _grouped(panels: list[Panel | None], shared: Scene, title: str, statement: str) -> Figure:
+def _grouped(panels: list[Panel | None], shared: Comparison, title: str, statement: str) -> Figure:
     """Draw the panels in two columns, each with its legend beside it; the key stands in a place that is left."""
     signs = key(shared, others=any(panel is not None and panel.others for panel in panels))
     bottom = BOTTOM + (0 if panels[-1] is None else _key_height(signs))
@@ -166,7 +166,7 @@ def by_window(points: pd.DataFrame, metric: str, window: int, keep: str, context
     window : int
         Where the best are found.
     """
-    shared = scene(points[points["keep"] == keep], metric, SPARSITY, points["predictor"], keep)
+    shared = compare(points[points["keep"] == keep], metric, SPARSITY, points["predictor"], keep)
     rows, note = with_variants(shared.rows, one=True)
     real = rows[~is_bound(rows)]
     names = list(real["predictor"].unique())
@@ -175,7 +175,7 @@ def by_window(points: pd.DataFrame, metric: str, window: int, keep: str, context
         best = best_first(at if len(at) else real, metric)[:BEST]
         note = ", ".join([f"the best {BEST} of {len(names)} predictors", *([note] if note else [])])
         rows = rows[rows["predictor"].isin(best) | is_bound(rows)]
-    shared = Scene(metric, SPARSITY, rows, distinct(rows["predictor"]), note)
+    shared = Comparison(metric, SPARSITY, rows, distinct(rows["predictor"]), note)
     attentions, windows = list(rows["attention"].unique()), sorted(rows["window"].unique())
     columns = min(len(windows), 2 if len(windows) in (2, 4) else 3)
     signs = key(shared, others=False)
@@ -205,7 +205,9 @@ def by_window(points: pd.DataFrame, metric: str, window: int, keep: str, context
     return figure
 
 
-def _windows(panels: Any, shared: Scene, rows: pd.DataFrame, windows: list[int], columns: int, prefix: str) -> None:
+def _windows(
+    panels: Any, shared: Comparison, rows: pd.DataFrame, windows: list[int], columns: int, prefix: str
+) -> None:
     """Draw the panels of one attention; places that no window takes are removed."""
     panel: Axes
     for panel, window in zip(panels, windows, strict=False):

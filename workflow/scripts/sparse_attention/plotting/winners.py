@@ -15,7 +15,7 @@ from matplotlib.patches import Patch
 
 from sparse_attention.plotting import style
 from sparse_attention.plotting.heatmaps import MOST_NUMBERS, label_cells, readable
-from sparse_attention.plotting.looks import CATEGORIES
+from sparse_attention.plotting.predictor_looks import CATEGORIES
 from sparse_attention.summaries.wording import count, kept_tokens, spell
 
 CLOSE = 0.01

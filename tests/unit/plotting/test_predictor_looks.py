@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from sparse_attention.plotting.looks import GROUPS, LOOKS, OTHERS, distinct, group_of, groups, is_bound, looks
+from sparse_attention.plotting.predictor_looks import GROUPS, LOOKS, OTHERS, distinct, group_of, groups, is_bound, looks
 from sparse_attention.predictors.registry import discover
 
 BOUNDS = ("oracle", "random")

@@ -10,7 +10,7 @@ import pandas as pd
 
 from sparse_attention.errors import InputError
 from sparse_attention.files.segments import block_size_of, without
-from sparse_attention.plotting.looks import LINES, Look, groups, is_bound, looks
+from sparse_attention.plotting.predictor_looks import LINES, Look, groups, is_bound, looks
 from sparse_attention.summaries.fronts import hypervolumes
 from sparse_attention.summaries.pareto import front
 from sparse_attention.summaries.wording import spell
@@ -44,7 +44,7 @@ COMPUTATION = Across(
 
 
 @dataclass(frozen=True)
-class Scene:
+class Comparison:
     """What the panels of a figure share.
 
     Attributes
@@ -78,7 +78,7 @@ class Scene:
         return 1 - rows[column].to_numpy(dtype=float)
 
 
-def scene(points: pd.DataFrame, metric: str, across: Across, everyone: pd.Series, setting: str) -> Scene:
+def compare(points: pd.DataFrame, metric: str, across: Across, everyone: pd.Series, setting: str) -> Comparison:
     """Choose what can be drawn: points that are known on both axes and keep at least one pair.
 
     Parameters
@@ -98,7 +98,7 @@ def scene(points: pd.DataFrame, metric: str, across: Across, everyone: pd.Series
         raise InputError(f"figures.window: no predictor was evaluated at {setting}")
     rows, note = with_variants(chosen.reset_index(drop=True))
     left_out = [f"not known for {', '.join(unknown(points, across))}"] if unknown(points, across) else []
-    return Scene(metric, across, rows, looks(everyone), " · ".join([*filter(None, [note]), *left_out]))
+    return Comparison(metric, across, rows, looks(everyone), " · ".join([*filter(None, [note]), *left_out]))
 
 
 def unknown(points: pd.DataFrame, across: Across) -> list[str]:
@@ -152,7 +152,7 @@ def best_first(rows: pd.DataFrame, metric: str, column: str = "sparsity") -> lis
     return sorted(area, key=lambda name: -area[name])
 
 
-def front_of(rows: pd.DataFrame, shared: Scene) -> pd.DataFrame:
+def front_of(rows: pd.DataFrame, shared: Comparison) -> pd.DataFrame:
     """Return the points of one curve that no other of its points beats, by rising sparsity."""
     column = shared.across.column
     chosen = rows[front(rows[column].to_numpy(), rows[shared.metric].to_numpy())]
