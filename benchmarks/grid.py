@@ -32,8 +32,7 @@ from sparse_attention.attention.masks import valid_pairs, window_mask
 from sparse_attention.clusters.centroids import Centroids
 from sparse_attention.clusters.fitting import fit_clusters
 from sparse_attention.errors import InputError
-from sparse_attention.evaluation.metrics import METRICS
-from sparse_attention.evaluation.sweep import Sweep, on_device
+from sparse_attention.evaluation.sweep import METRICS, Sweep, on_device
 from sparse_attention.files.yaml import read_mapping
 from sparse_attention.predictors.base import Context, Predictor
 from sparse_attention.predictors.features import Features

@@ -13,6 +13,7 @@ from sparse_attention.errors import InputError, printable
 from sparse_attention.files import segments
 from sparse_attention.jobs import caches, lock
 from sparse_attention.jobs.code_digest import code_digest
+from sparse_attention.metrics.facts import metric_plugins
 from sparse_attention.predictors.registry import discover
 from sparse_attention.settings import command_line, grids
 from sparse_attention.settings import config as settings
@@ -69,6 +70,7 @@ SELECTED = {
 REPLACED = {new: f"the last results are of {old}" for new, old in selected.replaced(SELECTED).items()}
 PROJECTIONS = grids.projections(config)
 JOBS = grids.predictor_jobs(config)
+METRICS = [plugin.module for plugin in metric_plugins()]
 CLUSTERINGS = grids.clusterings(config)
 PRUNINGS = grids.prunings(config)
 LAMBDA_SWEEPS = grids.lambda_sweeps(PRUNINGS)

@@ -19,7 +19,7 @@ if config["deviations"]:
             mem_mb=3000,
             runtime=60,
         params:
-            code=code("measure_deviations"),
+            code=code("measure_deviations", *METRICS),
             threads=config["threads"]["evaluate"],
             layers=config["deviations"]["layers"],
             examples=config["deviations"]["examples"],

@@ -22,7 +22,7 @@ rule evaluate_predictor:
         runtime=240,
         gpu=gpu(),
     params:
-        code=lambda wildcards: code("evaluate_predictor", discover()[wildcards.predictor].plugin),
+        code=lambda wildcards: code("evaluate_predictor", discover()[wildcards.predictor].plugin, *METRICS),
         threads=config["threads"]["evaluate"],
         predictor=lambda wildcards: wildcards.predictor,
         grid=lambda wildcards: job_of(wildcards).grid,

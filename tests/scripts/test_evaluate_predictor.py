@@ -12,7 +12,7 @@ import evaluate_predictor
 from points import GRIDS
 from sparse_attention.clusters.centroids import Centroids
 from sparse_attention.errors import InputError
-from sparse_attention.evaluation.metrics import METRICS
+from sparse_attention.evaluation.sweep import METRICS
 from sparse_attention.files.tables import read_table
 from sparse_attention.predictors.registry import discover
 from sparse_attention.projections.model import Projections, ProjectionSetting, initial_weights

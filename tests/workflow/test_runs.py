@@ -124,8 +124,9 @@ def test_an_edit_of_the_progress_bar_re_runs_nothing(copy_of_finished):
     assert copy_of_finished.planned() == []
 
 
-def test_an_edit_of_the_metrics_re_runs_evaluation_but_no_training(copy_of_finished):
-    module = copy_of_finished.folder / "workflow/scripts/sparse_attention/evaluation/metrics.py"
+@pytest.mark.parametrize("file", ["counts.py", "metrics/recall.py"])
+def test_an_edit_of_the_metrics_re_runs_evaluation_but_no_training(file, copy_of_finished):
+    module = copy_of_finished.folder / "workflow/scripts/sparse_attention/evaluation" / file
     module.write_text(module.read_text() + "\nUNUSED = 1\n")
     planned = set(copy_of_finished.planned())
     assert "evaluate_predictor" in planned and "report" in planned

@@ -11,8 +11,10 @@ def main(snakemake):
     style.require(points, snakemake.input.predictors)
     params, output = snakemake.params, snakemake.output
     setting = (params.window, params.keep, params.context)
-    for metric in pareto.NAMES:
-        style.save(pareto.tradeoff(points, metric, *setting), getattr(output, metric))
+    for metric in pareto.METRICS:
+        # a metric of the user's own is in every table, but has no figure
+        if paths := getattr(output, metric, None):
+            style.save(pareto.tradeoff(points, metric, *setting), paths)
     style.save(pareto.tradeoff(points, "recall", *setting, across=COMPUTATION), output.computation)
     style.save(pareto.by_window(points, "recall", *setting), output.windows)
 

@@ -15,12 +15,15 @@ from sparse_attention.attention.blocks import block_counts
 from sparse_attention.attention.entmax import probabilities
 from sparse_attention.attention.masks import keep_mask, valid_pairs, window_mask
 from sparse_attention.attention.supports import Levels, PackedSupport
+from sparse_attention.evaluation.counts import GoldPairs, SupportCounts
 from sparse_attention.evaluation.frame import OFFSETS, Frame, offset_names
-from sparse_attention.evaluation.metrics import METRICS, GoldPairs, SupportMetrics
+from sparse_attention.evaluation.metrics.registry import all_metrics, metric_values
+from sparse_attention.metrics.facts import support_metrics
 from sparse_attention.predictors.base import Context
 from sparse_attention.predictors.features import Features
 from sparse_attention.predictors.registry import create
 
+METRICS = tuple(support_metrics())
 # name: (heads, queries, keys, causal, local window)
 SHAPES = {
     "square": (2, 7, 7, False, None),
@@ -35,9 +38,20 @@ SHAPES = {
 WINDOWS, KEEP = [0, 1, 3, 5], ["none", "cls", "last", "cls+last"]
 
 
+def measuring(gold, frame):
+    """A function from supports of points to their metrics `(points, METRICS, extras, heads)` and offsets."""
+    count = SupportCounts(gold, frame)
+
+    def measured(support, cost=float("nan")):
+        counts, offsets = count(support, cost)
+        return metric_values(counts), offsets
+
+    return measured
+
+
 def measure(gold, valid, windows=(0,), keep=("none",)):
     """A function from one bool support to its metrics `(METRICS, extras, heads)`; predicting costs nothing."""
-    metrics = SupportMetrics(GoldPairs.of(gold), Frame(valid, windows, keep))
+    metrics = measuring(GoldPairs.of(gold), Frame(valid, windows, keep))
     return lambda support: metrics(PackedSupport.of(support), 0.0)[0][0]
 
 
@@ -176,7 +190,7 @@ def test_nested_supports_at_once_equal_each_alone(shape):
     gold, valid, _ = example(shape, seed=4)
     generator = torch.Generator().manual_seed(5)
     first = torch.randint(0, 4, gold.support.shape, generator=generator, dtype=torch.uint8)
-    metrics = SupportMetrics(GoldPairs.of(gold), Frame(valid, WINDOWS, KEEP))
+    metrics = measuring(GoldPairs.of(gold), Frame(valid, WINDOWS, KEEP))
     together, offsets = metrics(Levels(first, 3), [0.0, 1.0, 2.0])
     for point in range(3):
         alone, near = metrics(PackedSupport.of(first <= point), float(point))
@@ -192,7 +206,7 @@ def test_supports_of_blocks_count_their_tokens(shape, size):
     grid = -(-queries // size), -(-keys // size)
     predicted = torch.rand(heads, *grid, generator=torch.Generator().manual_seed(7)) < 0.4
     counts = block_counts(valid, size)
-    metrics = SupportMetrics(GoldPairs.of(gold, size), Frame(counts > 0, WINDOWS, KEEP, counts))
+    metrics = measuring(GoldPairs.of(gold, size), Frame(counts > 0, WINDOWS, KEEP, counts))
     result = metrics(PackedSupport.of(predicted), 0.0)[0][0]
     for position, (window, keep) in enumerate((w, k) for w in WINDOWS for k in KEEP):
         by_block = predicted | window_mask(*grid, window) | keep_mask(*grid, keep)
@@ -205,7 +219,7 @@ def test_repeated_scores_and_the_cost_of_predicting_lower_the_computation_sparsi
     support = PackedSupport.of(predicted)
     repeated = PackedSupport(support.words, support.keys, torch.tensor([40.0, 30.0], dtype=torch.float64))
     row = METRICS.index("computation_sparsity")
-    metrics = SupportMetrics(GoldPairs.of(gold), Frame(valid, [0, 3], ["none"]))
+    metrics = measuring(GoldPairs.of(gold), Frame(valid, [0, 3], ["none"]))
     (values,), _ = metrics(repeated, 5.0)
     added = (window_mask(7, 7, 3) & ~predicted).sum((1, 2)).numpy()
     expected = 1 - (np.array([40, 30]) + 5 + np.stack([np.zeros(2), added])) / 49
@@ -216,11 +230,11 @@ def test_repeated_scores_and_the_cost_of_predicting_lower_the_computation_sparsi
 @pytest.mark.parametrize("shape", ["causal", "fewer-queries", "a-row-of-65"])
 def test_pairs_are_counted_by_distance(shape):
     gold, valid, predicted = example(shape)
-    metrics = SupportMetrics(GoldPairs.of(gold), Frame(valid))
-    _, (offsets,) = metrics(PackedSupport.of(predicted))
+    count = SupportCounts(GoldPairs.of(gold), Frame(valid))
+    _, (offsets,) = count(PackedSupport.of(predicted))
     lows = (-1, *OFFSETS)
     highs = (*OFFSETS, 10**9)
-    for counted, support in ((offsets, predicted & valid), (metrics.gold_offsets(), gold.support)):
+    for counted, support in ((offsets, predicted & valid), (count.gold_offsets(), gold.support)):
         for h in range(len(support)):
             distance = [abs(int(i) - int(j)) for i, j in support[h].nonzero()]
             assert counted[h].tolist() == [
@@ -228,6 +242,13 @@ def test_pairs_are_counted_by_distance(shape):
             ]
     assert offset_names()[:5] == ["0", "1", "2", "3-4", "5-8"]
     assert offset_names()[-1] == ">1024" and len(offset_names()) == len(offsets[0])
+
+
+def test_a_class_says_what_the_facts_read_of_it():
+    assert [metric.name for metric in all_metrics()] == list(support_metrics())
+    for metric in all_metrics():
+        facts = vars(support_metrics()[metric.name])
+        assert {name: getattr(metric, name) for name in facts} == facts
 
 
 @st.composite
@@ -250,15 +271,17 @@ def test_what_holds_of_any_support(case):
     # windows; without and with the last token; without and with the first
     by_window = {name: array.reshape(5, 2, 2, -1) for name, array in values.items()}
     for axis in (0, 1, 2):
-        for name in ("recall", "mass_recall", "exactness", "edges"):
-            assert (np.diff(by_window[name], axis=axis) >= -1e-12).all(), name
-        assert (np.diff(by_window["sparsity"], axis=axis) <= 1e-12).all()
+        for name, metric in support_metrics().items():
+            steps = np.diff(by_window[name], axis=axis)
+            assert not metric.rises or (steps >= -1e-12).all(), name
+            assert not metric.falls or (steps <= 1e-12).all(), name
     exact = values["exactness"] == 1
     assert (values["recall"][exact] == 1).all()
     assert (values["mass_recall"][exact] == 1).all()
     assert (values["edges"] >= values["recall"] * gold.support.sum((1, 2)).numpy() - 1e-9).all()
-    for name in set(METRICS) - {"edges"}:
-        assert ((values[name] >= 0) & (values[name] <= 1)).all(), name
+    for name, metric in support_metrics().items():
+        low, high = (np.inf * sign if end is None else end for end, sign in ((metric.low, -1), (metric.high, 1)))
+        assert ((values[name] >= low) & (values[name] <= high)).all(), name
     assert (values["recall"] <= values["best_recall"]).all()
     everything = by_window["sparsity"][-1]
     assert (by_window["recall"][-1] == 1).all()

@@ -13,8 +13,7 @@ from sparse_attention.attention.masks import keep_mask, window_mask
 from sparse_attention.errors import InputError
 from sparse_attention.evaluation import sweep
 from sparse_attention.evaluation.examples import Split
-from sparse_attention.evaluation.metrics import METRICS
-from sparse_attention.evaluation.sweep import evaluate, point_name
+from sparse_attention.evaluation.sweep import METRICS, evaluate, point_name
 from sparse_attention.predictors.base import Context, Predictor
 from sparse_attention.predictors.registry import create
 from sparse_attention.qk.gold import GoldWriter, gold_of

@@ -12,8 +12,7 @@ from covering import all_pairs
 from points import GRIDS, points
 from sparse_attention.attention.masks import keep_mask, window_mask
 from sparse_attention.clusters.centroids import Centroids
-from sparse_attention.evaluation.metrics import METRICS
-from sparse_attention.evaluation.sweep import Sweep
+from sparse_attention.evaluation.sweep import METRICS, Sweep
 from sparse_attention.predictors.base import Context
 from sparse_attention.predictors.registry import create, discover
 from sparse_attention.qk.gold import gold_of

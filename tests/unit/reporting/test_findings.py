@@ -4,7 +4,7 @@ import pandas as pd
 import pytest
 
 from sparse_attention.files.tables import read_table
-from sparse_attention.plotting import pareto
+from sparse_attention.metrics.facts import compared_metrics
 from sparse_attention.reporting import findings
 
 
@@ -13,7 +13,7 @@ def fixed(**changes):
     rows = [
         {"predictor": name, "label": name.upper(), "family": family, "bound": bound, "projection": "kind~none"}
         | {"attention": "entmax~1.5", "keep": "none", "windows": windows, "at_sparsity": at, "seeds": 1}
-        | {f"{metric}{end}": value for metric in pareto.NAMES for end, value in (("", recall), ("_ci95", None))}
+        | {f"{metric}{end}": value for metric in compared_metrics() for end, value in (("", recall), ("_ci95", None))}
         for name, family, bound, recall in [
             ("cos", "distance", None, 0.45),
             ("window", "window", None, 0.25),
@@ -84,9 +84,9 @@ def test_the_next_predictor_is_another_one():
 
 def test_another_sparsity_is_taken_when_no_predictor_reaches_the_first():
     table = fixed()
-    table.loc[(table["at_sparsity"] == 0.95) & table["bound"].isna(), list(pareto.NAMES)] = float("nan")
+    table.loc[(table["at_sparsity"] == 0.95) & table["bound"].isna(), list(compared_metrics())] = float("nan")
     assert said(findings.predictors(table, "0", "none")).startswith("At 90 % sparsity")
-    table[list(pareto.NAMES)] = float("nan")
+    table[list(compared_metrics())] = float("nan")
     assert "No predictor reaches" in findings.predictors(table, "0", "none")[0]
 
 

@@ -12,17 +12,20 @@ import torch
 
 from sparse_attention.attention.blocks import block_any, block_counts
 from sparse_attention.errors import InputError
+from sparse_attention.evaluation.counts import GoldPairs, SupportCounts
 from sparse_attention.evaluation.examples import Split, on_device
 from sparse_attention.evaluation.frame import OFFSETS, Frame, offset_names
-from sparse_attention.evaluation.metrics import METRICS, GoldPairs, SupportMetrics
+from sparse_attention.evaluation.metrics.registry import metric_values
 from sparse_attention.files.segments import segment
 from sparse_attention.jobs.progress import ProgressBar
+from sparse_attention.metrics.facts import support_metrics
 from sparse_attention.predictors.base import Predictor
 from sparse_attention.predictors.features import Features, block_features
 from sparse_attention.qk.gold import Gold, block_gold
 from sparse_attention.qk.store import QKInfo
 from sparse_attention.settings.grids import as_list, product
 
+METRICS = tuple(support_metrics())
 # Query–key pairs that are worked on at once: a part of an example's heads. On a CPU they should stay in its cache.
 PAIRS_AT_ONCE = {"cpu": 2**20, "cuda": 2**27}
 
@@ -71,7 +74,7 @@ def evaluate(
     grid : mapping
         Swept settings, each one value or a list; every combination is a point.
     windows, keep : sequences
-        See `SupportMetrics`.
+        See `Frame`.
     device : str
         Where supports are predicted.
     threads : int
@@ -106,7 +109,7 @@ class Sweep:
     points : list of dict
         The swept settings of each point.
     windows, keep : sequences
-        See `SupportMetrics`.
+        See `Frame`.
     block_size : int
         Tokens that the predictor sees as one position.
     projecting : float
@@ -132,7 +135,7 @@ class Sweep:
         self._last: tuple[torch.Tensor | None, list[Frame]] = (None, [])
 
     def measure(self, features: Features, gold: Gold) -> tuple[np.ndarray, np.ndarray]:
-        """Return the metrics `(grids, points, METRICS, extras, heads)` and offsets `(points + 1, heads, bins)`."""
+        """Return the metrics ``(grids, points, METRICS, extras, heads)``, offsets ``(points + 1, heads, bins)``."""
         heads, queries, keys = features.shape
         at_once = max(1, PAIRS_AT_ONCE[torch.device(self.device).type] * self.block_size**2 // (queries * keys))
         parts = [slice(first, min(first + at_once, heads)) for first in range(0, heads, at_once)]
@@ -167,18 +170,19 @@ class Sweep:
     ) -> tuple[np.ndarray, np.ndarray]:
         size = self.block_size
         features = on_device(tokens if size == 1 else block_features(tokens, size), self.device)
-        measures = [SupportMetrics(gold, frame) for gold, frame in zip(pairs, frames, strict=True)]
+        counting = [SupportCounts(gold, frame) for gold, frame in zip(pairs, frames, strict=True)]
         extras, heads = len(self.windows) * len(self.keep), features.shape[0]
         metrics = np.empty((len(self.grids), len(self.points), len(METRICS), extras, heads))
         offsets = np.empty((len(self.points) + 1, heads, len(OFFSETS) + 1))
-        offsets[-1] = measures[0].gold_offsets()
+        offsets[-1] = counting[0].gold_offsets()
         # in scores of one pair of tokens, or of one pair of blocks
         scores = [tokens.raw_queries.shape[-1] * factor for factor in (1, size**2)]
         projecting = self.projecting * (tokens.shape[1] + tokens.shape[2])
         for places, support in self.predictor.supports(features, self.points):
             costs = np.array([projecting + self.predictor.cost(features, **self.points[place]) for place in places])
-            for place, measure in enumerate(measures):
-                metrics[place, places], near = measure(support, costs / scores[place])
+            for place, count in enumerate(counting):
+                counts, near = count(support, costs / scores[place])
+                metrics[place, places] = metric_values(counts)
                 if place == 0:
                     offsets[places] = near
         return metrics, offsets

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 
-METRICS = ("accuracy", "f1", "precision", "recall", "false_alarm_rate", "roc_auc", "mcc")
-
 
 def classification_metrics(labels: np.ndarray, probabilities: np.ndarray, threshold: float = 0.5) -> dict[str, float]:
     """Return the metrics of probabilities of label 1.
@@ -22,7 +20,7 @@ def classification_metrics(labels: np.ndarray, probabilities: np.ndarray, thresh
     Returns
     -------
     dict
-        accuracy; f1, precision and recall of label 1, each 0 where it is a share of nothing; false_alarm_rate, the
+        accuracy; f1, precision and recall of label 1, each 0 where there is nothing to count; false_alarm_rate, the
         share of label 0 that is predicted as 1; roc_auc, from the probabilities (ties count half) and NaN when there
         is one label only; mcc, Matthews' correlation, 0 when a label or a prediction is always the same.
     """

@@ -13,11 +13,12 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from sparse_attention.errors import InputError
+from sparse_attention.metrics.facts import compared_metrics
 from sparse_attention.plotting import style
 from sparse_attention.plotting.predictor_looks import BOUND, CATEGORIES, DOTTED, GROUPS, OTHERS, group_of, is_bound
 from sparse_attention.summaries.wording import kept_tokens, spell
 
-NAMES = {"recall": "recall", "mass_recall": "mass recall", "exactness": "exactness"}
+METRICS = compared_metrics()
 LEFT, RIGHT, HEAD, ROW, TITLE, BOTTOM = 1.95, 0.15, 0.42, 0.185, 0.5, 0.85
 """In inches: of the row labels, the right margin, the title, a row, a panel's title, and the axis with the key."""
 SIZES = {"area": ("o", 4.6), "hypervolume": ("D", 3.2)}
@@ -42,17 +43,18 @@ def areas(table: pd.DataFrame, window: int, keep: str, context: Mapping[str, Any
     parts = list(chosen.groupby("attention", sort=False))
     rows = {attention: _ranked(own) for attention, own in parts}
     height = HEAD + sum(TITLE + ROW * len(names) for names in rows.values()) + BOTTOM
-    width = (style.WIDTH - LEFT - RIGHT) / len(NAMES)
+    width = (style.WIDTH - LEFT - RIGHT) / len(METRICS)
     with style.house_style():
         figure, top = Figure(figsize=(style.WIDTH, height)), height - HEAD
         for attention, own in parts:
             tall = ROW * len(rows[attention])
-            for place, metric in enumerate(NAMES):
+            for place, metric in enumerate(METRICS):
                 box = (LEFT + place * width, top - TITLE - tall, width - 0.15, tall)
                 panel = figure.add_axes(style.inches(figure, box))
                 _panel(panel, own, metric, rows[attention], bare=place > 0)
-                prefix = f"{spell(attention)}: " if len(parts) > 1 and not place else ""
-                style.panel_title(panel, f"{prefix}{NAMES[metric] if prefix else NAMES[metric].capitalize()}")
+                first = len(parts) > 1 and not place
+                told = f"{spell(attention)}: {METRICS[metric].words}" if first else METRICS[metric].title
+                style.panel_title(panel, told)
             top -= TITLE + tall
         start = chosen["area_from"].iloc[0]
         statement = style.state(context, chosen, f"window {window}" if window else "no window", kept_tokens(keep))

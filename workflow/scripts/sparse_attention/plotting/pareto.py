@@ -10,18 +10,14 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from sparse_attention.metrics.facts import MetricFacts, compared_metrics
 from sparse_attention.plotting import style
 from sparse_attention.plotting.panels import draw, key, legend
 from sparse_attention.plotting.pareto_points import SPARSITY, Across, Comparison, best_first, compare, with_variants
 from sparse_attention.plotting.predictor_looks import distinct, groups, is_bound
 from sparse_attention.summaries.wording import kept_tokens, spell
 
-NAMES = {"recall": "Recall", "mass_recall": "Mass recall", "exactness": "Exactness"}
-MEANING = {
-    "recall": "share of gold pairs that are predicted",
-    "mass_recall": "share of gold probability that is predicted",
-    "exactness": "share of queries with whole support predicted",
-}
+METRICS = compared_metrics()
 TOGETHER = 9
 """So many curves are still told apart in one panel; more are divided into groups."""
 BEST = 6
@@ -58,7 +54,7 @@ def tradeoff(
     points : pandas.DataFrame
         The table `predictors`.
     metric : str
-        `recall`, `mass_recall` or `exactness`.
+        One by which predictors are compared.
     window, keep
         The setting that is drawn.
     context : mapping
@@ -69,7 +65,7 @@ def tradeoff(
     chosen = points[(points["window"] == window) & (points["keep"] == keep)]
     shared = compare(chosen, metric, across, points["predictor"], f"window {window}, {keep}")
     rows = shared.rows
-    title = f"{NAMES[metric]} against {across.name}"
+    title = f"{METRICS[metric].title} against {across.name}"
     statement = style.state(context, rows, _setting(window, keep), shared.note)
     if is_bound(rows).all():
         return style.blank(title, statement, "No predictor says what predicting costs.")
@@ -86,6 +82,10 @@ def tradeoff(
             panels.append(None)
     with style.house_style():
         return (_large if len(panels) == 1 else _grouped)(panels, shared, title, statement)
+
+
+def _with_meaning(title: str, metric: MetricFacts) -> str:
+    return f"{title} ({metric.axis})" if metric.axis else title
 
 
 def _curves(rows: pd.DataFrame) -> int:
@@ -108,7 +108,7 @@ def _large(panels: list[Panel | None], shared: Comparison, title: str, statement
     draw(panel, shared, shown.own, shown.everything)
     legend(panel, shared, shown.own, 21, 8, HIGH)
     panel.set_xlabel(shared.across.label)
-    panel.set_ylabel(f"{NAMES[shared.metric]} ({MEANING[shared.metric]})")
+    panel.set_ylabel(_with_meaning(METRICS[shared.metric].title, METRICS[shared.metric]))
     style.head_line(figure, title, statement)
     _key(figure, signs)
     return figure
@@ -131,9 +131,9 @@ def _grouped(panels: list[Panel | None], shared: Comparison, title: str, stateme
         legend(axes, shared, panel.own, 17, 6.8, ROW - 0.1)
         style.panel_title(axes, panel.name)
         if not column:
-            axes.set_ylabel(NAMES[shared.metric])
+            axes.set_ylabel(METRICS[shared.metric].title)
     figure.text(LEFT / style.WIDTH, (bottom - 0.36) / height, shared.across.label, fontsize=8.5, va="bottom")
-    style.head_line(figure, f"{title} ({MEANING[shared.metric]})", statement)
+    style.head_line(figure, _with_meaning(title, METRICS[shared.metric]), statement)
     _key(figure, signs, None if panels[-1] is not None else (LEFT + CELL, bottom - 0.15 + TALL))
     return figure
 
@@ -194,13 +194,13 @@ def by_window(points: pd.DataFrame, metric: str, window: int, keep: str, context
             prefix = "" if len(attentions) == 1 else f"{spell(attention)}, "
             _windows(row, shared, rows[rows["attention"] == attention], windows, columns, prefix)
         for panel in axes[:, 0]:
-            panel.set_ylabel(NAMES[metric])
+            panel.set_ylabel(METRICS[metric].title)
         legend(axes[0, -1], shared, rows[~is_bound(rows)], 21, 8, down * 2.1)
         bottom = (BOTTOM + _key_height(signs) - 0.4) / figure.get_figheight()
         label = SPARSITY.label if columns > 1 else SPARSITY.short
         figure.text(LEFT / style.WIDTH, bottom, label, fontsize=8.5, va="bottom")
         statement = style.state(context, rows, kept_tokens(keep), shared.note)
-        style.head_line(figure, f"{NAMES[metric]} against sparsity, by window", statement)
+        style.head_line(figure, f"{METRICS[metric].title} against sparsity, by window", statement)
         _key(figure, signs)
     return figure
 

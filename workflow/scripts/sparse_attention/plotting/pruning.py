@@ -16,6 +16,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from sparse_attention.files.segments import parse_segment
+from sparse_attention.metrics.facts import CLASSIFICATION
 from sparse_attention.plotting import style
 from sparse_attention.summaries.wording import count, spell_pruning
 
@@ -126,7 +127,7 @@ def quality(table: pd.DataFrame, metric: str, context: Mapping[str, Any]) -> Fig
             labels += [short(name, own["pruning"]) for name in own["pruning"].unique()]
         style.legend_beside(panel, handles, labels)
         panel.set_xlabel("multiply-adds of the layers, over those of the library's dense model")
-        panel.set_ylabel(metric.replace("_", " ").replace("roc auc", "ROC AUC").replace("f1", "F1"))
+        panel.set_ylabel(CLASSIFICATION[metric].title)
         panel.set_xlim(left=0)
         panel.set_ylim(top=min(panel.get_ylim()[1], 1.02))
         panel.xaxis.set_major_formatter(PercentFormatter(1.0))

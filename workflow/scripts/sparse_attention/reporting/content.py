@@ -8,16 +8,15 @@ from typing import Any
 
 import pandas as pd
 
+from sparse_attention.metrics.facts import compared_metrics, support_metrics
 from sparse_attention.reporting.findings import comparison, half_width, number
 from sparse_attention.summaries.wording import spell, spell_pruning
 
-HEADERS = {
+HEADERS = {name: metric.words for name, metric in support_metrics().items()} | {
     "label": "predictor",
     "bits_per_character": "bits/char.",
     "unigram_loss": "unigram loss",
     "nats_below_unigram": "below unigram",
-    "gold_sparsity": "gold sparsity",
-    "mass_recall": "mass recall",
     "masked_tokens": "masked tokens",
     "support_size": "keys per query",
     "dropped_tokens": "dropped tokens",
@@ -48,7 +47,7 @@ COUNTS = (
 )
 
 
-METRICS = {"recall": "recall", "mass_recall": "mass recall", "exactness": "exactness"}
+METRICS = {name: metric.words for name, metric in compared_metrics().items()}
 SERIES = ("attention", "predictor", "projection")
 
 
@@ -98,7 +97,7 @@ def plain(name: str, frame: pd.DataFrame, caption: str, leave_out: Sequence[str]
 
 
 def at_sparsity(name: str, fixed: pd.DataFrame, caption: str, windows: str, keep: str) -> Table:
-    """Show three metrics at fixed sparsities, a row per predictor, the best first; the best of each column stands out.
+    """Show the compared metrics at fixed sparsities, a row per predictor, the best first and marked in each column.
 
     Parameters
     ----------

@@ -18,7 +18,7 @@ from markupsafe import Markup
 
 from sparse_attention.files.atomic import atomic_path
 from sparse_attention.files.tables import read_table
-from sparse_attention.metrics.classification import METRICS
+from sparse_attention.metrics.facts import CLASSIFICATION, support_metrics
 from sparse_attention.reporting import content, findings, insights, pruning
 from sparse_attention.summaries.models import QUANTILES
 from sparse_attention.summaries.wording import kept_tokens, spell, spell_pruning
@@ -74,7 +74,7 @@ LEFT_OUT = {
     "deviations": ["seeds"],
     "code": [f"characters_{quantile}" for quantile in QUANTILES],
     "pruning": ["functions", "positive", "seeds", "precision", "recall", "gflops"]
-    + [f"{metric}_{end}" for metric in METRICS for end in ("low", "high")],
+    + [f"{metric}_{end}" for metric in CLASSIFICATION for end in ("low", "high")],
     "pruning_timings": ["seeds", "tokens"],
     "thresholds": ["seeds", "moved"],
 }
@@ -184,6 +184,7 @@ def render(
         findings=told(inputs, config, setting),
         figures=inputs.figures(),
         tables=shown(inputs, setting),
+        metrics=support_metrics().values(),
         files=[
             (name, len(frame), marked_up(inputs.caption(name)))
             for name, frame in sorted(inputs.tables.items())

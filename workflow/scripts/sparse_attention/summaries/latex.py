@@ -9,6 +9,7 @@ from typing import Any
 import pandas as pd
 
 from sparse_attention.files.atomic import atomic_path
+from sparse_attention.metrics.facts import compared_metrics
 from sparse_attention.summaries.wording import spell
 
 SPECIAL = {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"} | {
@@ -70,7 +71,7 @@ def masked_lm(table: pd.DataFrame) -> str:
     return tabular([("", ["Attention", "Stage", *columns.values()])], rows, note)
 
 
-METRICS = {"recall": "Recall", "mass_recall": "Mass recall", "exactness": "Exactness"}
+METRICS = {name: escape(metric.title) for name, metric in compared_metrics().items()}
 INTERVALS = "plus or minus half the 95 % bootstrap interval over documents and seeds"
 
 
@@ -89,7 +90,7 @@ def _half(row: Any, column: str) -> float:
 
 
 def predictors_at_sparsity(table: pd.DataFrame, windows: str, keep: str) -> str:
-    """Return the compact table of predictors: three metrics at fixed sparsities, for one choice of windows and keep."""
+    """Return the table of predictors at fixed sparsities by compared metrics, for one choice of windows and keep."""
     chosen, who = _setting(table, windows, keep)
     levels = sorted(chosen["at_sparsity"].unique())
     rows = []

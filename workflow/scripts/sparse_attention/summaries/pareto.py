@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
+from sparse_attention.metrics.facts import compared_metrics
 from sparse_attention.summaries.fronts import hulls
 
-METRICS = ("recall", "mass_recall", "exactness")
+METRICS = tuple(compared_metrics())
 SERIES = ("attention", "keep", "predictor", "label", "family", "bound", "projection")
 COLUMNS = ("metric", "front", "windows", *SERIES, "point", "window", "sparsity", "value")
 ALL = "all"

@@ -7,22 +7,13 @@ from typing import Any
 
 import pandas as pd
 
+from sparse_attention.metrics.facts import support_metrics
 from sparse_attention.summaries import pareto
 from sparse_attention.summaries.models import Paths, Runs, read_runs
 from sparse_attention.summaries.statistics import over_seeds, stack
 
-METRICS = (
-    "sparsity",
-    "gold_sparsity",
-    "recall",
-    "best_recall",
-    "mass_recall",
-    "precision",
-    "exactness",
-    "edges",
-    "computation_sparsity",
-)
-OF_HEADS = tuple(metric for metric in METRICS if metric != "edges")
+METRICS = tuple(support_metrics())
+OF_HEADS = tuple(name for name, metric in support_metrics().items() if metric.of_heads)
 WHO = ("predictor", "label", "family", "bound", "projection", "attention")
 POINT = (*WHO, "point", "window", "keep")
 BY_HEAD = (*(name for name in POINT if name not in ("label", "family", "bound")), "layer", "head")

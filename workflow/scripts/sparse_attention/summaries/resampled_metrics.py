@@ -23,7 +23,7 @@ def resampled_metrics(
     times : ndarray
         int64 `(resamples, functions)`.
     metrics : sequence of str
-        Which ones, of `metrics.classification.METRICS`.
+        Which ones, of `metrics.facts.CLASSIFICATION`.
 
     Returns
     -------

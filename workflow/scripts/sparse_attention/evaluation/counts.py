@@ -1,4 +1,4 @@
-"""How predicted supports compare with the gold support, for all points, windows and kept tokens from one pass."""
+"""What metrics are made of: counts of predicted and gold pairs, for all points, windows and kept tokens in one pass."""
 
 from __future__ import annotations
 
@@ -15,17 +15,6 @@ from sparse_attention.evaluation.frame import Frame
 if TYPE_CHECKING:
     from sparse_attention.qk.gold import Gold
 
-METRICS = (
-    "sparsity",
-    "gold_sparsity",
-    "recall",
-    "best_recall",
-    "mass_recall",
-    "precision",
-    "exactness",
-    "edges",
-    "computation_sparsity",
-)
 # Probabilities are summed as whole multiples of this: sums are then exact, whatever their order.
 UNIT = 2.0**-40
 
@@ -70,21 +59,49 @@ class GoldPairs:
         return GoldPairs(head, row, query, key, probability, count, self.rows)
 
 
-class SupportMetrics:
-    """The metrics of predicted supports M against the gold support G, among the valid pairs V of one example.
+@dataclass(frozen=True)
+class Counts:
+    """What was counted of predicted supports M beside the gold support G, among the valid pairs V of one example.
 
-    Each is one number per head:
+    Arrays are float64 or int64. Those of all points and extras, which are the combinations of windows and kept tokens
+    that are added to M, are ``(points, extras, heads)``; those of the gold support are ``(heads,)``.
 
-    - `edges` |M∩V|, `sparsity` 1 - |M∩V| / |V|, `gold_sparsity` 1 - |G| / |V|;
-    - `recall` |M∩G| / |G|, over pairs; `best_recall` min(1, |M∩V| / |G|), the recall of the best choice of as many
-      pairs; `precision` |M∩G| / |M∩V|;
-    - `mass_recall`: the same share of the gold attention probability, ΣA·M / ΣA;
-    - `exactness`: the share of queries whose whole gold support lies in M;
-    - `computation_sparsity`: 1 - (scores computed + cost of predicting) / |V|, in scores. A pair that meets in several
-      buckets is computed as often; windows and kept tokens add the pairs that are not in M.
+    Attributes
+    ----------
+    valid_pairs : float
+        |V|, the same for all heads.
+    gold_pairs, mass : ndarray
+        |G|, and the sum of its probabilities as multiples of `UNIT`; ``(heads,)``.
+    edges, missed_pairs : ndarray
+        |M∩V| and |G−M|.
+    missed_mass : ndarray
+        The part of `mass` that lies on pairs outside M.
+    exact_rows : ndarray
+        Number of queries whose whole gold support lies in M.
+    rows : int
+        Number of queries.
+    computed : ndarray
+        Scores that are computed, with the cost of predicting in scores; NaN where that is not known.
+    """
 
-    What is missed or wrong of nothing is nothing: recalls are 1 where the gold support is empty, precision is 1 where
-    the predicted support is empty, sparsities are 1 where no pair is valid, and a query without gold keys is exact.
+    valid_pairs: float
+    gold_pairs: np.ndarray
+    mass: np.ndarray
+    edges: np.ndarray
+    missed_pairs: np.ndarray
+    missed_mass: np.ndarray
+    exact_rows: np.ndarray
+    rows: int
+    computed: np.ndarray
+
+    @property
+    def hits(self) -> np.ndarray:
+        """|M∩G|."""
+        return self.gold_pairs - self.missed_pairs
+
+
+class SupportCounts:
+    """Counts what supports of one example keep, and what they miss of its gold support.
 
     All windows and kept tokens come from one histogram: a pair's *class* says which window is the first to hold it and
     which kept tokens do, its *level* which point is the first to keep it. What point, window and kept tokens all leave
@@ -118,8 +135,8 @@ class SupportMetrics:
         self._mass = np.round(gold.probability[order] / UNIT)
         self._flat = torch.from_numpy((gold.head * valid.numel() + flat)[order]).to(valid.device)
 
-    def __call__(self, support: Support, cost: Any = float("nan")) -> tuple[np.ndarray, np.ndarray]:
-        """Measure the supports of nested points.
+    def __call__(self, support: Support, cost: Any = float("nan")) -> tuple[Counts, np.ndarray]:
+        """Count the supports of nested points.
 
         Parameters
         ----------
@@ -130,34 +147,38 @@ class SupportMetrics:
 
         Returns
         -------
-        metrics : float64 `(points, METRICS, extras, heads)`
-        offsets : float64 `(points, heads, OFFSETS + 1)`: pairs without extras by distance of query and key.
+        counts : Counts
+        offsets : ndarray
+            Pairs without extras by distance of query and key, float64 ``(points, heads, OFFSETS + 1)``.
         """
         dense = support.histogram(self.frame.bins)
         gold = support.at(self._flat)
         missed_pairs, missed_mass, gold_pairs, mass = self._missed(gold, support.points)
-        left_out = self._left_out(support, dense)
-        edges = self.frame.valid_pairs - left_out
-        hits = gold_pairs - missed_pairs
+        edges = self.frame.valid_pairs - self._left_out(support, dense)
+        counts = Counts(
+            valid_pairs=self.frame.valid_pairs,
+            gold_pairs=gold_pairs,
+            mass=mass,
+            edges=edges,
+            missed_pairs=missed_pairs,
+            missed_mass=missed_mass,
+            exact_rows=self._exact(gold, support.points),
+            rows=self.rows,
+            computed=self._computed(support, dense, edges, cost),
+        )
+        return counts, dense[:, :-1].cumsum(1).transpose(1, 0, 2)
+
+    def _computed(self, support: Support, dense: np.ndarray, edges: np.ndarray, cost: Any) -> np.ndarray:
+        """Return the scores that are computed, with the cost of predicting, ``(points, extras, heads)``.
+
+        A pair that meets in several buckets is computed as often; extras add the pairs that are not in the support.
+        """
         alone = dense[:, :-1].sum(-1).cumsum(1).transpose(1, 0)  # (points, heads)
         scores = alone
         if support.operations is not None:
             scores = support.operations.cpu().numpy()[None] * self.frame.pairs_per_cell
         predicting = np.broadcast_to(np.asarray(cost, dtype=np.float64), support.points)[:, None, None]
-        computed = scores[:, None] + (edges - alone[:, None]) + predicting
-        values = {
-            "edges": edges,
-            "sparsity": 1 - _share(edges, self.frame.valid_pairs, empty=0),
-            "gold_sparsity": np.broadcast_to(1 - _share(gold_pairs, self.frame.valid_pairs, empty=0), edges.shape),
-            "recall": _share(hits, gold_pairs),
-            "best_recall": np.minimum(_share(edges, gold_pairs), 1),
-            "precision": _share(hits, edges),
-            "mass_recall": 1 - _share(missed_mass, mass, empty=0),
-            "exactness": self._exact(gold, support.points),
-            "computation_sparsity": 1 - _share(computed, self.frame.valid_pairs, empty=0),
-        }
-        offsets = dense[:, :-1].cumsum(1).transpose(1, 0, 2)
-        return np.stack([values[name] for name in METRICS], axis=1), offsets
+        return scores[:, None] + (edges - alone[:, None]) + predicting
 
     def gold_offsets(self) -> np.ndarray:
         """Count the gold pairs by distance of query and key, float64 `(heads, OFFSETS + 1)`."""
@@ -176,7 +197,7 @@ class SupportMetrics:
         return self.extras.beyond(pairs), self.extras.beyond(mass), pairs.sum((1, 2)), mass.sum((1, 2))
 
     def _left_out(self, support: Support, dense: np.ndarray) -> np.ndarray:
-        """Count the valid pairs that point, window and kept tokens leave out, `(points, extras, heads)`."""
+        """Count the valid pairs that point, window and kept tokens leave out, ``(points, extras, heads)``."""
         levels = support.at(self._held).reshape(self.heads, -1)
         shape = (self.heads, support.points + 1, self.extras.count)
         codes = (np.arange(self.heads)[:, None] * shape[1] + levels) * shape[2] + self.frame.held_classes
@@ -190,7 +211,7 @@ class SupportMetrics:
         return self.extras.beyond(table)
 
     def _exact(self, levels: np.ndarray, points: int) -> np.ndarray:
-        """Return the share of rows whose gold pairs are all kept, `(points, extras, heads)`."""
+        """Count the rows whose gold pairs are all kept, ``(points, extras, heads)``."""
         worst = np.zeros(self.extras.count * self.heads * self.rows, np.int16)
         if len(levels):
             # one more than the level, so that a row without gold pairs has the least of all
@@ -199,9 +220,4 @@ class SupportMetrics:
         codes = np.arange(len(highest) * self.heads).reshape(-1, self.heads, 1) * (points + 2) + highest
         counts = np.bincount(codes.reshape(-1), minlength=len(highest) * self.heads * (points + 2))
         exact = counts.reshape(-1, self.heads, points + 2).cumsum(-1)[..., 1:-1]
-        return exact.transpose(2, 0, 1) / max(self.rows, 1)
-
-
-def _share(part: np.ndarray, whole: np.ndarray | float, empty: float = 1.0) -> np.ndarray:
-    """Return part / whole, and `empty` where the whole is nothing."""
-    return np.where(np.asarray(whole) > 0, part / np.maximum(whole, 1e-300), empty)
+        return exact.transpose(2, 0, 1)

@@ -1,0 +1,28 @@
+"""Mass recall: how much of the gold attention is predicted."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from sparse_attention.evaluation.metrics.base import Metric, share
+
+if TYPE_CHECKING:
+    from sparse_attention.evaluation.counts import Counts
+
+
+class MassRecall(Metric):
+    """`ΣA·M / ΣA` with the gold probabilities A."""
+
+    name = "mass_recall"
+    title = "Mass recall"
+    meaning = "The share of gold attention probability on predicted pairs; 1 where there is no gold pair."
+    axis = "share of gold probability that is predicted"
+    compared = True
+    rises = True
+    order = 4
+
+    def values(self, counts: Counts) -> np.ndarray:
+        """Return ΣA·M / ΣA, from what is missed: a support that misses nothing has exactly 1."""
+        return 1 - share(counts.missed_mass, counts.mass, empty=0)
