@@ -13,7 +13,7 @@ from sparse_attention.errors import InputError, printable
 from sparse_attention.files import segments
 from sparse_attention.jobs import caches, lock
 from sparse_attention.jobs.code_digest import code_digest
-from sparse_attention.metrics.facts import metric_plugins
+from sparse_attention.metrics.facts import metric_plugins, support_metrics
 from sparse_attention.predictors.registry import discover
 from sparse_attention.settings import command_line, grids
 from sparse_attention.settings import config as settings
@@ -71,6 +71,11 @@ REPLACED = {new: f"the last results are of {old}" for new, old in selected.repla
 PROJECTIONS = grids.projections(config)
 JOBS = grids.predictor_jobs(config)
 METRICS = [plugin.module for plugin in metric_plugins()]
+# what scripts read in the files of metrics and predictors
+FACTS = {
+    "metrics": [vars(metric) for metric in support_metrics().values()],
+    "predictors": {job.predictor: discover()[job.predictor].facts for job in JOBS},
+}
 CLUSTERINGS = grids.clusterings(config)
 PRUNINGS = grids.prunings(config)
 LAMBDA_SWEEPS = grids.lambda_sweeps(PRUNINGS)

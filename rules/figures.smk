@@ -41,6 +41,7 @@ rule plot_pareto:
         runtime=10,
     params:
         code=code("plot_pareto"),
+        facts=FACTS,
         context=CONTEXT,
         window=config["figures"]["window"],
         keep=config["figures"]["keep"],
@@ -67,6 +68,7 @@ rule plot_areas:
         runtime=10,
     params:
         code=code("plot_areas"),
+        facts=FACTS,
         context=CONTEXT,
         window=config["figures"]["window"],
         keep=config["figures"]["keep"],
@@ -93,6 +95,7 @@ rule plot_distances:
         runtime=10,
     params:
         code=code("plot_distances"),
+        facts=FACTS,
         context=CONTEXT,
     message:
         "Drawing the distances of the kept pairs"

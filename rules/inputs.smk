@@ -84,8 +84,7 @@ def runs_of(jobs):
     return [
         {
             "predictor": job.predictor,
-            "label": discover()[job.predictor].label,
-            "family": discover()[job.predictor].module,
+            **discover()[job.predictor].facts,
             "projection": job.projection,
             **run,
         }

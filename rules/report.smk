@@ -47,6 +47,7 @@ rule report:
         runtime=10,
     params:
         code=code("report"),
+        facts=FACTS,
         context=CONTEXT,
         window=config["figures"]["window"],
         keep=config["figures"]["keep"],

@@ -56,6 +56,7 @@ rule check_invariants:
         runtime=30,
     params:
         code=code("check_invariants"),
+        facts=FACTS,
         runs=runs_of(JOBS),
         sparsities=config["figures"]["sparsities"],
     message:
@@ -87,6 +88,7 @@ rule summarise_predictors:
         runtime=30,
     params:
         code=code("summarise_predictors"),
+        facts=FACTS,
         runs=runs_of(JOBS),
         sparsity=config["figures"]["heatmap"]["sparsity"],
         window=config["figures"]["window"],
@@ -118,6 +120,7 @@ rule summarise_uncertainty:
         runtime=60,
     params:
         code=code("summarise_uncertainty"),
+        facts=FACTS,
         runs=runs_of(JOBS),
         sparsities=config["figures"]["sparsities"],
         replicates=config["summarise_uncertainty"]["replicates"],

@@ -12,13 +12,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from sparse_attention.predictors.registry import discover
+
 LEARNED = "kind~linear_dim~4_shared~true"
 CONTEXT = {"corpus": "wiki-2016", "model": "minilm-l6"}
 POINTS = {
-    "cos": ("Cosine distance", "distance", LEARNED, {"threshold~0.1": (0.99, 0.24), "threshold~0.6": (0.891, 0.67)}),
+    "cos": (LEARNED, {"threshold~0.1": (0.99, 0.24), "threshold~0.6": (0.891, 0.67)}),
     "kmeans": (
-        "K-means clusters",
-        "clusters",
         LEARNED,
         {
             "clusters~4_runs~1_top~1": (0.7, 0.41),
@@ -26,11 +26,11 @@ POINTS = {
             "clusters~8_runs~1_top~2": (0.85, 0.55),
         },
     ),
-    "window": ("Window", "window", "kind~none", {"width~11": (0.957, 0.26), "width~51": (0.811, 0.43)}),
-    "oracle": ("Oracle top-k", "bounds", "kind~none", {"keys~2": (0.992, 0.48), "keys~32": (0.875, 0.99)}),
-    "random": ("Random", "bounds", "kind~none", {"sparsity~0.8": (0.8, 0.2), "sparsity~0.98": (0.98, 0.02)}),
+    "window": ("kind~none", {"width~11": (0.957, 0.26), "width~51": (0.811, 0.43)}),
+    "oracle": ("kind~none", {"keys~2": (0.992, 0.48), "keys~32": (0.875, 0.99)}),
+    "random": ("kind~none", {"sparsity~0.8": (0.8, 0.2), "sparsity~0.98": (0.98, 0.02)}),
 }
-"""Predictor: its label, family, projection, and the sparsity and recall of its points."""
+"""Predictor: its projection, and the sparsity and recall of its points."""
 DOCUMENTS, EXAMPLES = 8, 4
 KEEP = ("none", "cls", "last", "cls+last")
 DISTANCES = ("0", "1", "2", "3-4", "5-8", "9-16", ">16")
@@ -64,7 +64,7 @@ def evaluations(
     paths, runs = [], []
     for attention in attentions:
         for seed in seeds:
-            for name, (label, family, projection, points) in POINTS.items():
+            for name, (projection, points) in POINTS.items():
                 rng = np.random.default_rng([seed, len(name), len(attention)])
                 # windows and kept tokens add to a support, so they only ever raise what it recalls
                 drawn = {
@@ -94,7 +94,7 @@ def evaluations(
                     "attention": attention,
                     "seed": seed,
                 }
-                runs.append(run | {"label": label, "family": family})
+                runs.append(run | discover()[name].facts)
     return paths, runs
 
 
@@ -156,7 +156,7 @@ def quantizers(
 ) -> tuple[list[str], list[str], list[dict[str, Any]]]:
     """Write what is known of the buckets of each quantizer; return both kinds of tables and what is known of each."""
     paths, runs = [], []
-    label, family, projection, points = POINTS["kmeans"]
+    projection, points = POINTS["kmeans"]
     for attention in attentions:
         for seed in seeds:
             rng = np.random.default_rng([seed, len(attention)])
@@ -178,7 +178,7 @@ def quantizers(
             ]
             _write(Path(str(path).replace("/buckets/", "/common/")), rows)
             runs.append({"predictor": "kmeans", "projection": projection, "attention": attention, "seed": seed}
-                        | {"label": label, "family": family})  # fmt: skip
+                        | discover()["kmeans"].facts)  # fmt: skip
     return paths, [path.replace("/buckets/", "/common/") for path in paths], runs
 
 

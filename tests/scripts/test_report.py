@@ -29,5 +29,6 @@ def test_the_report_holds_tables_figures_and_provenance(fabricate, tables, tmp_p
     assert "Wikipedia contributors &lt;2016&gt;" in text and "CC-BY-SA-3.0" in text
     assert "tables/areas.tsv, .tex" in text
     assert "data:image/svg+xml;base64," in text and "Cosine distance" in text
+    assert "Predicting Attention Sparsity in Transformers" in text and "(Cosine distance and K-means clusters)" in text
     assert "<dt>Mass recall</dt><dd>The share of gold attention probability on predicted pairs" in text
     assert "/home/" not in text and str(tmp_path) not in text

@@ -8,6 +8,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from sparse_attention.predictors.registry import BOUNDS, GROUPS, LITERALS
+
 ROOT = Path(__file__).parents[2]
 GUIDE = (ROOT / "docs" / "adding-a-predictor.md").read_text(encoding="utf-8")
 TINY = "tests/config/tiny.yaml"
@@ -45,10 +47,15 @@ def test_one_file_and_one_entry_run_one_evaluation_and_nothing_that_was_there(gu
     table = pd.read_csv(copy_of_finished.folder / "results/tables/predictors.tsv", sep="\t")
     found = table[table["predictor"] == "norm"]
     assert set(found["point"]) == {"keys~4", "keys~16"}
-    assert set(found["label"]) == {"Key norm"}
+    assert set(found["label"]) == {"Key norm"} and set(found["family"]) == {"norm"} and found["bound"].isna().all()
     assert found["recall"].between(0, 1).all() and found["computation_sparsity"].notna().all()
     assert "Key norm" in (copy_of_finished.folder / "results/report.html").read_text(encoding="utf-8")
     assert copy_of_finished.planned(configfiles=configfiles) == []
+
+
+def test_the_page_names_what_a_class_can_say():
+    assert set(LITERALS) <= set(re.findall(r"`(\w+)(?: = [^`]+)?`", GUIDE))
+    assert all(f'"{name}"' in GUIDE for name in (*GROUPS, *BOUNDS))
 
 
 def test_a_wrong_value_is_refused_before_anything_runs(guide, checkout):

@@ -10,7 +10,8 @@ from sparse_attention.files.tables import read_table
 from sparse_attention.plotting import pareto, style
 from sparse_attention.plotting.panels import ENVELOPE, STEPS, between
 from sparse_attention.plotting.pareto_points import COMPUTATION, best_first, with_variants
-from sparse_attention.plotting.predictor_looks import GROUPS, OTHERS, distinct, looks
+from sparse_attention.plotting.predictor_looks import OTHERS, distinct, group_of, looks
+from sparse_attention.predictors.registry import GROUPS
 from sparse_attention.summaries.pareto import front
 
 CONTEXT = {"corpus": "wiki-2016", "model": "minilm-l6"}
@@ -91,8 +92,8 @@ def test_a_new_predictor_is_drawn_with_the_others(frames):
 def test_the_best_of_the_other_panels_is_a_pale_line(all_of_them):
     figure = recall(all_of_them)
     real = all_of_them.query("bound.isna() and window == 0")
-    for axes, families in zip(figure.axes, GROUPS.values(), strict=True):
-        others = real[~real["family"].isin(families)]
+    for axes, group in zip(figure.axes, GROUPS, strict=True):
+        others = real[real["predictor"].map(group_of) != group]
         best = others[front(others["sparsity"].to_numpy(), others["recall"].to_numpy())]
         expected = best.sort_values("sparsity")[["sparsity", "recall"]].to_numpy() * [-1, 1] + [1, 0]
         np.testing.assert_allclose(envelope(axes)[::STEPS], expected)
@@ -112,7 +113,8 @@ def test_every_panel_has_the_bounds_and_the_gold_sparsity(all_of_them):
 
 def test_a_legend_names_the_best_first(all_of_them):
     order = legend(recall(all_of_them).axes[1])
-    real = all_of_them.query("bound.isna() and window == 0 and family in @GROUPS['Distances']")
+    real = all_of_them.query("bound.isna() and window == 0")
+    real = real[real["predictor"].map(group_of) == "Distances"]
     labels = real.drop_duplicates("predictor").set_index("predictor")["label"]
     assert [text.replace("\n", " ") for text in order] == [labels[name] for name in best_first(real, "recall")]
 

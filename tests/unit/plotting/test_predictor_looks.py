@@ -2,8 +2,8 @@
 
 import pandas as pd
 
-from sparse_attention.plotting.predictor_looks import GROUPS, LOOKS, OTHERS, distinct, group_of, groups, is_bound, looks
-from sparse_attention.predictors.registry import discover
+from sparse_attention.plotting.predictor_looks import LOOKS, OTHERS, distinct, group_of, groups, is_bound, looks
+from sparse_attention.predictors.registry import GROUPS, discover
 
 BOUNDS = ("oracle", "random")
 
@@ -41,14 +41,13 @@ def test_a_look_does_not_depend_on_the_order_of_predictors():
     assert looks(["cos"])["cos"] is LOOKS["cos"]
 
 
-def test_every_family_that_ships_has_a_group():
-    families = {info.module for info in discover().values()} - {"bounds"}
-    assert {family for family in families if group_of(family) == OTHERS} == set()
+def test_every_predictor_that_ships_has_a_group():
+    assert {name for name, info in discover().items() if not info.bound and group_of(name) == OTHERS} == set()
     assert group_of("mine") == OTHERS
 
 
 def test_groups_come_in_their_order_and_hold_every_row():
-    rows = pd.DataFrame({"family": ["mine", "gate", "window", "patterns"], "row": range(4)})
+    rows = pd.DataFrame({"predictor": ["mine", "gate", "window", "strided"], "row": range(4)})
     found = groups(rows)
     assert list(found) == ["Patterns that ignore content", "Learned selectors", OTHERS]
     assert sorted(row for own in found.values() for row in own["row"]) == [0, 1, 2, 3]
@@ -56,6 +55,6 @@ def test_groups_come_in_their_order_and_hold_every_row():
 
 
 def test_bounds_are_known_with_and_without_their_column():
-    rows = pd.DataFrame({"predictor": ["cos", "oracle"], "family": ["distance", "bounds"], "bound": [None, "upper"]})
-    for columns in (["bound"], ["family"], ["predictor"]):
+    rows = pd.DataFrame({"predictor": ["cos", "oracle"], "bound": [None, "upper"]})
+    for columns in (["bound"], ["predictor"]):
         assert is_bound(rows[columns]).tolist() == [False, True]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -12,7 +13,7 @@ import yaml
 
 from sparse_attention.errors import InputError
 from sparse_attention.predictors import registry
-from sparse_attention.predictors.base import Context, Predictor
+from sparse_attention.predictors.base import Context, NestedPredictor, Predictor
 from sparse_attention.predictors.registry import create, discover
 
 ROOT = Path(__file__).parents[3]
@@ -39,6 +40,20 @@ def test_what_is_read_is_what_the_class_says(name):
         assert getattr(predictor, field) == getattr(info, field), field
     assert info.label
     assert set(info.fitted) <= set(info.parameters)
+    assert not info.nested or info.nested in info.parameters
+    assert bool(info.nested) == isinstance(predictor, NestedPredictor)
+
+
+def test_one_paper_is_cited_in_one_way():
+    cited = {info.paper for info in discover().values() if info.paper}
+    numbers = [re.search(r"arXiv:(\d{4}\.\d{5})$", paper) for paper in cited]
+    assert all(numbers) and len({number[1] for number in numbers}) == len(cited) > 10
+
+
+def test_a_papers_number_is_told_in_the_methods_too():
+    methods = (ROOT / "docs" / "methods.md").read_text(encoding="utf-8")
+    numbers = {name: info.paper.rpartition(":")[2] for name, info in discover().items() if info.paper}
+    assert [name for name, number in numbers.items() if number not in methods] == []
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -92,9 +107,13 @@ def test_a_new_file_is_a_new_predictor(tmp_path):
     [
         ("class A(:\n", r"mine\.py:1: not valid Python"),
         (CLASS + "    needs = tuple('x')\n", r"mine\.py:3: A\.needs must be a literal"),
+        (
+            CLASS + "    group = 'Guesses'\n",
+            r"mine\.py: A\.group: 'Guesses'; allowed: Patterns that ignore .*, or empty",
+        ),
         (CLASS + CLASS.replace("A", "B"), r"mine\.py: the name 'a' is already that of a class in mine\.py"),
     ],
-    ids=["syntax", "computed", "twice"],
+    ids=["syntax", "computed", "unknown group", "twice"],
 )
 def test_what_cannot_be_read_is_told_with_its_place(source, message, tmp_path):
     (tmp_path / "mine.py").write_text(source)

@@ -85,11 +85,11 @@ def test_several_attentions_are_told_one_by_one():
 def test_distances_of_gold_pairs_and_of_the_nearest_predictor_are_told():
     shares = {"A": (0.6, 0.3, 0.1), "B": (0.1, 0.1, 0.8), "Random": (0.0, 0.0, 1.0)}
     rows = [
-        (label, "bounds" if label == "Random" else "distance", distance, share, gold)
+        (label, "lower" if label == "Random" else None, distance, share, gold)
         for label, own in shares.items()
         for distance, share, gold in zip(("0", "5-8", "9-16"), own, (0.4, 0.3, 0.3), strict=True)
     ]
-    table = pd.DataFrame(rows, columns=["label", "family", "distance", "share", "gold_share"])
+    table = pd.DataFrame(rows, columns=["label", "bound", "distance", "share", "gold_share"])
     table = table.assign(attention="entmax~1.5", predictor=table["label"], projection="kind~none")
     assert said(insights.distances(table)) == (
         "70 % of the gold pairs are at most 8 tokens apart. A is nearest to the distances of the gold support: 20 % of "

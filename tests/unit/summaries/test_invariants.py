@@ -7,10 +7,9 @@ import pytest
 
 from sparse_attention.errors import InputError
 from sparse_attention.files.tables import read_table, write_table
-from sparse_attention.predictors.registry import create, discover
+from sparse_attention.metrics.facts import support_metrics
 from sparse_attention.summaries import invariants
 
-NESTED = {name: invariants.nested_setting(name, info.bases) for name, info in discover().items()}
 SPARSITIES = [0.85, 0.9]
 
 
@@ -30,7 +29,7 @@ def evaluated(right, fabricate, tmp_path):
 
 
 def check(evaluated):
-    return invariants.check(*evaluated, NESTED, SPARSITIES)
+    return invariants.check(*evaluated, SPARSITIES)
 
 
 def change(evaluated, predictor, query, documents=False, **values):
@@ -55,7 +54,7 @@ def test_evaluations_that_can_be_right_pass(evaluated):
     assert check(([], [], []))["tables"] == 0
 
 
-@pytest.mark.parametrize("name", invariants.SHARES)
+@pytest.mark.parametrize("name", [name for name, metric in support_metrics().items() if metric.range == "from 0 to 1"])
 @pytest.mark.parametrize("value", [-0.01, 1.01, float("nan")], ids=["negative", "above 1", "missing"])
 def test_shares_are_from_0_to_1(name, value, evaluated):
     path = change(evaluated, "cos", FIRST, **{name: value})
@@ -70,6 +69,7 @@ def test_shares_are_from_0_to_1(name, value, evaluated):
     [
         ({"edges": -1.0}, "edges must be at least 0; not so in: .* edges -1"),
         ({"computation_sparsity": 1.2}, "computation_sparsity must be at most 1; .* computation_sparsity 1.2"),
+        ({"edges": 70000.0}, "edges must not fall as the window grows; .* before 70000, window before 0"),
         ({"best_recall": 0.5}, "recall must be at most best_recall, .* recall 0.6[0-9]*, best_recall 0.5"),
         ({"exactness": 1.0}, "recall must be 1 where every query is exact; .* exactness 1, recall 0.6"),
         ({"recall": 0.99}, "recall must not fall as the window grows; .* window 11, .* before 0.99, window before 0"),
@@ -172,16 +172,3 @@ def test_recall_above_the_oracle_is_told_with_numbers(evaluated):
         (row["recall"] - row["oracle"] for row in found), reverse=True
     )
     assert all(row["recall"] > row["oracle"] and row["at_sparsity"] in SPARSITIES for row in found)
-
-
-def test_nested_settings_are_those_of_the_classes():
-    from sparse_attention.clusters.centroids import Centroids
-    from sparse_attention.predictors.base import Context, NestedPredictor
-
-    for name in discover():
-        if "clusters" in discover()[name].needs:
-            continue
-        predictor = create(name, Context(centroids=Centroids(())))
-        expected = (predictor.nested, not predictor.falling) if isinstance(predictor, NestedPredictor) else None
-        assert NESTED[name] in (None, expected), name
-    assert all(NESTED[name] for name in ("oracle", "random", "window", "cos", "l2"))

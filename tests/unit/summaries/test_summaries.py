@@ -111,7 +111,7 @@ def test_fronts_are_those_of_each_window_and_of_all(evaluated):
 
 def test_bounds_are_marked_and_labels_default_to_names(fabricate, tmp_path):
     paths, runs = fabricate.evaluations(tmp_path)
-    bare = [{key: value for key, value in run.items() if key not in ("label", "family")} for run in runs]
+    bare = [{key: value for key, value in run.items() if key != "label"} for run in runs]
     table = predictor_tables(paths, bare)["predictors"].set_index("predictor")
     assert set(table.loc["oracle", "bound"]) == {"upper"} and set(table.loc["random", "bound"]) == {"lower"}
     assert table.loc["cos", "bound"].isna().all() and set(table.loc["cos", "label"]) == {"cos"}

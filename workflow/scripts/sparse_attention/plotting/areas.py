@@ -15,7 +15,8 @@ from matplotlib.lines import Line2D
 from sparse_attention.errors import InputError
 from sparse_attention.metrics.facts import compared_metrics
 from sparse_attention.plotting import style
-from sparse_attention.plotting.predictor_looks import BOUND, CATEGORIES, DOTTED, GROUPS, OTHERS, group_of, is_bound
+from sparse_attention.plotting.predictor_looks import BOUND, CATEGORIES, DOTTED, OTHERS, group_of, is_bound
+from sparse_attention.predictors.registry import GROUPS
 from sparse_attention.summaries.wording import kept_tokens, spell
 
 METRICS = compared_metrics()
@@ -79,7 +80,7 @@ def _panel(axes: Axes, rows: pd.DataFrame, metric: str, names: list[str], bare: 
     for value in rows.loc[bounds].groupby("predictor", sort=False)[f"area_{metric}"].max():
         axes.axvline(value, color=BOUND, linestyle=DOTTED, linewidth=1.3, zorder=1)
     for name, own in rows[~bounds].groupby("predictor", sort=False):
-        colour = colours()[group_of(own["family"].iloc[0])]
+        colour = colours()[group_of(name)]
         best = own.sort_values("area_recall", kind="stable").iloc[[-1]]
         for size, (marker, large) in SIZES.items():
             place = names.index(str(name))
@@ -106,7 +107,7 @@ def _panel(axes: Axes, rows: pd.DataFrame, metric: str, names: list[str], bare: 
 
 def _key(figure: Figure, rows: pd.DataFrame) -> None:
     real = rows[~is_bound(rows)]
-    found = real["family"].map(group_of).unique()
+    found = real["predictor"].map(group_of).unique()
     handles = [
         Line2D([], [], color=colour, marker="o", markersize=4.6, linestyle="", label=group)
         for group, colour in colours().items()

@@ -113,7 +113,7 @@ def with_variants(rows: pd.DataFrame, one: bool = False) -> tuple[pd.DataFrame, 
     Parameters
     ----------
     rows : pandas.DataFrame
-        Points with `predictor`, `family` and `projection`.
+        Points with `predictor` and `projection`.
     one : bool
         Whether all are drawn as one in any case.
 

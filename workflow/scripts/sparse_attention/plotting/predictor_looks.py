@@ -9,15 +9,10 @@ from typing import Any
 
 import pandas as pd
 
-GROUPS = {
-    "Patterns that ignore content": ("window", "patterns"),
-    "Distances": ("distance", "low_dim_entmax", "calibrated"),
-    "Quantizers": ("buckets", "clusters", "hashing", "routing", "simhash"),
-    "Estimates without training": ("lowrank", "pages", "antidiagonal"),
-    "Learned selectors": ("hash_attention", "gate", "indexer"),
-}
-"""Families that share a panel; a family that is not named here is drawn with the `OTHERS`."""
+from sparse_attention.predictors.registry import GROUPS, discover
+
 OTHERS = "Other predictors"
+"""The panel of predictors that name no group."""
 
 BOUND = "#8a8f98"
 BLUE, SKY, VERMILION, ORANGE, GREEN = "#0072B2", "#56B4E9", "#D55E00", "#E69F00", "#009E73"
@@ -79,10 +74,9 @@ LOOKS = {
     "hash_attention": Look(BLUE, "h"),
     "gate": Look(VERMILION, "s"),
     "indexer": Look(GREEN, "o"),
-    "oracle": Look(BOUND, "", DOTTED),
-    "random": Look(BOUND, "", DOTTED),
 }
-"""Colours differ within a group, colour and marker among all; dashes mark what ignores content, dots the bounds."""
+"""Colours differ within a group, colour and marker among all; dashes mark what ignores content."""
+OF_BOUNDS = Look(BOUND, "", DOTTED)
 MORE_COLOURS = ("#332288", "#999933", "#CC6677", "#44AA99", "#AA4499", "#DDCC77", "#117733", "#661100", "#6699CC")
 MORE_MARKERS = ("h", "<", ">", "*", "d", "8", "H", "1", "2", "3", "4")
 CATEGORIES = (BLUE, ORANGE, GREEN, PINK, SKY, VERMILION, "#F0E442", OLIVE, WINE)
@@ -94,8 +88,9 @@ def looks(predictors: Iterable[str]) -> dict[str, Look]:
     names = list(dict.fromkeys(predictors))
     taken = {(look.colour, look.marker) for look in LOOKS.values()}
     free = (Look(colour, marker) for marker, colour in _pairs() if (colour, marker) not in taken)
-    extra = {name: next(free) for name in sorted(set(names) - set(LOOKS))}
-    return {name: LOOKS.get(name) or extra[name] for name in names}
+    own = LOOKS | {name: OF_BOUNDS for name in names if bound_of(name)}
+    extra = {name: next(free) for name in sorted(set(names) - set(own))}
+    return {name: own.get(name) or extra[name] for name in names}
 
 
 def distinct(predictors: Iterable[str]) -> dict[str, Look]:
@@ -123,14 +118,21 @@ def _pairs() -> Iterator[tuple[str, str]]:
         yield from ((MORE_MARKERS[(step + shift) % len(MORE_MARKERS)], MORE_COLOURS[step]) for step in steps)
 
 
-def group_of(family: object) -> str:
-    """Return the group that a family is drawn with."""
-    return next((group for group, families in GROUPS.items() if family in families), OTHERS)
+def group_of(predictor: object) -> str:
+    """Return the group that a predictor is drawn with."""
+    info = discover().get(str(predictor))
+    return (info.group if info else "") or OTHERS
+
+
+def bound_of(predictor: object) -> str:
+    """Return "upper" or "lower" for a bound, and an empty text for other predictors."""
+    info = discover().get(str(predictor))
+    return info.bound if info else ""
 
 
 def groups(rows: pd.DataFrame) -> dict[str, pd.DataFrame]:
-    """Split rows with a `family` into the groups that have any, in the order of `GROUPS`."""
-    names = rows["family"].map(group_of)
+    """Split rows with a `predictor` into the groups that have any, in the order of `GROUPS`."""
+    names = rows["predictor"].map(group_of)
     return {group: rows[names == group] for group in (*GROUPS, OTHERS) if (names == group).any()}
 
 
@@ -138,4 +140,4 @@ def is_bound(rows: pd.DataFrame) -> pd.Series:
     """Tell which rows are of bounds, in tables with and without a column for it."""
     if "bound" in rows:
         return rows["bound"].notna()
-    return rows["family"] == "bounds" if "family" in rows else rows["predictor"].isin(["oracle", "random"])
+    return rows["predictor"].map(bound_of).astype(bool)

@@ -30,6 +30,8 @@ class XAttention(ThresholdPredictor):
 
     name = "xattention"
     label = "XAttention blocks"
+    group = "Estimates without training"
+    paper = "Xu et al. XAttention: Block Sparse Attention with Antidiagonal Scoring. ICML 2025. arXiv:2503.16428"
     parameters = {
         "block": {"type": "integer", "minimum": 1, "description": "tokens per block, of queries and of keys"},
         "stride": {"type": "integer", "minimum": 1, "description": "divides `block`; one pair in `stride` is scored"},

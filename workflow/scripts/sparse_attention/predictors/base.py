@@ -64,6 +64,16 @@ class Predictor:
         Settings that must divide another one; checked likewise.
     blocks : bool
         Whether a predictor without a projection also runs on blocks of tokens; one with a projection always does.
+    group : str
+        The predictors that it is drawn with, one of `registry.GROUPS`; without one it stands among the others.
+    bound : str
+        "upper" or "lower" for what no real predictor is compared with but held against; empty for real ones.
+    nested : str
+        The setting along which its supports lie one within the next, where there is one; see `NestedPredictor`.
+    falling : bool
+        Whether supports shrink as that setting grows.
+    paper : str
+        Whom to cite for it: authors, title, year, venue or arXiv number.
     """
 
     name: ClassVar[str]
@@ -75,6 +85,11 @@ class Predictor:
     at_most: ClassVar[dict[str, str]] = {}
     divides: ClassVar[dict[str, str]] = {}
     blocks: ClassVar[bool] = False
+    group: ClassVar[str] = ""
+    bound: ClassVar[str] = ""
+    nested: ClassVar[str] = ""
+    falling: ClassVar[bool] = False
+    paper: ClassVar[str] = ""
 
     predict: Callable[..., Tensor]
 
@@ -119,18 +134,7 @@ class Predictor:
 
 
 class NestedPredictor(Predictor):
-    """A predictor whose supports lie one within the other along one setting, so that one pass gives all of them.
-
-    Attributes
-    ----------
-    nested : str
-        That setting.
-    falling : bool
-        Whether supports shrink as it grows.
-    """
-
-    nested: ClassVar[str]
-    falling: ClassVar[bool] = False
+    """A predictor whose supports lie one within the next along the setting `nested`: one pass gives all of them."""
 
     def levels(self, prepared: Any, values: Sequence[Any], **others: Any) -> Tensor:
         """Return for each pair the place of the first of `values` that keeps it, and `len(values)` when none does.
@@ -205,6 +209,8 @@ class BucketPredictor(Predictor):
 
     `buckets(prepared, **point)` returns the buckets of every query and key.
     """
+
+    group = "Quantizers"
 
     buckets: Callable[..., Buckets]
 

@@ -22,6 +22,7 @@ class Oracle(TopPredictor):
 
     name = "oracle"
     label = "Oracle top-k"
+    bound = "upper"
     blocks = True
     parameters = {"keys": {"type": "integer", "minimum": 1}}
 
@@ -47,6 +48,7 @@ class Random(NestedPredictor):
 
     name = "random"
     label = "Random"
+    bound = "lower"
     nested, falling = "sparsity", True
     blocks = True
     parameters = {"sparsity": {"type": "number", "minimum": 0, "maximum": 1}}

@@ -34,6 +34,10 @@ class FixedBuckets(BucketPredictor):
 
     name = "fixed"
     label = "Fixed buckets"
+    paper = (
+        "Treviso, Góis, Fernandes, Fonseca, Martins. Predicting Attention Sparsity in Transformers. SPNLP 2022. "
+        "arXiv:2109.12188"
+    )
     needs = ("projection",)
     parameters = {"bucket_size": {"type": "integer", "minimum": 1}}
 
@@ -57,6 +61,10 @@ class DynamicBuckets(BucketPredictor):
 
     name = "dynamic"
     label = "Dynamic buckets"
+    paper = (
+        "Treviso, Góis, Fernandes, Fonseca, Martins. Predicting Attention Sparsity in Transformers. SPNLP 2022. "
+        "arXiv:2109.12188"
+    )
     needs = ("projection",)
     parameters = {
         "bucket_size": {"type": "integer", "minimum": 1},

@@ -34,6 +34,7 @@ class Calibrated(NestedPredictor):
 
     name = "calibrated"
     label = "Calibrated distance"
+    group = "Distances"
     needs = ("projection",)
     fits = True
     nested, falling = "sparsity", True

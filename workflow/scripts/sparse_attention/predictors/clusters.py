@@ -42,6 +42,10 @@ class KMeans(BucketPredictor):
 
     name = "kmeans"
     label = "K-means clusters"
+    paper = (
+        "Treviso, Góis, Fernandes, Fonseca, Martins. Predicting Attention Sparsity in Transformers. SPNLP 2022. "
+        "arXiv:2109.12188"
+    )
     needs = ("projection", "clusters")
     parameters = {
         "clusters": {"type": "integer", "minimum": 2},

@@ -41,6 +41,12 @@ class DistancePredictor(ThresholdPredictor):
         Whether dims are not summed: the least difference counts.
     """
 
+    group = "Distances"
+    paper = (
+        "Treviso, Góis, Fernandes, Fonseca, Martins. Predicting Attention Sparsity in Transformers. SPNLP 2022. "
+        "arXiv:2109.12188"
+    )
+
     normalises: ClassVar[bool] = False
     least: ClassVar[bool] = False
 

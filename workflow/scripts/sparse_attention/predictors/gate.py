@@ -45,6 +45,8 @@ class Gate(NestedPredictor):
 
     name = "gate"
     label = "Learned gate"
+    group = "Learned selectors"
+    paper = "Gao et al. SeerAttention: Learning Intrinsic Sparse Attention in Your LLMs. 2024. arXiv:2410.13276"
     nested, falling = "threshold", True
     fits = True
     blocks = True

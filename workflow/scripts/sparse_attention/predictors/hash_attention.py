@@ -45,6 +45,8 @@ class HashAttention(TopPredictor):
 
     name = "hash_attention"
     label = "HashAttention"
+    group = "Learned selectors"
+    paper = "Desai et al. HashAttention: Semantic Sparsity for Faster Inference. ICML 2025. arXiv:2412.14468"
     fits = True
     blocks = True
     parameters = {

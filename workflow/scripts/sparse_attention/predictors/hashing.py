@@ -47,6 +47,7 @@ class Reformer(BucketPredictor):
 
     name = "reformer"
     label = "Reformer LSH"
+    paper = "Kitaev, Kaiser, Levskaya. Reformer: The Efficient Transformer. ICLR 2020. arXiv:2001.04451"
     needs = ("projection",)
     parameters = {
         "buckets": {"type": "integer", "minimum": 2, "multipleOf": 2, "description": "an even whole number"},

@@ -40,6 +40,8 @@ class LightningIndexer(TopPredictor):
 
     name = "indexer"
     label = "Lightning indexer"
+    group = "Learned selectors"
+    paper = "DeepSeek-AI. DeepSeek-V3.2: Pushing the Frontier of Open Large Language Models. 2025. arXiv:2512.02556"
     fits = True
     blocks = True
     parameters = {

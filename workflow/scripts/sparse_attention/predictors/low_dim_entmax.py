@@ -31,6 +31,11 @@ class LowDimEntmax(Predictor):
 
     name = "entmax"
     label = "Low-dimensional entmax"
+    group = "Distances"
+    paper = (
+        "Treviso, Góis, Fernandes, Fonseca, Martins. Predicting Attention Sparsity in Transformers. SPNLP 2022. "
+        "arXiv:2109.12188"
+    )
     needs = ("projection",)
     parameters = {"alpha": {"type": "number", "exclusiveMinimum": 1, "maximum": 2}}
 

@@ -40,6 +40,11 @@ class PrincipalComponents(TopPredictor):
 
     name = "pca"
     label = "PCA of keys"
+    group = "Estimates without training"
+    paper = (
+        "Singhania, Singh, He, Feizi, Bhatele. Loki: Low-rank Keys for Efficient Sparse Attention. NeurIPS 2024. "
+        "arXiv:2406.02542"
+    )
     fits = True
     parameters = {
         "dim": {"type": "integer", "minimum": 1, "description": "principal components, at most head_dim"},
@@ -87,6 +92,8 @@ class LargestChannels(TopPredictor):
 
     name = "sparq"
     label = "SparQ channels"
+    group = "Estimates without training"
+    paper = "Ribar et al. SparQ Attention: Bandwidth-Efficient LLM Inference. ICML 2024. arXiv:2312.04985"
     parameters = {
         "channels": {"type": "integer", "minimum": 1, "description": "channels of each query, at most head_dim"},
         "keys": {"type": "integer", "minimum": 1},

@@ -117,6 +117,10 @@ class PageBounds(NestedPredictor):
 
     name = "quest"
     label = "Quest pages"
+    group = "Estimates without training"
+    paper = (
+        "Tang et al. Quest: Query-Aware Sparsity for Efficient Long-Context LLM Inference. ICML 2024. arXiv:2406.10774"
+    )
     nested = "pages"
     parameters = {
         "page": {"type": "integer", "minimum": 1, "description": "tokens per page"},
@@ -156,6 +160,8 @@ class GaussianPages(NestedPredictor):
 
     name = "gaussian_pages"
     label = "Gaussian pages"
+    group = "Estimates without training"
+    paper = "Duarte, Couceiro, Treviso. EntmaxKV: Support-Aware Decoding for Entmax Attention. 2026. arXiv:2605.21649"
     nested, falling = "probability", True
     parameters = {
         "page": {"type": "integer", "minimum": 1, "description": "tokens per page"},

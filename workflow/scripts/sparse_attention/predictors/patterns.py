@@ -24,6 +24,8 @@ class BigBird(NestedPredictor):
 
     name = "bigbird"
     label = "BigBird"
+    group = "Patterns that ignore content"
+    paper = "Zaheer et al. Big Bird: Transformers for Longer Sequences. NeurIPS 2020. arXiv:2007.14062"
     nested = "random_keys"
     blocks = True
     parameters = {"random_keys": {"type": "integer", "minimum": 0}}
@@ -52,6 +54,8 @@ class Longformer(NestedPredictor):
 
     name = "longformer"
     label = "Longformer"
+    group = "Patterns that ignore content"
+    paper = "Beltagy, Peters, Cohan. Longformer: The Long-Document Transformer. 2020. arXiv:2004.05150"
     nested = "global_tokens"
     blocks = True
     parameters = {"global_tokens": {"type": "integer", "minimum": 1}}
@@ -87,6 +91,10 @@ class Strided(Predictor):
 
     name = "strided"
     label = "Sparse Transformer"
+    group = "Patterns that ignore content"
+    paper = (
+        "Child, Gray, Radford, Sutskever. Generating Long Sequences with Sparse Transformers. 2019. arXiv:1904.10509"
+    )
     blocks = True
     parameters = {"stride": {"type": "integer", "minimum": 1}, "expressivity": {"type": "integer", "minimum": 0}}
     at_most = {"expressivity": "stride"}

@@ -16,7 +16,20 @@ if TYPE_CHECKING:
 
 FOLDER = Path(__file__).parent
 NOT_PREDICTORS = ("base", "features", "registry")
-LITERALS = ("name", "label", "needs", "fits", "parameters", "fitted", "at_most", "divides", "blocks")
+LITERALS = (
+    "name", "label", "needs", "fits", "parameters", "fitted", "at_most", "divides", "blocks",
+    "group", "bound", "nested", "falling", "paper",
+)  # fmt: skip
+GROUPS = (
+    "Patterns that ignore content",
+    "Distances",
+    "Quantizers",
+    "Estimates without training",
+    "Learned selectors",
+)
+"""What predictors are drawn together, in the order of panels."""
+IGNORES_CONTENT = GROUPS[0]
+BOUNDS = ("upper", "lower")
 
 
 @dataclass(frozen=True)
@@ -47,6 +60,16 @@ class PredictorInfo:
         Settings that must divide another one, such as `{"stride": "block"}`.
     blocks : bool
         Whether it runs on blocks of tokens without a projection.
+    group : str
+        The predictors that it is drawn with, one of `GROUPS` or empty.
+    bound : str
+        "upper" or "lower" for a bound of all predictors, else empty.
+    nested : str
+        The setting along which supports lie one within the next, or empty.
+    falling : bool
+        Whether supports shrink as that setting grows.
+    paper : str
+        Whom to cite for it, or empty.
     bases : tuple of str
         Names of the classes that it extends.
     """
@@ -62,12 +85,35 @@ class PredictorInfo:
     at_most: dict[str, str] = field(default_factory=dict)
     divides: dict[str, str] = field(default_factory=dict)
     blocks: bool = False
+    group: str = ""
+    bound: str = ""
+    nested: str = ""
+    falling: bool = False
+    paper: str = ""
     bases: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        for name, allowed in (("group", GROUPS), ("bound", BOUNDS)):
+            value = getattr(self, name)
+            if value and value not in allowed:
+                place = f"predictors/{self.module}.py: {self.class_name}.{name}"
+                raise InputError(f"{place}: {value!r}; allowed: {', '.join(allowed)}, or empty")
 
     @property
     def quantizes(self) -> bool:
         """Whether it puts queries and keys into buckets."""
         return "BucketPredictor" in self.bases
+
+    @property
+    def family(self) -> str:
+        """The file that defines it, as tables name it: one file is one family."""
+        return self.module
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """What tables, figures and the report say of it, or go by, beside its name."""
+        names = ("label", "family", "group", "bound", "nested", "falling", "paper")
+        return {name: getattr(self, name) for name in names}
 
     @property
     def plugin(self) -> str:

@@ -137,6 +137,10 @@ class Routing(BucketPredictor):
 
     name = "routing"
     label = "Routing"
+    paper = (
+        "Roy, Saffar, Vaswani, Grangier. Efficient Content-Based Sparse Attention with Routing Transformers. TACL "
+        "2021. arXiv:2003.05997"
+    )
     needs = ("projection",)
     parameters = {
         "clusters": {"type": "integer", "minimum": 2},
@@ -175,6 +179,10 @@ class TrainedRouting(BucketPredictor):
 
     name = "routing_trained"
     label = "Routing, trained"
+    paper = (
+        "Roy, Saffar, Vaswani, Grangier. Efficient Content-Based Sparse Attention with Routing Transformers. TACL "
+        "2021. arXiv:2003.05997"
+    )
     needs = ("projection",)
     fits = True
     parameters = {
@@ -222,6 +230,10 @@ class KMeansRouting(BucketPredictor):
 
     name = "routing_kmeans"
     label = "Routing, k-means"
+    paper = (
+        "Roy, Saffar, Vaswani, Grangier. Efficient Content-Based Sparse Attention with Routing Transformers. TACL "
+        "2021. arXiv:2003.05997"
+    )
     needs = ("projection", "clusters")
     parameters = {
         "clusters": {"type": "integer", "minimum": 2},

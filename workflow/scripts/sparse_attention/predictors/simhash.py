@@ -27,6 +27,7 @@ class SimHash(BucketPredictor):
 
     name = "simhash"
     label = "SimHash tables"
+    paper = "Chen et al. MagicPIG: LSH Sampling for Efficient LLM Generation. 2024. arXiv:2410.16179"
     parameters = {
         "bits": {"type": "integer", "minimum": 1, "maximum": 12},
         "tables": {"type": "integer", "minimum": 1},

@@ -18,6 +18,7 @@ class Window(NestedPredictor):
 
     name = "window"
     label = "Window"
+    group = "Patterns that ignore content"
     nested = "width"
     blocks = True
     parameters = {

@@ -7,9 +7,10 @@ from typing import Any
 
 import pandas as pd
 
+from sparse_attention.plotting.looks import group_of
+from sparse_attention.predictors.registry import IGNORES_CONTENT
 from sparse_attention.summaries.wording import kept_tokens, spell
 
-IGNORES_CONTENT = ("patterns", "window")
 TARGETS = (0.95, 0.9, 0.98, 0.8)
 """At which sparsity predictors are compared: the first of these that some predictor reaches."""
 
@@ -162,15 +163,15 @@ def _against_bounds(best: pd.Series, rows: pd.DataFrame) -> list[str]:
 
 def _against_others(best: pd.Series, real: pd.DataFrame) -> list[str]:
     sentences = []
-    fixed = real[real["family"].isin(IGNORES_CONTENT)]
+    fixed = real[real["predictor"].map(group_of) == IGNORES_CONTENT]
     others = real[real["predictor"] != best["predictor"]]
     if len(others):
         second = others.iloc[0]
-        kind = ", which ignores content," if second["family"] in IGNORES_CONTENT else ""
+        kind = ", which ignores content," if group_of(second["predictor"]) == IGNORES_CONTENT else ""
         recall = percent(second["recall"], half_width(second, "recall"))
         sentences.append(f"Next is {name(second, real)}{kind} with {recall}.")
         sentences += _not_told_apart(best, others)
-        if len(fixed) and not {best["family"], second["family"]} & set(IGNORES_CONTENT):
+        if len(fixed) and IGNORES_CONTENT not in {group_of(row["predictor"]) for row in (best, second)}:
             pattern = fixed.iloc[0]
             told = f"{name(pattern, real)}, recalls {percent(pattern['recall'])}"
             sentences.append(f"The best pattern that ignores content, {told}.")

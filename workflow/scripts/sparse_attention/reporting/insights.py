@@ -52,7 +52,7 @@ def areas(table: pd.DataFrame, windows: str, keep: str) -> list[str]:
         sentence += f"a mean recall of {value}"
         after = [f"{row['label']} ({number(row['area_recall'])})" for _, row in ranked.iloc[1:3].iterrows()]
         sentences.append(f"{sentence}{', before ' + listed(after) if after else ''}.")
-        leaders = ranked.assign(group=ranked["family"].map(group_of)).drop_duplicates("group")
+        leaders = ranked.assign(group=ranked["predictor"].map(group_of)).drop_duplicates("group")
         if len(leaders) > 1:
             told = [f"{row['label']} among {_lower(row['group'])}" for _, row in leaders.iterrows()]
             sentences.append(f"The best of their kind are {listed(told)}.")

@@ -20,6 +20,7 @@ from sparse_attention.files.atomic import atomic_path
 from sparse_attention.files.tables import read_table
 from sparse_attention.metrics.facts import CLASSIFICATION, support_metrics
 from sparse_attention.reporting import content, findings, insights, pruning
+from sparse_attention.reporting.papers import papers
 from sparse_attention.summaries.models import QUANTILES
 from sparse_attention.summaries.wording import kept_tokens, spell, spell_pruning
 
@@ -184,6 +185,7 @@ def render(
         findings=told(inputs, config, setting),
         figures=inputs.figures(),
         tables=shown(inputs, setting),
+        papers=papers(inputs.table("predictors")),
         metrics=support_metrics().values(),
         files=[
             (name, len(frame), marked_up(inputs.caption(name)))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -11,31 +11,18 @@ import pandas as pd
 from sparse_attention.errors import InputError
 from sparse_attention.files.segments import parse_segment
 from sparse_attention.files.tables import read_table
+from sparse_attention.metrics.facts import MetricFacts, compared_metrics, support_metrics
 from sparse_attention.settings.grids import NO_PROJECTION
 from sparse_attention.summaries.fronts import hulls
 from sparse_attention.summaries.models import Paths, Runs
 from sparse_attention.summaries.predictors import READ
 
-SHARES = ("sparsity", "gold_sparsity", "recall", "best_recall", "mass_recall", "precision", "exactness")
-RISING = ("recall", "mass_recall", "exactness")
+METRICS = support_metrics()
+MOVING = {name: metric for name, metric in METRICS.items() if metric.rises or metric.falls}
+"""Metrics that can move in one direction only when a support grows."""
 PLACE = ("layer", "head", "point", "window", "keep", "grid")
 KEPT = (("none", "cls", "cls+last"), ("none", "last", "cls+last"))
 """Choices of kept tokens that lie one within the other."""
-NESTED = {
-    "window": ("width", True),
-    "random": ("sparsity", False),
-    "bigbird": ("random_keys", True),
-    "longformer": ("global_tokens", True),
-    "quest": ("pages", True),
-    "gaussian_pages": ("probability", False),
-}
-"""Setting along which a predictor's supports lie one within the other, and whether they grow with it …"""
-NESTED_BASES = {
-    "ThresholdPredictor": ("threshold", True),
-    "DistancePredictor": ("threshold", True),
-    "TopPredictor": ("keys", True),
-}
-"""… by name, and by the class that a predictor extends."""
 TOLERANCE = 1e-9
 ROUNDING = 2e-6
 """What means of numbers with six digits may differ by."""
@@ -59,11 +46,6 @@ class Broken(NamedTuple):
         return f"{path}: {self.rule}; not so in: {'; '.join(told)}{more}"
 
 
-def nested_setting(name: str, bases: Sequence[str]) -> tuple[str, bool] | None:
-    """Return the setting along which a predictor's supports are nested and whether they grow with it, when known."""
-    return NESTED.get(name) or next((NESTED_BASES[base] for base in bases if base in NESTED_BASES), None)
-
-
 def broken_in(table: pd.DataFrame, nested: tuple[str, bool] | None = None) -> Iterator[Broken]:
     """Yield what one evaluation breaks.
 
@@ -80,12 +62,8 @@ def broken_in(table: pd.DataFrame, nested: tuple[str, bool] | None = None) -> It
             yield Broken(rule, table.loc[np.asarray(rows), [*PLACE, *columns]])
 
     yield from select("a row must stand once", table.duplicated(list(PLACE)))
-    for name in SHARES:
-        yield from select(f"{name} must be from 0 to 1", ~table[name].between(0, 1), name)
-    yield from select("edges must be at least 0", ~(table["edges"] >= 0), "edges")
-    known = table["computation_sparsity"].notna()
-    computed = known & ~(table["computation_sparsity"] <= 1)
-    yield from select("computation_sparsity must be at most 1", computed, "computation_sparsity")
+    for name, metric in METRICS.items():
+        yield from select(f"{name} must be {metric.range}", _outside(table[name], metric), name)
     above = table["recall"] > table["best_recall"] + TOLERANCE
     yield from select("recall must be at most best_recall, that of the best pairs", above, "recall", "best_recall")
     # a query that is not exact may be lost in the sixth digit of the mean; what it misses is then as small
@@ -100,18 +78,23 @@ def broken_in(table: pd.DataFrame, nested: tuple[str, bool] | None = None) -> It
         yield from _falling_along(table, *nested)
 
 
+def _outside(values: pd.Series, metric: MetricFacts) -> pd.Series:
+    """Tell which values a metric cannot have."""
+    low, high = (np.inf * sign if end is None else end for end, sign in ((metric.low, -1), (metric.high, 1)))
+    return ~values.between(low, high) & ~(values.isna() & metric.unknown)
+
+
 def _falling(table: pd.DataFrame, axis: str, order: pd.Series, how: str) -> Iterator[Broken]:
-    """Find where recall falls or sparsity rises although supports grow along `axis`, whose order is given."""
+    """Find where metrics fall that cannot, or rise, although supports grow along `axis`, whose order is given."""
     others = [name for name in PLACE if name != axis]
     rows = table.assign(order=order).sort_values([*others, "order"], kind="stable")
-    before = rows.groupby(others, sort=False)[[*RISING, "sparsity", axis]].shift()
-    for metric in (*RISING, "sparsity"):
-        rise = rows[metric] - before[metric]
-        wrong = rise > TOLERANCE if metric == "sparsity" else rise < -TOLERANCE
-        if wrong.any():
-            found = rows.loc[wrong, [*PLACE, metric]].assign(before=before[metric], at=before[axis])
-            verb = "rise" if metric == "sparsity" else "fall"
-            yield Broken(f"{metric} must not {verb} {how}", found.rename(columns={"at": f"{axis} before"}))
+    before = rows.groupby(others, sort=False)[[*MOVING, axis]].shift()
+    for name, metric in MOVING.items():
+        rise = rows[name] - before[name]
+        for never, wrong in (("fall", metric.rises & (rise < -TOLERANCE)), ("rise", metric.falls & (rise > TOLERANCE))):
+            if wrong.any():
+                found = rows.loc[wrong, [*PLACE, name]].assign(before=before[name], at=before[axis])
+                yield Broken(f"{name} must not {never} {how}", found.rename(columns={"at": f"{axis} before"}))
 
 
 def _falling_along(table: pd.DataFrame, setting: str, grows: bool) -> Iterator[Broken]:
@@ -131,7 +114,6 @@ def check(
     tables: Paths,
     documents: Paths,
     runs: Runs,
-    nested: Mapping[str, tuple[str, bool] | None],
     sparsities: Sequence[float],
 ) -> dict[str, Any]:
     """Check all evaluations.
@@ -141,9 +123,8 @@ def check(
     tables, documents : sequence of path
         What `evaluate_predictor` wrote: the tables by head, and those by document.
     runs : sequence of dict
-        Of each file: `predictor`, `projection`, `attention` and `seed`.
-    nested : mapping
-        What `nested_setting` says of predictors.
+        Of each file: `predictor`, `projection`, `attention`, `seed`, and `bound`, `nested` and `falling` of the
+        predictor where it has them.
     sparsities : sequence of float
         Where predictors are compared with the oracle.
 
@@ -162,18 +143,18 @@ def check(
     for path, by_document, run in zip(tables, documents, runs, strict=True):
         table = read_table(path, READ)
         count += len(table)
-        found += [broken.told(path) for broken in broken_in(table, nested.get(run["predictor"]))]
+        nested = (run["nested"], not run.get("falling")) if run.get("nested") else None
+        found += [broken.told(path) for broken in broken_in(table, nested)]
         tokens = table[table["grid"] == "token"]
         heads = tokens.groupby(["layer", "head"])["gold_sparsity"].first()
         found += [
             broken.told(path)
             for broken in _other_gold(tokens, *gold.setdefault((run["attention"], run["seed"]), (path, heads)))
         ]
-        mean = tokens.groupby(["point", "window", "keep"], sort=False)[["sparsity", *RISING]].mean()
+        mean = tokens.groupby(["point", "window", "keep"], sort=False)[["sparsity", *compared_metrics()]].mean()
         found += [broken.told(by_document) for broken in _other_means(by_document, mean)]
-        means.append(
-            mean.reset_index().assign(**{name: run[name] for name in ("attention", "predictor", "projection")})
-        )
+        names = ("attention", "predictor", "projection", "bound")
+        means.append(mean.reset_index().assign(**{name: run.get(name) for name in names}))
     if found:
         more = [f"and {len(found) - SHOWN} more"] if len(found) > SHOWN else []
         raise InputError("evaluations that cannot be right:", *found[:SHOWN], *more)
@@ -204,14 +185,14 @@ def _other_means(path: Any, mean: pd.DataFrame) -> Iterator[Broken]:
 
 
 def above_oracle(means: Sequence[pd.DataFrame], sparsities: Sequence[float]) -> list[dict[str, Any]]:
-    """Find predictors that recall more than the oracle at equal sparsity.
+    """Find predictors that recall more at equal sparsity than the oracle, the one that is an upper bound.
 
     That is no error: the oracle spends the same number of keys on every query, and a predictor need not.
 
     Parameters
     ----------
     means : sequence of pandas.DataFrame
-        Of each table: attention, predictor, projection, point, window, keep, sparsity, recall.
+        Of each table: attention, predictor, projection, bound, point, window, keep, sparsity, recall.
     sparsities : sequence of float
         Where they are compared, at each window and with each choice of kept tokens.
 
@@ -228,11 +209,12 @@ def above_oracle(means: Sequence[pd.DataFrame], sparsities: Sequence[float]) -> 
     for names, series in points.groupby(keys, sort=False):
         corners = hulls(series[["sparsity"]].to_numpy().T, series[["recall"]].to_numpy().T)
         attained[names] = corners.attainable(np.array(sparsities))[0]
+    oracles = {name for mean in means for name in mean.loc[mean["bound"] == "upper", "predictor"].unique()}
     found = []
     for names, recalls in attained.items():
-        oracle = attained.get((*names[:3], "oracle", NO_PROJECTION))
-        if oracle is not None and names[3] != "oracle":
-            for at, ours, best in zip(sparsities, recalls, oracle, strict=True):
+        for oracle in sorted(oracles - {names[3]}):
+            bests = attained.get((*names[:3], oracle, NO_PROJECTION), np.full(len(recalls), np.inf))
+            for at, ours, best in zip(sparsities, recalls, bests, strict=True):
                 if ours > best + ROUNDING:
                     row = dict(zip(keys, names, strict=True)) | {"window": int(str(names[1])), "at_sparsity": at}
                     found.append(row | {"recall": round(float(ours), 6), "oracle": round(float(best), 6)})

@@ -18,7 +18,6 @@ WHO = ("predictor", "label", "family", "bound", "projection", "attention")
 POINT = (*WHO, "point", "window", "keep")
 BY_HEAD = (*(name for name in POINT if name not in ("label", "family", "bound")), "layer", "head")
 READ = ("layer", "head", "point", "window", "keep", "grid", "examples", *METRICS)
-BOUNDS = {"oracle": "upper", "random": "lower"}
 
 
 def describe(run: dict[str, Any]) -> dict[str, Any]:
@@ -28,7 +27,7 @@ def describe(run: dict[str, Any]) -> dict[str, Any]:
         "predictor": name,
         "label": run.get("label") or name,
         "family": run.get("family") or None,
-        "bound": run.get("bound") or BOUNDS.get(name),
+        "bound": run.get("bound") or None,
         "projection": run["projection"],
         "attention": run["attention"],
         "seed": run["seed"],
