@@ -84,7 +84,7 @@ rule evaluate_dense:
         runtime=240,
         gpu=gpu(),
     params:
-        code=code("evaluate_dense"),
+        code=code("evaluate_dense", grids.score_module()),
         threads=config["threads"]["evaluate"],
         batch_size=config["evaluate_pruning"]["batch_size"],
         device=config["device"],
@@ -116,7 +116,7 @@ rule prune_soft:
         runtime=720,
         gpu=gpu(),
     params:
-        code=code("prune_soft"),
+        code=lambda wildcards: code("prune_soft", grids.score_module(PRUNINGS[wildcards.pruning])),
         threads=config["threads"]["train"],
         seed=lambda wildcards: int(wildcards.seed),
         pruning=lambda wildcards: PRUNINGS[wildcards.pruning],
@@ -149,7 +149,7 @@ rule prune_hard:
         runtime=720,
         gpu=gpu(),
     params:
-        code=code("prune_hard"),
+        code=lambda wildcards: code("prune_hard", grids.score_module(PRUNINGS[wildcards.pruning])),
         threads=config["threads"]["train"],
         seed=lambda wildcards: int(wildcards.seed),
         pruning=lambda wildcards: PRUNINGS[wildcards.pruning],

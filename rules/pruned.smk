@@ -21,7 +21,7 @@ rule evaluate_pruning:
         runtime=240,
         gpu=gpu(),
     params:
-        code=code("evaluate_pruning"),
+        code=lambda wildcards: code("evaluate_pruning", grids.score_module(PRUNINGS[wildcards.pruning])),
         threads=config["threads"]["evaluate"],
         seed=lambda wildcards: int(wildcards.seed),
         options=config["evaluate_pruning"],
@@ -52,7 +52,7 @@ rule time_pruning:
         runtime=240,
         gpu=gpu(),
     params:
-        code=code("time_pruning"),
+        code=lambda wildcards: code("time_pruning", grids.score_module(PRUNINGS[wildcards.pruning])),
         threads=config["threads"]["evaluate"],
         device=config["device"],
         options=config["time_pruning"],
@@ -88,7 +88,7 @@ rule show_pruning:
         runtime=240,
         gpu=gpu(),
     params:
-        code=code("show_pruning"),
+        code=lambda wildcards: code("show_pruning", grids.score_module(PRUNINGS[wildcards.pruning])),
         threads=config["threads"]["evaluate"],
         device=config["device"],
         batch_size=config["evaluate_pruning"]["batch_size"],
@@ -128,7 +128,7 @@ rule export_pruned:
         runtime=240,
         gpu=gpu(),
     params:
-        code=code("export_pruned"),
+        code=lambda wildcards: code("export_pruned", grids.score_module(PRUNINGS[wildcards.pruning])),
         threads=config["threads"]["evaluate"],
         device=config["device"],
         batch_size=config["export_pruned"]["batch_size"],

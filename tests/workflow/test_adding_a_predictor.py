@@ -3,31 +3,24 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
 
 import pandas as pd
 import pytest
 
+from guides import Guide
 from sparse_attention.predictors.registry import BOUNDS, GROUPS, LITERALS
 
-ROOT = Path(__file__).parents[2]
-GUIDE = (ROOT / "docs" / "adding-a-predictor.md").read_text(encoding="utf-8")
 TINY = "tests/config/tiny.yaml"
-
-
-def blocks():
-    """The indented blocks of the guide, in order."""
-    found = re.findall(r"\n\n((?: {4}.*\n|\n(?= {4}|\n {4}))+)", GUIDE)
-    return [re.sub(r"^ {4}", "", block, flags=re.MULTILINE).strip("\n") + "\n" for block in found]
 
 
 @pytest.fixture(scope="module")
 def guide():
     """The path and text of the module, and the name and text of the overlay."""
-    code, overlay, command = blocks()
+    page = Guide("adding-a-predictor.md")
+    code, overlay, command = page.blocks()
     assert command == 'make run ARGS="--configfile norm.yaml"\n'
-    module = re.search(r"in `(workflow/scripts/sparse_attention/predictors/\w+\.py)`", GUIDE)[1]
-    return module, code, re.search(r"here `(\w+\.yaml)`", GUIDE)[1], overlay
+    module = re.search(r"in `(workflow/scripts/sparse_attention/predictors/\w+\.py)`", page.text)[1]
+    return module, code, re.search(r"here `(\w+\.yaml)`", page.text)[1], overlay
 
 
 def test_one_file_and_one_entry_run_one_evaluation_and_nothing_that_was_there(guide, copy_of_finished):
@@ -54,8 +47,9 @@ def test_one_file_and_one_entry_run_one_evaluation_and_nothing_that_was_there(gu
 
 
 def test_the_page_names_what_a_class_can_say():
-    assert set(LITERALS) <= set(re.findall(r"`(\w+)(?: = [^`]+)?`", GUIDE))
-    assert all(f'"{name}"' in GUIDE for name in (*GROUPS, *BOUNDS))
+    text = Guide("adding-a-predictor.md").text
+    assert set(LITERALS) <= set(re.findall(r"`(\w+)(?: = [^`]+)?`", text))
+    assert all(f'"{name}"' in text for name in (*GROUPS, *BOUNDS))
 
 
 def test_a_wrong_value_is_refused_before_anything_runs(guide, checkout):

@@ -98,6 +98,18 @@ def test_an_edit_of_a_module_changes_the_digests_of_the_scripts_that_import_it(l
     assert changed_by_an_edit(library, name) == expected
 
 
+@pytest.mark.parametrize(
+    ("plugin", "job"),
+    [("predictors.window", "evaluate_predictor"), ("pruning.scores.mean", "prune_soft")],
+    ids=["predictor", "score"],
+)
+def test_an_edit_of_a_plugin_changes_the_digests_of_the_jobs_that_name_it(library, plugin, job):
+    name = f"sparse_attention.{plugin}"
+    before = code_digest(job, [name], scripts=library)
+    assert changed_by_an_edit(library, name) == set()
+    assert code_digest(job, [name], scripts=library) != before
+
+
 def imports(tree):
     """Every module that a file imports, wherever in it, with the names taken from it."""
     for node in ast.walk(tree):

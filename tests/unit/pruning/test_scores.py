@@ -1,12 +1,20 @@
-"""Importance scores on attention that can be counted by hand."""
+"""Importance scores are found by their source, and give what can be counted by hand."""
 
 from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 import torch
 
+from sparse_attention.errors import InputError
+from sparse_attention.pruning.random_scores import random_scores
 from sparse_attention.pruning.scored_attention import Attended
-from sparse_attention.pruning.scores import SCORES, random_scores
+from sparse_attention.pruning.scores import registry
+from sparse_attention.pruning.scores.base import Score
+from sparse_attention.pruning.scores.registry import create, discover
 
 
 def attended():
@@ -17,17 +25,40 @@ def attended():
 LOG_KEEP = torch.tensor([[0.0, 0.0, 0.0, -torch.inf], [0.0, 0.0, -torch.inf, -torch.inf]])
 
 
+def test_they_are_listed_in_their_order():
+    assert list(discover()) == ["mean", "relative", "cls"]
+
+
+@pytest.mark.parametrize("name", discover())
+def test_what_is_read_is_what_the_class_says(name):
+    score, plugin = create(name), discover()[name]
+    assert isinstance(score, Score) and type(score).__name__ == plugin.class_name
+    assert {literal: getattr(score, literal) for literal in registry.LITERALS} == plugin.declared
+    assert score.meaning
+
+
+def test_the_driver_finds_them_without_torch():
+    code = "import sys; sys.modules['torch'] = None; from sparse_attention.pruning.scores.registry import discover"
+    subprocess.run([sys.executable, "-c", f"{code}; discover()"], check=True, cwd=Path(registry.__file__).parents[3])
+
+
+def test_a_score_that_lacks_something_is_told(tmp_path):
+    (tmp_path / "early.py").write_text("class Early(Score):\n    name = 'early'\n    order = 4\n")
+    with pytest.raises(InputError, match="early: Early lacks meaning"):
+        discover(tmp_path)
+
+
 def test_scores_by_hand():
-    found = {name: score(attended(), LOG_KEEP) for name, score in SCORES.items()}
+    found = {name: create(name)(attended(), LOG_KEEP) for name in discover()}
     torch.testing.assert_close(found["mean"], torch.tensor([[0.5, 0.3, 0.2, 0.0], [0.5, 0.5, 0.0, 0.0]]))
     torch.testing.assert_close(found["relative"], torch.tensor([[1.0, 0.6, 0.4, 0.0], [1.0, 1.0, 0.0, 0.0]]))
     assert torch.equal(found["cls"], attended().cls)
 
 
-@pytest.mark.parametrize("name", SCORES)
+@pytest.mark.parametrize("name", discover())
 def test_nothing_at_all_scores_zero(name):
     nothing = Attended(torch.zeros(1, 1, 3, 1), torch.zeros(1, 3), torch.zeros(1, 3))
-    assert not SCORES[name](nothing, torch.full((1, 3), -torch.inf)).any()
+    assert not create(name)(nothing, torch.full((1, 3), -torch.inf)).any()
 
 
 def test_random_scores_depend_on_seed_tokens_and_place_only():

@@ -101,6 +101,14 @@ def test_the_table_holds_every_step_and_validation(run):
     assert (steps["temperature"] == 0.02).all()
 
 
+def test_no_score_matters_to_a_dense_stage(run):
+    # so its rule counts none in its digest
+    (one, first), (other, second) = (
+        run(Stage("dense"), PruningSettings(score=score), resume=score) for score in ("mean", "cls")
+    )
+    assert same_weights(one, other) and first.equals(second)
+
+
 def test_validation_is_after_every_epoch_unless_told(run):
     assert phase(run(epochs=3)[1], "validation")["step"].tolist() == [6, 12, 18]
 

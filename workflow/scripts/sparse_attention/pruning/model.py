@@ -12,8 +12,9 @@ from transformers import PreTrainedModel
 from sparse_attention.pruning.dropping import attend_packed, last_cls
 from sparse_attention.pruning.layers import Layer, classify, layers_of, merge_heads
 from sparse_attention.pruning.packed import Packed
+from sparse_attention.pruning.random_scores import random_scores
 from sparse_attention.pruning.scored_attention import Attended
-from sparse_attention.pruning.scores import SCORES, random_scores
+from sparse_attention.pruning.scores.registry import create
 from sparse_attention.pruning.thresholds import PruningSettings, Thresholds
 
 STAGES = ("dense", "soft", "hard")
@@ -83,6 +84,7 @@ class PrunedClassifier(nn.Module):
         self.classifier = classifier
         self.thresholds = Thresholds(len(layers_of(classifier)), settings)
         self.thresholds.to(classifier.device)
+        self.score = create(settings.score)
 
     @property
     def settings(self) -> PruningSettings:
@@ -217,7 +219,7 @@ class PrunedClassifier(nn.Module):
         )
 
     def _scores(self, attended: Attended, log_keep: Tensor, drawn: Tensor | None) -> Tensor:
-        return SCORES[self.thresholds.settings.score](attended, log_keep) if drawn is None else drawn
+        return self.score(attended, log_keep) if drawn is None else drawn
 
 
 def real_tokens(attention_mask: Tensor) -> Tensor:

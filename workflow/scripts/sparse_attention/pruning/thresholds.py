@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn.functional import logsigmoid
 
 from sparse_attention.errors import InputError
-from sparse_attention.pruning.scores import SCORES
+from sparse_attention.pruning.scores.registry import discover
 
 MODES = ("threshold", "manual", "topk", "random")
 RAMPS = ("one_based", "zero_based")
@@ -26,7 +26,7 @@ class PruningSettings:
         `threshold`: absolute thresholds that are learned; `manual`: the same, never learned; `topk`: a share of each
         sequence's tokens, the best scored; `random`: such a share at random.
     score : str
-        `mean`, `relative` or `cls`, see `scores`.
+        The name of an importance score, see `scores`.
     final : float
         Where the ramp ends: a threshold, or with `topk` and `random` the share of tokens that the last layer leaves.
     ramp : str
@@ -58,7 +58,7 @@ class PruningSettings:
     variant: str = "corrected"
 
     def __post_init__(self) -> None:
-        for name, allowed in (("mode", MODES), ("score", tuple(SCORES)), ("ramp", RAMPS), ("variant", VARIANTS)):
+        for name, allowed in (("mode", MODES), ("score", tuple(discover())), ("ramp", RAMPS), ("variant", VARIANTS)):
             if getattr(self, name) not in allowed:
                 raise InputError(f"pruning.{name}: {getattr(self, name)!r}; allowed: {', '.join(allowed)}")
         if self.variant == "as_published" and (self.mode, self.score) != ("manual", "relative"):

@@ -13,6 +13,7 @@ from sparse_attention.data.sources.path import stamp, watchable
 from sparse_attention.errors import InputError
 from sparse_attention.files.yaml import dotted
 from sparse_attention.predictors.registry import discover
+from sparse_attention.pruning.scores import registry as scores
 from sparse_attention.settings.checks import SELECTIONS, TRAINED_BY, cross_checks
 from sparse_attention.settings.command_line import read_settings
 from sparse_attention.settings.origins import Origins
@@ -147,8 +148,11 @@ def _line(problem: Problem, origins: Origins) -> str:
 
 @functools.cache
 def schema() -> Schema:
-    """Return the schema of the configuration, the settings of all predictors included."""
+    """Return the schema of the configuration, with the settings of all predictors and the names of all plug-ins."""
     content = read_schema(SCHEMA)
+    found = scores.discover()
+    meanings = " | ".join(f"{name} ({score.declared['meaning']})" for name, score in found.items())
+    content["$defs"]["score"] = {"enum": list(found), "description": meanings}
     settings = {}
     for info in discover().values():
         values = {

@@ -9,6 +9,7 @@ from typing import Any
 
 from sparse_attention.files.segments import block_size_of, parse_segment, segment, without
 from sparse_attention.predictors.registry import discover
+from sparse_attention.pruning.scores import registry as scores
 
 NO_PROJECTION = "kind~none"
 ALL_POINTS = "all"
@@ -118,6 +119,14 @@ def prunings(config: dict[str, Any]) -> dict[str, dict[str, Any]]:
             shown = {key: value for key, value in setting.items() if key not in PRUNING or value != PRUNING[key]}
             settings[segment(shown)] = setting
     return settings
+
+
+def score_module(pruning: dict[str, Any] = PRUNING) -> str:
+    """Return the module of the importance score of a pruning, or of the dense classifier, for the digest of its jobs.
+
+    Chance needs no score, but its jobs also evaluate baselines, which go by the default one.
+    """
+    return scores.discover()[pruning["score"]].module
 
 
 def lambda_sweeps(segments: Iterable[str]) -> dict[str, dict[float, str]]:
