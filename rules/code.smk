@@ -16,9 +16,9 @@ rule prepare_code:
         mem_mb=3000,
         runtime=120,
     params:
-        code=code("prepare_code"),
+        code=lambda wildcards: code("prepare_code", settings.reader_module(config, "code")),
         threads=config["threads"]["prepare"],
-        entry=lambda wildcards: settings.code_entry(config),
+        entry=lambda wildcards: settings.own_settings(config, "code"),
         options=config["prepare_code"],
     message:
         "Reading, labelling and splitting the functions of {wildcards.code}"

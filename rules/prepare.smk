@@ -16,12 +16,9 @@ rule prepare:
         mem_mb=2000,
         runtime=60,
     params:
-        code=code("prepare"),
-        format=lambda wildcards: config["corpora"][wildcards.corpus]["format"],
-        text_column=lambda wildcards: config["corpora"][wildcards.corpus].get("text_column", "text"),
-        min_characters=config["prepare"]["min_characters"],
-        max_documents=config["prepare"]["max_documents"],
-        split=config["prepare"]["split"],
+        code=lambda wildcards: code("prepare", settings.reader_module(config, "corpus")),
+        entry=lambda wildcards: settings.own_settings(config, "corpus"),
+        options=config["prepare"],
     message:
         "Cleaning and splitting the documents of {wildcards.corpus}"
     script:

@@ -123,13 +123,13 @@ def test_a_pruned_model_opens_as_one_of_hugging_face(finished):
 def test_the_pruned_data_set_enters_as_a_corpus(finished):
     """The exported files are what the format `table` reads, and beside them lies the original's layout."""
     from sparse_attention.data.code.functions import Intake
-    from sparse_attention.data.code.tables import read
+    from sparse_attention.data.code.readers.table import Table
 
     folder = finished.folder / PRUNED / "export"
     rows = pd.read_parquet(folder / "pruned.parquet")
     assert len(rows) == 120 and rows["last_layer"].map(max).max() == 2 and rows["last_layer"].map(min).min() == 0
     files = {split: [folder / "csv" / f"{split}.csv"] for split in ("train", "validation", "test")}
-    found = list(read(files, Intake("refuse"), {"project_column": "project"}))
+    found = list(Table().read(files, Intake("refuse"), {"project_column": "project"}))
     assert [f.label for f in found if f.split == "test"] == rows[rows["split"] == "test"]["label"].tolist()
     for name in ("train", "dev", "test"):
         assert list(pd.read_csv(folder / "csv/original" / f"{name}_pruned.csv")) == ["label", "code"]

@@ -19,7 +19,9 @@ import yaml
 from sparse_attention.data import prepare
 from sparse_attention.data.code import prepare as prepare_code
 from sparse_attention.data.code.functions import Function, Intake, read_functions, write_functions
+from sparse_attention.data.code.readers import registry as code_readers
 from sparse_attention.data.documents import Reading, read_documents
+from sparse_attention.data.readers import registry as text_readers
 from sparse_attention.data.registry import Dataset, open_dataset, write_receipt
 from sparse_attention.data.sources.path import resolve
 from sparse_attention.files.tables import read_table
@@ -135,9 +137,9 @@ def _dataset(folder: Path) -> Dataset:
 
 def _corpus(form: str) -> Callable[[Path], object]:
     def read(folder: Path) -> object:
-        files = prepare.corpus_files(_dataset(folder), form)
-        reading = Reading(1, None)
-        return list(reading.filter(prepare.FORMATS[form][0](files, reading)))
+        reader, reading = text_readers.create(form), Reading(1, None)
+        files = prepare.corpus_files(_dataset(folder), reader)
+        return list(reading.filter(reader.read(files, reading, {})))
 
     return read
 
@@ -145,8 +147,9 @@ def _corpus(form: str) -> Callable[[Path], object]:
 def _code(form: str, bad_rows: str = "refuse", **entry: Any) -> Callable[[Path], object]:
     def read(folder: Path) -> object:
         options = {"format": form, "ignored_rules": [], "threads": 1, **entry}
-        files = prepare_code.code_files(_dataset(folder), options)
-        return list(prepare_code.FORMATS[form][0](files, Intake(bad_rows), options))
+        reader = code_readers.create(form)
+        files = prepare_code.code_files(_dataset(folder), reader, options)
+        return list(reader.read(files, Intake(bad_rows), options))
 
     return read
 

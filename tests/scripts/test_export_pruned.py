@@ -12,8 +12,8 @@ from pyarrow import parquet
 
 import export_pruned
 import pruned_code
-from sparse_attention.data.code import tables
 from sparse_attention.data.code.functions import Intake, read_functions
+from sparse_attention.data.code.readers.table import Table
 from sparse_attention.data.code.tokens import CodeTokens
 from sparse_attention.data.splits import SPLITS
 
@@ -70,12 +70,12 @@ def test_functions_can_be_read_as_those_of_a_code_corpus(exported):
 def test_csv_files_can_be_read_as_tables(exported):
     folder = Path(exported.output.csv)
     own = {split: [folder / f"{split}.csv"] for split in SPLITS}
-    found = list(tables.read(own, Intake("drop"), {"project_column": "project"}))
+    found = list(Table().read(own, Intake("drop"), {"project_column": "project"}))
     expected = [replace(one, path="", rule="") for split in SPLITS for one in exported.left if one.split == split]
     assert found == [one for one in expected if one.source.strip()] and found
     names = {"train": "train", "validation": "dev", "test": "test"}
     original = {split: [folder / "original" / f"{name}_pruned.csv"] for split, name in names.items()}
-    same = list(tables.read(original, Intake("drop"), {"text_column": "code"}))
+    same = list(Table().read(original, Intake("drop"), {"text_column": "code"}))
     assert same == [replace(one, project="") for one in found]
     assert len(list(folder.rglob("*"))) == 7
 

@@ -23,12 +23,12 @@ def snakemake(folder, content, **changes):
     entry = {"kind": "text", "version": "local", "source": {"type": "path", "path": str(folder / "dump.xml.bz2")}}
     retrieve("mine", entry, folder / "receipt.json")
     split = {"train": 0.5, "validation": 0.25, "test": 0.25, "seed": 1}
-    params = {"format": "mediawiki", "min_characters": 1, "max_documents": None, "split": split} | changes
+    options = {"min_characters": 1, "max_documents": None, "split": split} | changes
     outputs = {"documents": "documents.jsonl", "splits": "splits.json", "statistics": "statistics.tsv"}
     return SimpleNamespace(
         input=SimpleNamespace(receipt=str(folder / "receipt.json")),
         output=SimpleNamespace(**{name: str(folder / "out" / file) for name, file in outputs.items()}),
-        params=SimpleNamespace(**params),
+        params=SimpleNamespace(entry={"format": "mediawiki"}, options=options),
         log=[],
     )
 

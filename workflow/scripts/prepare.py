@@ -10,10 +10,8 @@ from sparse_attention.jobs.script import run
 
 def main(snakemake):
     params = snakemake.params
-    options = {name: getattr(params, name) for name in ("format", "min_characters", "max_documents", "split")}
-    options["text_column"] = getattr(params, "text_column", None)
-    dataset = open_dataset(snakemake.input.receipt)
-    statistics = prepare(dataset, Path(snakemake.output.documents), Path(snakemake.output.splits), options)
+    documents, splits = Path(snakemake.output.documents), Path(snakemake.output.splits)
+    statistics = prepare(open_dataset(snakemake.input.receipt), documents, splits, params.entry, params.options)
     write_table(statistics, snakemake.output.statistics)
 
 

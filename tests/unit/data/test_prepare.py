@@ -25,9 +25,10 @@ def corpus(folder: Path, **texts: str) -> Dataset:
     return open_dataset(folder / "receipt.json")
 
 
-def run(folder: Path, dataset: Dataset, **changes: object):
-    options = {"format": "text", "min_characters": 3, "max_documents": None, "split": SPLIT, **changes}
-    table = prepare(dataset, folder / "documents.jsonl", folder / "splits.json", options)
+def run(folder: Path, dataset: Dataset, entry: dict[str, str] | None = None, **changes: object):
+    options = {"min_characters": 3, "max_documents": None, "split": SPLIT, **changes}
+    outputs = folder / "documents.jsonl", folder / "splits.json"
+    table = prepare(dataset, *outputs, entry or {"format": "text"}, options)
     lines = (folder / "documents.jsonl").read_text(encoding="utf-8").splitlines()
     return [json.loads(line) for line in lines], json.loads((folder / "splits.json").read_text()), table
 
@@ -64,21 +65,21 @@ def test_two_documents_with_one_id_are_one(tmp_path):
     dataset = corpus(
         tmp_path, **{"a.jsonl": "".join(json.dumps({"id": n % 3, "text": "abc"}) + "\n" for n in range(6))}
     )
-    documents, _, _ = run(tmp_path, dataset, format="datasets")
+    documents, _, _ = run(tmp_path, dataset, {"format": "datasets"})
     assert [document["id"] for document in documents] == ["0", "1", "2"]
 
 
 def test_a_column_can_be_named(tmp_path):
     dataset = corpus(tmp_path, **{"a.jsonl": "".join(json.dumps({"body": "abc"}) + "\n" for _ in range(3))})
-    assert len(run(tmp_path, dataset, format="datasets", text_column="body")[0]) == 3
+    assert len(run(tmp_path, dataset, {"format": "datasets", "text_column": "body"})[0]) == 3
     with pytest.raises(InputError, match="there is no column text in line 1; its columns: body"):
-        run(tmp_path, dataset, format="datasets")
+        run(tmp_path, dataset, {"format": "datasets"})
 
 
 def test_a_folder_without_the_formats_files_is_refused(tmp_path):
     dataset = corpus(tmp_path, **{"a.txt": "abc", "b.txt": "abc"})
     with pytest.raises(InputError, match=r"no file of format mediawiki; they end in \.xml"):
-        run(tmp_path, dataset, format="mediawiki")
+        run(tmp_path, dataset, {"format": "mediawiki"})
 
 
 def test_one_document_cannot_fill_three_splits(tmp_path):
@@ -93,5 +94,5 @@ def test_a_saved_data_set_with_a_cache_beside_it_is_retrieved_and_read_without_i
     (source / "cache-0123.arrow").write_bytes((source / "data-00000-of-00001.arrow").read_bytes())
     dataset = corpus(tmp_path)
     assert "cache-0123.arrow" not in [file.name for file in dataset.files]
-    documents, _, _ = run(tmp_path, dataset, format="datasets")
+    documents, _, _ = run(tmp_path, dataset, {"format": "datasets"})
     assert [document["text"] for document in documents] == texts

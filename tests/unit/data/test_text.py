@@ -6,14 +6,16 @@ import json
 import datasets
 import pytest
 
-from sparse_attention.data import text
 from sparse_attention.data.documents import Document, Reading
+from sparse_attention.data.readers.datasets import Datasets
+from sparse_attention.data.readers.text import Text
+from sparse_attention.data.readers.wikitext import WikiText
 from sparse_attention.errors import InputError
 
 
 def read(reader, *files, **options):
     reading = Reading(0, None)
-    return list(reading.filter(reader(list(files), reading, **options))), reading
+    return list(reading.filter(reader.read(list(files), reading, options))), reading
 
 
 @pytest.fixture
@@ -31,28 +33,28 @@ class TestPlain:
         (tmp_path / "sub").mkdir()
         (tmp_path / "a.txt").write_bytes(b"\xef\xbb\xbfOne\r\n\nparagraph \n")
         (tmp_path / "sub" / "b.txt.bz2").write_bytes(bz2.compress("Zwölf".encode()))
-        documents, _ = read(text.read_plain, tmp_path / "a.txt", tmp_path / "sub" / "b.txt.bz2")
+        documents, _ = read(Text(), tmp_path / "a.txt", tmp_path / "sub" / "b.txt.bz2")
         assert [(doc.id, doc.text) for doc in documents] == [("a.txt", "One\n\nparagraph"), ("sub/b.txt.bz2", "Zwölf")]
 
     def test_separator_lines_cut_a_file(self, tmp_path):
         (tmp_path / "a.txt").write_text("one\n---\n---\ntwo\n--- not alone\n ---\n", encoding="utf-8")
-        documents, _ = read(text.read_plain, tmp_path / "a.txt")
+        documents, _ = read(Text(), tmp_path / "a.txt")
         assert [(doc.id, doc.text) for doc in documents] == [("a.txt#1", "one"), ("a.txt#3", "two\n--- not alone")]
 
     def test_bytes_that_are_not_utf8_are_placed(self, tmp_path):
         (tmp_path / "a.txt").write_bytes(b"good\nb\xe4d\n")
         with pytest.raises(InputError, match=r"a\.txt: line 2, byte 1: 0xe4 is not UTF-8"):
-            read(text.read_plain, tmp_path / "a.txt")
+            read(Text(), tmp_path / "a.txt")
 
     @pytest.mark.parametrize("encoding", ["utf-16", "utf-32"])
     def test_wide_encodings_are_told(self, tmp_path, encoding):
         (tmp_path / "a.txt").write_text("One\n", encoding=encoding)
         with pytest.raises(InputError, match=r"a\.txt: is UTF-16 or UTF-32; allowed: UTF-8 text"):
-            read(text.read_plain, tmp_path / "a.txt")
+            read(Text(), tmp_path / "a.txt")
 
     def test_lines_may_end_as_on_an_old_mac(self, tmp_path):
         (tmp_path / "a.txt").write_bytes(b"one\r---\rtwo\rlines\r")
-        assert [document.text for document in read(text.read_plain, tmp_path / "a.txt")[0]] == ["one", "two\nlines"]
+        assert [document.text for document in read(Text(), tmp_path / "a.txt")[0]] == ["one", "two\nlines"]
 
 
 WIKITEXT = (
@@ -69,31 +71,31 @@ class TestWikitext:
 
     def test_headings_of_the_first_level_begin_documents(self, tmp_path):
         (tmp_path / "wiki.train.raw").write_text(WIKITEXT, encoding="utf-8")
-        documents, _ = read(text.read_wikitext, tmp_path / "wiki.train.raw")
+        documents, _ = read(WikiText(), tmp_path / "wiki.train.raw")
         assert [(doc.id.removeprefix("wiki.train.raw"), doc.title, doc.text) for doc in documents] == self.EXPECTED
 
     def test_rows_of_lines_as_on_the_hub(self, tmp_path):
         rows = [{"text": line} for line in WIKITEXT.splitlines(keepends=True)]
         datasets.Dataset.from_list(rows).to_parquet(tmp_path / "train.parquet")
-        documents, _ = read(text.read_wikitext, tmp_path / "train.parquet")
+        documents, _ = read(WikiText(), tmp_path / "train.parquet")
         assert [(doc.id.removeprefix("train.parquet"), doc.title, doc.text) for doc in documents] == self.EXPECTED
 
     def test_an_article_that_goes_on_in_the_next_file_is_one(self, tmp_path):
         (tmp_path / "1.txt").write_text(" = A = \n\n One\n", encoding="utf-8")
         (tmp_path / "2.txt").write_text(" more\n = B = \n\n Two\n", encoding="utf-8")
-        documents, _ = read(text.read_wikitext, tmp_path / "1.txt", tmp_path / "2.txt")
+        documents, _ = read(WikiText(), tmp_path / "1.txt", tmp_path / "2.txt")
         assert [(doc.id, doc.text) for doc in documents] == [("1.txt#1", "One\nmore"), ("2.txt#1", "Two")]
 
     def test_text_without_titles_is_refused(self, tmp_path):
         (tmp_path / "a.txt").write_text("Just text.\n = = Section = =\n", encoding="utf-8")
         with pytest.raises(InputError, match=r"no line like ' = Title = '"):
-            read(text.read_wikitext, tmp_path / "a.txt")
+            read(WikiText(), tmp_path / "a.txt")
 
 
 class TestRows:
     @pytest.mark.parametrize("name", ["a.parquet", "a.jsonl", "a.arrow"])
     def test_a_row_is_a_document(self, folder, name):
-        documents, _ = read(text.read_table, folder / name)
+        documents, _ = read(Datasets(), folder / name)
         assert [(doc.id, doc.title, doc.text) for doc in documents] == [("7", "A", "one"), ("8", "", "two")]
 
     @pytest.mark.parametrize("name", ["a.parquet", "a.jsonl", "a.arrow"])
@@ -101,36 +103,36 @@ class TestRows:
         with pytest.raises(
             InputError, match=f"{name}: there is no column body( in line 1)?; its columns: text, title, id"
         ):
-            read(text.read_table, folder / name, column="body")
+            read(Datasets(), folder / name, text_column="body")
 
     @pytest.mark.parametrize("name", ["a.parquet", "a.arrow"])
     def test_truncated_tables_are_named(self, folder, name):
         content = (folder / name).read_bytes()
         (folder / name).write_bytes(content[: len(content) // 2])
         with pytest.raises(InputError, match=f"{name}: not a readable"):
-            read(text.read_table, folder / name)
+            read(Datasets(), folder / name)
 
     @pytest.mark.parametrize("line", ["{", "[1]", '"a"', "[" * 100_000], ids=["cut", "list", "string", "deep"])
     def test_lines_that_are_no_objects_are_named(self, tmp_path, line):
         (tmp_path / "a.jsonl").write_text(f'{{"text": "a"}}\n{line}\n', encoding="utf-8")
         with pytest.raises(InputError, match=r"a\.jsonl: line 2 is not"):
-            read(text.read_table, tmp_path / "a.jsonl")
+            read(Datasets(), tmp_path / "a.jsonl")
 
     def test_rows_without_text_are_counted(self, tmp_path):
         (tmp_path / "a.jsonl").write_text('{"text": null}\n{"text": "a"}\n', encoding="utf-8")
-        documents, reading = read(text.read_table, tmp_path / "a.jsonl")
+        documents, reading = read(Datasets(), tmp_path / "a.jsonl")
         assert [doc.id for doc in documents] == ["a.jsonl#2"] and sum(reading.dropped.values()) == 1
 
     @pytest.mark.parametrize("content", ['["a"]', '{"a": 1}', "3"], ids=["list", "mapping", "number"])
     def test_a_cell_that_is_no_text_is_named(self, tmp_path, content):
         (tmp_path / "a.jsonl").write_text(f'{{"text": "a"}}\n{{"text": {content}}}\n')
-        for reader in (text.read_table, text.read_wikitext):
+        for reader in (Datasets(), WikiText()):
             with pytest.raises(InputError, match=r"a\.jsonl: row 2: text is not text but a .*; allowed: text"):
                 read(reader, tmp_path / "a.jsonl")
 
     def test_not_a_number_is_no_text_and_no_id(self, tmp_path):
         (tmp_path / "a.jsonl").write_text('{"text": NaN, "id": 3}\n{"text": "a", "id": NaN, "title": NaN}\n')
-        documents, reading = read(text.read_table, tmp_path / "a.jsonl")
+        documents, reading = read(Datasets(), tmp_path / "a.jsonl")
         assert documents == [Document("a.jsonl#2", "", "a")] and dict(reading.dropped) == {"no text in column text": 1}
 
     def test_another_text_under_the_same_id_is_another_document(self, tmp_path):
@@ -138,24 +140,24 @@ class TestRows:
             rows = [json.dumps({"id": number, "text": row}) for number, row in enumerate(texts)]
             (tmp_path / f"{shard}.jsonl").write_text("\n".join(rows))
         shards = [tmp_path / "1.jsonl", tmp_path / "2.jsonl"]
-        documents, reading = read(text.read_table, *shards)
+        documents, reading = read(Datasets(), *shards)
         assert [document.text for document in documents] == ["one", "two", "three"]
         assert [document.id for document in documents][:2] == ["0", "1"] and documents[2].id.startswith("0#")
         assert "1 came before; 1 ids that stood for another document too" in reading.summary()
-        assert {document.id for document in read(text.read_table, *shards[::-1])[0]} >= {"0", "1"}
+        assert {document.id for document in read(Datasets(), *shards[::-1])[0]} >= {"0", "1"}
 
     def test_halves_of_characters_are_replaced_and_counted(self, tmp_path):
         (tmp_path / "a.jsonl").write_text(r'{"text": "cut \ud83d", "title": "whole \ud83d\ude00"}')
-        documents, reading = read(text.read_table, tmp_path / "a.jsonl")
+        documents, reading = read(Datasets(), tmp_path / "a.jsonl")
         assert (documents[0].text, documents[0].title) == ("cut \ufffd", "whole 😀")
         assert "1 halves of characters replaced" in reading.summary()
 
     def test_an_id_that_is_made_is_no_other_documents(self, tmp_path):
         rows = [{"id": "x", "text": text} for text in ("one", "two")]
-        made = read(text.read_table, written(tmp_path / "a.jsonl", rows))[0][1].id
+        made = read(Datasets(), written(tmp_path / "a.jsonl", rows))[0][1].id
         more = [*rows, {"id": made, "text": "three"}]
         for order in (more, more[::-1]):
-            documents, _ = read(text.read_table, written(tmp_path / "a.jsonl", order))
+            documents, _ = read(Datasets(), written(tmp_path / "a.jsonl", order))
             assert len({document.id for document in documents}) == 3
 
 

@@ -100,8 +100,13 @@ def test_an_edit_of_a_module_changes_the_digests_of_the_scripts_that_import_it(l
 
 @pytest.mark.parametrize(
     ("plugin", "job"),
-    [("predictors.window", "evaluate_predictor"), ("pruning.scores.mean", "prune_soft")],
-    ids=["predictor", "score"],
+    [
+        ("predictors.window", "evaluate_predictor"),
+        ("pruning.scores.mean", "prune_soft"),
+        ("data.readers.mediawiki", "prepare"),
+        ("data.code.readers.table", "prepare_code"),
+    ],
+    ids=["predictor", "score", "reader", "reader of code"],
 )
 def test_an_edit_of_a_plugin_changes_the_digests_of_the_jobs_that_name_it(library, plugin, job):
     name = f"sparse_attention.{plugin}"

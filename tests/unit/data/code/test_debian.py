@@ -10,9 +10,10 @@ import tarfile
 
 import pytest
 
-from sparse_attention.data.code import debian, selection
+from sparse_attention.data.code import selection
 from sparse_attention.data.code.debian_packages import Patch, packages_of
 from sparse_attention.data.code.functions import Function, Intake
+from sparse_attention.data.code.readers import debian
 from sparse_attention.errors import InputError
 
 COPY = """\
@@ -57,7 +58,7 @@ def package(folder, files, patches, series=None, name="tool"):
 
 def read(files, **options):
     intake = Intake()
-    return list(debian.read({"": files}, intake, {"threads": 1, **options})), intake
+    return list(debian.Debian().read({"": files}, intake, {"threads": 1, **options})), intake
 
 
 def bodies(text):
@@ -261,7 +262,7 @@ def test_a_package_without_a_series_has_no_patches(tmp_path):
 
 def test_splits_of_the_data_set_stay(tmp_path):
     files = package(tmp_path, {"a.c": COPY}, {"CVE-2024-1111.patch": diff("a.c", COPY, FIXED)})
-    functions = list(debian.read({"test": files}, Intake(), {"threads": 1}))
+    functions = list(debian.Debian().read({"test": files}, Intake(), {"threads": 1}))
     assert {f.split for f in functions} == {"test"}
 
 

@@ -11,8 +11,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from sparse_attention.data.code import tables
 from sparse_attention.data.code.functions import Function, Intake
+from sparse_attention.data.code.readers.table import Table
 from sparse_attention.errors import InputError
 
 ROWS = [
@@ -44,7 +44,7 @@ def written(path, rows=ROWS):
 
 
 def read(path, intake=None, options=OPTIONS):
-    return list(tables.read({"test": [path]}, intake or Intake(), options))
+    return list(Table().read({"test": [path]}, intake or Intake(), options))
 
 
 @pytest.mark.parametrize("name", ["a.csv", "a.csv.bz2", "a.jsonl", "a.json", "a.parquet", "a.hdf5"])

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from sparse_attention.data import mediawiki, text
 from sparse_attention.data.documents import Document, Reading, quantiles, read_documents
 from sparse_attention.data.files import suffix_of
+from sparse_attention.data.readers.base import TextReader
+from sparse_attention.data.readers.registry import create
 from sparse_attention.data.registry import Dataset
 from sparse_attention.data.rows import saved_files
 from sparse_attention.data.splits import SPLITS, split_documents
@@ -24,16 +24,10 @@ from sparse_attention.files.plain import write_json
 
 logger = logging.getLogger(__name__)
 
-Read = Callable[[list[Path], Reading], Iterator[Document]]
-FORMATS: dict[str, tuple[Read, tuple[str, ...]]] = {
-    "mediawiki": (mediawiki.read, mediawiki.SUFFIXES),
-    "text": (text.read_plain, text.PLAIN_SUFFIXES),
-    "wikitext": (text.read_wikitext, text.WIKITEXT_SUFFIXES),
-    "datasets": (text.read_table, text.ROW_SUFFIXES),
-}
 
-
-def prepare(dataset: Dataset, documents: Path, splits: Path, options: dict[str, Any]) -> pd.DataFrame:
+def prepare(
+    dataset: Dataset, documents: Path, splits: Path, entry: Mapping[str, Any], options: Mapping[str, Any]
+) -> pd.DataFrame:
     """Write the documents of a corpus and their split; return the statistics of each split.
 
     Parameters
@@ -44,19 +38,19 @@ def prepare(dataset: Dataset, documents: Path, splits: Path, options: dict[str, 
         JSON lines to write: id, title, split, text (and revision for wikis), in source order.
     splits : Path
         JSON to write: the shares, the seed and each split's ids.
-    options : dict
-        `format`, `min_characters`, `max_documents`, `split`, as in the config, and `text_column` for tables.
+    entry : mapping
+        The corpus's own settings: `format` and those of its reader.
+    options : mapping
+        `prepare` of the config.
     """
-    files = corpus_files(dataset, options["format"])
+    reader = create(entry["format"])
+    files = corpus_files(dataset, reader)
     reading = Reading(options["min_characters"], options["max_documents"])
-    read = FORMATS[options["format"]][0]
-    if options["format"] == "datasets" and options.get("text_column"):
-        read = partial(text.read_table, column=options["text_column"])
     with atomic_path(documents) as target:
         # two passes over a file on disk: the split needs all ids, memory should not need all texts
         unsplit = target.with_suffix(".unsplit")
         try:
-            ids, lengths = _write_unsplit(unsplit, reading.filter(read(files, reading)))
+            ids, lengths = _write_unsplit(unsplit, reading.filter(reader.read(files, reading, entry)))
             logger.info("%s: %s", dataset.name, reading.summary())
             reading.require_some(files)
             assigned = split_documents(ids, options["split"])
@@ -68,17 +62,16 @@ def prepare(dataset: Dataset, documents: Path, splits: Path, options: dict[str, 
     return _statistics(assigned, lengths)
 
 
-def corpus_files(dataset: Dataset, format_name: str) -> list[Path]:
-    """Return the files that a format reads: those with its suffixes, or the only file there is."""
-    suffixes = FORMATS[format_name][1]
-    found = [file for file in dataset.files if suffix_of(file) in suffixes]
+def corpus_files(dataset: Dataset, reader: TextReader) -> list[Path]:
+    """Return the files that a reader reads: those with its suffixes, or the only file there is."""
+    found = [file for file in dataset.files if suffix_of(file) in reader.suffixes]
     if not found and len(dataset.files) == 1:
         found = dataset.files
     found, others = saved_files(found)
     if others:
         logger.info("%s: %d caches beside the saved data are not read", dataset.name, len(others))
     if not found:
-        raise InputError(f"{dataset.root}: no file of format {format_name}; they end in {', '.join(suffixes)}")
+        raise InputError(f"{dataset.root}: no file of format {reader.name}; they end in {', '.join(reader.suffixes)}")
     return found
 
 

@@ -8,10 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from sparse_attention.data.code.readers import registry as code_readers
+from sparse_attention.data.readers import registry as text_readers
 from sparse_attention.data.registry import own_files, why_stale
 from sparse_attention.data.sources.path import stamp, watchable
 from sparse_attention.errors import InputError
 from sparse_attention.files.yaml import dotted
+from sparse_attention.jobs.plugins import Plugin
 from sparse_attention.predictors.registry import discover
 from sparse_attention.pruning.scores import registry as scores
 from sparse_attention.settings.checks import SELECTIONS, TRAINED_BY, cross_checks
@@ -20,6 +23,8 @@ from sparse_attention.settings.origins import Origins
 from sparse_attention.settings.schema import MISSING, Problem, Schema, read_schema
 
 SCHEMA = Path(__file__).parents[3] / "schemas" / "config.schema.yaml"
+READERS = {"corpora": text_readers.discover, "code_corpora": code_readers.discover}
+"""Where the readers are found that the entries of a section may name."""
 
 
 @dataclass(frozen=True)
@@ -69,10 +74,15 @@ def selected_dataset(config: dict[str, Any], registry: dict[str, Any], selection
     return Source(entry["dataset"], str(registry[entry["dataset"]]["version"]), registry[entry["dataset"]])
 
 
-def code_entry(config: dict[str, Any]) -> dict[str, Any]:
-    """Return the settings of the selected code corpus, without where it comes from."""
-    entry = config["code_corpora"][config["code"]]
+def own_settings(config: dict[str, Any], selection: str) -> dict[str, Any]:
+    """Return the settings of the selected `corpus` or `code`, without where it comes from."""
+    entry = config[SELECTIONS[selection][0]][config[selection]]
     return {name: value for name, value in entry.items() if name not in ("dataset", "path")}
+
+
+def reader_module(config: dict[str, Any], selection: str) -> str:
+    """Return the module that reads the selected `corpus` or `code`, for the digest of the job that prepares it."""
+    return READERS[SELECTIONS[selection][0]]()[own_settings(config, selection)["format"]].module
 
 
 def imported(config: dict[str, Any]) -> dict[str, Source]:
@@ -153,6 +163,9 @@ def schema() -> Schema:
     found = scores.discover()
     meanings = " | ".join(f"{name} ({score.declared['meaning']})" for name, score in found.items())
     content["$defs"]["score"] = {"enum": list(found), "description": meanings}
+    for section, find in READERS.items():
+        entry = content["properties"][section]["additionalProperties"]
+        entry["properties"] |= {"format": {"enum": list(find())}, **_options_of(find())}
     settings = {}
     for info in discover().values():
         values = {
@@ -170,6 +183,16 @@ def schema() -> Schema:
         "type": "object", "additionalProperties": False, "properties": settings, "minProperties": 1,
     }  # fmt: skip
     return Schema(content)
+
+
+def _options_of(readers: dict[str, Plugin]) -> dict[str, Any]:
+    """Return the schema of every key that belongs to a reader; one name has one meaning in all of them."""
+    options: dict[str, Any] = {}
+    for reader in readers.values():
+        for name, value in reader.declared.get("options", {}).items():
+            if options.setdefault(name, value) != value:
+                raise InputError(f"{reader.module}: another reader allows other values of the option {name}")
+    return options
 
 
 def _grid_of(value: dict[str, Any]) -> dict[str, Any]:

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import fnmatch
 import logging
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import pandas as pd
 
-from sparse_attention.data.code import bandit, debian, selection, tables
+from sparse_attention.data.code import selection
 from sparse_attention.data.code.functions import Function, Intake
+from sparse_attention.data.code.readers.base import CodeReader
+from sparse_attention.data.code.readers.registry import create
 from sparse_attention.data.documents import quantiles
 from sparse_attention.data.files import some_of, suffix_of
 from sparse_attention.data.registry import Dataset
@@ -20,13 +22,6 @@ from sparse_attention.data.splits import SPLITS
 from sparse_attention.errors import InputError
 
 logger = logging.getLogger(__name__)
-
-Read = Callable[[Mapping[str, list[Path]], Intake, Mapping[str, Any]], Iterator[Function]]
-FORMATS: dict[str, tuple[Read, tuple[str, ...]]] = {
-    "bandit": (bandit.read, bandit.SUFFIXES),
-    "debian": (debian.read, debian.SUFFIXES),
-    "table": (tables.read, tables.SUFFIXES),
-}
 
 
 class Prepared(NamedTuple):
@@ -57,9 +52,9 @@ def prepare(dataset: Dataset, entry: Mapping[str, Any], options: Mapping[str, An
         When a file, column or row cannot be used, splits overlap where that is refused, or a split lacks a label.
     """
     intake = Intake(options["bad_rows"])
-    read = FORMATS[entry["format"]][0]
+    reader = create(entry["format"])
     reading = {**entry, "ignored_rules": options["ignored_rules"], "threads": threads}
-    functions = list(read(code_files(dataset, entry), intake, reading))
+    functions = list(reader.read(code_files(dataset, reader, entry), intake, reading))
     functions = selection.within_lines(functions, options["min_lines"], options["max_lines"], intake)
     selection.require_some(functions, dataset.name, intake)
     functions = selection.assign_splits(functions, options["split"], entry.get("projects"))
@@ -77,15 +72,14 @@ def prepare(dataset: Dataset, entry: Mapping[str, Any], options: Mapping[str, An
     return Prepared(chosen, statistics(chosen), intake.table())
 
 
-def code_files(dataset: Dataset, entry: Mapping[str, Any]) -> dict[str, list[Path]]:
+def code_files(dataset: Dataset, reader: CodeReader, entry: Mapping[str, Any]) -> dict[str, list[Path]]:
     """Return the files to read by split, in the registry's order; all under "" when the entry names none.
 
     Raises
     ------
     InputError
-        When a pattern of `files` fits no file, or no file has a suffix of the format.
+        When a pattern of `files` fits no file, or no file has a suffix of the reader.
     """
-    suffixes = FORMATS[entry["format"]][1]
     if entry.get("files"):
         found = {}
         for split, pattern in entry["files"].items():
@@ -95,12 +89,12 @@ def code_files(dataset: Dataset, entry: Mapping[str, Any]) -> dict[str, list[Pat
                 there = some_of(map(Path, names.values()))
                 raise InputError(f"{dataset.root}: no file fits files.{split} {pattern!r}; there are {there}")
     else:
-        found = {"": [file for file in dataset.files if suffix_of(file) in suffixes]}
+        found = {"": [file for file in dataset.files if suffix_of(file) in reader.suffixes]}
     found = {split: saved_files(files)[0] for split, files in found.items()}
-    wrong = [file for files in found.values() for file in files if suffix_of(file) not in suffixes]
+    wrong = [file for files in found.values() for file in files if suffix_of(file) not in reader.suffixes]
     if wrong or not any(found.values()):
         which = f"{wrong[0]} is not" if wrong else f"{dataset.root} has no file"
-        raise InputError(f"{which} of format {entry['format']}; allowed: {', '.join(suffixes)}")
+        raise InputError(f"{which} of format {reader.name}; allowed: {', '.join(reader.suffixes)}")
     return found
 
 

@@ -20,36 +20,43 @@ from pathlib import Path
 from typing import Any
 
 from sparse_attention.data.code.functions import Function, Intake
+from sparse_attention.data.code.readers.base import CodeReader
 from sparse_attention.errors import InputError
 from sparse_attention.jobs.progress import progress
 
-SUFFIXES = (".whl",)
 # comments that silence analysers tell the label
 TELLTALE = re.compile(r"[ \t]*#[ \t]*(?:nosec|noqa)\b.*", re.IGNORECASE)
 Findings = Mapping[int, Sequence[str]]  # rules by line
 
 
-def read(files: Mapping[str, list[Path]], intake: Intake, options: Mapping[str, Any]) -> Iterator[Function]:
-    """Yield the outermost functions and methods of each wheel, in the order of paths and lines.
+class Bandit(CodeReader):
+    """The outermost functions and methods of package wheels.
 
     A function is labelled 1 when bandit reports an issue between its first and last line, whatever a comment in it
     says: comments with `nosec` or `noqa` are removed from the text.
-
-    Parameters
-    ----------
-    files : mapping
-        Wheels by split; the split "" when the data set does not say.
-    intake : Intake
-        Counts files that Python cannot read.
-    options : mapping
-        `ignored_rules`: bandit's rules that do not count; `threads`: wheels that are analysed at the same time.
     """
-    given = [(split, wheel) for split, wheels in files.items() for wheel in wheels]
-    with ThreadPoolExecutor(options["threads"]) as pool:
-        packages = pool.map(lambda item: _functions_of(item[1], item[0], options["ignored_rules"]), given)
-        for functions, own in progress(packages, len(given), "labelling packages"):
-            intake.add(own)
-            yield from functions
+
+    name = "bandit"
+    suffixes = (".whl",)
+
+    def read(self, files: Mapping[str, list[Path]], intake: Intake, options: Mapping[str, Any]) -> Iterator[Function]:
+        """Yield the functions of each wheel, in the order of paths and lines.
+
+        Parameters
+        ----------
+        files : mapping
+            Wheels by split; the split "" when the data set does not say.
+        intake : Intake
+            Counts files that Python cannot read.
+        options : mapping
+            `ignored_rules`: bandit's rules that do not count; `threads`: wheels that are analysed at the same time.
+        """
+        given = [(split, wheel) for split, wheels in files.items() for wheel in wheels]
+        with ThreadPoolExecutor(options["threads"]) as pool:
+            packages = pool.map(lambda item: _functions_of(item[1], item[0], options["ignored_rules"]), given)
+            for functions, own in progress(packages, len(given), "labelling packages"):
+                intake.add(own)
+                yield from functions
 
 
 def _functions_of(wheel: Path, split: str, ignored: Sequence[str]) -> tuple[list[Function], Intake]:

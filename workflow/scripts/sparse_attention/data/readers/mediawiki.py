@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import xml.etree.ElementTree as ET
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from sparse_attention.data.documents import Document, Reading
 from sparse_attention.data.files import open_bytes
 from sparse_attention.data.markup import Renderer
+from sparse_attention.data.readers.base import TextReader
 from sparse_attention.errors import InputError
 
-SUFFIXES = (".xml",)
 FILE_NAMESPACE, CATEGORY_NAMESPACE = "6", "14"
 
 
@@ -31,21 +32,27 @@ class Page:
     dropped_links: frozenset[str]
 
 
-def read(files: list[Path], reading: Reading) -> Iterator[Document]:
-    """Yield the articles (namespace 0, no redirects) of XML dumps, plain, `.bz2` or `.gz`, as clean prose."""
-    for file in files:
-        for page in pages(file):
-            if page.namespace != "0":
-                reading.drop("outside the article namespace")
-            elif page.redirect:
-                reading.drop("redirects")
-            elif page.model != "wikitext":
-                reading.drop("not wikitext")
-            else:
-                renderer = Renderer(page.date, page.dropped_links)
-                text = renderer.render(page.wikitext)
-                reading.mend("pages whose very many unclosed marks became text", int(renderer.mended))
-                yield Document(page.id, page.title, text, page.revision)
+class MediaWiki(TextReader):
+    """The articles (namespace 0, no redirects) of XML dumps, plain, `.bz2` or `.gz`, as clean prose."""
+
+    name = "mediawiki"
+    suffixes = (".xml",)
+
+    def read(self, files: list[Path], reading: Reading, options: Mapping[str, Any]) -> Iterator[Document]:
+        """Yield the articles of all dumps."""
+        for file in files:
+            for page in pages(file):
+                if page.namespace != "0":
+                    reading.drop("outside the article namespace")
+                elif page.redirect:
+                    reading.drop("redirects")
+                elif page.model != "wikitext":
+                    reading.drop("not wikitext")
+                else:
+                    renderer = Renderer(page.date, page.dropped_links)
+                    text = renderer.render(page.wikitext)
+                    reading.mend("pages whose very many unclosed marks became text", int(renderer.mended))
+                    yield Document(page.id, page.title, text, page.revision)
 
 
 def pages(file: Path) -> Iterator[Page]:

@@ -13,57 +13,68 @@ from typing import Any
 from sparse_attention.data.code import c_functions
 from sparse_attention.data.code.debian_packages import Package, Patch, Source, packages_of, unpacked
 from sparse_attention.data.code.functions import Function, Intake
+from sparse_attention.data.code.readers.base import CodeReader
 from sparse_attention.data.files import some_of
 from sparse_attention.errors import InputError
 from sparse_attention.jobs.progress import progress
 
-SUFFIXES = (".tar", ".xz")  # `.tar` is what is left of .tar.gz and .tar.bz2
 PATCHES = ("*CVE*",)
 CVE = re.compile(r"CVE-\d{4}-\d{4,}", re.IGNORECASE)
 # what a fix changes in tests is no defect of the program
 TESTS = re.compile(r"(^|/)(test|fuzz|regress/)|[-_]tests?\.[ch]$", re.IGNORECASE)
 
 
-def read(files: Mapping[str, list[Path]], intake: Intake, options: Mapping[str, Any]) -> Iterator[Function]:
-    """Yield the functions that patches fix, as they were before, labelled 1, and then those of label 0.
+class Debian(CodeReader):
+    """The functions that patches of source packages fix, and others beside them.
 
-    What a package's patches do to C files is applied in their order. Where one that counts as a fix changes a
-    function, in more than comments and layout, the version before it is labelled 1. Label 0 have, in all files that
-    fixes change, the functions as they are after the last patch, fixed or never touched. A function that a fix removes
-    or renames has no version after it and is left out. Label 1 comes first, so that it stays where repeats are dropped.
-
-    Parameters
-    ----------
-    files : mapping
-        Tarballs by split, see `packages_of`; the split "" when the data set does not say.
-    intake : Intake
-        Counts patches that do not apply, files of tests and those that are not UTF-8, and functions that are left out.
-    options : mapping
-        `patches`: patterns of the names of the patches that are fixes, in any case (`*CVE*`); `threads`: packages that
-        are read at the same time.
-
-    Raises
-    ------
-    InputError
-        When a tarball is damaged, unsafe or lacks its other half, there is no git, or no patch fits the patterns.
+    What a package's patches do to C files is applied in their order. Where one that counts as a fix changes a function,
+    in more than comments and layout, the version before it is labelled 1. Label 0 have, in all files that fixes change,
+    the functions as they are after the last patch, fixed or never touched. A function that a fix removes or renames has
+    no version after it and is left out.
     """
-    patterns = options.get("patches", PATCHES)
-    given = [(split, package) for split, paths in files.items() for package in packages_of(paths)]
-    positives, others, names = [], [], set()
-    with ThreadPoolExecutor(options["threads"]) as pool:
-        histories = pool.map(lambda item: _history_of(item[1], item[0], patterns), given)
-        for history in progress(histories, len(given), "reading packages"):
-            intake.add(history.intake)
-            names.update(history.patches)
-            positives += history.defective()
-            others += history.sound
-    if not any(_fits(name, patterns) for name in names):
-        there = ", ".join(sorted(names)) or "no patches"
-        packages = some_of(path for paths in files.values() for path in paths)
-        raise InputError(f"{packages}: no patch fits {', '.join(patterns)} (patches); there are {there}")
-    intake.read += len(positives) + len(others)
-    yield from positives
-    yield from others
+
+    name = "debian"
+    options = {
+        "patches": {"type": "array", "minItems": 1, "uniqueItems": True, "items": {"type": "string", "minLength": 1}}
+    }
+    suffixes = (".tar", ".xz")  # `.tar` is what is left of .tar.gz and .tar.bz2
+
+    def read(self, files: Mapping[str, list[Path]], intake: Intake, options: Mapping[str, Any]) -> Iterator[Function]:
+        """Yield the functions of label 1 and then those of label 0, so that label 1 stays where repeats are dropped.
+
+        Parameters
+        ----------
+        files : mapping
+            Tarballs by split, see `packages_of`; the split "" when the data set does not say.
+        intake : Intake
+            Counts patches that do not apply, files of tests and those that are not UTF-8, and functions that are left
+            out.
+        options : mapping
+            `patches`: patterns of the names of the patches that are fixes, in any case (`*CVE*`); `threads`: packages
+            that are read at the same time.
+
+        Raises
+        ------
+        InputError
+            When a tarball is damaged, unsafe or lacks its other half, there is no git, or no patch fits the patterns.
+        """
+        patterns = options.get("patches", PATCHES)
+        given = [(split, package) for split, paths in files.items() for package in packages_of(paths)]
+        positives, others, names = [], [], set()
+        with ThreadPoolExecutor(options["threads"]) as pool:
+            histories = pool.map(lambda item: _history_of(item[1], item[0], patterns), given)
+            for history in progress(histories, len(given), "reading packages"):
+                intake.add(history.intake)
+                names.update(history.patches)
+                positives += history.defective()
+                others += history.sound
+        if not any(_fits(name, patterns) for name in names):
+            there = ", ".join(sorted(names)) or "no patches"
+            packages = some_of(path for paths in files.values() for path in paths)
+            raise InputError(f"{packages}: no patch fits {', '.join(patterns)} (patches); there are {there}")
+        intake.read += len(positives) + len(others)
+        yield from positives
+        yield from others
 
 
 def _fits(name: str, patterns: Sequence[str]) -> bool:

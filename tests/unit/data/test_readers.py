@@ -1,0 +1,63 @@
+"""Readers of text and of code are found by their source."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import jsonschema
+import pytest
+
+from sparse_attention.data.code.readers import registry as code_readers
+from sparse_attention.data.code.readers.base import CodeReader
+from sparse_attention.data.readers import registry as text_readers
+from sparse_attention.data.readers.base import TextReader
+from sparse_attention.errors import InputError
+from sparse_attention.jobs.code_digest import SCRIPTS
+from sparse_attention.jobs.plugins import Plugin
+from sparse_attention.settings import config as settings
+
+KINDS = [(text_readers, TextReader, name) for name in text_readers.discover()]
+KINDS += [(code_readers, CodeReader, name) for name in code_readers.discover()]
+
+
+def test_there_is_one_for_each_format():
+    assert list(text_readers.discover()) == ["datasets", "mediawiki", "text", "wikitext"]
+    assert list(code_readers.discover()) == ["bandit", "debian", "table"]
+
+
+@pytest.mark.parametrize(("registry", "base", "name"), KINDS, ids=[name for *_, name in KINDS])
+def test_what_is_read_is_what_the_class_says(registry, base, name):
+    plugin, reader = registry.discover()[name], registry.create(name)
+    assert isinstance(reader, base) and reader.name == name
+    assert plugin.declared.get("options", {}) == reader.options
+    assert reader.suffixes and all(suffix == suffix.lower() and suffix[0] == "." for suffix in reader.suffixes)
+    for schema in reader.options.values():
+        jsonschema.Draft202012Validator.check_schema(schema)
+
+
+def test_they_are_found_without_the_packages_that_they_need():
+    names = "numpy", "pandas", "pyarrow", "tree_sitter", "mwparserfromhell", "torch"
+    code = f"import sys; sys.modules.update(dict.fromkeys({names}))\n"
+    for room in ("data", "data.code"):
+        code += f"from sparse_attention.{room}.readers.registry import discover; discover()\n"
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=SCRIPTS)
+
+
+@pytest.mark.parametrize(
+    ("selection", "name", "module"),
+    [("corpus", "text", "data.readers.text"), ("code", "table", "data.code.readers.table")],
+    ids=["text", "code"],
+)
+def test_a_job_counts_the_module_of_the_reader_that_it_uses(selection, name, module):
+    section = {"corpus": "corpora", "code": "code_corpora"}[selection]
+    config = {selection: "mine", section: {"mine": {"path": "x", "format": name, "text_column": "y"}}}
+    assert settings.reader_module(config, selection) == f"sparse_attention.{module}"
+    assert settings.own_settings(config, selection) == {"format": name, "text_column": "y"}
+
+
+def test_one_option_has_one_meaning():
+    kinds = ({"type": "string"}, {"type": "integer"})
+    readers = {str(n): Plugin(f"m{n}", "C", (), {"name": str(n), "options": {"x": kinds[n]}}) for n in (0, 1)}
+    with pytest.raises(InputError, match="m1: another reader allows other values of the option x"):
+        settings._options_of(readers)

@@ -1,0 +1,92 @@
+"""Labelled functions in tables of any format that `rows` reads, with a text column and label columns."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from sparse_attention.data.cells import BadCell, name_of, plain, shown, text_of, whole_characters
+from sparse_attention.data.code.functions import Function, Intake, label_of
+from sparse_attention.data.code.readers.base import CodeReader
+from sparse_attention.data.rows import READERS, read_rows
+
+EXTRA = ("project", "path", "rule")  # columns that a table may have as well
+
+
+class Table(CodeReader):
+    """The rows of tables; one is labelled 1 when any of its label columns is.
+
+    Every end of a line becomes a newline, so that lines are counted alike wherever a function was written.
+    """
+
+    name = "table"
+    options = {
+        "text_column": {"type": "string", "minLength": 1},
+        "label_columns": {
+            "type": "array",
+            "minItems": 1,
+            "uniqueItems": True,
+            "items": {"type": "string", "minLength": 1},
+        },
+        "project_column": {"type": "string", "minLength": 1},
+        "path_column": {"type": "string", "minLength": 1},
+        "rule_column": {"type": "string", "minLength": 1},
+    }
+    suffixes = tuple(READERS)
+
+    def read(self, files: Mapping[str, list[Path]], intake: Intake, options: Mapping[str, Any]) -> Iterator[Function]:
+        """Yield the functions of all rows.
+
+        Parameters
+        ----------
+        files : mapping
+            Tables by split; the split "" when the data set does not say.
+        intake : Intake
+            Counts, or refuses, rows without text or with labels other than 0 and 1, and bytes that are not UTF-8.
+        options : mapping
+            `text_column` (functionSource), `label_columns` ([label]), and, where there are such, `project_column`,
+            `path_column` and `rule_column`.
+
+        Raises
+        ------
+        InputError
+            When a column is missing, with the columns that there are; when a file is damaged; see `Intake.bad`.
+        """
+        text, labels = options.get("text_column", "functionSource"), options.get("label_columns", ["label"])
+        extra = {name: options[f"{name}_column"] for name in EXTRA if f"{name}_column" in options}
+        for split, paths in files.items():
+            for path in paths:
+                for number, row in enumerate(read_rows(path, [text, *labels, *extra.values()]), start=1):
+                    intake.read += 1
+                    try:
+                        source, label = _source(row[text], text), max(_label(row[name], name) for name in labels)
+                        names: dict[str, Any] = {
+                            name: _whole(name_of(row[column], column)) for name, column in extra.items()
+                        }
+                    except BadCell as problem:
+                        intake.bad(f"{path}: row {number}", str(problem), problem.allowed)
+                        continue
+                    source, replaced = whole_characters(source)
+                    intake.mend("kept, with half a character replaced", min(replaced, 1))
+                    if "project" in names and not names["project"]:
+                        intake.mend("kept without a project, to be split apart from all others")
+                    yield Function(source, label, split=split, **names)
+
+
+def _source(cell: Any, column: str) -> str:
+    source = text_of(cell, column)
+    if source is None or not source.strip():
+        raise BadCell(f"{column} is empty", "the text of a function")
+    return source.replace("\r\n", "\n").replace("\r", "\n")
+
+
+def _label(cell: Any, column: str) -> int:
+    label = label_of(plain(cell))
+    if label is None:
+        raise BadCell(f"{column} is not a label ({shown(plain(cell))})", "0 or 1")
+    return label
+
+
+def _whole(text: str) -> str:
+    return whole_characters(text)[0]

@@ -1,0 +1,42 @@
+"""Reads tables with a column of text, as the package `datasets` writes them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from sparse_attention.data.cells import BadCell, name_of, text_of
+from sparse_attention.data.documents import Document, Reading
+from sparse_attention.data.readers.base import TextReader, names_of
+from sparse_attention.data.rows import read_rows
+from sparse_attention.errors import InputError
+
+
+class Datasets(TextReader):
+    """The rows of parquet, JSON lines or a folder of `Dataset.save_to_disk`, one document a row.
+
+    `title` and `id` are read when there are such columns; ids default to the file's path and the row's number.
+    """
+
+    name = "datasets"
+    options = {"text_column": {"type": "string", "minLength": 1}}
+    suffixes = (".parquet", ".jsonl", ".ndjson", ".arrow")
+
+    def read(self, files: list[Path], reading: Reading, options: Mapping[str, Any]) -> Iterator[Document]:
+        """Yield the rows of all files; `InputError` where the column is missing or a cell is neither text nor missing.
+
+        The option `text_column` names the column, `text` when it is left out.
+        """
+        column = options.get("text_column", "text")
+        for file, name in zip(files, names_of(files), strict=True):
+            for number, row in enumerate(read_rows(file, [column], ("title", "id")), start=1):
+                try:
+                    text = text_of(row[column], column)
+                    identity, title = (name_of(row.get(key), key) for key in ("id", "title"))
+                except BadCell as problem:
+                    raise InputError(f"{file}: row {number}: {problem}; allowed: {problem.allowed}") from None
+                if text is None:
+                    reading.drop(f"no text in column {column}")
+                else:
+                    yield Document(identity or f"{name}#{number}", title, text.strip())

@@ -1,0 +1,60 @@
+"""Reads WikiText's raw layout."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from sparse_attention.data.cells import BadCell, text_of
+from sparse_attention.data.documents import Document, Reading
+from sparse_attention.data.files import read_lines, some_of, suffix_of
+from sparse_attention.data.readers.base import TextReader, names_of
+from sparse_attention.data.rows import read_rows
+from sparse_attention.errors import InputError
+
+ROWS = (".parquet", ".jsonl", ".ndjson", ".arrow")
+# one "=" on each side: " = Title = "; sections have two or more, set apart by spaces: " = = Section = = "
+TITLE = re.compile(r"= [^=\s](?:.*[^=\s])? =$")
+HEADING = re.compile(r"= = .* = =$")
+
+
+class WikiText(TextReader):
+    """The articles of WikiText's raw layout: lines, or rows of a column `text`, with ` = Title = ` headings.
+
+    Section headings are left out; the text's own marks (such as `@-@`) are kept as they were published.
+    """
+
+    name = "wikitext"
+    suffixes = (".raw", ".txt", ".tokens", *ROWS)
+
+    def read(self, files: list[Path], reading: Reading, options: Mapping[str, Any]) -> Iterator[Document]:
+        """Yield the articles of all files; `InputError` where there is no title at all."""
+        identity, title, number = "", "", 0
+        body: list[str] = []
+        # an article may go on in the next file: shards are cut by size
+        for file, name in zip(files, names_of(files), strict=True):
+            lines = _column(file, "text") if suffix_of(file) in ROWS else read_lines(file)
+            for line in map(str.strip, lines):
+                if TITLE.match(line):
+                    if identity:
+                        yield Document(identity, title, "\n".join(body))
+                    number += 1
+                    identity, title, body = f"{name}#{number}", line[1:-1].strip(), []
+                elif line and not HEADING.match(line):
+                    body.append(line)
+            number = 0
+        if not identity:
+            raise InputError(
+                f"{some_of(files)}: no line like ' = Title = '; not WikiText's raw layout, try format: text"
+            )
+        yield Document(identity, title, "\n".join(body))
+
+
+def _column(file: Path, name: str) -> Iterator[str]:
+    for number, row in enumerate(read_rows(file, [name]), start=1):
+        try:
+            yield text_of(row[name], name) or ""
+        except BadCell as problem:
+            raise InputError(f"{file}: row {number}: {problem}; allowed: {problem.allowed}") from None
