@@ -13,7 +13,8 @@ from sparse_attention.models.loading import load_classifier
 from sparse_attention.pruning.model import PrunedClassifier
 from sparse_attention.pruning.stages import fingerprint_of, save_stage
 from sparse_attention.pruning.thresholds import PruningSettings
-from sparse_attention.pruning.training import Stage, train, training_table
+from sparse_attention.pruning.training import BESIDE, MEASURED, Stage, train
+from sparse_attention.training.course import training_table
 
 
 def main(snakemake):
@@ -24,7 +25,7 @@ def main(snakemake):
     trained = options["source"] is not None
     network = load_classifier(dataset.root, options["longformer"], tokens.info["max_tokens"], whole=trained)
     model = PrunedClassifier(network.to(resolve_device(params.device)), PruningSettings(final=0.0))
-    training = training_table([])
+    training = training_table([], MEASURED, BESIDE)
     if trained:
         logger.info("train_classifier.source: %s is used as it is", dataset.root)
     else:

@@ -15,7 +15,8 @@ from sparse_attention.jobs.log import logger
 from sparse_attention.jobs.script import run
 from sparse_attention.models.attention import Attention
 from sparse_attention.models.masked_lm import load_masked_lm, save_masked_lm
-from sparse_attention.training.fine_tuning import train, training_table
+from sparse_attention.training.course import training_table
+from sparse_attention.training.fine_tuning import BESIDE, MEASURED, train
 from sparse_attention.training.losses import gold_sparsity
 from sparse_attention.training.task import MaskedLMTask
 
@@ -33,18 +34,12 @@ def main(snakemake):
     task = MaskedLMTask(Blocks.load(snakemake.input.blocks), model, options, params.seed)
     before = after = task.measure(model)
     logger.info("validation loss %.4f before training; unigram loss %.4f", before.loss, task.info["unigram_loss"])
-    training = training_table([])
+    training = training_table([], MEASURED, BESIDE)
     if options["steps"]:
-        fingerprint = {
-            "code": getattr(params, "code", None),
-            "attention": params.attention,
-            "seed": params.seed,
-            "threads": params.threads,
-            "head": params.head,
-            "options": options,
-            "blocks": sha256_of(snakemake.input.blocks),
-            "model": dataset.receipt["files"],
-        }
+        named = ("code", "attention", "seed", "threads", "head")
+        fingerprint = {name: getattr(params, name, None) for name in named}
+        fingerprint |= {"options": options, "blocks": sha256_of(snakemake.input.blocks)}
+        fingerprint |= {"model": dataset.receipt["files"]}
         training, after = train(model, task, attention, resume, fingerprint)
     first = {"step": 0, "phase": "validation", "loss": before.loss, "alpha": attention.alpha}
     write_table(pd.concat([pd.DataFrame([first]), training])[training.columns], snakemake.output.training)

@@ -20,12 +20,19 @@ from sparse_attention.models.masked_lm import set_dropout
 from sparse_attention.pruning.batches import CodeCollator, TrainingFunctions
 from sparse_attention.pruning.model import PrunedClassifier
 from sparse_attention.pruning.prediction import predict
-from sparse_attention.training.course import Course, SteadyTrainer, find_resume_point, run_course, training_arguments
+from sparse_attention.training.course import (
+    Course,
+    SteadyTrainer,
+    find_resume_point,
+    run_course,
+    training_arguments,
+    training_table,
+)
 
 logger = logging.getLogger(__name__)
 
 MEASURED = ("loss", "accuracy", "f1", "roc_auc", "kept")
-COLUMNS = ("step", "phase", *MEASURED, "temperature", "learning_rate")
+BESIDE = ("temperature", "learning_rate")
 
 
 @dataclass(frozen=True)
@@ -133,18 +140,15 @@ class PruningTrainer(SteadyTrainer):
         self.kept = float(share_kept(pruned.keep.detach(), inputs["attention_mask"]))
         return loss + self.stage.weight * pruned.regulariser if self.mode == "soft" else loss
 
-    def evaluate(self, *_: Any, **__: Any) -> dict[str, float]:
-        """Measure on the validation functions and log it."""
+    def measured(self) -> dict[str, float]:
+        """Measure on the validation functions."""
         functions = self.tokens.of("validation").tolist()
         predicted = predict(self.pruned, self.tokens, functions, self.stage.measured, self.args.eval_batch_size)
         quality = classification_metrics(predicted.labels, predicted.probabilities)
-        measured = {"loss": predicted.loss(), **quality, "kept": predicted.kept_share}
-        metrics = {f"eval_{name}": measured[name] for name in MEASURED}
-        self.log(metrics)
-        self.control = self.callback_handler.on_evaluate(self.args, self.state, self.control, metrics)
-        text = ", ".join(f"{name} {measured[name]:.3f}" for name in MEASURED)
+        found = {"loss": predicted.loss(), **quality, "kept": predicted.kept_share}
+        text = ", ".join(f"{name} {found[name]:.3f}" for name in MEASURED)
         logger.info("step %d, validation: %s", self.state.global_step, text)
-        return metrics
+        return {name: found[name] for name in MEASURED}
 
     def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
         """Add the temperature, and the kept share of a training batch."""
@@ -191,7 +195,7 @@ def train(
     Returns
     -------
     DataFrame
-        One row per training step and per measurement of validation, columns `COLUMNS`.
+        One row per training step and per measurement of validation: step, phase, `MEASURED` and `BESIDE`.
 
     Raises
     ------
@@ -214,19 +218,7 @@ def train(
     if stage.final_temperature is not None:  # a finished training that goes on takes no step that would set it
         model.thresholds.temperature = stage.final_temperature
     model.eval()
-    return training_table(history)
-
-
-def training_table(history: list[dict[str, Any]]) -> pd.DataFrame:
-    """Turn Trainer's log into a table with the columns `COLUMNS`."""
-    rows = []
-    for entry in history:
-        for phase, prefix in (("train", ""), ("validation", "eval_")):
-            if f"{prefix}loss" in entry:
-                measured = {name: entry.get(f"{prefix}{name}") for name in MEASURED}
-                extra = {"temperature": entry["temperature"], "learning_rate": entry.get("learning_rate")}
-                rows.append({"step": entry["step"], "phase": phase, **measured, **extra})
-    return pd.DataFrame(rows, columns=list(COLUMNS))
+    return training_table(history, MEASURED, BESIDE)
 
 
 def check_fit(tokens: CodeTokens, model: PrunedClassifier) -> None:

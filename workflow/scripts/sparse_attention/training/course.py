@@ -9,11 +9,12 @@ import os
 import shutil
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from types import FrameType
 from typing import Any
 
+import pandas as pd
 import torch
 from transformers import (
     PrinterCallback,
@@ -53,6 +54,17 @@ class SteadyTrainer(Trainer):
 
     def before_step(self, step: int) -> None:
         """Do what optimiser step `step`, counted from 0, needs; nothing by default."""
+
+    def measured(self) -> dict[str, float]:
+        """Return what is measured on validation."""
+        raise NotImplementedError
+
+    def evaluate(self, *_: Any, **__: Any) -> dict[str, float]:
+        """Log what is measured on validation."""
+        metrics = {f"eval_{name}": value for name, value in self.measured().items()}
+        self.log(metrics)
+        self.control = self.callback_handler.on_evaluate(self.args, self.state, self.control, metrics)
+        return metrics
 
 
 class Course(TrainerCallback):
@@ -142,6 +154,36 @@ def run_course(trainer: SteadyTrainer, course: Course, point: Path | None) -> li
         raise SystemExit(128 + signal.SIGTERM)
     history: list[dict[str, Any]] = trainer.state.log_history
     return history
+
+
+def training_table(
+    history: Sequence[Mapping[str, Any]], measured: Sequence[str], beside: Sequence[str]
+) -> pd.DataFrame:
+    """Turn Trainer's log into a table, a row per training step and per measurement of validation.
+
+    Parameters
+    ----------
+    history : sequence of mapping
+        As of `run_course`.
+    measured : sequence of str
+        What training steps log by its name and validation by its name behind `eval_`.
+    beside : sequence of str
+        What both log by its name.
+
+    Returns
+    -------
+    DataFrame
+        step, phase, and a column for each of `measured` and `beside`.
+    """
+    rows = [
+        {"step": entry["step"], "phase": phase}
+        | {name: entry.get(f"{prefix}{name}") for name in measured}
+        | {name: entry.get(name) for name in beside}
+        for entry in history
+        for phase, prefix in (("train", ""), ("validation", "eval_"))
+        if f"{prefix}loss" in entry
+    ]
+    return pd.DataFrame(rows, columns=["step", "phase", *measured, *beside])
 
 
 def find_resume_point(resume: Path, fingerprint: dict[str, Any]) -> Path | None:

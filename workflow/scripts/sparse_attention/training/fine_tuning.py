@@ -11,12 +11,13 @@ from transformers import PreTrainedModel
 from sparse_attention.models.attention import Attention, set_attention
 from sparse_attention.models.hub import offline
 from sparse_attention.models.masked_lm import set_dropout
-from sparse_attention.training.course import Course, find_resume_point, run_course, training_arguments
+from sparse_attention.training.course import Course, find_resume_point, run_course, training_arguments, training_table
 from sparse_attention.training.losses import Losses
 from sparse_attention.training.task import MaskedLMTask
 from sparse_attention.training.trainer import MaskedLMTrainer
 
-COLUMNS = ["step", "phase", "loss", "learning_rate", "alpha"]
+MEASURED, BESIDE = ("loss",), ("learning_rate", "alpha")
+"""Columns of `training.tsv`, as of `training_table`."""
 
 
 def train(
@@ -53,20 +54,4 @@ def train(
     set_attention(model, attention)
     last = next(entry for entry in reversed(history) if "eval_loss" in entry)
     after: dict[str, Any] = {name: last[f"eval_{name}"] for name in Losses.__dataclass_fields__}
-    return training_table(history), Losses(**after)
-
-
-def training_table(history: list[dict[str, Any]]) -> pd.DataFrame:
-    """Turn Trainer's log into `training.tsv`."""
-    rows = [
-        {
-            "step": entry["step"],
-            "phase": "train" if "loss" in entry else "validation",
-            "loss": entry["loss"] if "loss" in entry else entry["eval_loss"],
-            "learning_rate": entry.get("learning_rate"),
-            "alpha": entry["alpha"],
-        }
-        for entry in history
-        if "loss" in entry or "eval_loss" in entry
-    ]
-    return pd.DataFrame(rows, columns=COLUMNS)
+    return training_table(history, MEASURED, BESIDE), Losses(**after)

@@ -67,14 +67,11 @@ class MaskedLMTrainer(SteadyTrainer):
         loss = nn.functional.cross_entropy(logits, targets, reduction="sum")
         return loss / max(int(num_items_in_batch or len(targets)), 1)
 
-    def evaluate(self, *_: Any, **__: Any) -> dict[str, float]:
-        """Measure on the fixed validation blocks and log it."""
+    def measured(self) -> dict[str, float]:
+        """Measure on the fixed validation blocks."""
         losses = self.task.measure(self.masked_lm)
-        metrics = {f"eval_{name}": value for name, value in vars(losses).items()}
-        self.log(metrics)
-        self.control = self.callback_handler.on_evaluate(self.args, self.state, self.control, metrics)
         logger.info("step %d: validation loss %.4f", self.state.global_step, losses.loss)
-        return metrics
+        return vars(losses)
 
     def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
         """Add alpha to what is logged."""
