@@ -31,6 +31,21 @@ def test_a_list_of_problems_keeps_its_lines():
     assert str(InputError("wrong:", "  one\ntwo", "  three")) == "wrong:\n  one two\n  three"
 
 
-@pytest.mark.parametrize(("error", "text"), [(OSError(" first\nsecond"), "first"), (EOFError(), "EOFError")])
-def test_the_reason_is_what_a_library_says_first(error, text):
+@pytest.mark.parametrize(
+    ("error", "text"),
+    [
+        (OSError(" first\nsecond "), "first second"),
+        (EOFError(), "EOFError"),
+        (ValueError(""), "ValueError"),
+        (KeyError("a"), "KeyError: 'a'"),
+        (ValueError("It failed. Set `trust_remote_code=True`.\nIt is short."), "It failed. It is short."),
+        (RuntimeError("DefaultCPUAllocator: cannot allocate 9 bytes"), "its sizes do not fit into memory"),
+    ],
+    ids=["lines", "kind alone", "no text", "kind in front", "advice", "memory"],
+)
+def test_the_reason_is_what_a_library_says_in_one_line(error, text):
     assert reason(error) == text
+
+
+def test_a_long_reason_is_cut():
+    assert len(reason(ValueError("word " * 1000))) <= 300

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from sparse_attention.data.cells import BadCell, name_of, shown, text_of, whole_characters
+from sparse_attention.data.cells import BadCell, name_of, text_of, whole_characters
 
 
 @pytest.mark.parametrize("value", [None, float("nan"), np.float32("nan")], ids=["none", "nan", "numpy's nan"])
@@ -46,8 +46,3 @@ def test_everything_else_is_bad(value, kind):
 def test_halves_of_characters_are_joined_or_replaced(text, expected, replaced):
     assert whole_characters(text) == (expected, replaced)
     assert whole_characters(text)[0].encode("utf-8")
-
-
-def test_a_long_value_is_cut_in_messages():
-    assert shown("x\ny") == r"'x\ny'"
-    assert len(shown("x" * 1000)) < 70

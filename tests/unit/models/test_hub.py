@@ -17,7 +17,6 @@ from transformers import AutoModel, BertForMaskedLM
 from sparse_attention.data.code import tokens
 from sparse_attention.data.tokenising import Tokeniser
 from sparse_attention.errors import InputError
-from sparse_attention.models.folders import one_line
 from sparse_attention.models.hub import copy_tokenizer, guarded, load_tokenizer
 from sparse_attention.models.loading import load_classifier, load_whole
 from sparse_attention.models.masked_lm import load_masked_lm, save_masked_lm
@@ -278,8 +277,3 @@ def test_whatever_a_library_raises_is_one_line(kind):
 def test_what_is_written_for_the_user_stays():
     with pytest.raises(InputError, match="^as it is: weights_only$"), guarded("folder"):
         raise InputError("as it is: weights_only")
-
-
-def test_long_texts_are_cut_and_empty_ones_named():
-    assert len(one_line(ValueError("word " * 1000))) <= 300
-    assert one_line(ValueError("")) == "ValueError" and one_line(AssertionError()) == "AssertionError"

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import re
+import textwrap
 
 LONGEST_LINE = 1200
 BREAK = re.compile(r"\s*[\n\r\t\v\f\x1c-\x1e\x85\u2028\u2029]\s*")
+CLASS = re.compile(r"<class '([^']*)'>")
+ADVICE = re.compile(r"trust_remote_code|weights_only|pip install|https?://|should be one of|out of date", re.I)
+"""What libraries advise and no user of ours should follow: running foreign code, or leaving the lock's versions."""
 
 
 class InputError(ValueError):
@@ -28,8 +32,15 @@ class InputError(ValueError):
 
 
 def reason(error: BaseException) -> str:
-    """Return what an error of a library says first, or its kind when it says nothing, to be quoted in a message."""
-    return (str(error).strip().splitlines() or [type(error).__name__])[0]
+    """Return what a library says of an error in one line, or its kind; advice not to be followed is left out."""
+    parts = [" ".join(part.split()) for part in re.split(r"(?<=[.!?])\s+|\n+", str(error))]
+    text = CLASS.sub(r"\1", " ".join(part for part in parts if part and not ADVICE.search(part)))
+    if "allocate" in text:  # in a library's words, with the place in its source
+        text = "its sizes do not fit into memory"
+    name = type(error).__name__
+    if not isinstance(error, (OSError, ValueError, RuntimeError)) and type(error) is not Exception:
+        text = f"{name}: {text}" if text else name
+    return textwrap.shorten(text or name, 300, placeholder=" …")
 
 
 def printable(text: str) -> str:

@@ -83,7 +83,7 @@ def test_a_missing_column_is_told_with_those_that_there_are(name, tmp_path):
         ({"functionSource": " \n"}, "functionSource is empty"),
         ({"label": 0.5}, r"label is not a label \(0.5\)"),
         ({"label": 2}, r"label is not a label \(2\)"),
-        ({"label": None}, r"label is not a label \(None\)"),
+        ({"label": None}, r"label is not a label \(null\)"),
     ],
     ids=["empty", "float", "not binary", "missing"],
 )

@@ -8,7 +8,6 @@ from typing import Any
 REPLACEMENT = "\ufffd"
 PAIR = re.compile("[\ud800-\udbff][\udc00-\udfff]")
 SURROGATE = re.compile("[\ud800-\udfff]")
-SHOWN = 60  # characters of a value in a message
 
 
 class BadCell(ValueError):
@@ -34,12 +33,6 @@ def whole_characters(text: str) -> tuple[str, int]:
         return text, 0
     joined = PAIR.sub(lambda pair: pair[0].encode("utf-16-le", "surrogatepass").decode("utf-16-le"), text)
     return SURROGATE.subn(REPLACEMENT, joined)
-
-
-def shown(value: Any) -> str:
-    """Return a value for a message: on one line, and cut where it is long."""
-    text = repr(value)
-    return text if len(text) <= SHOWN else f"{text[:SHOWN]}…"
 
 
 def plain(value: Any) -> Any:

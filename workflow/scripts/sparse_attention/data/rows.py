@@ -11,16 +11,16 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, TextIO
 
-from sparse_attention.data.cells import SHOWN, SURROGATE
+from sparse_attention.data.cells import SURROGATE
 from sparse_attention.data.files import open_bytes, open_text, suffix_of
-from sparse_attention.errors import InputError
+from sparse_attention.errors import InputError, reason
+from sparse_attention.files.yaml_values import LONGEST
 
 Row = dict[str, Any]
 Read = Callable[[Path, Sequence[str], Sequence[str]], Iterator[Row]]
 DESCRIPTIONS = ("state.json", "dataset_info.json", "dataset_dict.json")
 HDF5_ROWS = 1000  # read at once
 COLUMNS_SHOWN = 20
-LONGEST = 200  # characters of a library's message
 LIBRARY_ERRORS = (OSError, RuntimeError, KeyError, TypeError, ValueError, OverflowError, SystemError)
 """What libraries raise for damaged files."""
 ONE_OBJECT_A_LINE = "allowed: one object a line, or an array of objects"
@@ -111,7 +111,7 @@ def _check_header(path: Path, header: list[str]) -> None:
     wrong = [name for name in header if SURROGATE.search(name)]
     if wrong:
         spelt = wrong[0].encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
-        raise InputError(f"{path}: line 1: the column '{spelt[:SHOWN]}' is not UTF-8; allowed: UTF-8 text")
+        raise InputError(f"{path}: line 1: the column '{spelt[:LONGEST]}' is not UTF-8; allowed: UTF-8 text")
 
 
 def _undecoded(cell: Any) -> Any:
@@ -176,7 +176,7 @@ def _parquet_rows(path: Path, columns: Sequence[str], optional: Sequence[str]) -
     except InputError:
         raise
     except (pyarrow.ArrowException, *LIBRARY_ERRORS) as error:
-        raise InputError(f"{path}: not a readable parquet file: {_line(error)}") from None
+        raise InputError(f"{path}: not a readable parquet file: {reason(error)}") from None
 
 
 def _arrow_rows(path: Path, columns: Sequence[str], optional: Sequence[str]) -> Iterator[Row]:
@@ -194,7 +194,7 @@ def _arrow_rows(path: Path, columns: Sequence[str], optional: Sequence[str]) -> 
     except InputError:
         raise
     except (pyarrow.ArrowException, *LIBRARY_ERRORS) as error:
-        raise InputError(f"{path}: not a readable Arrow file: {_line(error)}") from None
+        raise InputError(f"{path}: not a readable Arrow file: {reason(error)}") from None
 
 
 def _batch_rows(batch: Any) -> Iterator[Row]:
@@ -227,7 +227,7 @@ def _hdf5_rows(path: Path, columns: Sequence[str], optional: Sequence[str]) -> I
     except InputError:
         raise
     except LIBRARY_ERRORS as error:
-        raise InputError(f"{path}: not a readable HDF5 file: {_line(error)}") from None
+        raise InputError(f"{path}: not a readable HDF5 file: {reason(error)}") from None
 
 
 def _check_hdf5(path: Path, columns: dict[str, Any]) -> int:
@@ -274,8 +274,3 @@ def _present(
         if list(found).count(name) > 1:
             raise InputError(f"{path}: the column {name} stands {list(found).count(name)} times; allowed: once")
     return list(dict.fromkeys(wanted))
-
-
-def _line(error: Exception) -> str:
-    """Return a library's message on one line."""
-    return " ".join(str(error).split())[:LONGEST] or type(error).__name__

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-import textwrap
 from pathlib import Path
 from typing import Any
 
@@ -25,9 +23,6 @@ INDEX = ".index.json"
 WEIGHTS = ("model.safetensors", "pytorch_model.bin")
 """In the order in which transformers looks for them."""
 KERNELS = ("attn_implementation", "_attn_implementation", "_attn_implementation_internal")
-CLASS = re.compile(r"<class '([^']*)'>")
-ADVICE = re.compile(r"trust_remote_code|weights_only|pip install|https?://|should be one of|out of date", re.I)
-"""What libraries advise and no user of ours should follow: running foreign code, or leaving the lock's versions."""
 
 
 def read_config(folder: Path | str) -> dict[str, Any]:
@@ -106,15 +101,3 @@ def _shards(index: Path) -> list[Path]:
     if missing:
         raise InputError(f"{index}: names {len(missing)} files that are missing, such as {missing[0]}")
     return files
-
-
-def one_line(error: BaseException) -> str:
-    """Return what a library says of an error in one line, without advice that must not be followed here."""
-    parts = [" ".join(part.split()) for part in re.split(r"(?<=[.!?])\s+|\n+", str(error))]
-    text = CLASS.sub(r"\1", " ".join(part for part in parts if part and not ADVICE.search(part)))
-    if "allocate" in text:  # in a library's words, with the place in its source
-        text = "its sizes do not fit into memory"
-    name = type(error).__name__
-    if not isinstance(error, (OSError, ValueError, RuntimeError)) and type(error) is not Exception:
-        text = f"{name}: {text}" if text else name
-    return textwrap.shorten(text or name, 300, placeholder=" …")

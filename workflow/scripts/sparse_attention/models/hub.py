@@ -19,12 +19,11 @@ from transformers import CONFIG_MAPPING, AutoTokenizer, PreTrainedModel
 from transformers.models.auto.tokenization_auto import tokenizer_class_from_name
 from transformers.utils import logging as transformers_logging
 
-from sparse_attention.errors import InputError
+from sparse_attention.errors import InputError, reason
 from sparse_attention.models.folders import (
     CONFIG,
     TOKENIZER_CONFIG,
     check_tokenizer_files,
-    one_line,
     own_code,
     read_config,
 )
@@ -63,7 +62,7 @@ def guarded(what: str, allowed: str = "") -> Iterator[None]:
     except (InputError, MemoryError):
         raise
     except Exception as error:  # libraries raise classes of their own, and plain Exception from compiled code
-        raise InputError(f"{what}: {one_line(error)}{allowed and f'; allowed: {allowed}'}") from None
+        raise InputError(f"{what}: {reason(error)}{allowed and f'; allowed: {allowed}'}") from None
 
 
 def load_model(

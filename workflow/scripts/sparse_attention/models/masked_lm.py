@@ -9,9 +9,9 @@ import torch
 from torch import Tensor, nn
 from transformers import AutoModelForMaskedLM, PreTrainedModel
 
-from sparse_attention.errors import InputError
+from sparse_attention.errors import InputError, reason
 from sparse_attention.models.attention import NAME, Attention, Observation, observed, set_attention
-from sparse_attention.models.folders import one_line, read_config
+from sparse_attention.models.folders import read_config
 from sparse_attention.models.hub import copy_tokenizer, load_model, offline
 from sparse_attention.models.weights import HEADS as ALL_HEADS
 
@@ -78,7 +78,7 @@ def check_attention_is_reached(model: PreTrainedModel) -> None:
         with observed(seen.append), torch.no_grad():
             model.base_model(input_ids=tokens, attention_mask=real)
     except Exception as error:
-        raise InputError(f"{name} fails when its attention is replaced: {one_line(error)}") from error
+        raise InputError(f"{name} fails when its attention is replaced: {reason(error)}") from error
     finally:
         model.train(was_training)
     if len(seen) != layers:

@@ -184,7 +184,7 @@ def render(
         facts=facts(inputs, manifest, context),
         findings=told(inputs, config, setting),
         figures=inputs.figures(),
-        tables=shown(inputs, setting),
+        tables=tables_shown(inputs, setting),
         papers=papers(inputs.table("predictors")),
         metrics=support_metrics().values(),
         files=[
@@ -271,7 +271,7 @@ def facts(inputs: Inputs, manifest: Mapping[str, Any], context: Mapping[str, Any
     return [(name, value) for name, value in found if value]
 
 
-def shown(inputs: Inputs, setting: Setting) -> dict[str, content.Table]:
+def tables_shown(inputs: Inputs, setting: Setting) -> dict[str, content.Table]:
     """Return the tables that the page shows, by name."""
     windows, keep = str(setting.window), setting.keep
     tables = {}

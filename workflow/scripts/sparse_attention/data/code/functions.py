@@ -10,7 +10,7 @@ from typing import Any
 
 import pandas as pd
 
-from sparse_attention.errors import InputError
+from sparse_attention.errors import InputError, reason
 from sparse_attention.files.atomic import atomic_path
 
 COLUMNS = ("functionSource", "label", "project", "path", "rule", "lines", "split")
@@ -131,7 +131,7 @@ def read_functions(path: Path) -> Iterator[Function]:
     except FileNotFoundError:
         raise InputError(f"{path}: no such file; the rule prepare_code writes it") from None
     except (pyarrow.ArrowInvalid, OSError) as error:
-        raise InputError(f"{path}: not a readable parquet file: {error}") from None
+        raise InputError(f"{path}: not a readable parquet file: {reason(error)}") from None
     for row in rows:
         missing = [name for name in COLUMNS if name not in row]
         if missing:

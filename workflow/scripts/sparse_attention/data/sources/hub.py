@@ -10,8 +10,8 @@ from typing import Any
 from tqdm.auto import tqdm  # type: ignore[import-untyped]
 
 from sparse_attention.data.sources.common import MEGABYTE, SourceError, Wanted
+from sparse_attention.errors import reason
 from sparse_attention.jobs.progress import ProgressBar
-from sparse_attention.models.folders import one_line
 
 
 class LoggedProgress(tqdm):
@@ -126,7 +126,7 @@ class _errors:
             return
         if isinstance(error, OSError) and error.errno == 28:
             return
-        text = one_line(error)
+        text = reason(error)
         token = os.environ.get("HF_TOKEN")
         if token:
             text = text.replace(token, "***")

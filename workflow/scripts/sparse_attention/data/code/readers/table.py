@@ -6,10 +6,11 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from sparse_attention.data.cells import BadCell, name_of, plain, shown, text_of, whole_characters
+from sparse_attention.data.cells import BadCell, name_of, plain, text_of, whole_characters
 from sparse_attention.data.code.functions import Function, Intake, label_of
 from sparse_attention.data.code.readers.base import CodeReader
 from sparse_attention.data.rows import READERS, read_rows
+from sparse_attention.files.yaml_values import shown
 
 EXTRA = ("project", "path", "rule")  # columns that a table may have as well
 
