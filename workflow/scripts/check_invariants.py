@@ -1,10 +1,10 @@
 """Check what must hold of every evaluation; the run ends here when it does not."""
 
 from sparse_attention.files.plain import write_json
+from sparse_attention.jobs.inputs import listed
 from sparse_attention.jobs.log import logger
 from sparse_attention.jobs.script import run
 from sparse_attention.summaries import invariants
-from sparse_attention.summaries.models import listed
 
 LOGGED = 5
 TOLD = (

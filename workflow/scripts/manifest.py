@@ -2,8 +2,8 @@
 
 from sparse_attention.files.plain import write_json
 from sparse_attention.jobs import manifest
+from sparse_attention.jobs.inputs import listed
 from sparse_attention.jobs.script import run
-from sparse_attention.summaries.models import listed
 
 
 def main(snakemake):

@@ -4,10 +4,10 @@ import json
 import os
 from pathlib import Path
 
+from sparse_attention.jobs.inputs import listed
 from sparse_attention.jobs.log import logger
 from sparse_attention.jobs.script import run
 from sparse_attention.reporting import page
-from sparse_attention.summaries.models import listed
 
 
 def main(snakemake):

@@ -1,9 +1,9 @@
 """Average what is known of the quantizers' buckets over seeds."""
 
 from sparse_attention.files.tables import write_table
+from sparse_attention.jobs.inputs import listed
 from sparse_attention.jobs.script import run
 from sparse_attention.summaries.buckets import buckets_table, common_buckets_table
-from sparse_attention.summaries.models import listed
 
 
 def main(snakemake):

@@ -1,9 +1,10 @@
 """Average over seeds what the quirks of the published code change."""
 
 from sparse_attention.files.tables import write_table
+from sparse_attention.jobs.inputs import listed
 from sparse_attention.jobs.script import run
 from sparse_attention.summaries.deviations import READ, deviations_table
-from sparse_attention.summaries.models import listed, read_runs
+from sparse_attention.summaries.models import read_runs
 
 
 def main(snakemake):

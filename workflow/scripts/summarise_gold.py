@@ -1,8 +1,9 @@
 """Average the gold sparsity of every layer and head over seeds."""
 
 from sparse_attention.files.tables import write_table
+from sparse_attention.jobs.inputs import listed
 from sparse_attention.jobs.script import run
-from sparse_attention.summaries.models import gold_sparsity_table, listed, read_runs
+from sparse_attention.summaries.models import gold_sparsity_table, read_runs
 
 
 def main(snakemake):

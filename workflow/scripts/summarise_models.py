@@ -1,6 +1,7 @@
 """Average the language models' quality and their training curves over seeds."""
 
 from sparse_attention.files.tables import write_table
+from sparse_attention.jobs.inputs import listed
 from sparse_attention.jobs.script import run
 from sparse_attention.summaries import latex, models
 
@@ -9,7 +10,7 @@ def main(snakemake):
     given, output, runs = snakemake.input, snakemake.output, snakemake.params.runs
 
     def read(name, columns):
-        return models.read_runs(models.listed(getattr(given, name)), runs, columns)
+        return models.read_runs(listed(getattr(given, name)), runs, columns)
 
     evaluations = read("evaluation", ["stage", *models.MEASURED])
     table = models.masked_lm_table(evaluations, read("sparsity", ["layer", "head", "gold_sparsity"]))

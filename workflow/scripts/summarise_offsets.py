@@ -1,8 +1,8 @@
 """Compare the distances at which predictors keep pairs with those of the gold support."""
 
 from sparse_attention.files.tables import read_table, write_table
+from sparse_attention.jobs.inputs import listed
 from sparse_attention.jobs.script import run
-from sparse_attention.summaries.models import listed
 from sparse_attention.summaries.offsets import offsets_table
 
 

@@ -1,10 +1,10 @@
 """Average every predictor's metrics over layers, heads and seeds; find the Pareto fronts and the best of each head."""
 
 from sparse_attention.files.tables import write_table
+from sparse_attention.jobs.inputs import listed
 from sparse_attention.jobs.log import logger
 from sparse_attention.jobs.script import run
 from sparse_attention.summaries.heads import best_tables
-from sparse_attention.summaries.models import listed
 from sparse_attention.summaries.predictors import predictor_tables
 
 

@@ -1,8 +1,9 @@
 """Average the fitting curves of the projections over seeds."""
 
 from sparse_attention.files.tables import write_table
+from sparse_attention.jobs.inputs import listed
 from sparse_attention.jobs.script import run
-from sparse_attention.summaries.models import CURVES, listed, projections_table, read_runs
+from sparse_attention.summaries.models import CURVES, projections_table, read_runs
 
 
 def main(snakemake):

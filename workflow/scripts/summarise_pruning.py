@@ -1,6 +1,7 @@
 """Summarise the pruned classifiers over seeds, with intervals."""
 
 from sparse_attention.files.tables import read_table, write_table
+from sparse_attention.jobs.inputs import listed
 from sparse_attention.jobs.script import run
 from sparse_attention.summaries import models, pruning
 
@@ -9,7 +10,7 @@ def main(snakemake):
     given, output, params = snakemake.input, snakemake.output, snakemake.params
 
     def read(name, runs, columns):
-        return models.read_runs(models.listed(getattr(given, name, None)), runs, columns)
+        return models.read_runs(listed(getattr(given, name, None)), runs, columns)
 
     predictions = read("predictions", params.runs, ["system", "way", "function", "label", "probability"])
     kept = read("kept", params.runs, ["system", "way", "function", "layer", "kept"])

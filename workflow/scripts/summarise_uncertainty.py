@@ -1,10 +1,10 @@
 """Compare predictors at fixed sparsities and by the areas under their fronts, with bootstrap intervals."""
 
 from sparse_attention.files.tables import write_table
+from sparse_attention.jobs.inputs import listed
 from sparse_attention.jobs.log import logger
 from sparse_attention.jobs.script import run
 from sparse_attention.summaries import latex
-from sparse_attention.summaries.models import listed
 from sparse_attention.summaries.uncertainty import uncertainty_tables
 
 

@@ -6,6 +6,7 @@ import pytest
 from sparse_attention.files.tables import read_table
 from sparse_attention.metrics.facts import compared_metrics
 from sparse_attention.reporting import findings
+from sparse_attention.summaries.wording import joined
 
 
 def fixed(**changes):
@@ -39,7 +40,7 @@ def test_shares_are_written_for_readers(share, half, text):
 
 @pytest.mark.parametrize("names, text", [(["A"], "A"), (["A", "B"], "A and B"), (["A", "B", "C"], "A, B and C")])
 def test_names_are_joined_as_in_a_sentence(names, text):
-    assert findings.listed(names) == text
+    assert joined(names) == text
 
 
 @pytest.mark.parametrize(

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import pandas as pd
 
 from sparse_attention.plotting.predictor_looks import group_of
 from sparse_attention.predictors.registry import IGNORES_CONTENT
-from sparse_attention.summaries.wording import kept_tokens, spell
+from sparse_attention.summaries.wording import joined, kept_tokens, spell
 
 TARGETS = (0.95, 0.9, 0.98, 0.8)
 """At which sparsity predictors are compared: the first of these that some predictor reaches."""
@@ -37,11 +36,6 @@ def half_width(row: Any, metric: str) -> float:
     """Return half of a value's 95 % interval: by bootstrap where the table has it, else over seeds; NaN without."""
     low, high = row.get(f"{metric}_low", float("nan")), row.get(f"{metric}_high", float("nan"))
     return row.get(f"{metric}_ci95", float("nan")) if pd.isna(low) else (high - low) / 2
-
-
-def listed(names: Sequence[str]) -> str:
-    """Join names as a sentence does: `A`, `A and B`, `A, B and C`."""
-    return " and ".join([*([", ".join(names[:-1])] if len(names) > 1 else []), *names[-1:]])
 
 
 def language_models(quality: pd.DataFrame, trained: bool) -> list[str]:
@@ -187,7 +181,7 @@ def _not_told_apart(best: pd.Series, others: pd.DataFrame) -> list[str]:
     labels = list(near["label"].unique())
     if not labels:
         return ["Its 95 % interval overlaps no other predictor's."]
-    shown = listed(labels if len(labels) < 5 else [*labels[:3], f"{len(labels) - 3} others"])
+    shown = joined(labels if len(labels) < 5 else [*labels[:3], f"{len(labels) - 3} others"])
     verb = "overlap" if len(labels) > 1 else "overlaps"
     return [f"The 95 % interval{'s' * (len(labels) > 1)} of {shown} {verb} its own: they are not told apart."]
 

@@ -9,8 +9,8 @@ import pandas as pd
 
 from sparse_attention.plotting.predictor_looks import group_of, is_bound
 from sparse_attention.plotting.selection import first_number, nearest_point, one_projection
-from sparse_attention.reporting.findings import half_width, level, listed, name, number, percent
-from sparse_attention.summaries.wording import count, spell
+from sparse_attention.reporting.findings import half_width, level, name, number, percent
+from sparse_attention.summaries.wording import count, joined, spell
 
 NEAR = 8
 """Pairs of tokens at most this far apart are called near."""
@@ -51,11 +51,11 @@ def areas(table: pd.DataFrame, windows: str, keep: str) -> list[str]:
         sentence = f"{start}From {level(best['area_from'])} sparsity up {name(best, rows)} attains most: "
         sentence += f"a mean recall of {value}"
         after = [f"{row['label']} ({number(row['area_recall'])})" for _, row in ranked.iloc[1:3].iterrows()]
-        sentences.append(f"{sentence}{', before ' + listed(after) if after else ''}.")
+        sentences.append(f"{sentence}{', before ' + joined(after) if after else ''}.")
         leaders = ranked.assign(group=ranked["predictor"].map(group_of)).drop_duplicates("group")
         if len(leaders) > 1:
             told = [f"{row['label']} among {_lower(row['group'])}" for _, row in leaders.iterrows()]
-            sentences.append(f"The best of their kind are {listed(told)}.")
+            sentences.append(f"The best of their kind are {joined(told)}.")
     return sentences
 
 
@@ -100,7 +100,7 @@ def _dearest(rows: pd.DataFrame) -> list[str]:
     never = list(most.index[most <= 0])
     if never:
         verb = "is" if len(never) == 1 else "are"
-        return [f"{listed(never)} {verb} dearer than full attention at every point."]
+        return [f"{joined(never)} {verb} dearer than full attention at every point."]
     spent = (rows["sparsity"] - rows["computation_sparsity"]).groupby(rows["label"], sort=False).median()
     told = f"{spent.idxmax()} spends most on predicting: {percent(spent.max())} of full attention's scores"
     return [f"{told} at its median point."] if len(spent) > 1 else []
@@ -118,7 +118,7 @@ def heads(best: pd.DataFrame) -> list[str]:
     for start, rows in _by_attention(best):
         wins = rows.groupby("label", sort=False).size().sort_values(ascending=False, kind="stable")
         told = [f"{label} in {number}" for label, number in wins.iloc[1:3].items()]
-        more = f", {listed(told)}" if told else ""
+        more = f", {joined(told)}" if told else ""
         rest = f"; {len(wins)} predictors are best somewhere" if len(wins) > 3 else ""
         at = level(rows["at_sparsity"].iloc[0])
         first = f"{wins.index[0]} is best in {wins.iloc[0]} of {count(len(rows), 'head')}"

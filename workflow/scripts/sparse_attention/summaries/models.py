@@ -35,11 +35,6 @@ def read_runs(paths: Paths, runs: Runs, columns: Sequence[str]) -> pd.DataFrame:
     return stack(frames, columns)
 
 
-def listed(value: Any) -> list[str]:
-    """Return a named input as a list: it may be absent, one path, or several."""
-    return [value] if isinstance(value, str) else list(value or ())
-
-
 def corpus_table(documents: str | PathLike[str] | None, blocks: str | PathLike[str] | None) -> pd.DataFrame:
     """Join the statistics of documents and of blocks on `split`; quantiles are named after what they count."""
     parts = []

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from sparse_attention.files.segments import pairs
@@ -52,6 +52,11 @@ def spell_pruning(segment: Any, among: Iterable[Any] = ()) -> str:
 def count(number: Any, noun: str) -> str:
     """Write a number of things: `1 seed`, `3 seeds`."""
     return f"{int(number)} {noun}" + ("" if int(number) == 1 else "s")
+
+
+def joined(names: Sequence[str]) -> str:
+    """Join names as a sentence does: `A`, `A and B`, `A, B and C`."""
+    return " and ".join([*([", ".join(names[:-1])] if len(names) > 1 else []), *names[-1:]])
 
 
 def kept_tokens(keep: str) -> str:
