@@ -100,11 +100,10 @@ def load_model(
     limits_in(config, folder)
     files = check_files(folder)
     try:
-        with guarded(f"{folder}: cannot be loaded as {what}"):
-            given = {"dtype": torch.float32, "use_safetensors": files[0].suffix == ".safetensors", **options}
-            # the library's own error names neither a weight nor a shape; ours does
-            given["ignore_mismatched_sizes"] = True
-            model, report = kind.from_pretrained(folder, output_loading_info=True, **given, **GUARDED)
+        given = {"dtype": torch.float32, "use_safetensors": files[0].suffix == ".safetensors", **options}
+        # the library's own error names neither a weight nor a shape; ours does
+        given |= {"ignore_mismatched_sizes": True, "output_loading_info": True}
+        model, report = _from_pretrained(kind, folder, f"{folder}: cannot be loaded as {what}", **given)
         _refuse_other_shapes(report["mismatched_keys"], folder)
         refuse_unexpected(report["unexpected_keys"], model, folder, unused)
     except InputError:
@@ -135,8 +134,8 @@ def load_tokenizer(folder: Path | str) -> Any:
         logger.warning("%s: auto_map names code of its own (%s); it is not run, %s is used", path, code, named)
     version, file = importlib.metadata.version("tokenizers"), folder / "tokenizer.json"
     place = file if file.is_file() else folder
-    with guarded(f"{place}: its tokenizer cannot be loaded", f"one that tokenizers {version} can read"):
-        tokenizer = AutoTokenizer.from_pretrained(folder, **GUARDED)
+    allowed = f"one that tokenizers {version} can read"
+    tokenizer = _from_pretrained(AutoTokenizer, folder, f"{place}: its tokenizer cannot be loaded", allowed)
     if len(tokenizer) <= len(tokenizer.all_special_tokens):
         # transformers makes an empty one where there are no files
         raise InputError(f"{folder}: has no tokenizer; allowed: a model folder with its tokenizer")
@@ -147,6 +146,11 @@ def load_tokenizer(folder: Path | str) -> Any:
 def copy_tokenizer(source: Path | str, folder: Path | str) -> None:
     """Write the tokenizer of the model in `source` into `folder`; `InputError` as of `load_tokenizer`."""
     load_tokenizer(source).save_pretrained(folder)
+
+
+def _from_pretrained(kind: Any, folder: Path, what: str, allowed: str = "", **options: Any) -> Any:
+    with guarded(what, allowed):
+        return kind.from_pretrained(folder, **options, **GUARDED)
 
 
 def _refuse_other_shapes(mismatched: Iterable[tuple[str, Any, Any]], folder: Path) -> None:

@@ -22,24 +22,17 @@ OTHER_HEADS = tuple(head for head in HEADS if head != "classifier")
 def load_whole(
     kind: Any, folder: Path | str, what: str, may_miss: tuple[str, ...] = (), unused: tuple[str, ...] = HEADS
 ) -> PreTrainedModel:
-    """Load a folder with `kind.from_pretrained`, in float32 and evaluation mode.
+    """Load a folder as `load_model` does, with its arguments and errors, and refuse one that is not whole.
 
     Parameters
     ----------
-    kind
-        One of transformers' Auto classes.
-    folder : Path or str
-    what : str
-        Names it in errors: `an encoder`.
     may_miss : tuple of str
         Beginnings of names, without the base model's, of weights that may be missing.
-    unused : tuple of str
-        Parts on top of the encoder that the folder may hold and the model does not use.
 
     Raises
     ------
     InputError
-        When the folder cannot be loaded, other weights are missing, or it holds weights that have no place.
+        When other weights are missing.
     """
     model: PreTrainedModel
     model, missing = load_model(kind, folder, what, unused)
