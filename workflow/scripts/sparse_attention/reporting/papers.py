@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 
 from sparse_attention.predictors.registry import discover
-from sparse_attention.reporting.findings import listed
+from sparse_attention.summaries.wording import joined
 
 
 def papers(points: pd.DataFrame | None) -> list[tuple[str, str]]:
@@ -22,4 +22,4 @@ def papers(points: pd.DataFrame | None) -> list[tuple[str, str]]:
             info = discover().get(row["predictor"])
             if info and info.paper:
                 labels.setdefault(info.paper, []).append(str(row["label"]))
-    return [(paper, listed(own)) for paper, own in labels.items()]
+    return [(paper, joined(own)) for paper, own in labels.items()]

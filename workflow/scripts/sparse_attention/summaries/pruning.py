@@ -8,9 +8,9 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
+from sparse_attention.metrics.classification import resampled_metrics
 from sparse_attention.metrics.facts import CLASSIFICATION
 from sparse_attention.summaries.bootstrap import draws, estimate
-from sparse_attention.summaries.resampled_metrics import resampled_metrics
 from sparse_attention.summaries.statistics import over_seeds
 
 METRICS = tuple(CLASSIFICATION)

@@ -5,11 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from sparse_attention.metrics.classification import classification_metrics
+from sparse_attention.metrics import classification as module
+from sparse_attention.metrics.classification import classification_metrics, resampled_metrics
 from sparse_attention.metrics.facts import CLASSIFICATION
-from sparse_attention.summaries import resampled_metrics as module
 from sparse_attention.summaries.bootstrap import draws
-from sparse_attention.summaries.resampled_metrics import resampled_metrics
 
 METRICS = tuple(CLASSIFICATION)
 RNG = np.random.default_rng(0)
