@@ -121,6 +121,9 @@ class StoreWriter:
 class ShardReader:
     """Reads rows of the tensors in a safetensors file; nothing is mapped or kept in memory.
 
+    The library's own slices map the file: one open file keeps all that was ever read from it resident, a whole shard in
+    the end, and a file that is cut short while it is mapped ends the process without a word.
+
     Raises
     ------
     InputError
