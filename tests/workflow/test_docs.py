@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import pkgutil
 import re
 from pathlib import Path
 
@@ -55,6 +56,14 @@ def test_preset_is_accepted(preset):
     config = merged(DEFAULTS, yaml.safe_load((ROOT / preset).read_text(encoding="utf-8")))
     registry = yaml.safe_load((ROOT / "config" / "datasets.yaml").read_text(encoding="utf-8"))
     settings.validate(config, Origins(), registry, ROOT)
+
+
+def test_the_library_has_what_the_documents_name():
+    texts = [path.read_text(encoding="utf-8") for path in DOCUMENTS]
+    named = {name for text in texts for name in re.findall(r"sparse_attention(?:\.\w+){2,}", text)}
+    assert len(named) >= 4
+    # a name that is not there raises
+    assert all(pkgutil.resolve_name(name) for name in sorted(named))
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))

@@ -18,7 +18,7 @@ from sparse_attention.errors import InputError
 from sparse_attention.files.atomic import atomic_path
 from sparse_attention.summaries.wording import count, spell
 
-INK, MUTED, FAINT = "#1a1a1a", "#5f6368", "#d9dce0"
+INK, MUTED = "#1a1a1a", "#5f6368"
 GOLD = "#b8860b"
 WIDTH = 7.1
 """Width of a figure in inches: the text width of an A4 page."""
