@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from sparse_attention.errors import InputError
-from sparse_attention.evaluation.examples import Split, on_device
+from sparse_attention.evaluation.examples import Split, fit_layer, on_device
 from sparse_attention.evaluation.sweep import point_name
 from sparse_attention.jobs.progress import ProgressBar
 from sparse_attention.settings.grids import product
@@ -83,10 +82,7 @@ def analyse(
     filling, common = [], []
     bar = ProgressBar(layers * examples, f"buckets of {predictor.name}")
     for layer in range(layers):
-        if predictor.fits:
-            if training is None:
-                raise InputError(f"{predictor.name}: learns from the train split, and there is none")
-            predictor.fit(layer, training.layer(layer))
+        fit_layer(predictor, layer, training)
         sums = [_Sums() for _ in points]
         for index, (tokens, gold) in enumerate(islice(validation.layer(layer), examples)):
             features = on_device(tokens, device)

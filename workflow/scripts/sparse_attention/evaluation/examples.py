@@ -10,6 +10,7 @@ from typing import Any
 import torch
 
 from sparse_attention.errors import InputError
+from sparse_attention.predictors.base import Predictor
 from sparse_attention.predictors.features import Features, block_features
 from sparse_attention.projections.model import Projections
 from sparse_attention.qk.gold import Gold, GoldReader, block_gold
@@ -72,6 +73,15 @@ class LayerExamples:
         """Read one example, by token."""
         example = self.split.qk.example(self.layer, index)
         return features_of(self.layer, example, self.split.projections), self.split.gold.example(self.layer, index)
+
+
+def fit_layer(predictor: Predictor, layer: int, training: Split | None) -> None:
+    """Let a predictor that learns do so from `layer` of the train split; `InputError` when there is no such split."""
+    if not predictor.fits:
+        return
+    if training is None:
+        raise InputError(f"{predictor.name}: learns from the train split, and there is none")
+    predictor.fit(layer, training.layer(layer))
 
 
 def on_device(features: Features, device: str) -> Features:

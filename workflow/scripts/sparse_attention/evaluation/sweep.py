@@ -13,7 +13,7 @@ import torch
 from sparse_attention.attention.blocks import block_any, block_counts
 from sparse_attention.errors import InputError
 from sparse_attention.evaluation.counts import GoldPairs, SupportCounts
-from sparse_attention.evaluation.examples import Split, on_device
+from sparse_attention.evaluation.examples import Split, fit_layer, on_device
 from sparse_attention.evaluation.frame import OFFSETS, Frame, offset_names
 from sparse_attention.evaluation.metrics.registry import metric_values
 from sparse_attention.files.segments import segment
@@ -87,10 +87,7 @@ def evaluate(
     bar = ProgressBar(info.layers * info.examples, f"evaluating {predictor.name}")
     with ThreadPoolExecutor(threads) as pool:
         for layer in range(info.layers):
-            if predictor.fits:
-                if training is None:
-                    raise InputError(f"{predictor.name}: learns from the train split, and there is none")
-                predictor.fit(layer, training.layer(layer))
+            fit_layer(predictor, layer, training)
             examples = validation.layer(layer)
             results = pool.map(lambda index, of=examples: sweep.measure(*of.tokens(index)), range(len(examples)))
             for index, result in enumerate(results):
