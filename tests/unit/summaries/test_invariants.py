@@ -99,6 +99,26 @@ def test_an_unknown_cost_is_not_wrong(evaluated):
     assert check(evaluated)["tables"] == 5
 
 
+def test_means_of_any_compared_metric_are_checked(evaluated, monkeypatch):
+    monkeypatch.setattr(invariants, "compared_metrics", lambda: ["edges", "computation_sparsity"])
+    change(evaluated, "cos", "layer >= 0", computation_sparsity=float("nan"))
+    change(evaluated, "cos", "examples > 0", documents=True, computation_sparsity=float("nan"))
+    change(
+        evaluated,
+        "cos",
+        "examples > 0",
+        documents=True,
+        edges=lambda rows: rows["edges"].map("{:.6g}".format).map(float),
+    )
+    assert check(evaluated)["tables"] == 5
+    path = change(
+        evaluated, "cos", "point == 'threshold~0.6'", documents=True, edges=lambda rows: rows["edges"] * 1.001
+    )
+    with pytest.raises(InputError, match="edges of documents must average to that of heads") as error:
+        check(evaluated)
+    assert path in str(error.value)
+
+
 @pytest.mark.parametrize(
     ("predictor", "sparser", "denser", "setting"),
     [
