@@ -165,7 +165,7 @@ def schema() -> Schema:
     content["$defs"]["score"] = {"enum": list(found), "description": meanings}
     for section, find in READERS.items():
         entry = content["properties"][section]["additionalProperties"]
-        entry["properties"] |= {"format": {"enum": list(find())}, **_options_of(find())}
+        entry["properties"] = _with_options(entry["properties"] | {"format": {"enum": list(find())}}, find())
     settings = {}
     for info in discover().values():
         values = {
@@ -185,14 +185,14 @@ def schema() -> Schema:
     return Schema(content)
 
 
-def _options_of(readers: dict[str, Plugin]) -> dict[str, Any]:
-    """Return the schema of every key that belongs to a reader; one name has one meaning in all of them."""
-    options: dict[str, Any] = {}
+def _with_options(keys: dict[str, Any], readers: dict[str, Plugin]) -> dict[str, Any]:
+    """Return the schemas of an entry's keys with those that belong to readers; one name has one meaning in all."""
+    result = dict(keys)
     for reader in readers.values():
         for name, value in reader.declared.get("options", {}).items():
-            if options.setdefault(name, value) != value:
-                raise InputError(f"{reader.module}: another reader allows other values of the option {name}")
-    return options
+            if result.setdefault(name, value) != value:
+                raise InputError(f"{reader.module}: the option {name} exists already, with other values")
+    return result
 
 
 def _grid_of(value: dict[str, Any]) -> dict[str, Any]:
