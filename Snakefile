@@ -12,32 +12,34 @@ report: "workflow/report/workflow.rst"
 
 
 include: "rules/common.smk"
-include: "rules/inputs.smk"
 include: "rules/retrieve.smk"
 
 
-if not FROM_DUMP:
+if not PLAN.from_dump:
 
     include: "rules/prepare.smk"
     include: "rules/train.smk"
 
 
-if CODE:
+include: "rules/extract.smk"
+include: "rules/project.smk"
+include: "rules/clusters.smk"
+include: "rules/evaluate.smk"
+
+
+if config["deviations"]:
+
+    include: "rules/deviations.smk"
+
+
+if PLAN.code:
 
     include: "rules/code.smk"
     include: "rules/prune.smk"
     include: "rules/pruned.smk"
-    include: "rules/pruning_tables.smk"
 
 
-include: "rules/extract.smk"
-include: "rules/project.smk"
-include: "rules/quantizers.smk"
-include: "rules/centroids.smk"
-include: "rules/evaluate.smk"
-include: "rules/analysis.smk"
 include: "rules/tables.smk"
-include: "rules/deviations.smk"
 include: "rules/figures.smk"
 include: "rules/report.smk"
 
@@ -56,8 +58,9 @@ rule all:
         FIGURES,
         TABLES,
         [f"results/tables/{name}.tex" for name in LATEX],
-        CENTROIDS,
-        PRUNED_RESULTS,
+        RESULTS.centroids,
+        RESULTS.pages,
+        RESULTS.exported,
 
 
 rule tables:
@@ -76,7 +79,7 @@ if workflow.is_main_process:
 
 
 onstart:
-    selected.record(SELECTED)
+    selected.record(PLAN.selected)
     lock.record_start()
 
 

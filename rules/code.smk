@@ -1,14 +1,14 @@
 rule prepare_code:
     input:
-        receipt=receipt(CODE),
+        receipt=PLAN.code.receipt,
     output:
         functions="results/code/{code}/functions.parquet",
         statistics="results/code/{code}/statistics.tsv",
         intake="results/code/{code}/intake.tsv",
     log:
-        "results/logs/prepare_code/{code}.log",
+        log_of("prepare_code", "{code}"),
     benchmark:
-        "results/benchmarks/prepare_code/{code}.tsv"
+        benchmark_of("prepare_code", "{code}")
     conda:
         "../envs/prepare_code.yaml"
     threads: config["threads"]["prepare"]
@@ -32,12 +32,11 @@ rule evaluate_text_baselines:
     output:
         table="results/code/{code}/text_baselines.tsv",
     log:
-        "results/logs/evaluate_text_baselines/{code}.log",
+        log_of("evaluate_text_baselines", "{code}"),
     benchmark:
-        "results/benchmarks/evaluate_text_baselines/{code}.tsv"
+        benchmark_of("evaluate_text_baselines", "{code}")
     conda:
         "../envs/evaluate_text_baselines.yaml"
-    threads: 1
     resources:
         mem_mb=3000,
         runtime=60,
@@ -50,29 +49,36 @@ rule evaluate_text_baselines:
         "../workflow/scripts/evaluate_text_baselines.py"
 
 
-rule summarise_code:
+# what is read of the functions from here on
+TOKENS = {
+    "tokens": f"results/pruning/{CLASSIFIER}/tokens.safetensors",
+    "info": f"results/pruning/{CLASSIFIER}/tokens.json",
+}
+# what the classifier is made into; none where it keeps its own architecture
+LONGFORMER = None if config["train_classifier"]["source"] else config["train_classifier"]["longformer"]
+
+
+rule tokenise_code:
     input:
-        code=f"results/code/{config['code']}/statistics.tsv",
-        code_intake=f"results/code/{config['code']}/intake.tsv",
-        text_baselines=f"results/code/{config['code']}/text_baselines.tsv",
+        functions="results/code/{code}/functions.parquet",
+        model=PLAN.classifier.receipt,
     output:
-        code=table_of("code", "The code"),
-        code_intake=table_of("code_intake", "The code"),
-        text_baselines=table_of("text_baselines", "The code"),
+        **TOKENS,
+        statistics=f"results/pruning/{CLASSIFIER}/statistics.tsv",
     log:
-        "results/logs/summarise_code.log",
+        log_of("tokenise_code", CLASSIFIER),
     benchmark:
-        "results/benchmarks/summarise_code.tsv"
+        benchmark_of("tokenise_code", CLASSIFIER)
     conda:
-        "../envs/summarise_code.yaml"
-    threads: 1
+        "../envs/tokenise_code.yaml"
     resources:
-        mem_mb=1000,
-        runtime=10,
+        mem_mb=2000,
+        runtime=60,
     params:
-        code=code("summarise_code"),
-        corpus=config["code"],
+        code=code("tokenise_code"),
+        max_tokens=config["tokenise_code"]["max_tokens"],
+        layers=LONGFORMER and LONGFORMER["layers"],
     message:
-        "Describing the code"
+        "Cutting the functions of {wildcards.code} to {params.max_tokens} tokens of {wildcards.classifier}"
     script:
-        "../workflow/scripts/summarise_code.py"
+        "../workflow/scripts/tokenise_code.py"

@@ -1,3 +1,4 @@
+# What all rules share. PLAN says what the run is made of, RESULTS which files its jobs write; both are of the library.
 import os
 import sys
 from pathlib import Path
@@ -10,7 +11,7 @@ sys.path.insert(0, str(ROOT / "workflow/scripts"))
 
 from sparse_attention.data import selected
 from sparse_attention.errors import InputError, printable
-from sparse_attention.files import segments
+from sparse_attention.files.segments import block_size_of
 from sparse_attention.jobs import caches, lock
 from sparse_attention.jobs.code_digest import code_digest
 from sparse_attention.metrics.facts import metric_plugins, support_metrics
@@ -19,6 +20,21 @@ from sparse_attention.settings import command_line, grids
 from sparse_attention.settings import config as settings
 from sparse_attention.settings.datasets import load_registry
 from sparse_attention.settings.origins import read_origins
+from sparse_attention.settings.paths import (
+    CLASSIFIER,
+    CLASSIFIER_RUN,
+    CLUSTERING,
+    POINT,
+    PROJECTION,
+    PRUNED,
+    PRUNING,
+    RUN,
+    WILDCARDS,
+    benchmark_of,
+    log_of,
+)
+from sparse_attention.settings.plan import Plan
+from sparse_attention.settings.results import Results
 
 # threads that wait for each other must not spin: beside other work on the same cores that is many times slower
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
@@ -46,60 +62,79 @@ try:
 except InputError as error:
     raise WorkflowError(str(error)) from None
 
-RUN = "{corpus}/{model}/{attention}/seed~{seed}"
-FROM_DUMP = config["extract_qk"]["source"] is not None
-# a dump brings its own text and model: their names are labels then
-TEXT, MODEL = (None if FROM_DUMP else settings.selected_dataset(config, DATASETS, kind) for kind in ("corpus", "model"))
-CODE = settings.selected_dataset(config, DATASETS, "code") if config["code"] else None
-CLASSIFIER = settings.selected_dataset(config, DATASETS, "classifier") if CODE else None
-IMPORTED = settings.imported(config)
-RETRIEVED = {
-    (source.name, source.version): source for source in (TEXT, MODEL, CODE, CLASSIFIER, *IMPORTED.values()) if source
-}
-# of everything below one folder of results
-SELECTED = {
-    f"{key} {name}": source.receipt
-    for key, name, source in (
-        ("corpus", config["corpus"], TEXT or IMPORTED.get("dump") or IMPORTED.get("train")),
-        ("model", f"{config['corpus']}/{config['model']}", MODEL),
-        ("code", config["code"], CODE),
-        ("classifier", f"{config['code']}/{config['classifier']}", CLASSIFIER),
-    )
-    if source
-}
-REPLACED = {new: f"the last results are of {old}" for new, old in selected.replaced(SELECTED).items()}
-PROJECTIONS = grids.projections(config)
-JOBS = grids.predictor_jobs(config)
+PLAN = Plan(config, DATASETS)
+RESULTS = Results(PLAN)
+REPLACED = {new: f"the last results are of {old}" for new, old in selected.replaced(PLAN.selected).items()}
 METRICS = [plugin.module for plugin in metric_plugins()]
 # what scripts read in the files of metrics and predictors
 FACTS = {
     "metrics": [vars(metric) for metric in support_metrics().values()],
-    "predictors": {job.predictor: discover()[job.predictor].facts for job in JOBS},
+    "predictors": {job.predictor: discover()[job.predictor].facts for job in PLAN.jobs},
 }
-CLUSTERINGS = grids.clusterings(config)
-PRUNINGS = grids.prunings(config)
-LAMBDA_SWEEPS = grids.lambda_sweeps(PRUNINGS)
-TIMINGS = "results/timings/pruning_timings.tsv"
-PRUNED = "results/pruning/{code}/{classifier}/seed~{seed}"
-PRUNED_RESULTS = []  # what prune.smk adds to the tables and figures
-ATTENTIONS = grids.entmax_attentions(config)
-CONTEXT = {"corpus": config["corpus"], "model": config["model"]}
-SEEDS = [{"attention": attention, "seed": seed} for attention in ATTENTIONS for seed in config["seeds"]]
+GPU = int(config["device"].startswith("cuda"))
+# where they differ from those of profiles/default/config.yaml
+TRAINING = {"mem_mb": 6000, "runtime": 720, "gpu": GPU}
+CLASSIFYING = {"mem_mb": 4000, "runtime": 240, "gpu": GPU}
+
+
+def code(script, *plugins):
+    """The digest that re-runs a rule when the library code below its script changes."""
+    return code_digest(script, plugins)
+
+
+def source(file):
+    """A file of the workflow's own, relative so that a folder that was moved stays up to date."""
+    return os.path.relpath(ROOT / file)
+
+
+def own_files(wildcards):
+    """The user's own files of a data set, which is retrieved again where its receipt is that of another source.
+
+    Snakemake notices that too, but only while it remembers its past jobs: a copy of the results alone does not.
+    """
+    source = PLAN.retrieved[wildcards.dataset, wildcards.version]
+    reason = source.why_stale() or REPLACED.get(source.receipt) if workflow.is_main_process else None
+    if reason and source.receipt not in workflow.dag.forcefiles:
+        logger.info(f"{source.receipt}: {reason}; what was made of it is made again")
+        workflow.dag.forcefiles.add(source.receipt)
+    return source.local_files()
+
+
+def train_split_for(product, imports):
+    """An input function: the train split, for a rule that makes `product` anew where it was made the other way.
+
+    One rule fits what another one imports; what is imported has a record beside it.
+    """
+
+    def train_split(wildcards):
+        path = Path(product.format(**wildcards))
+        if workflow.is_main_process and path.exists() and path.with_name("imported.json").exists() != imports:
+            workflow.dag.forcefiles.add(str(path))
+        return f"results/qk/{RUN}/train"
+
+    return train_split
+
+
+def table_of(name, category):
+    """A table, with its place in Snakemake's own report."""
+    return report(
+        f"results/tables/{name}.tsv",
+        caption=f"../workflow/report/{name}.rst",
+        category=category,
+        labels={"table": name},
+    )
+
+
+def figure_of(name, category):
+    """A figure in its three formats, with its place in Snakemake's own report."""
+    drawn = report(
+        f"results/figures/{name}.svg",
+        caption=f"../workflow/report/{name}.rst",
+        category=category,
+        labels={"figure": name},
+    )
+    return [drawn, f"results/figures/{name}.pdf", f"results/figures/{name}.png"]
 
 
 wildcard_constraints:
-    corpus="[^/]+",
-    code="[^/]+",
-    classifier="[^/]+",
-    pruning="mode~[^/]+",
-    stage="dense|soft|hard",
-    model="[^/]+",
-    dataset="[^/]+",
-    version="[^/]+",
-    attention="softmax|entmax~[0-9.]+",
-    seed="[0-9]+",
-    split="train|validation",
-    projection="kind~[^/]+",
-    clustering="clusters~[^/]+",
-    predictor="[^/]+",
-    point="[^/]+",
+    **WILDCARDS,

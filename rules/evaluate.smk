@@ -1,38 +1,74 @@
+# what a job with a predictor needs, whatever it then measures
+TO_PREDICT = {
+    "qk": f"results/qk/{RUN}/validation",
+    "gold": f"results/gold/{RUN}/validation",
+    "qk_train": PLAN.qk_train_of,
+    "gold_train": PLAN.gold_train_of,
+    "projections": PLAN.projections_of,
+    "centroids": PLAN.centroids_of,
+}
+POINTS = {
+    "threads": config["threads"]["evaluate"],
+    "predictor": lambda wildcards: wildcards.predictor,
+    "grid": lambda wildcards: PLAN.job_of(wildcards).grid,
+    "fixed": lambda wildcards: PLAN.job_of(wildcards).fixed,
+    "block_size": lambda wildcards: block_size_of(wildcards.projection),
+    "device": config["device"],
+    "seed": lambda wildcards: int(wildcards.seed),
+}
+
+
 rule evaluate_predictor:
     input:
-        qk=f"results/qk/{RUN}/validation",
-        gold=f"results/gold/{RUN}/validation",
-        qk_train=train_split_of("qk"),
-        gold_train=train_split_of("gold"),
-        projections=projections_of,
-        centroids=centroids_of,
+        **TO_PREDICT,
     output:
-        table=f"results/predictors/{RUN}/{{projection}}/{{predictor}}/{{point}}.tsv",
-        documents=f"results/documents/{RUN}/{{projection}}/{{predictor}}/{{point}}.tsv",
-        offsets=f"results/offsets/{RUN}/{{projection}}/{{predictor}}/{{point}}.tsv",
+        table=f"results/predictors/{POINT}.tsv",
+        documents=f"results/documents/{POINT}.tsv",
+        offsets=f"results/offsets/{POINT}.tsv",
     log:
-        f"results/logs/evaluate_predictor/{RUN}/{{projection}}/{{predictor}}/{{point}}.log",
+        log_of("evaluate_predictor", POINT),
     benchmark:
-        f"results/benchmarks/evaluate_predictor/{RUN}/{{projection}}/{{predictor}}/{{point}}.tsv"
+        benchmark_of("evaluate_predictor", POINT)
     conda:
         "../envs/evaluate_predictor.yaml"
     threads: config["threads"]["evaluate"]
     resources:
         mem_mb=2000,
         runtime=240,
-        gpu=gpu(),
+        gpu=GPU,
     params:
+        **POINTS,
         code=lambda wildcards: code("evaluate_predictor", discover()[wildcards.predictor].plugin, *METRICS),
-        threads=config["threads"]["evaluate"],
-        predictor=lambda wildcards: wildcards.predictor,
-        grid=lambda wildcards: job_of(wildcards).grid,
-        fixed=lambda wildcards: job_of(wildcards).fixed,
-        block_size=lambda wildcards: segments.block_size_of(wildcards.projection),
         windows=config["evaluate"]["windows"],
         keep=config["evaluate"]["keep"],
-        device=config["device"],
-        seed=lambda wildcards: int(wildcards.seed),
     message:
         "Evaluating {wildcards.predictor}, {wildcards.point}, {wildcards.projection}, seed {wildcards.seed}"
     script:
         "../workflow/scripts/evaluate_predictor.py"
+
+
+rule analyse_buckets:
+    input:
+        **TO_PREDICT,
+    output:
+        buckets=f"results/buckets/{POINT}.tsv",
+        common=f"results/common/{POINT}.tsv",
+    log:
+        log_of("analyse_buckets", POINT),
+    benchmark:
+        benchmark_of("analyse_buckets", POINT)
+    conda:
+        "../envs/analyse_buckets.yaml"
+    threads: config["threads"]["evaluate"]
+    resources:
+        mem_mb=2000,
+        runtime=120,
+        gpu=GPU,
+    params:
+        **POINTS,
+        code=lambda wildcards: code("analyse_buckets", discover()[wildcards.predictor].plugin),
+        examples=config["analyse_buckets"]["examples"],
+    message:
+        "Looking at the buckets of {wildcards.predictor}, {wildcards.point}, {wildcards.projection}, seed {wildcards.seed}"
+    script:
+        "../workflow/scripts/analyse_buckets.py"

@@ -1,18 +1,17 @@
-if FROM_DUMP:
+if PLAN.from_dump:
 
     rule import_qk:
         input:
-            **{name: receipt(IMPORTED[name]) for name in ("dump", "train", "validation") if name in IMPORTED},
+            **{name: PLAN.imported[name].receipt for name in ("dump", "train", "validation") if name in PLAN.imported},
         output:
             train=directory(f"results/qk/{RUN}/train"),
             validation=directory(f"results/qk/{RUN}/validation"),
         log:
-            f"results/logs/import_qk/{RUN}.log",
+            log_of("import_qk", RUN),
         benchmark:
-            f"results/benchmarks/import_qk/{RUN}.tsv"
+            benchmark_of("import_qk", RUN)
         conda:
             "../envs/import_qk.yaml"
-        threads: 1
         resources:
             mem_mb=4000,
             runtime=120,
@@ -29,23 +28,22 @@ else:
 
     rule extract_qk:
         input:
+            **BLOCKS,
             model=f"results/models/{RUN}/model",
-            blocks="results/data/{corpus}/{model}/blocks.safetensors",
-            info="results/data/{corpus}/{model}/blocks.json",
         output:
             train=directory(f"results/qk/{RUN}/train"),
             validation=directory(f"results/qk/{RUN}/validation"),
         log:
-            f"results/logs/extract_qk/{RUN}.log",
+            log_of("extract_qk", RUN),
         benchmark:
-            f"results/benchmarks/extract_qk/{RUN}.tsv"
+            benchmark_of("extract_qk", RUN)
         conda:
             "../envs/extract_qk.yaml"
         threads: config["threads"]["extract"]
         resources:
             mem_mb=4000,
             runtime=120,
-            gpu=gpu(),
+            gpu=GPU,
         params:
             code=code("extract_qk"),
             threads=config["threads"]["extract"],
@@ -65,9 +63,9 @@ rule gold_support:
         gold=directory(f"results/gold/{RUN}/{{split}}"),
         sparsity=f"results/gold/{RUN}/{{split}}.tsv",
     log:
-        f"results/logs/gold_support/{RUN}/{{split}}.log",
+        log_of("gold_support", f"{RUN}/{{split}}"),
     benchmark:
-        f"results/benchmarks/gold_support/{RUN}/{{split}}.tsv"
+        benchmark_of("gold_support", f"{RUN}/{{split}}")
     conda:
         "../envs/gold_support.yaml"
     threads: config["threads"]["evaluate"]
@@ -83,25 +81,9 @@ rule gold_support:
         "../workflow/scripts/gold_support.py"
 
 
-rule summarise_gold:
-    input:
-        gold=[f"{folder_of('gold', run)}/validation.tsv" for run in SEEDS],
-    output:
-        gold_sparsity=table_of("gold_sparsity", "The gold support"),
-    log:
-        "results/logs/summarise_gold.log",
-    benchmark:
-        "results/benchmarks/summarise_gold.tsv"
-    conda:
-        "../envs/summarise_gold.yaml"
-    threads: 1
-    resources:
-        mem_mb=1000,
-        runtime=10,
-    params:
-        code=code("summarise_gold"),
-        runs=SEEDS,
-    message:
-        "Averaging the gold sparsity over seeds"
-    script:
-        "../workflow/scripts/summarise_gold.py"
+# what is read of queries and keys to fit on the one split and measure on the other, beside those of the train split
+GOLD_AND_VALIDATION = {
+    "gold_train": f"results/gold/{RUN}/train",
+    "qk_validation": f"results/qk/{RUN}/validation",
+    "gold_validation": f"results/gold/{RUN}/validation",
+}

@@ -1,17 +1,16 @@
 rule prepare:
     input:
-        receipt=receipt(TEXT),
+        receipt=PLAN.text.receipt,
     output:
         documents="results/data/{corpus}/documents.jsonl",
         splits="results/data/{corpus}/splits.json",
         statistics="results/data/{corpus}/statistics.tsv",
     log:
-        "results/logs/prepare/{corpus}.log",
+        log_of("prepare", "{corpus}"),
     benchmark:
-        "results/benchmarks/prepare/{corpus}.tsv"
+        benchmark_of("prepare", "{corpus}")
     conda:
         "../envs/prepare.yaml"
-    threads: 1
     resources:
         mem_mb=2000,
         runtime=60,
@@ -25,21 +24,26 @@ rule prepare:
         "../workflow/scripts/prepare.py"
 
 
+# what is read of a text from here on
+BLOCKS = {
+    "blocks": "results/data/{corpus}/{model}/blocks.safetensors",
+    "info": "results/data/{corpus}/{model}/blocks.json",
+}
+
+
 rule tokenise:
     input:
         documents="results/data/{corpus}/documents.jsonl",
-        model=receipt(MODEL),
+        model=PLAN.model.receipt,
     output:
-        blocks="results/data/{corpus}/{model}/blocks.safetensors",
-        info="results/data/{corpus}/{model}/blocks.json",
+        **BLOCKS,
         statistics="results/data/{corpus}/{model}/statistics.tsv",
     log:
-        "results/logs/tokenise/{corpus}/{model}.log",
+        log_of("tokenise", "{corpus}/{model}"),
     benchmark:
-        "results/benchmarks/tokenise/{corpus}/{model}.tsv"
+        benchmark_of("tokenise", "{corpus}/{model}")
     conda:
         "../envs/tokenise.yaml"
-    threads: 1
     resources:
         mem_mb=2000,
         runtime=60,
@@ -51,27 +55,3 @@ rule tokenise:
         "Cutting {wildcards.corpus} into blocks of {params.length} tokens of {wildcards.model}"
     script:
         "../workflow/scripts/tokenise.py"
-
-
-rule summarise_corpus:
-    input:
-        documents=f"results/data/{config['corpus']}/statistics.tsv",
-        blocks=f"results/data/{config['corpus']}/{config['model']}/statistics.tsv",
-    output:
-        corpus=table_of("corpus", "The corpus"),
-    log:
-        "results/logs/summarise_corpus.log",
-    benchmark:
-        "results/benchmarks/summarise_corpus.tsv"
-    conda:
-        "../envs/summarise_corpus.yaml"
-    threads: 1
-    resources:
-        mem_mb=1000,
-        runtime=10,
-    params:
-        code=code("summarise_corpus"),
-    message:
-        "Describing the corpus"
-    script:
-        "../workflow/scripts/summarise_corpus.py"

@@ -1,41 +1,29 @@
-# What the tables say of each file they are made from, in the order of the files.
-FITTED = (
-    []
-    if config["fit_projections"]["source"]
-    else [
-        {"projection": name, **run}
-        for name, setting in PROJECTIONS.items()
-        if setting["kind"] != "none"
-        for run in SEEDS
-    ]
-)
-PROJECTED = f"results/projections/{RUN}/{{projection}}/projections.safetensors"
-
+PROJECTIONS = {
+    "projections": f"results/projections/{PROJECTION}/projections.safetensors",
+    "info": f"results/projections/{PROJECTION}/projections.json",
+    "original": f"results/projections/{PROJECTION}/projections.pt",
+}
 
 if config["fit_projections"]["source"]:
 
     rule import_projections:
         input:
-            source=receipt(IMPORTED["projections"]),
-            qk_train=train_split_for(PROJECTED, imports=True),
+            source=PLAN.imported["projections"].receipt,
+            qk_train=train_split_for(PROJECTIONS["projections"], imports=True),
         output:
-            projections=f"results/projections/{RUN}/{{projection}}/projections.safetensors",
-            info=f"results/projections/{RUN}/{{projection}}/projections.json",
-            original=f"results/projections/{RUN}/{{projection}}/projections.pt",
-            imported=f"results/projections/{RUN}/{{projection}}/imported.json",
+            **PROJECTIONS,
+            imported=f"results/projections/{PROJECTION}/imported.json",
         log:
-            f"results/logs/import_projections/{RUN}/{{projection}}.log",
+            log_of("import_projections", PROJECTION),
         benchmark:
-            f"results/benchmarks/import_projections/{RUN}/{{projection}}.tsv"
+            benchmark_of("import_projections", PROJECTION)
         conda:
             "../envs/import_projections.yaml"
-        threads: 1
         resources:
             mem_mb=2000,
-            runtime=10,
         params:
             code=code("import_projections"),
-            setting=lambda wildcards: PROJECTIONS[wildcards.projection],
+            setting=lambda wildcards: PLAN.projections[wildcards.projection],
         message:
             "Reading projections {wildcards.projection}, seed {wildcards.seed}"
         script:
@@ -45,30 +33,26 @@ else:
 
     rule fit_projections:
         input:
-            qk_train=train_split_for(PROJECTED, imports=False),
-            gold_train=f"results/gold/{RUN}/train",
-            qk_validation=f"results/qk/{RUN}/validation",
-            gold_validation=f"results/gold/{RUN}/validation",
+            **GOLD_AND_VALIDATION,
+            qk_train=train_split_for(PROJECTIONS["projections"], imports=False),
         output:
-            projections=f"results/projections/{RUN}/{{projection}}/projections.safetensors",
-            info=f"results/projections/{RUN}/{{projection}}/projections.json",
-            original=f"results/projections/{RUN}/{{projection}}/projections.pt",
-            curves=f"results/projections/{RUN}/{{projection}}/curves.tsv",
+            **PROJECTIONS,
+            curves=f"results/projections/{PROJECTION}/curves.tsv",
         log:
-            f"results/logs/fit_projections/{RUN}/{{projection}}.log",
+            log_of("fit_projections", PROJECTION),
         benchmark:
-            f"results/benchmarks/fit_projections/{RUN}/{{projection}}.tsv"
+            benchmark_of("fit_projections", PROJECTION)
         conda:
             "../envs/fit_projections.yaml"
         threads: config["threads"]["fit"]
         resources:
             mem_mb=3000,
             runtime=240,
-            gpu=gpu(),
+            gpu=GPU,
         params:
             code=code("fit_projections"),
             threads=config["threads"]["fit"],
-            setting=lambda wildcards: PROJECTIONS[wildcards.projection],
+            setting=lambda wildcards: PLAN.projections[wildcards.projection],
             options=config["fit_projections"],
             seed=lambda wildcards: int(wildcards.seed),
             device=config["device"],
@@ -76,52 +60,3 @@ else:
             "Fitting projections {wildcards.projection}, seed {wildcards.seed}"
         script:
             "../workflow/scripts/fit_projections.py"
-
-
-if FITTED:
-
-    rule summarise_projections:
-        input:
-            curves=[f"{folder_of('projections', run)}/{run['projection']}/curves.tsv" for run in FITTED],
-        output:
-            projections=table_of("projections", "The projections"),
-        log:
-            "results/logs/summarise_projections.log",
-        benchmark:
-            "results/benchmarks/summarise_projections.tsv"
-        conda:
-            "../envs/summarise_projections.yaml"
-        threads: 1
-        resources:
-            mem_mb=1000,
-            runtime=10,
-        params:
-            code=code("summarise_projections"),
-            runs=FITTED,
-        message:
-            "Averaging the fitting curves over seeds"
-        script:
-            "../workflow/scripts/summarise_projections.py"
-
-    rule plot_projections:
-        input:
-            projections="results/tables/projections.tsv",
-        output:
-            figure=figure_of("projection_curves", "The projections"),
-        log:
-            "results/logs/plot_projections.log",
-        benchmark:
-            "results/benchmarks/plot_projections.tsv"
-        conda:
-            "../envs/plot_projections.yaml"
-        threads: 1
-        resources:
-            mem_mb=1000,
-            runtime=10,
-        params:
-            code=code("plot_projections"),
-            context=CONTEXT,
-        message:
-            "Drawing the fitting curves of the projections"
-        script:
-            "../workflow/scripts/plot_projections.py"

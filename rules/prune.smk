@@ -1,55 +1,20 @@
-# what the classifier is made into; none where it keeps its own architecture
-LONGFORMER = None if config["train_classifier"]["source"] else config["train_classifier"]["longformer"]
-
-
-rule tokenise_code:
-    input:
-        functions="results/code/{code}/functions.parquet",
-        model=receipt(CLASSIFIER),
-    output:
-        tokens="results/pruning/{code}/{classifier}/tokens.safetensors",
-        info="results/pruning/{code}/{classifier}/tokens.json",
-        statistics="results/pruning/{code}/{classifier}/statistics.tsv",
-    log:
-        "results/logs/tokenise_code/{code}/{classifier}.log",
-    benchmark:
-        "results/benchmarks/tokenise_code/{code}/{classifier}.tsv"
-    conda:
-        "../envs/tokenise_code.yaml"
-    threads: 1
-    resources:
-        mem_mb=2000,
-        runtime=60,
-    params:
-        code=code("tokenise_code"),
-        max_tokens=config["tokenise_code"]["max_tokens"],
-        layers=LONGFORMER and LONGFORMER["layers"],
-    message:
-        "Cutting the functions of {wildcards.code} to {params.max_tokens} tokens of {wildcards.classifier}"
-    script:
-        "../workflow/scripts/tokenise_code.py"
-
-
 rule train_classifier:
     input:
-        tokens="results/pruning/{code}/{classifier}/tokens.safetensors",
-        info="results/pruning/{code}/{classifier}/tokens.json",
-        model=receipt(CLASSIFIER),
+        **TOKENS,
+        model=PLAN.classifier.receipt,
     output:
         model=directory(f"{PRUNED}/dense/model"),
         training=f"{PRUNED}/dense/training.tsv",
     log:
-        "results/logs/train_classifier/{code}/{classifier}/seed~{seed}.log",
+        log_of("train_classifier", CLASSIFIER_RUN),
     benchmark:
-        "results/benchmarks/train_classifier/{code}/{classifier}/seed~{seed}.tsv"
+        benchmark_of("train_classifier", CLASSIFIER_RUN)
     priority: 1  # the longest chain of jobs begins here
     conda:
         "../envs/train_classifier.yaml"
     threads: config["threads"]["train"]
     resources:
-        mem_mb=6000,
-        runtime=720,
-        gpu=gpu(),
+        **TRAINING,
     params:
         code=code("train_classifier"),
         threads=config["threads"]["train"],
@@ -65,24 +30,21 @@ rule train_classifier:
 
 rule evaluate_dense:
     input:
-        tokens="results/pruning/{code}/{classifier}/tokens.safetensors",
-        info="results/pruning/{code}/{classifier}/tokens.json",
+        **TOKENS,
         dense=f"{PRUNED}/dense/model",
     output:
         predictions=f"{PRUNED}/dense/predictions.tsv",
         kept=f"{PRUNED}/dense/kept.tsv",
         weights=f"{PRUNED}/dense/token_weights.safetensors",
     log:
-        "results/logs/evaluate_dense/{code}/{classifier}/seed~{seed}.log",
+        log_of("evaluate_dense", CLASSIFIER_RUN),
     benchmark:
-        "results/benchmarks/evaluate_dense/{code}/{classifier}/seed~{seed}.tsv"
+        benchmark_of("evaluate_dense", CLASSIFIER_RUN)
     conda:
         "../envs/evaluate_dense.yaml"
     threads: config["threads"]["evaluate"]
     resources:
-        mem_mb=4000,
-        runtime=240,
-        gpu=gpu(),
+        **CLASSIFYING,
     params:
         code=code("evaluate_dense", grids.score_module()),
         threads=config["threads"]["evaluate"],
@@ -96,33 +58,30 @@ rule evaluate_dense:
 
 rule prune_soft:
     input:
-        tokens="results/pruning/{code}/{classifier}/tokens.safetensors",
-        info="results/pruning/{code}/{classifier}/tokens.json",
+        **TOKENS,
         model=f"{PRUNED}/dense/model",
     output:
-        model=directory(f"{PRUNED}/{{pruning}}/soft/model"),
-        training=f"{PRUNED}/{{pruning}}/soft/training.tsv",
-        thresholds=f"{PRUNED}/{{pruning}}/soft/thresholds.tsv",
+        model=directory(f"results/pruning/{PRUNING}/soft/model"),
+        training=f"results/pruning/{PRUNING}/soft/training.tsv",
+        thresholds=f"results/pruning/{PRUNING}/soft/thresholds.tsv",
     log:
-        "results/logs/prune_soft/{code}/{classifier}/seed~{seed}/{pruning}.log",
+        log_of("prune_soft", PRUNING),
     benchmark:
-        "results/benchmarks/prune_soft/{code}/{classifier}/seed~{seed}/{pruning}.tsv"
+        benchmark_of("prune_soft", PRUNING)
     priority: 1
     conda:
         "../envs/prune_soft.yaml"
     threads: config["threads"]["train"]
     resources:
-        mem_mb=6000,
-        runtime=720,
-        gpu=gpu(),
+        **TRAINING,
     params:
-        code=lambda wildcards: code("prune_soft", grids.score_module(PRUNINGS[wildcards.pruning])),
+        code=lambda wildcards: code("prune_soft", grids.score_module(PLAN.prunings[wildcards.pruning])),
         threads=config["threads"]["train"],
         seed=lambda wildcards: int(wildcards.seed),
-        pruning=lambda wildcards: PRUNINGS[wildcards.pruning],
+        pruning=lambda wildcards: PLAN.prunings[wildcards.pruning],
         options=config["prune_soft"],
         device=config["device"],
-        resume=f"{PRUNED}/{{pruning}}/soft/resume",
+        resume=f"results/pruning/{PRUNING}/soft/resume",
     message:
         "Learning the thresholds of {wildcards.pruning} on {wildcards.code}, seed {wildcards.seed}"
     script:
@@ -131,31 +90,28 @@ rule prune_soft:
 
 rule prune_hard:
     input:
-        tokens="results/pruning/{code}/{classifier}/tokens.safetensors",
-        info="results/pruning/{code}/{classifier}/tokens.json",
-        model=before_hard,
+        **TOKENS,
+        model=PLAN.before_hard,
     output:
-        model=directory(f"{PRUNED}/{{pruning}}/hard/model"),
-        training=f"{PRUNED}/{{pruning}}/hard/training.tsv",
+        model=directory(f"results/pruning/{PRUNING}/hard/model"),
+        training=f"results/pruning/{PRUNING}/hard/training.tsv",
     log:
-        "results/logs/prune_hard/{code}/{classifier}/seed~{seed}/{pruning}.log",
+        log_of("prune_hard", PRUNING),
     benchmark:
-        "results/benchmarks/prune_hard/{code}/{classifier}/seed~{seed}/{pruning}.tsv"
+        benchmark_of("prune_hard", PRUNING)
     conda:
         "../envs/prune_hard.yaml"
     threads: config["threads"]["train"]
     resources:
-        mem_mb=6000,
-        runtime=720,
-        gpu=gpu(),
+        **TRAINING,
     params:
-        code=lambda wildcards: code("prune_hard", grids.score_module(PRUNINGS[wildcards.pruning])),
+        code=lambda wildcards: code("prune_hard", grids.score_module(PLAN.prunings[wildcards.pruning])),
         threads=config["threads"]["train"],
         seed=lambda wildcards: int(wildcards.seed),
-        pruning=lambda wildcards: PRUNINGS[wildcards.pruning],
+        pruning=lambda wildcards: PLAN.prunings[wildcards.pruning],
         options=config["prune_hard"],
         device=config["device"],
-        resume=f"{PRUNED}/{{pruning}}/hard/resume",
+        resume=f"results/pruning/{PRUNING}/hard/resume",
     message:
         "Pruning hard with {wildcards.pruning} on {wildcards.code}, seed {wildcards.seed}"
     script:

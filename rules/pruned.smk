@@ -1,27 +1,24 @@
 rule evaluate_pruning:
     input:
-        unpack(stages_of),
-        tokens="results/pruning/{code}/{classifier}/tokens.safetensors",
-        info="results/pruning/{code}/{classifier}/tokens.json",
+        unpack(PLAN.stages_of),
+        **TOKENS,
         dense_predictions=f"{PRUNED}/dense/predictions.tsv",
         dense_kept=f"{PRUNED}/dense/kept.tsv",
         weights=f"{PRUNED}/dense/token_weights.safetensors",
     output:
-        predictions=f"{PRUNED}/{{pruning}}/predictions.tsv",
-        kept=f"{PRUNED}/{{pruning}}/kept.tsv",
+        predictions=f"results/pruning/{PRUNING}/predictions.tsv",
+        kept=f"results/pruning/{PRUNING}/kept.tsv",
     log:
-        "results/logs/evaluate_pruning/{code}/{classifier}/seed~{seed}/{pruning}.log",
+        log_of("evaluate_pruning", PRUNING),
     benchmark:
-        "results/benchmarks/evaluate_pruning/{code}/{classifier}/seed~{seed}/{pruning}.tsv"
+        benchmark_of("evaluate_pruning", PRUNING)
     conda:
         "../envs/evaluate_pruning.yaml"
     threads: config["threads"]["evaluate"]
     resources:
-        mem_mb=4000,
-        runtime=240,
-        gpu=gpu(),
+        **CLASSIFYING,
     params:
-        code=lambda wildcards: code("evaluate_pruning", grids.score_module(PRUNINGS[wildcards.pruning])),
+        code=lambda wildcards: code("evaluate_pruning", grids.score_module(PLAN.prunings[wildcards.pruning])),
         threads=config["threads"]["evaluate"],
         seed=lambda wildcards: int(wildcards.seed),
         options=config["evaluate_pruning"],
@@ -34,25 +31,22 @@ rule evaluate_pruning:
 
 rule time_pruning:
     input:
-        tokens="results/pruning/{code}/{classifier}/tokens.safetensors",
-        info="results/pruning/{code}/{classifier}/tokens.json",
+        **TOKENS,
         dense=f"{PRUNED}/dense/model",
-        hard=f"{PRUNED}/{{pruning}}/hard/model",
+        hard=f"results/pruning/{PRUNING}/hard/model",
     output:
-        timings="results/timings/{code}/{classifier}/seed~{seed}/{pruning}.tsv",
+        timings=f"results/timings/{PRUNING}.tsv",
     log:
-        "results/logs/time_pruning/{code}/{classifier}/seed~{seed}/{pruning}.log",
+        log_of("time_pruning", PRUNING),
     benchmark:
-        "results/benchmarks/time_pruning/{code}/{classifier}/seed~{seed}/{pruning}.tsv"
+        benchmark_of("time_pruning", PRUNING)
     conda:
         "../envs/time_pruning.yaml"
     threads: config["threads"]["evaluate"]
     resources:
-        mem_mb=4000,
-        runtime=240,
-        gpu=gpu(),
+        **CLASSIFYING,
     params:
-        code=lambda wildcards: code("time_pruning", grids.score_module(PRUNINGS[wildcards.pruning])),
+        code=lambda wildcards: code("time_pruning", grids.score_module(PLAN.prunings[wildcards.pruning])),
         threads=config["threads"]["evaluate"],
         device=config["device"],
         options=config["time_pruning"],
@@ -64,31 +58,28 @@ rule time_pruning:
 
 rule show_pruning:
     input:
-        tokens="results/pruning/{code}/{classifier}/tokens.safetensors",
-        info="results/pruning/{code}/{classifier}/tokens.json",
+        **TOKENS,
         functions="results/code/{code}/functions.parquet",
-        model=f"{PRUNED}/{{pruning}}/hard/model",
+        model=f"results/pruning/{PRUNING}/hard/model",
         template=source("workflow/report/tokens.html.j2"),
     output:
         page=report(
-            f"{PRUNED}/{{pruning}}/tokens.html",
+            f"results/pruning/{PRUNING}/tokens.html",
             caption="../workflow/report/tokens.rst",
             category="The pruned classifiers",
             labels={"page": "surviving tokens"},
         ),
     log:
-        "results/logs/show_pruning/{code}/{classifier}/seed~{seed}/{pruning}.log",
+        log_of("show_pruning", PRUNING),
     benchmark:
-        "results/benchmarks/show_pruning/{code}/{classifier}/seed~{seed}/{pruning}.tsv"
+        benchmark_of("show_pruning", PRUNING)
     conda:
         "../envs/show_pruning.yaml"
     threads: config["threads"]["evaluate"]
     resources:
-        mem_mb=4000,
-        runtime=240,
-        gpu=gpu(),
+        **CLASSIFYING,
     params:
-        code=lambda wildcards: code("show_pruning", grids.score_module(PRUNINGS[wildcards.pruning])),
+        code=lambda wildcards: code("show_pruning", grids.score_module(PLAN.prunings[wildcards.pruning])),
         threads=config["threads"]["evaluate"],
         device=config["device"],
         batch_size=config["evaluate_pruning"]["batch_size"],
@@ -107,28 +98,25 @@ rule show_pruning:
 
 rule export_pruned:
     input:
-        tokens="results/pruning/{code}/{classifier}/tokens.safetensors",
-        info="results/pruning/{code}/{classifier}/tokens.json",
+        **TOKENS,
         functions="results/code/{code}/functions.parquet",
-        model=f"{PRUNED}/{{pruning}}/hard/model",
+        model=f"results/pruning/{PRUNING}/hard/model",
     output:
-        parquet=f"{PRUNED}/{{pruning}}/export/pruned.parquet",
-        jsonl=f"{PRUNED}/{{pruning}}/export/pruned.jsonl",
-        functions=f"{PRUNED}/{{pruning}}/export/functions.parquet",
-        csv=directory(f"{PRUNED}/{{pruning}}/export/csv"),
+        parquet=f"results/pruning/{PRUNING}/export/pruned.parquet",
+        jsonl=f"results/pruning/{PRUNING}/export/pruned.jsonl",
+        functions=f"results/pruning/{PRUNING}/export/functions.parquet",
+        csv=directory(f"results/pruning/{PRUNING}/export/csv"),
     log:
-        "results/logs/export_pruned/{code}/{classifier}/seed~{seed}/{pruning}.log",
+        log_of("export_pruned", PRUNING),
     benchmark:
-        "results/benchmarks/export_pruned/{code}/{classifier}/seed~{seed}/{pruning}.tsv"
+        benchmark_of("export_pruned", PRUNING)
     conda:
         "../envs/export_pruned.yaml"
     threads: config["threads"]["evaluate"]
     resources:
-        mem_mb=4000,
-        runtime=240,
-        gpu=gpu(),
+        **CLASSIFYING,
     params:
-        code=lambda wildcards: code("export_pruned", grids.score_module(PRUNINGS[wildcards.pruning])),
+        code=lambda wildcards: code("export_pruned", grids.score_module(PLAN.prunings[wildcards.pruning])),
         threads=config["threads"]["evaluate"],
         device=config["device"],
         batch_size=config["export_pruned"]["batch_size"],
@@ -140,24 +128,22 @@ rule export_pruned:
 
 rule retrain_pruned:
     input:
-        functions=f"{PRUNED}/{{pruning}}/export/functions.parquet",
-        predictions=f"{PRUNED}/{{pruning}}/predictions.tsv",
-        model=receipt(CLASSIFIER),
+        functions=f"results/pruning/{PRUNING}/export/functions.parquet",
+        predictions=f"results/pruning/{PRUNING}/predictions.tsv",
+        model=PLAN.classifier.receipt,
     output:
-        training=f"{PRUNED}/{{pruning}}/retrained/training.tsv",
-        predictions=f"{PRUNED}/{{pruning}}/retrained/predictions.tsv",
-        kept=f"{PRUNED}/{{pruning}}/retrained/kept.tsv",
+        training=f"results/pruning/{PRUNING}/retrained/training.tsv",
+        predictions=f"results/pruning/{PRUNING}/retrained/predictions.tsv",
+        kept=f"results/pruning/{PRUNING}/retrained/kept.tsv",
     log:
-        "results/logs/retrain_pruned/{code}/{classifier}/seed~{seed}/{pruning}.log",
+        log_of("retrain_pruned", PRUNING),
     benchmark:
-        "results/benchmarks/retrain_pruned/{code}/{classifier}/seed~{seed}/{pruning}.tsv"
+        benchmark_of("retrain_pruned", PRUNING)
     conda:
         "../envs/retrain_pruned.yaml"
     threads: config["threads"]["train"]
     resources:
-        mem_mb=6000,
-        runtime=720,
-        gpu=gpu(),
+        **TRAINING,
     params:
         code=code("retrain_pruned"),
         threads=config["threads"]["train"],
@@ -165,7 +151,7 @@ rule retrain_pruned:
         max_tokens=config["tokenise_code"]["max_tokens"],
         options=config["train_classifier"],
         device=config["device"],
-        resume=f"{PRUNED}/{{pruning}}/retrained/resume",
+        resume=f"results/pruning/{PRUNING}/retrained/resume",
     message:
         "Training anew on what {wildcards.pruning} leaves of {wildcards.code}, seed {wildcards.seed}"
     script:

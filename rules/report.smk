@@ -1,19 +1,15 @@
 rule manifest:
     input:
-        receipts=[receipt(source) for source in RETRIEVED.values()],
+        receipts=[source.receipt for source in PLAN.retrieved.values()],
         tables=TABLES,
     output:
         manifest="results/provenance/manifest.json",
     log:
-        "results/logs/manifest.log",
+        log_of("manifest"),
     benchmark:
-        "results/benchmarks/manifest.tsv"
+        benchmark_of("manifest")
     conda:
         "../envs/manifest.yaml"
-    threads: 1
-    resources:
-        mem_mb=1000,
-        runtime=10,
     params:
         code=code("manifest"),
         config=config,
@@ -25,30 +21,26 @@ rule manifest:
 
 rule report:
     input:
-        tables=[*TABLES, *([TIMINGS] if CODE else [])],
+        tables=[*TABLES, *TIMINGS],
         figures=[f"results/figures/{name}.svg" for name in DRAWN],
         captions=[
-            source(f"workflow/report/{name}.rst") for name in [*DRAWN, *NAMES, *(["pruning_timings"] if CODE else [])]
+            source(f"workflow/report/{name}.rst") for name in [*DRAWN, *NAMES, *(Path(path).stem for path in TIMINGS)]
         ],
-        pages=[path for path in PRUNED_RESULTS if path.endswith(".html")],
+        pages=RESULTS.pages,
         manifest="results/provenance/manifest.json",
         template=source("workflow/report/report.html.j2"),
     output:
         report="results/report.html",
     log:
-        "results/logs/report.log",
+        log_of("report"),
     benchmark:
-        "results/benchmarks/report.tsv"
+        benchmark_of("report")
     conda:
         "../envs/report.yaml"
-    threads: 1
-    resources:
-        mem_mb=1000,
-        runtime=10,
     params:
         code=code("report"),
         facts=FACTS,
-        context=CONTEXT,
+        context=PLAN.context,
         window=config["figures"]["window"],
         keep=config["figures"]["keep"],
         sparsity=config["figures"]["heatmap"]["sparsity"],

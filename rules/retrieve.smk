@@ -4,20 +4,18 @@ rule retrieve:
     output:
         receipt="resources/{dataset}/{version}/receipt.json",
     log:
-        "results/logs/retrieve/{dataset}/{version}.log",
+        log_of("retrieve", "{dataset}/{version}"),
     benchmark:
-        "results/benchmarks/retrieve/{dataset}/{version}.tsv"
+        benchmark_of("retrieve", "{dataset}/{version}")
     conda:
         "../envs/retrieve.yaml"
-    threads: 1
     resources:
-        mem_mb=1000,
         runtime=60,
     params:
         code=code("retrieve"),
         dataset=lambda wildcards: wildcards.dataset,
-        entry=lambda wildcards: RETRIEVED[wildcards.dataset, wildcards.version].entry,
-        unwatched=lambda wildcards: RETRIEVED[wildcards.dataset, wildcards.version].unwatched(),
+        entry=lambda wildcards: PLAN.retrieved[wildcards.dataset, wildcards.version].entry,
+        unwatched=lambda wildcards: PLAN.retrieved[wildcards.dataset, wildcards.version].unwatched(),
     message:
         "Retrieving {wildcards.dataset}, version {wildcards.version}"
     script:

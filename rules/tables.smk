@@ -1,63 +1,146 @@
-# The tables of the predictors; those of other stages are made in the files of the stages.
-BLOCKS = any(segments.block_size_of(job.projection) > 1 for job in JOBS)
-NAMES = [
-    name
-    for name, wanted in {
-        "predictors": True,
-        "predictors_by_block": BLOCKS,
-        "predictors_by_head": True,
-        "predictors_at_sparsity": True,
-        "areas": True,
-        "best_by_head": True,
-        "best_by_layer": True,
-        "pareto": True,
-        "offsets": True,
-        "buckets": bool(QUANTIZING),
-        "common_buckets": bool(QUANTIZING),
-        "gold_sparsity": True,
-        "deviations": config["deviations"] is not None,
-        "corpus": not FROM_DUMP,
-        "code": bool(CODE),
-        "code_intake": bool(CODE),
-        "text_baselines": bool(CODE),
-        "code_tokens": bool(CODE),
-        "pruning": bool(CODE),
-        "pruning_gains": bool(CODE),
-        "pruning_layers": bool(CODE),
-        "thresholds": bool(CODE),
-        "pruning_training": bool(CODE),
-        "masked_lm": not FROM_DUMP,
-        "training": not FROM_DUMP,
-        "projections": bool(FITTED),
-    }.items()
-    if wanted
-]
+# The tables of a run. What a table needs of the run is one of KINDS of settings/results.py.
+NEEDED = {
+    "predictors": None,
+    "predictors_by_block": "block_evaluations",
+    "predictors_by_head": None,
+    "predictors_at_sparsity": None,
+    "areas": None,
+    "best_by_head": None,
+    "best_by_layer": None,
+    "pareto": None,
+    "offsets": None,
+    "buckets": "buckets",
+    "common_buckets": "buckets",
+    "gold_sparsity": None,
+    "deviations": "deviations",
+    "corpus": "model_training",
+    "code": "code",
+    "code_intake": "code",
+    "text_baselines": "code",
+    "code_tokens": "code",
+    "pruning": "code",
+    "pruning_gains": "code",
+    "pruning_layers": "code",
+    "thresholds": "code",
+    "pruning_training": "code",
+    "masked_lm": "model_training",
+    "training": "model_training",
+    "projections": "curves",
+}
+NAMES = [name for name, part in NEEDED.items() if part is None or part in RESULTS.files]
 TABLES = [f"results/tables/{name}.tsv" for name in NAMES]
+TIMINGS = ["results/timings/pruning_timings.tsv"] if "code" in RESULTS.files else []
 # the others with LaTeX have a layout of their own
 PLAIN = "best_by_head best_by_layer offsets buckets common_buckets gold_sparsity deviations code text_baselines code_tokens pruning_layers thresholds".split()
 LATEX = [name for name in PLAIN if name in NAMES]
 
 
+if "model_training" in RESULTS.files:
+
+    rule summarise_corpus:
+        input:
+            documents=RESULTS.files["documents_of_text"].paths[0],
+            blocks=RESULTS.files["blocks_of_text"].paths[0],
+        output:
+            corpus=table_of("corpus", "The corpus"),
+        log:
+            log_of("summarise_corpus"),
+        benchmark:
+            benchmark_of("summarise_corpus")
+        conda:
+            "../envs/summarise_corpus.yaml"
+        params:
+            code=code("summarise_corpus"),
+        message:
+            "Describing the corpus"
+        script:
+            "../workflow/scripts/summarise_corpus.py"
+
+    rule summarise_models:
+        input:
+            evaluation=RESULTS.files["model_evaluation"].paths,
+            sparsity=RESULTS.files["model_sparsity"].paths,
+            training=RESULTS.files["model_training"].paths,
+        output:
+            masked_lm=table_of("masked_lm", "The language models"),
+            masked_lm_tex="results/tables/masked_lm.tex",
+            training=table_of("training", "The language models"),
+        log:
+            log_of("summarise_models"),
+        benchmark:
+            benchmark_of("summarise_models")
+        conda:
+            "../envs/summarise_models.yaml"
+        params:
+            code=code("summarise_models"),
+            runs=PLAN.trained,
+        message:
+            "Averaging the language models over seeds"
+        script:
+            "../workflow/scripts/summarise_models.py"
+
+
+rule summarise_gold:
+    input:
+        gold=RESULTS.files["gold"].paths,
+    output:
+        gold_sparsity=table_of("gold_sparsity", "The gold support"),
+    log:
+        log_of("summarise_gold"),
+    benchmark:
+        benchmark_of("summarise_gold")
+    conda:
+        "../envs/summarise_gold.yaml"
+    params:
+        code=code("summarise_gold"),
+        runs=PLAN.runs,
+    message:
+        "Averaging the gold sparsity over seeds"
+    script:
+        "../workflow/scripts/summarise_gold.py"
+
+
+if "curves" in RESULTS.files:
+
+    rule summarise_projections:
+        input:
+            curves=RESULTS.files["curves"].paths,
+        output:
+            projections=table_of("projections", "The projections"),
+        log:
+            log_of("summarise_projections"),
+        benchmark:
+            benchmark_of("summarise_projections")
+        conda:
+            "../envs/summarise_projections.yaml"
+        params:
+            code=code("summarise_projections"),
+            runs=RESULTS.files["curves"].runs,
+        message:
+            "Averaging the fitting curves over seeds"
+        script:
+            "../workflow/scripts/summarise_projections.py"
+
+
 rule check_invariants:
     input:
-        evaluations=of_jobs("predictors", JOBS),
-        documents=of_jobs("documents", JOBS),
+        evaluations=RESULTS.files["evaluations"].paths,
+        documents=RESULTS.files["documents"].paths,
     output:
         report="results/invariants.json",
     log:
-        "results/logs/check_invariants.log",
+        log_of("check_invariants"),
     benchmark:
-        "results/benchmarks/check_invariants.tsv"
+        benchmark_of("check_invariants")
     conda:
         "../envs/check_invariants.yaml"
-    threads: 1
     resources:
         mem_mb=2000,
         runtime=30,
     params:
         code=code("check_invariants"),
         facts=FACTS,
-        runs=runs_of(JOBS),
+        runs=RESULTS.files["evaluations"].runs,
         sparsities=config["figures"]["sparsities"],
     message:
         "Checking what must hold of every evaluation"
@@ -67,29 +150,32 @@ rule check_invariants:
 
 rule summarise_predictors:
     input:
-        evaluations=of_jobs("predictors", JOBS),
+        evaluations=RESULTS.files["evaluations"].paths,
         invariants="results/invariants.json",
     output:
-        **({"predictors_by_block": table_of("predictors_by_block", "The predictors")} if BLOCKS else {}),
+        **(
+            {"predictors_by_block": table_of("predictors_by_block", "The predictors")}
+            if "block_evaluations" in RESULTS.files
+            else {}
+        ),
         predictors=table_of("predictors", "The predictors"),
         predictors_by_head=table_of("predictors_by_head", "The predictors"),
         pareto=table_of("pareto", "The predictors"),
         best_by_head=table_of("best_by_head", "The predictors"),
         best_by_layer=table_of("best_by_layer", "The predictors"),
     log:
-        "results/logs/summarise_predictors.log",
+        log_of("summarise_predictors"),
     benchmark:
-        "results/benchmarks/summarise_predictors.tsv"
+        benchmark_of("summarise_predictors")
     conda:
         "../envs/summarise_predictors.yaml"
-    threads: 1
     resources:
         mem_mb=2000,
         runtime=30,
     params:
         code=code("summarise_predictors"),
         facts=FACTS,
-        runs=runs_of(JOBS),
+        runs=RESULTS.files["evaluations"].runs,
         sparsity=config["figures"]["heatmap"]["sparsity"],
         window=config["figures"]["window"],
         keep=config["figures"]["keep"],
@@ -101,7 +187,7 @@ rule summarise_predictors:
 
 rule summarise_uncertainty:
     input:
-        documents=of_jobs("documents", JOBS),
+        documents=RESULTS.files["documents"].paths,
         invariants="results/invariants.json",
     output:
         predictors_at_sparsity=table_of("predictors_at_sparsity", "The predictors"),
@@ -109,19 +195,18 @@ rule summarise_uncertainty:
         areas=table_of("areas", "The predictors"),
         areas_tex="results/tables/areas.tex",
     log:
-        "results/logs/summarise_uncertainty.log",
+        log_of("summarise_uncertainty"),
     benchmark:
-        "results/benchmarks/summarise_uncertainty.tsv"
+        benchmark_of("summarise_uncertainty")
     conda:
         "../envs/summarise_uncertainty.yaml"
-    threads: 1
     resources:
         mem_mb=2000,
         runtime=60,
     params:
         code=code("summarise_uncertainty"),
         facts=FACTS,
-        runs=runs_of(JOBS),
+        runs=RESULTS.files["documents"].runs,
         sparsities=config["figures"]["sparsities"],
         replicates=config["summarise_uncertainty"]["replicates"],
         window=config["figures"]["window"],
@@ -135,27 +220,152 @@ rule summarise_uncertainty:
 rule summarise_offsets:
     input:
         predictors="results/tables/predictors.tsv",
-        offsets=of_jobs("offsets", JOBS),
+        offsets=RESULTS.files["offsets"].paths,
     output:
         offsets=table_of("offsets", "The predictors"),
     log:
-        "results/logs/summarise_offsets.log",
+        log_of("summarise_offsets"),
     benchmark:
-        "results/benchmarks/summarise_offsets.tsv"
+        benchmark_of("summarise_offsets")
     conda:
         "../envs/summarise_offsets.yaml"
-    threads: 1
     resources:
-        mem_mb=1000,
         runtime=30,
     params:
         code=code("summarise_offsets"),
-        runs=runs_of(JOBS),
+        runs=RESULTS.files["offsets"].runs,
         sparsity=config["figures"]["heatmap"]["sparsity"],
     message:
         "Comparing the distances of kept pairs"
     script:
         "../workflow/scripts/summarise_offsets.py"
+
+
+if "buckets" in RESULTS.files:
+
+    rule summarise_buckets:
+        input:
+            buckets=RESULTS.files["buckets"].paths,
+            common=RESULTS.files["common"].paths,
+        output:
+            buckets=table_of("buckets", "The buckets"),
+            common_buckets=table_of("common_buckets", "The buckets"),
+        log:
+            log_of("summarise_buckets"),
+        benchmark:
+            benchmark_of("summarise_buckets")
+        conda:
+            "../envs/summarise_buckets.yaml"
+        resources:
+            runtime=30,
+        params:
+            code=code("summarise_buckets"),
+            runs=RESULTS.files["buckets"].runs,
+        message:
+            "Averaging the buckets over seeds"
+        script:
+            "../workflow/scripts/summarise_buckets.py"
+
+
+if "deviations" in RESULTS.files:
+
+    rule summarise_deviations:
+        input:
+            deviations=RESULTS.files["deviations"].paths,
+        output:
+            deviations=table_of("deviations", "The published code"),
+        log:
+            log_of("summarise_deviations"),
+        benchmark:
+            benchmark_of("summarise_deviations")
+        conda:
+            "../envs/summarise_deviations.yaml"
+        params:
+            code=code("summarise_deviations"),
+            runs=PLAN.runs,
+        message:
+            "Averaging the quirks of the published code over seeds"
+        script:
+            "../workflow/scripts/summarise_deviations.py"
+
+
+if "code" in RESULTS.files:
+
+    rule summarise_code:
+        input:
+            code=RESULTS.files["code"].paths[0],
+            code_intake=RESULTS.files["code_intake"].paths[0],
+            text_baselines=RESULTS.files["text_baselines"].paths[0],
+        output:
+            code=table_of("code", "The code"),
+            code_intake=table_of("code_intake", "The code"),
+            text_baselines=table_of("text_baselines", "The code"),
+        log:
+            log_of("summarise_code"),
+        benchmark:
+            benchmark_of("summarise_code")
+        conda:
+            "../envs/summarise_code.yaml"
+        params:
+            code=code("summarise_code"),
+            corpus=config["code"],
+        message:
+            "Describing the code"
+        script:
+            "../workflow/scripts/summarise_code.py"
+
+    rule summarise_pruning:
+        input:
+            predictions=RESULTS.files["predictions"].paths,
+            kept=RESULTS.files["kept"].paths,
+            thresholds=RESULTS.files["thresholds"].paths,
+            training=RESULTS.files["pruning_training"].paths,
+            statistics=RESULTS.files["code_tokens"].paths[0],
+        output:
+            pruning=table_of("pruning", "The pruned classifiers"),
+            pruning_gains=table_of("pruning_gains", "The pruned classifiers"),
+            pruning_layers=table_of("pruning_layers", "The pruned classifiers"),
+            thresholds=table_of("thresholds", "The pruned classifiers"),
+            pruning_training=table_of("pruning_training", "The pruned classifiers"),
+            code_tokens=table_of("code_tokens", "The code"),
+        log:
+            log_of("summarise_pruning"),
+        benchmark:
+            benchmark_of("summarise_pruning")
+        conda:
+            "../envs/summarise_pruning.yaml"
+        resources:
+            mem_mb=2000,
+            runtime=30,
+        params:
+            code=code("summarise_pruning"),
+            runs=RESULTS.files["predictions"].runs,
+            soft_runs=RESULTS.files["thresholds"].runs,
+            stages=RESULTS.files["pruning_training"].runs,
+            replicates=config["evaluate_pruning"]["replicates"],
+        message:
+            "Summarising the pruned classifiers"
+        script:
+            "../workflow/scripts/summarise_pruning.py"
+
+    rule summarise_timings:
+        input:
+            timings=RESULTS.files["timings"].paths,
+        output:
+            timings="results/timings/pruning_timings.tsv",
+        log:
+            log_of("summarise_timings"),
+        benchmark:
+            benchmark_of("summarise_timings")
+        conda:
+            "../envs/summarise_timings.yaml"
+        params:
+            code=code("summarise_timings"),
+            runs=RESULTS.files["timings"].runs,
+        message:
+            "Averaging the timings over seeds"
+        script:
+            "../workflow/scripts/summarise_timings.py"
 
 
 rule write_latex:
@@ -164,15 +374,11 @@ rule write_latex:
     output:
         **{name: f"results/tables/{name}.tex" for name in LATEX},
     log:
-        "results/logs/write_latex.log",
+        log_of("write_latex"),
     benchmark:
-        "results/benchmarks/write_latex.tsv"
+        benchmark_of("write_latex")
     conda:
         "../envs/write_latex.yaml"
-    threads: 1
-    resources:
-        mem_mb=1000,
-        runtime=10,
     params:
         code=code("write_latex"),
         names=LATEX,

@@ -1,0 +1,141 @@
+"""What a run is made of, and which files it writes."""
+
+from __future__ import annotations
+
+import copy
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+import yaml
+
+from sparse_attention.settings.paths import WILDCARDS, benchmark_of, log_of
+from sparse_attention.settings.plan import Plan
+from sparse_attention.settings.results import KINDS, Results
+
+ROOT = Path(__file__).parents[3]
+LINEAR = "kind~linear_dim~4_shared~true"
+
+
+def read(name):
+    return yaml.safe_load((ROOT / "config" / name).read_text(encoding="utf-8"))
+
+
+def plan(**changes):
+    config = copy.deepcopy(read("config.yaml"))
+    for name, value in changes.items():
+        section, _, key = name.partition("__")
+        if key:
+            config[section][key] = value
+        else:
+            config[section] = value
+    return Plan(config, read("datasets.yaml"))
+
+
+DUMP = {"extract_qk__source": "dump.pt"}
+SMALL = {
+    "seeds": [1, 2],
+    "attentions": ["entmax~1.5", "softmax"],
+    "projections": [{"kind": "linear", "dim": 4}],
+    "predictors": {"window": {"width": [1, 3]}, "kmeans": {"clusters": [4, 8], "runs": 1, "top": 1}},
+    "prunings": [{"mode": "threshold", "final": 0.03, "lambda": [0.0, 0.1]}, {"mode": "topk", "final": 0.3}],
+}
+
+
+@pytest.mark.parametrize(
+    ("changes", "missing"),
+    [
+        ({}, {"block_evaluations"}),
+        (DUMP, {"documents_of_text", "blocks_of_text", "model_evaluation", "model_sparsity", "model_training",
+                "block_evaluations"}),
+        ({"code": None}, {"code", "code_intake", "text_baselines", "code_tokens", "predictions", "kept", "thresholds",
+                          "pruning_training", "timings", "block_evaluations"}),
+        ({"fit_projections__source": "fitted.pt", "deviations": None}, {"curves", "deviations", "block_evaluations"}),
+        ({"predictors": {"window": {"width": 1}}, "projections": [{"kind": "none", "block_size": 4}]},
+         {"buckets", "common", "curves"}),
+    ],
+    ids=["default", "dump", "no code", "imported", "blocks"],
+)  # fmt: skip
+def test_a_run_has_no_files_of_what_it_does_not_do(changes, missing):
+    files = Results(plan(**changes)).files
+    assert KINDS - set(files) == missing and set(files) <= KINDS
+
+
+def test_what_is_retrieved_and_what_each_name_selects():
+    own = plan(**DUMP, fit_projections__source="fitted.pt")
+    assert own.text is None and own.model is None
+    assert sorted(name for name, _ in own.retrieved) == sorted(
+        {own.code.name, own.classifier.name, "wiki-2016-dump", "wiki-2016-projections"}
+    )
+    assert own.selected["corpus wiki-2016"] == own.imported["dump"].receipt
+    shipped = plan(code=None)
+    assert list(shipped.selected.values()) == [shipped.text.receipt, shipped.model.receipt]
+    assert {source.receipt for source in shipped.retrieved.values()} == set(shipped.selected.values())
+
+
+@pytest.mark.parametrize(
+    ("predictor", "projection", "projections", "centroids", "train"),
+    [("window", "kind~none", False, False, False), ("kmeans", LINEAR, True, True, False),
+     ("gate", "kind~none", False, False, True)],
+    ids=["nothing", "clusters", "fits itself"],
+)  # fmt: skip
+def test_a_job_reads_what_its_predictor_needs(predictor, projection, projections, centroids, train):
+    job, own = SimpleNamespace(predictor=predictor, projection=projection), plan(**SMALL)
+    for made, needed in (
+        (own.projections_of, projections),
+        (own.centroids_of, centroids),
+        (own.qk_train_of, train),
+        (own.gold_train_of, train),
+    ):
+        path = made(job)
+        assert isinstance(path, str) if needed else path == []
+
+
+def test_a_job_is_found_by_its_path():
+    own = plan(**SMALL)
+    for job in own.jobs:
+        assert own.job_of(SimpleNamespace(**vars(job))) is job
+
+
+def test_stages_of_a_pruning():
+    own = plan(**SMALL)
+    soft, hard = (SimpleNamespace(pruning=name) for name in own.prunings if "lambda" not in name)
+    assert set(own.stages_of(soft)) == {"dense", "soft", "hard"} and set(own.stages_of(hard)) == {"dense", "hard"}
+    assert "/soft/" in own.before_hard(soft) and "/dense/" in own.before_hard(hard)
+
+
+def test_every_file_has_what_is_known_of_it():
+    own = plan(**SMALL)
+    results = Results(own)
+    for name, files in results.files.items():
+        assert len(files.paths) == len(files.runs) == len(set(files.paths)) > 0, name
+    evaluations = results.files["evaluations"]
+    assert len(evaluations.paths) == 2 * len(own.jobs)
+    for path, run in zip(evaluations.paths, evaluations.runs, strict=True):
+        for part in (run["attention"], f"seed~{run['seed']}", run["projection"], run["predictor"]):
+            assert f"/{part}/" in path
+    assert {run["attention"] for run in results.files["gold"].runs} == {"entmax~1.5"}
+    assert {run["attention"] for run in results.files["model_training"].runs} == {"entmax~1.5", "softmax"}
+    assert all("clusters~" in path for path in results.files["buckets"].paths)
+
+
+def test_files_of_prunings_are_those_of_their_stages():
+    results = Results(plan(**SMALL, export_pruned__retrain=True))
+    files = results.files
+    assert len(results.pages) == len(results.exported) == len(results.pruned) == 6
+    assert len(files["predictions"].paths) == len(files["kept"].paths) == 12
+    assert [run["stage"] for run in files["pruning_training"].runs] == ["dense"] * 2 + ["soft"] * 4 + ["hard"] * 6
+    assert len(files["thresholds"].paths) == 4 and not any("topk" in path for path in files["thresholds"].paths)
+    assert all(path.startswith("results/timings/") for path in files["timings"].paths)
+
+
+def test_a_run_without_code_has_nothing_pruned():
+    results = Results(plan(**SMALL, code=None))
+    assert results.pages == results.exported == []
+    assert len(results.centroids) == 2 * 2
+
+
+def test_logs_and_benchmarks_have_one_grammar():
+    assert log_of("report") == "results/logs/report.log"
+    assert benchmark_of("gold_support", "{split}") == "results/benchmarks/gold_support/{split}.tsv"
+    assert {"seed", "projection", "pruning"} <= set(WILDCARDS)

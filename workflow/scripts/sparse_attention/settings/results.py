@@ -1,0 +1,157 @@
+"""Which files the jobs of a run write, and what is known of each; free of torch and Snakemake."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from sparse_attention.files.segments import block_size_of
+from sparse_attention.predictors.registry import discover
+from sparse_attention.settings import grids
+from sparse_attention.settings.grids import PredictorJob
+from sparse_attention.settings.paths import PRUNED, RUN
+from sparse_attention.settings.plan import Plan
+
+
+@dataclass(frozen=True)
+class Files:
+    """Files of one kind, and what is known of each, in the same order."""
+
+    paths: list[str]
+    runs: list[dict[str, Any]]
+
+    @classmethod
+    def of(cls, runs: Mapping[str, dict[str, Any]]) -> Files:
+        """Return files from what is known of each path."""
+        return cls(list(runs), list(runs.values()))
+
+
+_OF_TEXT = {"documents_of_text", "blocks_of_text", "model_evaluation", "model_sparsity", "model_training"}
+_OF_SUPPORTS = {"gold", "curves", "evaluations", "block_evaluations", "documents", "offsets", "buckets", "common"}
+_OF_CODE = {"code", "code_intake", "text_baselines", "code_tokens"}
+_OF_PRUNING = {"predictions", "kept", "thresholds", "pruning_training", "timings"}
+KINDS = _OF_TEXT | _OF_SUPPORTS | _OF_CODE | _OF_PRUNING | {"deviations"}
+"""The kinds of files that tables are made from; a run makes some of them only when it has the stage."""
+
+
+class Results:
+    """The files that a run writes, as far as tables, the report or a user ask for them."""
+
+    def __init__(self, plan: Plan) -> None:
+        self.plan = plan
+
+    def _place(self, run: Mapping[str, Any]) -> str:
+        return RUN.format(**self.plan.context, **run)
+
+    def _of_jobs(self, stage: str, jobs: Iterable[PredictorJob]) -> Files:
+        """Return the tables of one stage of the predictors, in the order of the jobs and runs."""
+        return Files.of(
+            {
+                f"results/{stage}/{self._place(run)}/{job.projection}/{job.predictor}/{job.point}.tsv": {
+                    "predictor": job.predictor,
+                    **discover()[job.predictor].facts,
+                    "projection": job.projection,
+                    **run,
+                }
+                for job in jobs
+                for run in self.plan.runs
+            }
+        )
+
+    def _of_models(self, name: str) -> Files:
+        return Files.of({f"results/models/{self._place(run)}/{name}.tsv": run for run in self.plan.trained})
+
+    @functools.cached_property
+    def files(self) -> dict[str, Files]:
+        """The files of each of `KINDS` that the run makes."""
+        plan = self.plan
+        fitted = [{"projection": name, **run} for name in plan.fitted for run in plan.runs]
+        curves = {f"results/projections/{self._place(run)}/{run['projection']}/curves.tsv": run for run in fitted}
+        on_blocks = [job for job in plan.jobs if block_size_of(job.projection) > 1]
+        found = {
+            "gold": Files.of({f"results/gold/{self._place(run)}/validation.tsv": run for run in plan.runs}),
+            "evaluations": self._of_jobs("predictors", plan.jobs),
+            **{stage: self._of_jobs(stage, plan.jobs) for stage in ("documents", "offsets")},
+        }
+        if not plan.from_dump:
+            found |= self._files_of_text()
+        if curves:
+            found["curves"] = Files.of(curves)
+        if on_blocks:
+            found["block_evaluations"] = self._of_jobs("predictors", on_blocks)
+        if plan.quantizing:
+            found |= {stage: self._of_jobs(stage, plan.quantizing) for stage in ("buckets", "common")}
+        if plan.config["deviations"]:
+            found["deviations"] = Files.of({f"results/deviations/{self._place(run)}.tsv": run for run in plan.runs})
+        if plan.code:
+            found |= self._files_of_code()
+        return found
+
+    def _files_of_text(self) -> dict[str, Files]:
+        folder = f"results/data/{self.plan.config['corpus']}"
+        return {
+            "documents_of_text": Files([f"{folder}/statistics.tsv"], [{}]),
+            "blocks_of_text": Files([f"{folder}/{self.plan.config['model']}/statistics.tsv"], [{}]),
+            **{f"model_{name}": self._of_models(name) for name in ("evaluation", "sparsity", "training")},
+        }
+
+    @property
+    def pruned(self) -> dict[str, dict[str, Any]]:
+        """The pruning and seed of each folder of a pruned classifier."""
+        named = {"code": self.plan.config["code"], "classifier": self.plan.config["classifier"]}
+        return {
+            f"{PRUNED.format(**named, seed=seed)}/{name}": {"pruning": name, "seed": seed}
+            for name in (self.plan.prunings if self.plan.code else ())
+            for seed in self.plan.config["seeds"]
+        }
+
+    def _files_of_code(self) -> dict[str, Files]:
+        code, classifier = self.plan.config["code"], self.plan.config["classifier"]
+        of_code = {"code": "statistics", "code_intake": "intake", "text_baselines": "text_baselines"}
+        pruned = self.pruned
+        evaluated = ["", *(["retrained/"] if self.plan.config["export_pruned"]["retrain"] else [])]
+        soft = {path: run for path, run in pruned.items() if grids.has_soft_stage(self.plan.prunings[run["pruning"]])}
+        dense = {
+            f"{PRUNED.format(code=code, classifier=classifier, seed=seed)}/dense": {"pruning": "", "seed": seed}
+            for seed in self.plan.config["seeds"]
+        }
+        stages = [
+            (f"{folder}{part}", {"pruning": run["pruning"], "stage": stage, "seed": run["seed"]})
+            for stage, part, runs in (("dense", "", dense), ("soft", "/soft", soft), ("hard", "/hard", pruned))
+            for folder, run in runs.items()
+        ]
+        return {
+            **{name: Files([f"results/code/{code}/{file}.tsv"], [{"code": code}]) for name, file in of_code.items()},
+            "code_tokens": Files([f"results/pruning/{code}/{classifier}/statistics.tsv"], [{}]),
+            **{
+                name: Files.of({f"{path}/{part}{name}.tsv": run for path, run in pruned.items() for part in evaluated})
+                for name in ("predictions", "kept")
+            },
+            "thresholds": Files.of({f"{folder}/soft/thresholds.tsv": run for folder, run in soft.items()}),
+            "pruning_training": Files.of({f"{folder}/training.tsv": run for folder, run in stages}),
+            "timings": Files.of(
+                {f"{folder.replace('pruning', 'timings', 1)}.tsv": run for folder, run in pruned.items()}
+            ),
+        }
+
+    @property
+    def centroids(self) -> list[str]:
+        """The centroids in the originals' format, which are results of their own."""
+        return [
+            f"results/centroids/{self._place(run)}/{projection}/{clustering}/centroids.pt"
+            for run in self.plan.runs
+            for projection in self.plan.projections
+            for clustering in self.plan.clusterings
+        ]
+
+    @property
+    def pages(self) -> list[str]:
+        """The pages of surviving tokens."""
+        return [f"{folder}/tokens.html" for folder in self.pruned]
+
+    @property
+    def exported(self) -> list[str]:
+        """The pruned data sets."""
+        return [f"{folder}/export/functions.parquet" for folder in self.pruned]
