@@ -56,8 +56,8 @@ rule all:
     input:
         "results/report.html",
         FIGURES,
-        TABLES,
-        [f"results/tables/{name}.tex" for name in LATEX],
+        TSV,
+        TEX,
         RESULTS.centroids,
         RESULTS.pages,
         RESULTS.exported,
@@ -65,8 +65,8 @@ rule all:
 
 rule tables:
     input:
-        TABLES,
-        [f"results/tables/{name}.tex" for name in LATEX],
+        TSV,
+        TEX,
 
 
 rule figures:

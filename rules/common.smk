@@ -1,4 +1,4 @@
-# What all rules share. PLAN says what the run is made of, RESULTS which files its jobs write; both are of the library.
+# What all rules share. PLAN says what the run is made of, RESULTS which files its jobs write, TABLES what is published.
 import os
 import sys
 from pathlib import Path
@@ -19,6 +19,7 @@ from sparse_attention.predictors.registry import discover
 from sparse_attention.settings import command_line, grids
 from sparse_attention.settings import config as settings
 from sparse_attention.settings.datasets import load_registry
+from sparse_attention.settings.folders import why_unusable
 from sparse_attention.settings.origins import read_origins
 from sparse_attention.settings.paths import (
     CLASSIFIER,
@@ -29,22 +30,19 @@ from sparse_attention.settings.paths import (
     PRUNED,
     PRUNING,
     RUN,
-    WILDCARDS,
-    benchmark_of,
-    log_of,
 )
+from sparse_attention.settings.paths import WILDCARDS, benchmark_of, log_of
 from sparse_attention.settings.plan import Plan
 from sparse_attention.settings.results import Results
+from sparse_attention.summaries.planned import inputs_of, planned, setting_of
 
 # threads that wait for each other must not spin: beside other work on the same cores that is many times slower
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 caches.provide()
 
 for folder in (ROOT, Path.cwd()):
-    if os.fsencode(folder).decode(errors="replace") != str(folder):
-        sys.exit(printable(f"{folder}: Snakemake cannot write down a name that is not UTF-8; rename the folder"))
-    if "{" in str(folder) or "}" in str(folder):
-        raise WorkflowError(f"{folder}: Snakemake takes braces in a folder's name for wildcards; rename the folder")
+    if reason := why_unusable(folder):
+        sys.exit(printable(reason))
 
 # the defaults first, then the overlays in the order of the command line
 CONFIGFILES = sorted(map(str, workflow.configfiles), key=lambda file: file != "config/config.yaml")
@@ -59,11 +57,12 @@ try:
     update_config(config, MEANT)
     DATASETS = load_registry(ROOT / "config/datasets.yaml", config.get("datasets") or {}, ORIGINS)
     settings.validate(config, ORIGINS, DATASETS, Path.cwd())
+    PLAN = Plan(config, DATASETS)
+    RESULTS = Results(PLAN)
+    TABLES = planned(RESULTS.files, config)
 except InputError as error:
     raise WorkflowError(str(error)) from None
 
-PLAN = Plan(config, DATASETS)
-RESULTS = Results(PLAN)
 REPLACED = {new: f"the last results are of {old}" for new, old in selected.replaced(PLAN.selected).items()}
 METRICS = [plugin.module for plugin in metric_plugins()]
 # what scripts read in the files of metrics and predictors
@@ -115,14 +114,23 @@ def train_split_for(product, imports):
     return train_split
 
 
-def table_of(name, category):
-    """A table, with its place in Snakemake's own report."""
-    return report(
-        f"results/tables/{name}.tsv",
-        caption=f"../workflow/report/{name}.rst",
-        category=category,
-        labels={"table": name},
-    )
+def made_by(rule):
+    """The tables that a rule makes, by name, with their places in Snakemake's own report."""
+    return {
+        name: report(
+            table.path,
+            caption="../workflow/report/table.rst",
+            category=table.category,
+            labels={"table": name},
+        )
+        for name, table in TABLES.items()
+        if table.made_by == rule
+    }
+
+
+def captions_of(rule):
+    """The captions of the tables that a rule makes, by name."""
+    return {name: table.caption for name, table in TABLES.items() if table.made_by == rule}
 
 
 def figure_of(name, category):

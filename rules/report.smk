@@ -1,7 +1,7 @@
 rule manifest:
     input:
         receipts=[source.receipt for source in PLAN.retrieved.values()],
-        tables=TABLES,
+        tables=TSV,
     output:
         manifest="results/provenance/manifest.json",
     log:
@@ -21,11 +21,9 @@ rule manifest:
 
 rule report:
     input:
-        tables=[*TABLES, *TIMINGS],
+        tables=[table.path for table in TABLES.values()],
         figures=[f"results/figures/{name}.svg" for name in DRAWN],
-        captions=[
-            source(f"workflow/report/{name}.rst") for name in [*DRAWN, *NAMES, *(Path(path).stem for path in TIMINGS)]
-        ],
+        captions=[source(f"workflow/report/{name}.rst") for name in DRAWN],
         pages=RESULTS.pages,
         manifest="results/provenance/manifest.json",
         template=source("workflow/report/report.html.j2"),
@@ -38,13 +36,12 @@ rule report:
     conda:
         "../envs/report.yaml"
     params:
-        code=code("report"),
+        code=code("report", *(table.module for table in TABLES.values())),
         facts=FACTS,
         context=PLAN.context,
         window=config["figures"]["window"],
         keep=config["figures"]["keep"],
         sparsity=config["figures"]["heatmap"]["sparsity"],
-        latex=[name for name in ["masked_lm", "predictors_at_sparsity", "areas", *LATEX] if name in NAMES],
     message:
         "Writing results/report.html"
     script:

@@ -1,125 +1,39 @@
-# The tables of a run. What a table needs of the run is one of KINDS of settings/results.py.
-NEEDED = {
-    "predictors": None,
-    "predictors_by_block": "block_evaluations",
-    "predictors_by_head": None,
-    "predictors_at_sparsity": None,
-    "areas": None,
-    "best_by_head": None,
-    "best_by_layer": None,
-    "pareto": None,
-    "offsets": None,
-    "buckets": "buckets",
-    "common_buckets": "buckets",
-    "gold_sparsity": None,
-    "deviations": "deviations",
-    "corpus": "model_training",
-    "code": "code",
-    "code_intake": "code",
-    "text_baselines": "code",
-    "code_tokens": "code",
-    "pruning": "code",
-    "pruning_gains": "code",
-    "pruning_layers": "code",
-    "thresholds": "code",
-    "pruning_training": "code",
-    "masked_lm": "model_training",
-    "training": "model_training",
-    "projections": "curves",
-}
-NAMES = [name for name, part in NEEDED.items() if part is None or part in RESULTS.files]
-TABLES = [f"results/tables/{name}.tsv" for name in NAMES]
-TIMINGS = ["results/timings/pruning_timings.tsv"] if "code" in RESULTS.files else []
-# the others with LaTeX have a layout of their own
-PLAIN = "best_by_head best_by_layer offsets buckets common_buckets gold_sparsity deviations code text_baselines code_tokens pruning_layers thresholds".split()
-LATEX = [name for name in PLAIN if name in NAMES]
+# The published tables: each is declared by a class in summaries/tables/. One rule makes those that have a `make`; the
+# others make several tables from one reading.
+LATEX = {name: table for name, table in TABLES.items() if table.latex}
+TSV = [table.path for table in TABLES.values() if not table.timed]
+TEX = [f"results/tables/{name}.tex" for name in LATEX]
 
 
-if "model_training" in RESULTS.files:
-
-    rule summarise_corpus:
-        input:
-            documents=RESULTS.files["documents_of_text"].paths[0],
-            blocks=RESULTS.files["blocks_of_text"].paths[0],
-        output:
-            corpus=table_of("corpus", "The corpus"),
-        log:
-            log_of("summarise_corpus"),
-        benchmark:
-            benchmark_of("summarise_corpus")
-        conda:
-            "../envs/summarise_corpus.yaml"
-        params:
-            code=code("summarise_corpus"),
-        message:
-            "Describing the corpus"
-        script:
-            "../workflow/scripts/summarise_corpus.py"
-
-    rule summarise_models:
-        input:
-            evaluation=RESULTS.files["model_evaluation"].paths,
-            sparsity=RESULTS.files["model_sparsity"].paths,
-            training=RESULTS.files["model_training"].paths,
-        output:
-            masked_lm=table_of("masked_lm", "The language models"),
-            masked_lm_tex="results/tables/masked_lm.tex",
-            training=table_of("training", "The language models"),
-        log:
-            log_of("summarise_models"),
-        benchmark:
-            benchmark_of("summarise_models")
-        conda:
-            "../envs/summarise_models.yaml"
-        params:
-            code=code("summarise_models"),
-            runs=PLAN.trained,
-        message:
-            "Averaging the language models over seeds"
-        script:
-            "../workflow/scripts/summarise_models.py"
-
-
-rule summarise_gold:
+rule summarise:
     input:
-        gold=RESULTS.files["gold"].paths,
+        unpack(lambda wildcards: inputs_of(TABLES[wildcards.table], RESULTS.files)),
     output:
-        gold_sparsity=table_of("gold_sparsity", "The gold support"),
+        table=report(
+            "results/tables/{table}.tsv",
+            caption="../workflow/report/table.rst",
+            category=lambda wildcards: TABLES[wildcards.table].category,
+            labels={"table": "{table}"},
+        ),
     log:
-        log_of("summarise_gold"),
+        log_of("summarise", "{table}"),
     benchmark:
-        benchmark_of("summarise_gold")
+        benchmark_of("summarise", "{table}")
+    wildcard_constraints:
+        table="|".join(name for name, table in TABLES.items() if table.made_by == "summarise"),
     conda:
-        "../envs/summarise_gold.yaml"
+        "../envs/summarise.yaml"
+    resources:
+        runtime=30,
     params:
-        code=code("summarise_gold"),
-        runs=PLAN.runs,
+        code=lambda wildcards: code("summarise", TABLES[wildcards.table].module),
+        runs=lambda wildcards: {kind: RESULTS.files[kind].runs for kind in TABLES[wildcards.table].needs},
+        setting=lambda wildcards: setting_of(TABLES[wildcards.table], config),
+        captions=lambda wildcards: {wildcards.table: TABLES[wildcards.table].caption},
     message:
-        "Averaging the gold sparsity over seeds"
+        "Making the table {wildcards.table}"
     script:
-        "../workflow/scripts/summarise_gold.py"
-
-
-if "curves" in RESULTS.files:
-
-    rule summarise_projections:
-        input:
-            curves=RESULTS.files["curves"].paths,
-        output:
-            projections=table_of("projections", "The projections"),
-        log:
-            log_of("summarise_projections"),
-        benchmark:
-            benchmark_of("summarise_projections")
-        conda:
-            "../envs/summarise_projections.yaml"
-        params:
-            code=code("summarise_projections"),
-            runs=RESULTS.files["curves"].runs,
-        message:
-            "Averaging the fitting curves over seeds"
-        script:
-            "../workflow/scripts/summarise_projections.py"
+        "../workflow/scripts/summarise.py"
 
 
 rule check_invariants:
@@ -153,16 +67,7 @@ rule summarise_predictors:
         evaluations=RESULTS.files["evaluations"].paths,
         invariants="results/invariants.json",
     output:
-        **(
-            {"predictors_by_block": table_of("predictors_by_block", "The predictors")}
-            if "block_evaluations" in RESULTS.files
-            else {}
-        ),
-        predictors=table_of("predictors", "The predictors"),
-        predictors_by_head=table_of("predictors_by_head", "The predictors"),
-        pareto=table_of("pareto", "The predictors"),
-        best_by_head=table_of("best_by_head", "The predictors"),
-        best_by_layer=table_of("best_by_layer", "The predictors"),
+        **made_by("summarise_predictors"),
     log:
         log_of("summarise_predictors"),
     benchmark:
@@ -179,6 +84,7 @@ rule summarise_predictors:
         sparsity=config["figures"]["heatmap"]["sparsity"],
         window=config["figures"]["window"],
         keep=config["figures"]["keep"],
+        captions=captions_of("summarise_predictors"),
     message:
         "Averaging the predictors over layers, heads and seeds"
     script:
@@ -190,10 +96,7 @@ rule summarise_uncertainty:
         documents=RESULTS.files["documents"].paths,
         invariants="results/invariants.json",
     output:
-        predictors_at_sparsity=table_of("predictors_at_sparsity", "The predictors"),
-        predictors_at_sparsity_tex="results/tables/predictors_at_sparsity.tex",
-        areas=table_of("areas", "The predictors"),
-        areas_tex="results/tables/areas.tex",
+        **made_by("summarise_uncertainty"),
     log:
         log_of("summarise_uncertainty"),
     benchmark:
@@ -209,125 +112,21 @@ rule summarise_uncertainty:
         runs=RESULTS.files["documents"].runs,
         sparsities=config["figures"]["sparsities"],
         replicates=config["summarise_uncertainty"]["replicates"],
-        window=config["figures"]["window"],
-        keep=config["figures"]["keep"],
+        captions=captions_of("summarise_uncertainty"),
     message:
         "Comparing the predictors, with intervals over documents and seeds"
     script:
         "../workflow/scripts/summarise_uncertainty.py"
 
 
-rule summarise_offsets:
-    input:
-        predictors="results/tables/predictors.tsv",
-        offsets=RESULTS.files["offsets"].paths,
-    output:
-        offsets=table_of("offsets", "The predictors"),
-    log:
-        log_of("summarise_offsets"),
-    benchmark:
-        benchmark_of("summarise_offsets")
-    conda:
-        "../envs/summarise_offsets.yaml"
-    resources:
-        runtime=30,
-    params:
-        code=code("summarise_offsets"),
-        runs=RESULTS.files["offsets"].runs,
-        sparsity=config["figures"]["heatmap"]["sparsity"],
-    message:
-        "Comparing the distances of kept pairs"
-    script:
-        "../workflow/scripts/summarise_offsets.py"
-
-
-if "buckets" in RESULTS.files:
-
-    rule summarise_buckets:
-        input:
-            buckets=RESULTS.files["buckets"].paths,
-            common=RESULTS.files["common"].paths,
-        output:
-            buckets=table_of("buckets", "The buckets"),
-            common_buckets=table_of("common_buckets", "The buckets"),
-        log:
-            log_of("summarise_buckets"),
-        benchmark:
-            benchmark_of("summarise_buckets")
-        conda:
-            "../envs/summarise_buckets.yaml"
-        resources:
-            runtime=30,
-        params:
-            code=code("summarise_buckets"),
-            runs=RESULTS.files["buckets"].runs,
-        message:
-            "Averaging the buckets over seeds"
-        script:
-            "../workflow/scripts/summarise_buckets.py"
-
-
-if "deviations" in RESULTS.files:
-
-    rule summarise_deviations:
-        input:
-            deviations=RESULTS.files["deviations"].paths,
-        output:
-            deviations=table_of("deviations", "The published code"),
-        log:
-            log_of("summarise_deviations"),
-        benchmark:
-            benchmark_of("summarise_deviations")
-        conda:
-            "../envs/summarise_deviations.yaml"
-        params:
-            code=code("summarise_deviations"),
-            runs=PLAN.runs,
-        message:
-            "Averaging the quirks of the published code over seeds"
-        script:
-            "../workflow/scripts/summarise_deviations.py"
-
-
-if "code" in RESULTS.files:
-
-    rule summarise_code:
-        input:
-            code=RESULTS.files["code"].paths[0],
-            code_intake=RESULTS.files["code_intake"].paths[0],
-            text_baselines=RESULTS.files["text_baselines"].paths[0],
-        output:
-            code=table_of("code", "The code"),
-            code_intake=table_of("code_intake", "The code"),
-            text_baselines=table_of("text_baselines", "The code"),
-        log:
-            log_of("summarise_code"),
-        benchmark:
-            benchmark_of("summarise_code")
-        conda:
-            "../envs/summarise_code.yaml"
-        params:
-            code=code("summarise_code"),
-            corpus=config["code"],
-        message:
-            "Describing the code"
-        script:
-            "../workflow/scripts/summarise_code.py"
+if PLAN.code:
 
     rule summarise_pruning:
         input:
             predictions=RESULTS.files["predictions"].paths,
             kept=RESULTS.files["kept"].paths,
-            thresholds=RESULTS.files["thresholds"].paths,
-            training=RESULTS.files["pruning_training"].paths,
-            statistics=RESULTS.files["code_tokens"].paths[0],
         output:
-            pruning=table_of("pruning", "The pruned classifiers"),
-            pruning_gains=table_of("pruning_gains", "The pruned classifiers"),
-            pruning_layers=table_of("pruning_layers", "The pruned classifiers"),
-            thresholds=table_of("thresholds", "The pruned classifiers"),
-            pruning_training=table_of("pruning_training", "The pruned classifiers"),
-            code_tokens=table_of("code_tokens", "The code"),
+            **made_by("summarise_pruning"),
         log:
             log_of("summarise_pruning"),
         benchmark:
@@ -340,9 +139,8 @@ if "code" in RESULTS.files:
         params:
             code=code("summarise_pruning"),
             runs=RESULTS.files["predictions"].runs,
-            soft_runs=RESULTS.files["thresholds"].runs,
-            stages=RESULTS.files["pruning_training"].runs,
             replicates=config["evaluate_pruning"]["replicates"],
+            captions=captions_of("summarise_pruning"),
         message:
             "Summarising the pruned classifiers"
         script:
@@ -352,7 +150,7 @@ if "code" in RESULTS.files:
         input:
             timings=RESULTS.files["timings"].paths,
         output:
-            timings="results/timings/pruning_timings.tsv",
+            **made_by("summarise_timings"),
         log:
             log_of("summarise_timings"),
         benchmark:
@@ -362,6 +160,7 @@ if "code" in RESULTS.files:
         params:
             code=code("summarise_timings"),
             runs=RESULTS.files["timings"].runs,
+            captions=captions_of("summarise_timings"),
         message:
             "Averaging the timings over seeds"
         script:
@@ -370,7 +169,7 @@ if "code" in RESULTS.files:
 
 rule write_latex:
     input:
-        **{name: f"results/tables/{name}.tsv" for name in LATEX},
+        **{name: table.path for name, table in LATEX.items()},
     output:
         **{name: f"results/tables/{name}.tex" for name in LATEX},
     log:
@@ -380,8 +179,8 @@ rule write_latex:
     conda:
         "../envs/write_latex.yaml"
     params:
-        code=code("write_latex"),
-        names=LATEX,
+        code=code("write_latex", *(table.module for table in LATEX.values())),
+        settings={name: setting_of(table, config) for name, table in LATEX.items()},
     message:
         "Writing tables as LaTeX"
     script:

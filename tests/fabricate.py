@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import json
-from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -12,6 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from sparse_attention.jobs.file_lists import FileList
 from sparse_attention.predictors.registry import discover
 
 LEARNED = "kind~linear_dim~4_shared~true"
@@ -273,51 +273,61 @@ def receipt(folder: Path) -> str:
     return str(path)
 
 
+def make_table(
+    path: Path, tables: dict[str, str], files: dict[str, FileList], setting: dict[str, Any] | None = None
+) -> str:
+    """Make one published table as the rule `summarise` does; return its path."""
+    import summarise
+
+    given: dict[str, Any] = {kind: list(own.paths) for kind, own in files.items()} | {"tables": list(tables.values())}
+    params = {"runs": {kind: own.runs for kind, own in files.items()}, "setting": setting or {}}
+    summarise.main(job(input=given, output={"table": str(path)}, params=params, wildcards={"table": path.stem}))
+    return str(path)
+
+
 def published(folder: Path, seeds: tuple[int, ...] = (1,), attentions: tuple[str, ...] = ("entmax~1.5",)) -> Path:
     """Run the summaries on made-up tables; return the folder of the published ones."""
-    import summarise_corpus
-    import summarise_gold
-    import summarise_models
-    import summarise_projections
-
     tables = folder / "tables"
-
-    def out(*names: str, tex: tuple[str, ...] = ()) -> dict[str, str]:
-        printed = {f"{name}_tex": str(tables / f"{name}.tex") for name in tex}
-        return {name: str(tables / f"{name}.tsv") for name in names} | printed
-
     documents, blocks = corpus(folder)
-    summarise_corpus.main(job(input={"documents": documents, "blocks": blocks}, output=out("corpus")))
+    of_text = {"documents_of_text": FileList([documents], [{}]), "blocks_of_text": FileList([blocks], [{}])}
+    make_table(tables / "corpus.tsv", {}, of_text)
     made = models(folder, seeds, (*attentions, "softmax"))
-    given = {name: getattr(made, name) for name in ("evaluation", "training", "sparsity")}
-    output = out("masked_lm", "training", tex=("masked_lm",))
-    summarise_models.main(job(input=given, output=output, params={"runs": made.runs}))
-    output, params = out("gold_sparsity"), {"runs": made.gold_runs}
-    summarise_gold.main(job(input={"gold": made.gold}, output=output, params=params))
-    _published_predictors(folder, seeds, attentions, out)
-    paths, runs = curves(folder, seeds)
-    summarise_projections.main(job(input={"curves": paths}, output=out("projections"), params={"runs": runs}))
+    of_models = {f"model_{name}": FileList(vars(made)[name], made.runs) for name in ("evaluation", "sparsity")}
+    make_table(tables / "masked_lm.tsv", {}, of_models)
+    make_table(tables / "training.tsv", {}, {"model_training": FileList(made.training, made.runs)})
+    make_table(tables / "gold_sparsity.tsv", {}, {"gold": FileList(made.gold, made.gold_runs)})
+    make_table(tables / "projections.tsv", {}, {"curves": FileList(*curves(folder, seeds))})
+    _published_predictors(folder, tables, seeds, attentions)
+    _printed(tables, ("masked_lm", "predictors_at_sparsity", "areas"))
     return tables
 
 
-def _published_predictors(
-    folder: Path, seeds: tuple[int, ...], attentions: tuple[str, ...], out: Callable[..., dict[str, str]]
-) -> None:
-    import summarise_buckets
-    import summarise_offsets
+def _published_predictors(folder: Path, tables: Path, seeds: tuple[int, ...], attentions: tuple[str, ...]) -> None:
     import summarise_predictors
     import summarise_uncertainty
+
+    def out(*names: str) -> dict[str, str]:
+        return {name: str(tables / f"{name}.tsv") for name in names}
 
     paths, runs = evaluations(folder, seeds, attentions)
     setting = {"runs": runs, "window": 0, "keep": "none"}
     output = out("predictors", "predictors_by_head", "pareto", "best_by_head", "best_by_layer")
     summarise_predictors.main(job(input={"evaluations": paths}, output=output, params=setting | {"sparsity": 0.95}))
     documents = [beside(path, "documents") for path in paths]
-    names = ("predictors_at_sparsity", "areas")
     params = setting | {"sparsities": [0.8, 0.9, 0.95, 0.98], "replicates": 100}
-    summarise_uncertainty.main(job(input={"documents": documents}, output=out(*names, tex=names), params=params))
-    given = {"predictors": output["predictors"], "offsets": [beside(path, "offsets") for path in paths]}
-    summarise_offsets.main(job(input=given, output=out("offsets"), params={"runs": runs, "sparsity": 0.95}))
+    output = out("predictors_at_sparsity", "areas")
+    summarise_uncertainty.main(job(input={"documents": documents}, output=output, params=params))
+    offsets = FileList([beside(path, "offsets") for path in paths], runs)
+    sparsity = {"figures.heatmap.sparsity": 0.95}
+    make_table(tables / "offsets.tsv", out("predictors"), {"offsets": offsets}, sparsity)
     buckets, common, runs = quantizers(folder, seeds, attentions)
-    output = out("buckets", "common_buckets")
-    summarise_buckets.main(job(input={"buckets": buckets, "common": common}, output=output, params={"runs": runs}))
+    make_table(tables / "buckets.tsv", {}, {"buckets": FileList(buckets, runs)})
+    make_table(tables / "common_buckets.tsv", {}, {"common": FileList(common, runs)})
+
+
+def _printed(tables: Path, names: tuple[str, ...]) -> None:
+    import write_latex
+
+    given, output = ({name: str(tables / f"{name}.{suffix}") for name in names} for suffix in ("tsv", "tex"))
+    settings = {name: {"figures.window": 0, "figures.keep": "none"} for name in names}
+    write_latex.main(job(input=given, output=output, params={"settings": settings}))

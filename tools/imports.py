@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import functools
+import re
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -28,7 +29,7 @@ def third_party(script: Path, scripts: Path = SCRIPTS) -> set[str]:
 
     An import inside a function counts when the closure mentions the function's name, so that a module may offer what
     only some scripts need. A function that loads a plug-in (`import_module(name)`, `plugin.load()`) reaches all modules
-    beside its own and below them.
+    beside its own and below them, or in the folder beside it that it calls `FOLDER`.
     """
     reached = _Reached()
     _read(script, scripts, reached)
@@ -97,8 +98,10 @@ def _follow(statement: ast.stmt, path: Path, scripts: Path, reached: _Reached) -
             base = ".".join([*package, *filter(None, [base])])
         modules = [base, *(f"{base}.{alias.name}" for alias in statement.names)]
     else:
-        for sibling in sorted(path.parent.rglob("*.py")):
-            _read(sibling, scripts, reached)
+        text = path.read_text(encoding="utf-8")
+        room = re.search(r'^FOLDER = Path\(__file__\)\.parent / "(\w+)"$', text, re.MULTILINE)
+        for plugin in sorted((path.parent / room[1] if room else path.parent).rglob("*.py")):
+            _read(plugin, scripts, reached)
         return
     for module in modules:
         reached.at_once.add(module.split(".")[0])

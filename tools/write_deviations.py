@@ -16,7 +16,7 @@ from sparse_attention.as_published.registry import CHANGES
 from sparse_attention.deviations.fits import CONTROL, TOGETHER
 from sparse_attention.errors import InputError
 from sparse_attention.files.tables import read_table
-from sparse_attention.summaries.deviations import READ, VALUES
+from sparse_attention.summaries.tables.deviations import READ, VALUES
 
 ROOT = Path(__file__).parents[1]
 TABLE = ROOT / "results" / "tables" / "deviations.tsv"

@@ -5,10 +5,10 @@ from types import SimpleNamespace
 import pytest
 
 import measure_deviations
-import summarise_deviations
 from sparse_attention.deviations import COLUMNS
 from sparse_attention.errors import InputError
 from sparse_attention.files.tables import read_table
+from sparse_attention.jobs.file_lists import FileList
 
 OPTIONS = {"source": None, "distance": "l2", "margin": 1.0, "learning_rate": 0.01, "weight_decay": 0.0, "epochs": 1,
            "max_steps": None, "batch_size": 2, "accumulation": 1, "max_grad_norm": 1.0, "eval_steps": 4,
@@ -43,17 +43,11 @@ def test_a_row_for_each_quirk_subject_and_metric(small_stores, tmp_path):
     assert set(table["quirk"]) - set(two["quirk"]) <= {"spilled_gradients"}
 
 
-def test_means_over_seeds(small_stores, tmp_path):
+def test_means_over_seeds(small_stores, fabricate, tmp_path):
     tables = [measured(small_stores, tmp_path / f"{seed}.tsv", seed) for seed in (1, 2)]
     runs = [{"attention": "entmax~1.5", "seed": seed} for seed in (1, 2)]
     paths = [str(tmp_path / f"{seed}.tsv") for seed in (1, 2)]
-    output = str(tmp_path / "deviations.tsv")
-    summarise_deviations.main(
-        SimpleNamespace(
-            input=SimpleNamespace(deviations=paths), output=SimpleNamespace(deviations=output),
-            params=SimpleNamespace(runs=runs),
-        )
-    )  # fmt: skip
+    output = fabricate.make_table(tmp_path / "deviations.tsv", {}, {"deviations": FileList(paths, runs)})
     table = read_table(output)
     assert list(table.columns[:7]) == ["attention", "quirk", "subject", "metric", "seeds", "layers", "examples"]
     assert len(table) == len(tables[0]) and (table["seeds"] == 2).all()

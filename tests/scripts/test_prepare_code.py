@@ -7,11 +7,11 @@ import pytest
 
 import evaluate_text_baselines
 import prepare_code
-import summarise_code
 from sparse_attention.data.code.functions import read_functions
 from sparse_attention.data.fetch import retrieve
 from sparse_attention.errors import InputError
 from sparse_attention.files.tables import read_table
+from sparse_attention.jobs.file_lists import FileList
 
 OPTIONS = {
     "min_lines": 1, "max_lines": None, "ignored_rules": [], "bad_rows": "refuse", "near_duplicates": None,
@@ -89,7 +89,7 @@ def test_what_cannot_be_used_is_told(entry, changes, content, message, tmp_path)
         prepare_code.main(snakemake(tmp_path, entry, changes, a=content))
 
 
-def test_functions_lead_to_the_published_tables(tmp_path):
+def test_functions_lead_to_the_published_tables(fabricate, tmp_path):
     job = snakemake(tmp_path, {}, all=rows(400))
     prepare_code.main(job)
     baselines = SimpleNamespace(
@@ -99,14 +99,10 @@ def test_functions_lead_to_the_published_tables(tmp_path):
     )
     evaluate_text_baselines.main(baselines)
     given = {"code": job.output.statistics, "code_intake": job.output.intake, "text_baselines": baselines.output.table}
-    published = {name: str(tmp_path / f"{name}.tsv") for name in given}
-    summarise_code.main(
-        SimpleNamespace(
-            input=SimpleNamespace(**given),
-            output=SimpleNamespace(**published),
-            params=SimpleNamespace(corpus="mine"),
-        )
-    )
+    files = {name: FileList([path], [{"code": "mine"}]) for name, path in given.items()}
+    published = {
+        name: fabricate.make_table(tmp_path / "tables" / f"{name}.tsv", {}, {name: own}) for name, own in files.items()
+    }
     for name, path in published.items():
         table = read_table(path)
         assert set(table.pop("code")) == {"mine"}

@@ -18,7 +18,9 @@ def write(tables, folder):
     for name, table in tables.items():
         if table is not None:
             write_table(table, getattr(paths[0], name))
-    write_latex.main(SimpleNamespace(input=paths[0], output=paths[1], params=SimpleNamespace(names=names)))
+    write_latex.main(
+        SimpleNamespace(input=paths[0], output=paths[1], params=SimpleNamespace(settings={name: {} for name in names}))
+    )
     return {name: (folder / f"{name}.tex").read_text(encoding="utf-8") for name in names}
 
 
@@ -27,9 +29,9 @@ def test_values_intervals_and_words(tmp_path):
         {"attention": ["entmax~1.5", "entmax~2"], "label": ["A & B", "50%_c"], "layer": [0, 11],
          "recall": [0.12345, float("nan")], "recall_ci95": [0.01, float("nan")]}
     )  # fmt: skip
-    text = write({"best": table}, tmp_path)["best"]
+    text = write({"best_by_layer": table}, tmp_path)["best_by_layer"]
     lines = text.splitlines()
-    assert lines[0].startswith("% results/tables/best.tsv")
+    assert lines[0].startswith("% results/tables/best_by_layer.tsv")
     assert r"attention & label & layer & recall \\" in lines
     assert r"entmax 1.5 & A \& B & $0$ & $0.123 \pm 0.010$ \\" in lines
     assert r"entmax 2 & 50\%\_c & $11$ & -- \\" in lines

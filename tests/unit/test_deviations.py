@@ -24,7 +24,7 @@ from sparse_attention.projections.fitting import FitOptions, fit_layer
 from sparse_attention.projections.model import ProjectionSetting
 from sparse_attention.qk.gold import GoldWriter, gold_of
 from sparse_attention.qk.store import QKInfo, QKReader, QKWriter
-from sparse_attention.summaries.deviations import deviations_table
+from sparse_attention.summaries.tables.deviations import deviations_table
 
 NOT_MEASURED = {"dense_empty_rows"}
 OPTIONS = FitOptions(epochs=2, batch_size=2)

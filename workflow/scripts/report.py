@@ -18,7 +18,7 @@ def main(snakemake):
     folder = Path(snakemake.output.report).parent
     pages = [os.path.relpath(path, folder) for path in listed(getattr(given, "pages", None))]
     inputs = page.Inputs(*parts)
-    text = page.render(given.template, inputs, manifest, params.context, setting, params.latex, pages)
+    text = page.render(given.template, inputs, manifest, params.context, setting, pages)
     page.write(text, snakemake.output.report)
     logger.info("%s: %.1f MB", snakemake.output.report, len(text) / 1e6)
 

@@ -3,7 +3,7 @@
 from sparse_attention.files.tables import write_table
 from sparse_attention.jobs.inputs import listed
 from sparse_attention.jobs.script import run
-from sparse_attention.summaries import models
+from sparse_attention.summaries.reading import read_runs
 from sparse_attention.summaries.statistics import over_seeds
 
 MEASURED = ("milliseconds_per_function", "functions_per_second", "speedup")
@@ -11,9 +11,9 @@ MEASURED = ("milliseconds_per_function", "functions_per_second", "speedup")
 
 def main(snakemake):
     files = listed(snakemake.input.timings)
-    frame = models.read_runs(files, snakemake.params.runs, ["way", "batch_size", *MEASURED])
+    frame = read_runs(files, snakemake.params.runs, ["way", "batch_size", *MEASURED])
     table = over_seeds(frame, ["pruning", "batch_size", "way"], MEASURED, constant=("functions", "tokens"))
-    write_table(table, snakemake.output.timings)
+    write_table(table, snakemake.output.pruning_timings)
 
 
 if __name__ == "__main__":

@@ -4,7 +4,6 @@ from sparse_attention.files.tables import write_table
 from sparse_attention.jobs.inputs import listed
 from sparse_attention.jobs.log import logger
 from sparse_attention.jobs.script import run
-from sparse_attention.summaries import latex
 from sparse_attention.summaries.uncertainty import uncertainty_tables
 
 
@@ -15,8 +14,6 @@ def main(snakemake):
     for name, table in tables.items():
         write_table(table, getattr(output, name))
         logger.info("%s: %d rows", name, len(table))
-        text = getattr(latex, name)(table, str(params.window), params.keep)
-        latex.write(text, getattr(output, f"{name}_tex"))
 
 
 if __name__ == "__main__":

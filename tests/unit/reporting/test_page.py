@@ -11,6 +11,7 @@ import pytest
 from sparse_attention.files.tables import read_table, write_table
 from sparse_attention.plotting import areas, buckets, distances, pareto, style, winners
 from sparse_attention.reporting import page
+from sparse_attention.summaries.registry import discover
 
 REPORT = Path(__file__).parents[3] / "workflow" / "report"
 TEMPLATE = str(REPORT / "report.html.j2")
@@ -72,9 +73,9 @@ def manifest(**changes):
     } | changes
 
 
-def render(tables, figures, made=None, latex=(), pages=()):
+def render(tables, figures, made=None, pages=()):
     inputs = page.Inputs(map(str, tables), figures, CAPTIONS)
-    return page.render(TEMPLATE, inputs, made or manifest(), CONTEXT, SETTING, latex, pages)
+    return page.render(TEMPLATE, inputs, made or manifest(), CONTEXT, SETTING, pages)
 
 
 def test_the_page_needs_nothing_else_and_its_links_lead_somewhere(tables, figures):
@@ -146,9 +147,9 @@ def test_the_table_of_points_shows_the_setting_of_the_figures(run_of_many):
 
 
 def test_latex_files_are_named_where_they_exist(run_of_many):
-    text = render(*run_of_many, latex=["areas", "masked_lm"])
-    assert text.count("tables/areas.tsv, .tex") == 2
-    assert "masked_lm" not in text and "tables/offsets.tsv, .tex" not in text
+    text = render(*run_of_many)
+    assert text.count("tables/areas.tsv, .tex") == 2 and text.count("tables/offsets.tsv, .tex") == 1
+    assert "masked_lm" not in text and "tables/predictors.tsv, .tex" not in text
 
 
 @pytest.mark.parametrize("kept", ["", *OPTIONAL])
@@ -215,10 +216,10 @@ def test_the_label_of_a_function_is_no_predictor(of_code):
 
 
 def test_every_figure_and_table_has_a_caption_that_html_and_rst_both_take(tables):
-    names = {Path(path).stem for path in CAPTIONS}
-    assert set(page.FIGURES) <= names and {path.stem for path in tables.glob("*.tsv")} <= names
-    for path in CAPTIONS:
-        text = Path(path).read_text()
+    captions = {Path(path).stem: Path(path).read_text() for path in CAPTIONS if Path(path).stem != "table"}
+    captions |= {name: table.caption for name, table in discover().items()}
+    assert set(page.FIGURES) <= set(captions) and {path.stem for path in tables.glob("*.tsv")} <= set(captions)
+    for text in captions.values():
         assert text.strip() and "{" not in text and "*" not in text
 
 

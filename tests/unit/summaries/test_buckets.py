@@ -4,7 +4,8 @@ import pandas as pd
 import pytest
 
 from sparse_attention.files.tables import read_table
-from sparse_attention.summaries.buckets import buckets_table, common_buckets_table
+from sparse_attention.summaries.tables.buckets import buckets_table
+from sparse_attention.summaries.tables.common_buckets import common_buckets_table
 
 
 def test_buckets_are_averaged_over_seeds(fabricate, tmp_path):

@@ -5,8 +5,8 @@ import pandas as pd
 import pytest
 
 from sparse_attention.files.tables import read_table
-from sparse_attention.summaries.offsets import nearest_points, offsets_table
 from sparse_attention.summaries.predictors import predictor_tables
+from sparse_attention.summaries.tables.offsets import nearest_points, offsets_table
 
 
 @pytest.fixture(scope="module")

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from types import SimpleNamespace
-
 import numpy as np
 import pandas as pd
 import pytest
 
 import summarise_pruning
 from sparse_attention.files.tables import read_table, write_table
+from sparse_attention.jobs.file_lists import FileList
 from sparse_attention.metrics.classification import classification_metrics
 from sparse_attention.summaries import pruning
 from sparse_attention.summaries.bootstrap import draws
 from sparse_attention.summaries.pruning import METRICS
+from sparse_attention.summaries.registry import discover
+from sparse_attention.summaries.tables.pruning_layers import layers_table
+from sparse_attention.summaries.tables.pruning_training import MEASURED, pruning_training_table
+from sparse_attention.summaries.tables.thresholds import thresholds_table
 
 FUNCTIONS = [3, 8, 9, 14, 20, 21, 30, 31, 40, 41]
 LABELS = [1, 0, 0, 1, 0, 1, 0, 0, 1, 0]
@@ -151,7 +154,7 @@ def test_without_resamples_and_with_one_seed_there_are_no_intervals():
 
 def test_layers_have_the_share_that_they_leave_of_whole_functions():
     predictions, kept = frames()
-    table = pruning.layers_table(kept, predictions)
+    table = layers_table(kept, predictions)
     assert len(table) == 2 * 5 * 2 and set(table["seeds"]) == {2}
     for row in table.to_dict("records"):
         share = SHARES[row["system"]][row["layer"]]
@@ -159,7 +162,7 @@ def test_layers_have_the_share_that_they_leave_of_whole_functions():
         assert row["kept_share"] == pytest.approx(0.95 * share)
         # Student's t of two seeds is 12.7062, and the deviation over the root of two is half the difference
         assert row["kept_share_ci95"] == pytest.approx(12.706204736 * 0.05 * share)
-    alone = pruning.layers_table(*(frame[frame["seed"] == 1] for frame in (kept, predictions)))
+    alone = layers_table(*(frame[frame["seed"] == 1] for frame in (kept, predictions)))
     assert alone["kept_share_ci95"].isna().all() and set(alone["seeds"]) == {1}
 
 
@@ -169,7 +172,7 @@ def test_thresholds_say_how_far_they_moved():
         ("A", 2, 0, 0.01, 0.05, 0.7), ("A", 2, 1, 0.02, 0.02, 0.4), ("B", 2, 0, 0.5, 0.4, 1.0),
     ]  # fmt: skip
     names = ["pruning", "seed", "layer", "before", "after", "kept"]
-    table = pruning.thresholds_table(pd.DataFrame(rows, columns=names))
+    table = thresholds_table(pd.DataFrame(rows, columns=names))
     assert table[["pruning", "layer", "seeds"]].to_numpy().tolist() == [["A", 0, 2], ["A", 1, 2], ["B", 0, 2]]
     expected = [[0.01, 0.04, 0.03, 0.8], [0.02, 0.015, -0.005, 0.5], [0.5, 0.45, -0.05, 1.0]]
     np.testing.assert_allclose(table[["before", "after", "moved", "kept"]], expected)
@@ -177,7 +180,7 @@ def test_thresholds_say_how_far_they_moved():
 
 
 def test_training_is_averaged_over_the_seeds_of_a_step():
-    names = ["pruning", "seed", "stage", "phase", "step", *pruning.TRAINING]
+    names = ["pruning", "seed", "stage", "phase", "step", *MEASURED]
     rows = [
         ("", 1, "dense", "train", 5, 0.6, np.nan, np.nan, np.nan, 1.0, np.nan),
         ("", 2, "dense", "train", 5, 0.8, np.nan, np.nan, np.nan, 1.0, np.nan),
@@ -185,40 +188,47 @@ def test_training_is_averaged_over_the_seeds_of_a_step():
         ("A", 2, "soft", "validation", 10, 0.2, 0.9, 0.8, np.nan, 0.3, 0.01),
         ("A", 1, "hard", "validation", 10, 0.1, 0.7, 0.6, 0.5, 0.4, np.nan),
     ]
-    table = pruning.training_table(pd.DataFrame(rows, columns=names))
+    table = pruning_training_table(pd.DataFrame(rows, columns=names))
     assert table[["pruning", "stage", "phase", "step", "seeds"]].to_numpy().tolist() == [
         ["", "dense", "train", 5, 2], ["A", "soft", "validation", 10, 2], ["A", "hard", "validation", 10, 1],
     ]  # fmt: skip
     nan = np.nan
     expected = [[0.7, nan, nan, nan, 1, nan], [0.3, 0.85, 0.75, 0.9, 0.4, 0.01], [0.1, 0.7, 0.6, 0.5, 0.4, nan]]
-    np.testing.assert_allclose(table[list(pruning.TRAINING)], expected)
+    np.testing.assert_allclose(table[list(MEASURED)], expected)
     assert "temperature_ci95" not in table and table["loss_ci95"].isna().tolist() == [False, False, True]
 
 
-def summarised(folder, soft):
-    """Run the script on one seed of one pruning, with or without a soft stage, and return its tables."""
+def summarised(folder, fabricate, soft):
+    """Make all tables of one seed of one pruning, with or without a soft stage."""
     predictions, kept = (frame.query("pruning == 'B' and seed == 1") for frame in frames())
     thresholds = pd.DataFrame([(0, 0.1, 0.2, 0.5)], columns=["layer", "before", "after", "kept"])
-    training = pd.DataFrame([(1, "train", *range(6))], columns=["step", "phase", *pruning.TRAINING])
-    given = {"predictions": predictions, "kept": kept, "thresholds": thresholds, "training": training}
-    for name, frame in {**given, "statistics": training}.items():
+    training = pd.DataFrame([(1, "train", *range(6))], columns=["step", "phase", *MEASURED])
+    given = {"predictions": predictions, "kept": kept, "thresholds": thresholds, "pruning_training": training}
+    for name, frame in given.items():
         write_table(frame.drop(columns=["pruning", "seed"], errors="ignore"), folder / f"{name}.tsv")
     run = {"pruning": "mode~b", "seed": 1}
-    paths = {name: [str(folder / f"{name}.tsv")] for name in given} | {"statistics": str(folder / "statistics.tsv")}
+    files = {name: FileList([str(folder / f"{name}.tsv")], [run]) for name in given}
+    files["pruning_training"] = FileList(files["pruning_training"].paths, [{**run, "stage": "hard"}])
     if not soft:
-        del paths["thresholds"]
-    names = ("pruning", "pruning_gains", "pruning_layers", "thresholds", "pruning_training", "code_tokens")
-    output = {name: str(folder / "out" / f"{name}.tsv") for name in names}
-    params = {"runs": [run], "soft_runs": [run] * soft, "stages": [{**run, "stage": "hard"}], "replicates": 5}
-    parts = {"input": paths, "output": output, "params": params}
-    summarise_pruning.main(SimpleNamespace(**{name: SimpleNamespace(**part) for name, part in parts.items()}))
-    return {name: read_table(path) for name, path in output.items()}
+        files["thresholds"] = FileList([], [])
+    tables = {name: folder / "out" / f"{name}.tsv" for name in ("pruning", "pruning_gains")}
+    summarise_pruning.main(
+        fabricate.job(
+            input={name: list(files[name].paths) for name in ("predictions", "kept")},
+            output=tables,
+            params={"runs": [run], "replicates": 5},
+        )
+    )
+    for name in ("pruning_layers", "thresholds", "pruning_training"):
+        needs = {kind: files[kind] for kind in discover()[name].needs}
+        tables[name] = fabricate.make_table(folder / "out" / f"{name}.tsv", {}, needs)
+    return {name: read_table(path) for name, path in tables.items()}
 
 
 @pytest.mark.parametrize("soft", [True, False], ids=["soft", "only-hard"])
-def test_the_script_writes_every_table(soft, tmp_path):
+def test_the_scripts_write_every_table(soft, fabricate, tmp_path):
     """Prunings that are all top-k or random have no soft stage, and so no thresholds."""
-    tables = summarised(tmp_path, soft)
+    tables = summarised(tmp_path, fabricate, soft)
     assert len(tables["pruning"]) == 5 and len(tables["pruning_gains"]) == 3 * len(METRICS)
     assert len(tables["pruning_layers"]) == 10 and len(tables["thresholds"]) == soft
     assert set(tables["pruning"]["pruning"]) == {"mode~b"} and len(tables["pruning_training"]) == 1

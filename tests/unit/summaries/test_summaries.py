@@ -8,9 +8,14 @@ import pytest
 import scipy.stats
 
 from sparse_attention.files.tables import read_table
-from sparse_attention.summaries import latex, models, pareto
+from sparse_attention.jobs.file_lists import FileList
+from sparse_attention.summaries import latex, pareto
+from sparse_attention.summaries.base import Inputs
 from sparse_attention.summaries.predictors import METRICS, predictor_tables
+from sparse_attention.summaries.reading import read_runs
+from sparse_attention.summaries.registry import create
 from sparse_attention.summaries.statistics import over_seeds
+from sparse_attention.summaries.tables.masked_lm import masked_lm_table
 from sparse_attention.summaries.wording import count, spell
 
 
@@ -139,8 +144,8 @@ def test_an_input_without_a_column_is_named(fabricate, tmp_path):
 
 def test_models_tell_their_distance_from_the_unigram_loss(fabricate, tmp_path):
     made = fabricate.models(tmp_path, seeds=(1, 2))
-    evaluations = models.read_runs(made.evaluation, made.runs, ["stage"])
-    table = models.masked_lm_table(evaluations, models.read_runs(made.sparsity, made.runs, ["layer"]))
+    evaluations = read_runs(made.evaluation, made.runs, ["stage"])
+    table = masked_lm_table(evaluations, read_runs(made.sparsity, made.runs, ["layer"]))
     losses = evaluations.query("attention == 'softmax' and stage == 'after'")["loss"]
     row = table.query("attention == 'softmax' and stage == 'after'").iloc[0]
     assert row["nats_below_unigram"] == pytest.approx(7.3 - losses.mean()) and row["seeds"] == 2
@@ -150,11 +155,11 @@ def test_models_tell_their_distance_from_the_unigram_loss(fabricate, tmp_path):
 
 
 def test_corpus_joins_documents_and_blocks(fabricate, tmp_path):
-    documents, blocks = fabricate.corpus(tmp_path)
-    table = models.corpus_table(documents, blocks)
+    documents, blocks = (FileList([path], [{}]) for path in fabricate.corpus(tmp_path))
+    files = {"documents_of_text": documents, "blocks_of_text": blocks}
+    table = create("corpus").make(Inputs({}, files), {})
     assert list(table["split"]) == ["train", "validation", "test"]
     assert {"documents", "characters_median", "tokens", "tokens_median", "blocks"} <= set(table.columns)
-    assert "tokens" not in models.corpus_table(documents, None)
 
 
 @pytest.mark.parametrize(

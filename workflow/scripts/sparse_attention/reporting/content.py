@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
@@ -64,13 +64,20 @@ class Cell:
 
 @dataclass(frozen=True)
 class Table:
-    """A table: spanning headers `(title, columns)` (may be none), headers, rows, and what it is of."""
+    """A table: its headers and rows, spanning headers `(title, columns)` (may be none), and how it is shown.
+
+    `section` is where, `folded` the words to click on (empty where it is shown at once), `files` where it lies.
+    """
 
     name: str
-    caption: str
     headers: Sequence[str]
     rows: Sequence[Sequence[Cell]]
-    groups: Sequence[tuple[str, int]] = field(default=())
+    groups: Sequence[tuple[str, int]] = ()
+    title: str = ""
+    caption: str = ""
+    section: str = ""
+    folded: str = ""
+    files: str = ""
 
 
 def _cell(column: str, row: Any) -> Cell:
@@ -86,17 +93,17 @@ def _cell(column: str, row: Any) -> Cell:
     return Cell(number(value, interval, DIGITS.get(column, 3)), repr(float(value)), True)
 
 
-def plain(name: str, frame: pd.DataFrame, caption: str, leave_out: Sequence[str] = ()) -> Table:
+def plain(name: str, frame: pd.DataFrame, leave_out: Sequence[str] = ()) -> Table:
     """Show a table as it is: each `<column>_ci95` joins its column, the only attention or pruning is left out."""
     columns = [name for name in frame.columns if not str(name).endswith("_ci95") and name not in leave_out]
     if len(columns) > 1 and columns[0] in ("attention", "pruning") and frame[columns[0]].nunique() == 1:
         columns = columns[1:]
     rows = [[_cell(column, row) for column in columns] for row in frame.to_dict("records")]
     headers = HEADERS if "predictor" in frame else {**HEADERS, "label": "label"}  # elsewhere it is that of a function
-    return Table(name, caption, [headers.get(name, str(name).replace("_", " ")) for name in columns], rows)
+    return Table(name, [headers.get(name, str(name).replace("_", " ")) for name in columns], rows)
 
 
-def at_sparsity(name: str, fixed: pd.DataFrame, caption: str, windows: str, keep: str) -> Table:
+def at_sparsity(name: str, fixed: pd.DataFrame, windows: str, keep: str) -> Table:
     """Show the compared metrics at fixed sparsities, a row per predictor, the best first and marked in each column.
 
     Parameters
@@ -129,10 +136,10 @@ def at_sparsity(name: str, fixed: pd.DataFrame, caption: str, windows: str, keep
     shown = [f"{100 * at:.4g} %" for _ in METRICS for at in levels]
     headers = [*(HEADERS.get(column, column) for column in who), *shown]
     groups = [("", len(who)), *((f"{title} at sparsity", len(levels)) for title in METRICS.values())]
-    return Table(name, caption, headers, rows, groups)
+    return Table(name, headers, rows, groups)
 
 
-def areas(name: str, table: pd.DataFrame, caption: str, windows: str, keep: str) -> Table:
+def areas(name: str, table: pd.DataFrame, windows: str, keep: str) -> Table:
     """Show the areas under the fronts and the hypervolumes, the largest area of recall first.
 
     Parameters
@@ -154,7 +161,7 @@ def areas(name: str, table: pd.DataFrame, caption: str, windows: str, keep: str)
         rows.append(cells)
     headers = [*(HEADERS.get(column, column) for column in who), *list(METRICS.values()) * 2]
     groups = [("", len(who)), ("area under the front", len(METRICS)), ("hypervolume", len(METRICS))]
-    return Table(name, caption, headers, rows, groups)
+    return Table(name, headers, rows, groups)
 
 
 def _setting(table: pd.DataFrame, windows: str, keep: str) -> pd.DataFrame:

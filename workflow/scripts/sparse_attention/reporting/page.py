@@ -7,8 +7,9 @@ import html
 import json
 import os
 import re
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -18,10 +19,10 @@ from markupsafe import Markup
 
 from sparse_attention.files.atomic import atomic_path
 from sparse_attention.files.tables import read_table
-from sparse_attention.metrics.facts import CLASSIFICATION, support_metrics
+from sparse_attention.metrics.facts import support_metrics
 from sparse_attention.reporting import content, findings, insights, pruning
 from sparse_attention.reporting.papers import papers
-from sparse_attention.summaries.models import QUANTILES
+from sparse_attention.summaries.registry import TableInfo, discover
 from sparse_attention.summaries.wording import kept_tokens, spell, spell_pruning
 
 FIGURES = {
@@ -50,36 +51,6 @@ FIGURES = {
 KEY_PACKAGES = ("torch", "transformers", "scikit-learn", "numpy", "pandas", "matplotlib", "snakemake")
 REM_PER_POINT = 0.1
 """Figures are shown a fifth larger than printed, all at one scale."""
-LARGE = (
-    "predictors_by_head",
-    "training",
-    "projections",
-    "pareto",
-    "offsets",
-    "buckets",
-    "common_buckets",
-    "pruning_training",
-    "pruning_layers",
-    "pruning_gains",
-)
-"""Tables that are named but not shown."""
-TIMED = ("pruning_timings",)
-"""Not among the tables, since times differ from run to run."""
-LEFT_OUT = {
-    "corpus": [f"characters_{quantile}" for quantile in QUANTILES]
-    + ["dropped_tokens", "tokens_min", "tokens_q25", "tokens_q75"],
-    "masked_lm": ["seeds", "masked_tokens", "blocks"],
-    "predictors": ["predictor", "family", "bound", "window", "keep"],
-    "best_by_head": ["window", "keep", "at_sparsity", "predictor", "second", "second_projection"],
-    "best_by_layer": ["window", "keep", "at_sparsity", "predictor", "second", "second_projection"],
-    "deviations": ["seeds"],
-    "code": [f"characters_{quantile}" for quantile in QUANTILES],
-    "pruning": ["functions", "positive", "seeds", "precision", "recall", "gflops"]
-    + [f"{metric}_{end}" for metric in CLASSIFICATION for end in ("low", "high")],
-    "pruning_timings": ["seeds", "tokens"],
-    "thresholds": ["seeds", "moved"],
-}
-"""Columns that are in the file only."""
 
 
 class Setting(NamedTuple):
@@ -116,7 +87,7 @@ class Inputs:
         return None if frame is None or frame.empty else frame
 
     def caption(self, name: str) -> str:
-        """Return the caption of a figure or table as plain text."""
+        """Return the caption of a figure as plain text."""
         return " ".join(self.captions.get(name, "").split())
 
     def figures(self) -> list[Figure]:
@@ -144,7 +115,6 @@ def render(
     manifest: Mapping[str, Any],
     context: Mapping[str, Any],
     setting: Setting,
-    latex: Collection[str] = (),
     pages: Sequence[str] = (),
 ) -> str:
     """Return the page.
@@ -154,15 +124,13 @@ def render(
     template : path
         The Jinja template.
     inputs : Inputs
-        Tables, figures and captions.
+        Tables, figures and their captions.
     manifest : mapping
         The provenance manifest.
     context : mapping
         `corpus` and `model`.
     setting : Setting
         That of the figures.
-    latex : collection of str
-        Names of the tables that are there as LaTeX too.
     pages : sequence of str
         Pages of surviving tokens, `.../seed~<seed>/<pruning>/<page>`, relative to the report.
     """
@@ -188,14 +156,12 @@ def render(
         papers=papers(inputs.table("predictors")),
         metrics=support_metrics().values(),
         files=[
-            (name, len(frame), marked_up(inputs.caption(name)))
-            for name, frame in sorted(inputs.tables.items())
-            if name not in TIMED
+            (table, len(inputs.tables[name]), marked_up(table.caption))
+            for name, table in sorted(discover().items())
+            if name in inputs.tables and not table.timed
         ],
         setting=setting,
         kept=kept_tokens(setting.keep),
-        latex=[name for name in latex if name in inputs.tables],
-        others_kept=others_kept(inputs, setting.keep),
         pages=[(page, words_of_page(page)) for page in pages],
     )
 
@@ -204,13 +170,6 @@ def words_of_page(page: str) -> str:
     """Tell a page of surviving tokens from others by its pruning and seed."""
     seed, name = Path(page).parts[-3:-1]
     return f"{spell_pruning(name)}, {spell(seed)}"
-
-
-def others_kept(inputs: Inputs, keep: str) -> dict[str, str]:
-    """Return what else was kept beside the supports, other than `keep`, with its words."""
-    fixed = inputs.table("predictors_at_sparsity")
-    found = [] if fixed is None else [str(kept) for kept in fixed["keep"].unique() if kept != keep]
-    return {kept: kept_tokens(kept) for kept in found}
 
 
 def told(inputs: Inputs, config: Mapping[str, Any], setting: Setting) -> dict[str, list[str]]:
@@ -271,28 +230,52 @@ def facts(inputs: Inputs, manifest: Mapping[str, Any], context: Mapping[str, Any
     return [(name, value) for name, value in found if value]
 
 
-def tables_shown(inputs: Inputs, setting: Setting) -> dict[str, content.Table]:
-    """Return the tables that the page shows, by name."""
+def tables_shown(inputs: Inputs, setting: Setting) -> list[content.Table]:
+    """Return the tables that the page shows, in the order of the story."""
     windows, keep = str(setting.window), setting.keep
-    tables = {}
-    for name, frame in inputs.tables.items():
-        if frame.empty or name in LARGE:
+    here = ", ".join(filter(None, [f"window {windows}" if setting.window else "no window", kept_tokens(keep)]))
+    tables = []
+    for name, info in discover().items():
+        frame = inputs.table(name)
+        if frame is None or info.large:
             continue
-        caption = marked_up(inputs.caption(name))
         if name == "predictors_at_sparsity":
-            tables[name] = content.at_sparsity(name, frame, caption, windows, keep)
-            if (frame["windows"].astype(str) == "all").any():
-                for kept in frame["keep"].unique():
-                    key = f"{name}_all" if kept == keep else f"{name}_all_{kept}"
-                    text = "As above, with the best window at each sparsity."
-                    tables[key] = content.at_sparsity(key, frame, text, "all", kept)
+            tables.append(placed(content.at_sparsity(name, frame, windows, keep), info, here))
+            tables += with_any_window(frame, keep)
         elif name == "areas":
-            tables[name] = content.areas(name, frame, caption, windows, keep)
+            tables.append(placed(content.areas(name, frame, windows, keep), info, here))
         else:
-            rows = frame
             if name == "predictors":
-                rows = frame[(frame["window"] == setting.window) & (frame["keep"] == keep)]
-            tables[name] = content.plain(name, rows, caption, LEFT_OUT.get(name, ()))
+                frame = frame[(frame["window"] == setting.window) & (frame["keep"] == keep)]
+            hidden = [str(name) for name in frame if any(fnmatch(str(name), part) for part in info.left_out)]
+            tables.append(placed(content.plain(name, frame, hidden), info, here))
+    return tables
+
+
+def placed(table: content.Table, info: TableInfo, here: str) -> content.Table:
+    """Say of a table what its class declares."""
+    return replace(
+        table,
+        title=info.title.format(here=here),
+        caption=marked_up(info.caption),
+        section=info.section,
+        folded=info.folded.format(here=here),
+        files=f"tables/{info.name}.tsv, .tex" if info.latex else "",
+    )
+
+
+def with_any_window(fixed: pd.DataFrame, keep: str) -> list[content.Table]:
+    """Return the table at fixed sparsities with the best window at each, once for everything that was kept."""
+    tables = []
+    if (fixed["windows"].astype(str) == "all").any():
+        others = [str(kept) for kept in fixed["keep"].unique() if kept != keep]
+        for kept in [*([keep] if (fixed["keep"] == keep).any() else []), *others]:
+            words = f", {kept_tokens(kept)}" if kept != keep else ""
+            name = f"predictors_at_sparsity_all{f'_{kept}' if kept != keep else ''}"
+            table = content.at_sparsity(name, fixed, "all", kept)
+            title = f"At fixed sparsities, the window chosen freely{words}"
+            caption = "As above, with the best window at each sparsity."
+            tables.append(replace(table, title=title, caption=caption, section="windows"))
     return tables
 
 

@@ -4,29 +4,15 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from sparse_attention.files.segments import block_size_of
+from sparse_attention.jobs.file_lists import FileList
 from sparse_attention.predictors.registry import discover
 from sparse_attention.settings import grids
 from sparse_attention.settings.grids import PredictorJob
 from sparse_attention.settings.paths import PRUNED, RUN
 from sparse_attention.settings.plan import Plan
-
-
-@dataclass(frozen=True)
-class Files:
-    """Files of one kind, and what is known of each, in the same order."""
-
-    paths: list[str]
-    runs: list[dict[str, Any]]
-
-    @classmethod
-    def of(cls, runs: Mapping[str, dict[str, Any]]) -> Files:
-        """Return files from what is known of each path."""
-        return cls(list(runs), list(runs.values()))
-
 
 _OF_TEXT = {"documents_of_text", "blocks_of_text", "model_evaluation", "model_sparsity", "model_training"}
 _OF_SUPPORTS = {"gold", "curves", "evaluations", "block_evaluations", "documents", "offsets", "buckets", "common"}
@@ -45,9 +31,9 @@ class Results:
     def _place(self, run: Mapping[str, Any]) -> str:
         return RUN.format(**self.plan.context, **run)
 
-    def _of_jobs(self, stage: str, jobs: Iterable[PredictorJob]) -> Files:
+    def _of_jobs(self, stage: str, jobs: Iterable[PredictorJob]) -> FileList:
         """Return the tables of one stage of the predictors, in the order of the jobs and runs."""
-        return Files.of(
+        return FileList.of(
             {
                 f"results/{stage}/{self._place(run)}/{job.projection}/{job.predictor}/{job.point}.tsv": {
                     "predictor": job.predictor,
@@ -60,40 +46,40 @@ class Results:
             }
         )
 
-    def _of_models(self, name: str) -> Files:
-        return Files.of({f"results/models/{self._place(run)}/{name}.tsv": run for run in self.plan.trained})
+    def _of_models(self, name: str) -> FileList:
+        return FileList.of({f"results/models/{self._place(run)}/{name}.tsv": run for run in self.plan.trained})
 
     @functools.cached_property
-    def files(self) -> dict[str, Files]:
+    def files(self) -> dict[str, FileList]:
         """The files of each of `KINDS` that the run makes."""
         plan = self.plan
         fitted = [{"projection": name, **run} for name in plan.fitted for run in plan.runs]
         curves = {f"results/projections/{self._place(run)}/{run['projection']}/curves.tsv": run for run in fitted}
         on_blocks = [job for job in plan.jobs if block_size_of(job.projection) > 1]
         found = {
-            "gold": Files.of({f"results/gold/{self._place(run)}/validation.tsv": run for run in plan.runs}),
+            "gold": FileList.of({f"results/gold/{self._place(run)}/validation.tsv": run for run in plan.runs}),
             "evaluations": self._of_jobs("predictors", plan.jobs),
             **{stage: self._of_jobs(stage, plan.jobs) for stage in ("documents", "offsets")},
         }
         if not plan.from_dump:
             found |= self._files_of_text()
         if curves:
-            found["curves"] = Files.of(curves)
+            found["curves"] = FileList.of(curves)
         if on_blocks:
             found["block_evaluations"] = self._of_jobs("predictors", on_blocks)
         if plan.quantizing:
             found |= {stage: self._of_jobs(stage, plan.quantizing) for stage in ("buckets", "common")}
         if plan.config["deviations"]:
-            found["deviations"] = Files.of({f"results/deviations/{self._place(run)}.tsv": run for run in plan.runs})
+            found["deviations"] = FileList.of({f"results/deviations/{self._place(run)}.tsv": run for run in plan.runs})
         if plan.code:
             found |= self._files_of_code()
         return found
 
-    def _files_of_text(self) -> dict[str, Files]:
+    def _files_of_text(self) -> dict[str, FileList]:
         folder = f"results/data/{self.plan.config['corpus']}"
         return {
-            "documents_of_text": Files([f"{folder}/statistics.tsv"], [{}]),
-            "blocks_of_text": Files([f"{folder}/{self.plan.config['model']}/statistics.tsv"], [{}]),
+            "documents_of_text": FileList([f"{folder}/statistics.tsv"], [{}]),
+            "blocks_of_text": FileList([f"{folder}/{self.plan.config['model']}/statistics.tsv"], [{}]),
             **{f"model_{name}": self._of_models(name) for name in ("evaluation", "sparsity", "training")},
         }
 
@@ -107,7 +93,7 @@ class Results:
             for seed in self.plan.config["seeds"]
         }
 
-    def _files_of_code(self) -> dict[str, Files]:
+    def _files_of_code(self) -> dict[str, FileList]:
         code, classifier = self.plan.config["code"], self.plan.config["classifier"]
         of_code = {"code": "statistics", "code_intake": "intake", "text_baselines": "text_baselines"}
         pruned = self.pruned
@@ -123,15 +109,17 @@ class Results:
             for folder, run in runs.items()
         ]
         return {
-            **{name: Files([f"results/code/{code}/{file}.tsv"], [{"code": code}]) for name, file in of_code.items()},
-            "code_tokens": Files([f"results/pruning/{code}/{classifier}/statistics.tsv"], [{}]),
+            **{name: FileList([f"results/code/{code}/{file}.tsv"], [{"code": code}]) for name, file in of_code.items()},
+            "code_tokens": FileList([f"results/pruning/{code}/{classifier}/statistics.tsv"], [{}]),
             **{
-                name: Files.of({f"{path}/{part}{name}.tsv": run for path, run in pruned.items() for part in evaluated})
+                name: FileList.of(
+                    {f"{path}/{part}{name}.tsv": run for path, run in pruned.items() for part in evaluated}
+                )
                 for name in ("predictions", "kept")
             },
-            "thresholds": Files.of({f"{folder}/soft/thresholds.tsv": run for folder, run in soft.items()}),
-            "pruning_training": Files.of({f"{folder}/training.tsv": run for folder, run in stages}),
-            "timings": Files.of(
+            "thresholds": FileList.of({f"{folder}/soft/thresholds.tsv": run for folder, run in soft.items()}),
+            "pruning_training": FileList.of({f"{folder}/training.tsv": run for folder, run in stages}),
+            "timings": FileList.of(
                 {f"{folder.replace('pruning', 'timings', 1)}.tsv": run for folder, run in pruned.items()}
             ),
         }

@@ -14,8 +14,8 @@ from sparse_attention.files.tables import read_table
 from sparse_attention.metrics.facts import MetricFacts, compared_metrics, support_metrics
 from sparse_attention.settings.grids import NO_PROJECTION
 from sparse_attention.summaries.fronts import hulls
-from sparse_attention.summaries.models import Paths, Runs
 from sparse_attention.summaries.predictors import READ
+from sparse_attention.summaries.reading import Paths, Runs
 
 METRICS = support_metrics()
 MOVING = {name: metric for name, metric in METRICS.items() if metric.rises or metric.falls}

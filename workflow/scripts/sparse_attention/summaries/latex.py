@@ -57,25 +57,11 @@ def tabular(groups: Sequence[tuple[str, Sequence[str]]], rows: Sequence[Sequence
     return "\n".join([*lines, r"\bottomrule", r"\end{tabular}", ""])
 
 
-def masked_lm(table: pd.DataFrame) -> str:
-    """Return the language models' table."""
-    columns = {"loss": "Loss", "perplexity": "Perplexity", "bits_per_character": "Bits/char.", "accuracy": "Accuracy"}
-    columns |= {"nats_below_unigram": "Below unigram", "gold_sparsity": "Gold sparsity"}
-    digits = {"perplexity": 1}
-    rows = [
-        [escape(spell(row["attention"])), escape(row["stage"])]
-        + [number(row[name], row[f"{name}_ci95"], digits.get(name, 3)) for name in columns]
-        for _, row in table.iterrows()
-    ]
-    note = "Masked language models on the validation split, before and after training; losses in nats."
-    return tabular([("", ["Attention", "Stage", *columns.values()])], rows, note)
-
-
 METRICS = {name: escape(metric.title) for name, metric in compared_metrics().items()}
 INTERVALS = "plus or minus half the 95 % bootstrap interval over documents and seeds"
 
 
-def _setting(table: pd.DataFrame, windows: str, keep: str) -> tuple[pd.DataFrame, dict[str, str]]:
+def comparison(table: pd.DataFrame, windows: str, keep: str) -> tuple[pd.DataFrame, dict[str, str]]:
     """Return the rows of one choice of windows and keep, and the columns that tell their series, with headers."""
     chosen = table[(table["windows"].astype(str) == windows) & (table["keep"] == keep)]
     several = chosen.groupby("predictor")["projection"].nunique().max() > 1 or chosen["projection"].nunique() > 2
@@ -85,38 +71,14 @@ def _setting(table: pd.DataFrame, windows: str, keep: str) -> tuple[pd.DataFrame
     return chosen, who
 
 
-def _half(row: Any, column: str) -> float:
-    return (row[f"{column}_high"] - row[f"{column}_low"]) / 2
+def value(row: Any, column: str, digits: int) -> str:
+    """Format a value with half of its bootstrap interval."""
+    return number(row[column], (row[f"{column}_high"] - row[f"{column}_low"]) / 2, digits)
 
 
-def predictors_at_sparsity(table: pd.DataFrame, windows: str, keep: str) -> str:
-    """Return the table of predictors at fixed sparsities by compared metrics, for one choice of windows and keep."""
-    chosen, who = _setting(table, windows, keep)
-    levels = sorted(chosen["at_sparsity"].unique())
-    rows = []
-    for _, series in chosen.groupby(["attention", "predictor", "projection"], sort=False):
-        values = {row["at_sparsity"]: row for row in series.to_dict("records")}
-        cells = [number(values[at][m], _half(values[at], m), 2) for m in METRICS for at in levels]
-        rows.append([*(escape(spell(series[column].iloc[0])) for column in who), *cells])
-    groups = [("", list(who.values())), *((title, [f"{at:.3g}" for at in levels]) for title in METRICS.values())]
-    note = f"What each predictor attains at fixed sparsities, {INTERVALS}; windows: {windows}, keep: {keep}."
-    return tabular(groups, rows, note)
-
-
-def areas(table: pd.DataFrame, windows: str, keep: str) -> str:
-    """Return the table of areas and hypervolumes, largest area of recall first, for one choice of windows and keep."""
-    chosen, who = _setting(table, windows, keep)
-    order = chosen.sort_values("area_recall", ascending=False, kind="stable")
-    columns = [f"{size}_{metric}" for size in ("area", "hypervolume") for metric in METRICS]
-    rows = [
-        [escape(spell(row[name])) for name in who] + [number(row[name], _half(row, name), 3) for name in columns]
-        for attention in chosen["attention"].unique()
-        for row in order[order["attention"] == attention].to_dict("records")
-    ]
-    start = " and ".join(f"{value:g}" for value in chosen["area_from"].unique())
-    groups = [("", list(who.values())), *((title, list(METRICS.values())) for title in ("Area", "Hypervolume"))]
-    note = f"Areas under the fronts from sparsity {start} to 1, and hypervolumes, {INTERVALS}"
-    return tabular(groups, rows, f"{note}; windows: {windows}, keep: {keep}.")
+def words_of(setting: Mapping[str, Any]) -> str:
+    """Say which windows and kept tokens a table is about."""
+    return f"windows: {setting['figures.window']}, keep: {setting['figures.keep']}"
 
 
 def plain(table: pd.DataFrame, name: str) -> str:

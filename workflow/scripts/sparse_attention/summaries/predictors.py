@@ -9,7 +9,7 @@ import pandas as pd
 
 from sparse_attention.metrics.facts import support_metrics
 from sparse_attention.summaries import pareto
-from sparse_attention.summaries.models import Paths, Runs, read_runs
+from sparse_attention.summaries.reading import Paths, Runs, read_runs
 from sparse_attention.summaries.statistics import over_seeds, stack
 
 METRICS = tuple(support_metrics())

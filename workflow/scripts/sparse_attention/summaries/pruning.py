@@ -1,4 +1,4 @@
-"""Tables of the pruned classifiers: quality with intervals, tokens kept, thresholds, and how training went."""
+"""Tables of the pruned classifiers: quality and gains with intervals, and what they cost."""
 
 from __future__ import annotations
 
@@ -17,7 +17,6 @@ METRICS = tuple(CLASSIFICATION)
 SYSTEM = ["pruning", "system", "way"]
 DENSE = "dense"
 COSTS = ("kept_share", "gflops", "relative_flops")
-TRAINING = ("loss", "accuracy", "f1", "roc_auc", "kept", "temperature")
 
 
 class Resampled(NamedTuple):
@@ -72,7 +71,7 @@ def quality_tables(predictions: pd.DataFrame, kept: pd.DataFrame, replicates: in
 
 def _costs(predictions: pd.DataFrame, kept: pd.DataFrame) -> dict[tuple[str, str, str], dict[str, float]]:
     """Return kept share, multiply-adds and their share of the dense ones, by system and way, with their intervals."""
-    whole = _whole(predictions)
+    whole = whole_lengths(predictions)
     shares = kept.assign(kept_share=kept["kept"] / kept["function"].map(whole))
     sums = predictions.groupby([*SYSTEM, "seed"], sort=False)[["gflops", "dense_gflops"]].mean()
     table = pd.DataFrame(
@@ -86,7 +85,7 @@ def _costs(predictions: pd.DataFrame, kept: pd.DataFrame) -> dict[tuple[str, str
     return dict(zip(means.index, means.to_dict("records"), strict=True))
 
 
-def _whole(predictions: pd.DataFrame) -> dict[int, int]:
+def whole_lengths(predictions: pd.DataFrame) -> dict[int, int]:
     """Return the tokens of each function before any was left out."""
     dense = predictions[predictions["system"] == DENSE]
     return dict(zip(dense["function"], dense["tokens"], strict=True))
@@ -101,27 +100,3 @@ def _resampled(predictions: pd.DataFrame, replicates: int) -> Iterator[Resampled
             resampled_metrics(own["label"].to_numpy(), own["probability"].to_numpy(), times, METRICS) for own in seeds
         ]
         yield Resampled(str(pruning), str(system), str(way), np.stack(values, axis=1))
-
-
-def layers_table(kept: pd.DataFrame, predictions: pd.DataFrame) -> pd.DataFrame:
-    """Return the share of its tokens that each layer leaves of a function, the mean over functions, then over seeds.
-
-    What `text` leaves out before the first layer counts as pruned.
-    """
-    frame = kept.assign(kept_share=kept["kept"] / kept["function"].map(_whole(predictions)))
-    means = frame.groupby([*SYSTEM, "seed", "layer"], sort=False)["kept_share"].mean().reset_index()
-    return over_seeds(means, [*SYSTEM, "layer"], ["kept_share"])
-
-
-def thresholds_table(thresholds: pd.DataFrame) -> pd.DataFrame:
-    """Average thresholds over seeds, one row per pruning and layer; none where no pruning has thresholds."""
-    if thresholds.empty:
-        thresholds = pd.DataFrame(columns=["pruning", "seed", "layer", "before", "after", "kept"], dtype=float)
-    moved = thresholds.assign(moved=thresholds["after"] - thresholds["before"])
-    return over_seeds(moved, ["pruning", "layer"], ["before", "after", "moved", "kept"])
-
-
-def training_table(training: pd.DataFrame) -> pd.DataFrame:
-    """Average what was measured in training over seeds, one row per pruning, stage, phase and step."""
-    table = over_seeds(training, ["pruning", "stage", "phase", "step"], TRAINING)
-    return table.drop(columns=["temperature_ci95"])

@@ -12,9 +12,9 @@ import pandas as pd
 from sparse_attention.errors import InputError
 from sparse_attention.summaries.bootstrap import estimate, resampled_means
 from sparse_attention.summaries.fronts import hulls, hypervolumes
-from sparse_attention.summaries.models import Paths, Runs
 from sparse_attention.summaries.pareto import ALL, METRICS, SERIES
 from sparse_attention.summaries.predictors import by_series
+from sparse_attention.summaries.reading import Paths, Runs
 
 READ = ("document", "point", "window", "keep", "examples", "sparsity", *METRICS)
 KEYS = (*SERIES, "windows")

@@ -1,0 +1,23 @@
+"""The best predictor of each layer."""
+
+from __future__ import annotations
+
+from sparse_attention.summaries.base import Table
+
+
+class BestByLayer(Table):
+    """See `best_tables`."""
+
+    name = "best_by_layer"
+    title = "The best predictor of every layer"
+    section = "heads"
+    category = "The predictors"
+    order = 10
+    needs = ("evaluations",)
+    left_out = ("window", "keep", "at_sparsity", "predictor", "second", "second_projection")
+    latex = True
+    made_by = "summarise_predictors"
+    caption = """
+    The predictor that recalls most in each layer at the configured sparsity, its points averaged over the layer's
+    heads first: all heads of a layer then share one setting.
+    """

@@ -1,0 +1,32 @@
+"""How sparse the gold attention of each head is."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import pandas as pd
+
+from sparse_attention.summaries.base import Inputs, Table
+from sparse_attention.summaries.statistics import over_seeds
+
+
+class GoldSparsity(Table):
+    """Means over seeds, one row per attention, layer and head."""
+
+    name = "gold_sparsity"
+    title = "Gold sparsity by layer and head"
+    section = "gold"
+    category = "The gold support"
+    order = 10
+    needs = ("gold",)
+    folded = "Gold sparsity of every head as a table"
+    latex = True
+    caption = """
+    Gold sparsity and mean support size (keys per query) of each layer and head on the validation split.
+    """
+
+    def make(self, inputs: Inputs, setting: Mapping[str, Any]) -> pd.DataFrame:
+        gold = inputs.rows("gold", ["layer", "head", "gold_sparsity", "support_size", "examples"])
+        keys = ["attention", "layer", "head"]
+        return over_seeds(gold, keys, ("gold_sparsity", "support_size"), constant=("examples",))
