@@ -16,25 +16,15 @@ from sparse_attention.jobs import caches, lock
 from sparse_attention.jobs.code_digest import code_digest
 from sparse_attention.metrics.facts import metric_plugins, support_metrics
 from sparse_attention.predictors.registry import discover
-from sparse_attention.settings import command_line, grids
-from sparse_attention.settings import config as settings
+from sparse_attention.settings import command_line, config as settings, grids
 from sparse_attention.settings.datasets import load_registry
 from sparse_attention.settings.folders import why_unusable
 from sparse_attention.settings.origins import read_origins
-from sparse_attention.settings.paths import (
-    CLASSIFIER,
-    CLASSIFIER_RUN,
-    CLUSTERING,
-    POINT,
-    PROJECTION,
-    PRUNED,
-    PRUNING,
-    RUN,
-)
-from sparse_attention.settings.paths import WILDCARDS, benchmark_of, log_of
+from sparse_attention.settings.paths import CLASSIFIER, CLASSIFIER_RUN, CLUSTERING, POINT, PROJECTION, PRUNED
+from sparse_attention.settings.paths import PRUNING, RUN, WILDCARDS, benchmark_of, log_of
 from sparse_attention.settings.plan import Plan
 from sparse_attention.settings.results import Results
-from sparse_attention.summaries.planned import inputs_of, planned, setting_of
+from sparse_attention.summaries import planned as published
 
 # threads that wait for each other must not spin: beside other work on the same cores that is many times slower
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
@@ -59,7 +49,7 @@ try:
     settings.validate(config, ORIGINS, DATASETS, Path.cwd())
     PLAN = Plan(config, DATASETS)
     RESULTS = Results(PLAN)
-    TABLES = planned(RESULTS.files, config)
+    TABLES = published.planned(RESULTS.files, config)
 except InputError as error:
     raise WorkflowError(str(error)) from None
 
@@ -118,29 +108,17 @@ def made_by(rule):
     """The tables that a rule makes, by name, with their places in Snakemake's own report."""
     return {
         name: report(
-            table.path,
-            caption="../workflow/report/table.rst",
-            category=table.category,
-            labels={"table": name},
+            table.path, caption="../workflow/report/table.rst", category=table.category, labels={"table": name}
         )
         for name, table in TABLES.items()
         if table.made_by == rule
     }
 
 
-def captions_of(rule):
-    """The captions of the tables that a rule makes, by name."""
-    return {name: table.caption for name, table in TABLES.items() if table.made_by == rule}
-
-
 def figure_of(name, category):
     """A figure in its three formats, with its place in Snakemake's own report."""
-    drawn = report(
-        f"results/figures/{name}.svg",
-        caption=f"../workflow/report/{name}.rst",
-        category=category,
-        labels={"figure": name},
-    )
+    caption = f"../workflow/report/{name}.rst"
+    drawn = report(f"results/figures/{name}.svg", caption=caption, category=category, labels={"figure": name})
     return [drawn, f"results/figures/{name}.pdf", f"results/figures/{name}.png"]
 
 

@@ -7,7 +7,7 @@ TEX = [f"results/tables/{name}.tex" for name in LATEX]
 
 rule summarise:
     input:
-        unpack(lambda wildcards: inputs_of(TABLES[wildcards.table], RESULTS.files)),
+        unpack(lambda wildcards: published.inputs_of(TABLES[wildcards.table], RESULTS.files)),
     output:
         table=report(
             "results/tables/{table}.tsv",
@@ -28,7 +28,7 @@ rule summarise:
     params:
         code=lambda wildcards: code("summarise", TABLES[wildcards.table].module),
         runs=lambda wildcards: {kind: RESULTS.files[kind].runs for kind in TABLES[wildcards.table].needs},
-        setting=lambda wildcards: setting_of(TABLES[wildcards.table], config),
+        setting=lambda wildcards: published.setting_of(TABLES[wildcards.table], config),
         captions=lambda wildcards: {wildcards.table: TABLES[wildcards.table].caption},
     message:
         "Making the table {wildcards.table}"
@@ -84,7 +84,7 @@ rule summarise_predictors:
         sparsity=config["figures"]["heatmap"]["sparsity"],
         window=config["figures"]["window"],
         keep=config["figures"]["keep"],
-        captions=captions_of("summarise_predictors"),
+        captions=published.captions_of(TABLES, "summarise_predictors"),
     message:
         "Averaging the predictors over layers, heads and seeds"
     script:
@@ -112,7 +112,7 @@ rule summarise_uncertainty:
         runs=RESULTS.files["documents"].runs,
         sparsities=config["figures"]["sparsities"],
         replicates=config["summarise_uncertainty"]["replicates"],
-        captions=captions_of("summarise_uncertainty"),
+        captions=published.captions_of(TABLES, "summarise_uncertainty"),
     message:
         "Comparing the predictors, with intervals over documents and seeds"
     script:
@@ -140,7 +140,7 @@ if PLAN.code:
             code=code("summarise_pruning"),
             runs=RESULTS.files["predictions"].runs,
             replicates=config["evaluate_pruning"]["replicates"],
-            captions=captions_of("summarise_pruning"),
+            captions=published.captions_of(TABLES, "summarise_pruning"),
         message:
             "Summarising the pruned classifiers"
         script:
@@ -160,7 +160,7 @@ if PLAN.code:
         params:
             code=code("summarise_timings"),
             runs=RESULTS.files["timings"].runs,
-            captions=captions_of("summarise_timings"),
+            captions=published.captions_of(TABLES, "summarise_timings"),
         message:
             "Averaging the timings over seeds"
         script:
@@ -180,7 +180,7 @@ rule write_latex:
         "../envs/write_latex.yaml"
     params:
         code=code("write_latex", *(table.module for table in LATEX.values())),
-        settings={name: setting_of(table, config) for name, table in LATEX.items()},
+        settings={name: published.setting_of(table, config) for name, table in LATEX.items()},
     message:
         "Writing tables as LaTeX"
     script:

@@ -50,6 +50,11 @@ def inputs_of(table: TableInfo, files: Mapping[str, FileList]) -> dict[str, list
     return published | {kind: list(files[kind].paths) for kind in table.needs}
 
 
+def captions_of(tables: Mapping[str, TableInfo], rule: str) -> dict[str, str]:
+    """Return the captions of the tables that a rule makes, by name."""
+    return {name: table.caption for name, table in tables.items() if table.made_by == rule}
+
+
 def setting_of(table: TableInfo, config: Mapping[str, Any]) -> dict[str, Any]:
     """Return what a table's `make` gets as its setting: the value of each of its `settings`, by dotted key."""
     return {key: _value(table, config, key) for key in table.settings}

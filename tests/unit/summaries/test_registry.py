@@ -1,0 +1,101 @@
+"""Tables are found by their source alone, with what the rules and the report must know of them."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from sparse_attention.errors import InputError
+from sparse_attention.jobs.code_digest import code_digest
+from sparse_attention.settings.results import KINDS
+from sparse_attention.summaries.base import Inputs, Table
+from sparse_attention.summaries.registry import OPTIONAL, REQUIRED, SECTIONS, create, discover
+
+ROOT = Path(__file__).parents[3]
+SOURCE = """
+import not_installed
+
+
+class Mine(Table):
+    name = "mine"
+    title = "Mine"
+    section = "gold"
+    category = "The gold support"
+    order = 15
+    needs = ("gold",)
+    caption = \"\"\"
+    One sentence
+    over two lines.
+    \"\"\"
+"""
+
+
+def test_a_table_is_read_without_importing_it(tmp_path):
+    (tmp_path / "mine.py").write_text(SOURCE)
+    info = discover(tmp_path)["mine"]
+    assert (info.module, info.class_name, info.needs, info.order) == ("mine", "Mine", ("gold",), 15)
+    assert info.caption == "One sentence over two lines."
+    assert (info.tables, info.settings, info.large, info.left_out, info.folded) == ((), (), False, (), "")
+    assert (info.latex, info.made_by, info.path) == (False, "summarise", "results/tables/mine.tsv")
+
+
+def test_times_lie_apart(tmp_path):
+    (tmp_path / "mine.py").write_text(SOURCE + "    timed = True\n")
+    assert discover(tmp_path)["mine"].path == "results/timings/mine.tsv"
+
+
+def test_tables_come_in_the_order_of_the_report(tmp_path):
+    for name, section, order in (("a", "pruning", 1), ("b", "gold", 20), ("c", "gold", 10)):
+        text = SOURCE.replace('"mine"', f'"{name}"').replace('section = "gold"', f'section = "{section}"')
+        (tmp_path / f"{name}.py").write_text(text.replace("order = 15", f"order = {order}"))
+    assert list(discover(tmp_path)) == ["c", "b", "a"]
+
+
+@pytest.mark.parametrize(
+    ("line", "other", "message"),
+    [
+        ('    section = "gold"', '    section = "golden"', r"mine\.Mine\.section: 'golden'; allowed: corpus, models"),
+        ('    title = "Mine"\n', "", r"mine\.Mine: the table 'mine' lacks title"),
+        ('    needs = ("gold",)', "    needs = ()", r"the table 'mine' is made from nothing; allowed: needs, tables"),
+        ("    order = 15", "    order = 10 + 5", r"mine\.py:10: Mine\.order must be a literal"),
+    ],
+    ids=["section", "no title", "from nothing", "computed"],
+)
+def test_what_the_report_could_not_show_is_refused(line, other, message, tmp_path):
+    (tmp_path / "mine.py").write_text(SOURCE.replace(line, other))
+    with pytest.raises(InputError, match=message):
+        discover(tmp_path)
+
+
+def test_an_unknown_table_is_refused():
+    with pytest.raises(InputError, match=r"nothing: no such table; allowed: corpus, masked_lm"):
+        create("nothing")
+
+
+@pytest.mark.parametrize("name", discover())
+def test_what_is_read_is_what_the_class_says(name):
+    info, table = discover()[name], create(name)
+    assert isinstance(table, Table) and info.module.endswith(f".tables.{name}"), "a file of the table's own name"
+    for key in (*REQUIRED, *OPTIONAL):
+        value = getattr(table, key)
+        assert getattr(info, key) == (" ".join(value.split()) if key == "caption" else value)
+    assert set(info.needs) <= KINDS and set(info.tables) <= set(discover())
+    assert (info.made_by == "summarise") == ("make" in vars(type(table)))
+
+
+def test_a_table_of_a_rule_of_its_own_cannot_be_made_alone():
+    with pytest.raises(NotImplementedError, match="areas is made by summarise_uncertainty"):
+        create("areas").make(Inputs({}, {}), {})
+
+
+def test_the_page_has_a_place_for_every_section():
+    template = (ROOT / "workflow/report/report.html.j2").read_text(encoding="utf-8")
+    assert re.findall(r"tables_of\('(\w+)'\)", template) == list(SECTIONS)
+
+
+def test_a_digest_counts_the_table_that_is_made_and_no_other():
+    made = {name: info.module for name, info in discover().items() if info.made_by == "summarise"}
+    digests = {code_digest("summarise", [module]) for module in made.values()}
+    assert len(digests) == len(made)
