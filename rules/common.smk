@@ -1,4 +1,5 @@
-# What all rules share. PLAN says what the run is made of, RESULTS which files its jobs write, TABLES what is published.
+# What all rules share. PLAN says what the run is made of, RESULTS which files its jobs write, TABLES and DRAWN what is
+# published.
 import os
 import sys
 from pathlib import Path
@@ -24,6 +25,7 @@ from sparse_attention.settings.paths import CLASSIFIER, CLASSIFIER_RUN, CLUSTERI
 from sparse_attention.settings.paths import PRUNING, RUN, WILDCARDS, benchmark_of, log_of
 from sparse_attention.settings.plan import Plan
 from sparse_attention.settings.results import Results
+from sparse_attention.plotting import planned as plots
 from sparse_attention.summaries import planned as published
 
 # threads that wait for each other must not spin: beside other work on the same cores that is many times slower
@@ -50,6 +52,8 @@ try:
     PLAN = Plan(config, DATASETS)
     RESULTS = Results(PLAN)
     TABLES = published.planned(RESULTS.files, config)
+    DRAWN_FROM = plots.drawn_from(TABLES, RESULTS.pruned)
+    DRAWN = plots.planned(DRAWN_FROM, config)
 except InputError as error:
     raise WorkflowError(str(error)) from None
 
@@ -113,13 +117,6 @@ def made_by(rule):
         for name, table in TABLES.items()
         if table.made_by == rule
     }
-
-
-def figure_of(name, category):
-    """A figure in its three formats, with its place in Snakemake's own report."""
-    caption = f"../workflow/report/{name}.rst"
-    drawn = report(f"results/figures/{name}.svg", caption=caption, category=category, labels={"figure": name})
-    return [drawn, f"results/figures/{name}.pdf", f"results/figures/{name}.png"]
 
 
 wildcard_constraints:

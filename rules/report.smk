@@ -23,7 +23,6 @@ rule report:
     input:
         tables=[table.path for table in TABLES.values()],
         figures=[f"results/figures/{name}.svg" for name in DRAWN],
-        captions=[source(f"workflow/report/{name}.rst") for name in DRAWN],
         pages=RESULTS.pages,
         manifest="results/provenance/manifest.json",
         template=source("workflow/report/report.html.j2"),
@@ -36,7 +35,7 @@ rule report:
     conda:
         "../envs/report.yaml"
     params:
-        code=code("report", *(table.module for table in TABLES.values())),
+        code=code("report", *(table.module for table in TABLES.values()), *(figure.module for figure in DRAWN.values())),
         facts=FACTS,
         context=PLAN.context,
         window=config["figures"]["window"],

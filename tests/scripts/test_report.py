@@ -1,7 +1,7 @@
 from pathlib import Path
 
 import manifest
-import plot_training
+import plot
 import report
 
 FOLDER = Path(__file__).parents[2] / "workflow" / "report"
@@ -11,7 +11,8 @@ def test_the_report_holds_tables_figures_and_provenance(fabricate, tables, tmp_p
     context = {"context": fabricate.CONTEXT}
     figure, made, output = (str(tmp_path / name) for name in ("training_curves.svg", "manifest.json", "report.html"))
     given = {name: str(tables / f"{name}.tsv") for name in ("training", "masked_lm")}
-    plot_training.main(fabricate.job(input=given, output={"figure": [figure]}, params=context))
+    wildcards, params = {"figure": "training_curves"}, {"setting": fabricate.CONTEXT}
+    plot.main(fabricate.job(input=given, output={"figure": [figure]}, params=params, wildcards=wildcards))
     receipts = {"receipts": [fabricate.receipt(tmp_path)]}
     params = {"config": {"seeds": [1]}}
     manifest.main(fabricate.job(input=receipts, output={"manifest": made}, params=params))

@@ -18,7 +18,7 @@ ROOT = Path(__file__).parents[2]
 ENVS = yaml.safe_load((ROOT / "envs" / "rules.yaml").read_text(encoding="utf-8"))
 RULES = make_envs.read_rules()
 SCRIPTS = sorted((ROOT / "workflow" / "scripts").glob("*.py"))
-TORCH_FREE = re.compile(r"summarise|plot_|manifest|report|retrieve|prepare")
+TORCH_FREE = re.compile(r"summarise|plot|manifest|report|retrieve|prepare")
 RULE_START = re.compile(r"^ *rule (\w+):$", re.MULTILINE)
 
 

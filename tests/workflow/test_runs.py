@@ -57,7 +57,7 @@ def test_the_catalogue_shim_plans_the_same(checkout):
 
 
 def test_tiny_configuration_stays_small(checkout):
-    assert len(checkout.planned()) <= 80
+    assert len(checkout.planned()) <= 85
 
 
 def rules():
@@ -147,6 +147,18 @@ def test_an_edit_of_one_predictor_re_runs_only_its_jobs(copy_of_finished):
     module.write_text(module.read_text() + "\nUNUSED = 1\n")
     planned = copy_of_finished.planned("--until", "evaluate_predictor")
     assert planned == ["evaluate_predictor"]
+
+
+def test_an_edit_of_one_figure_draws_only_that_one_again(copy_of_finished):
+    module = copy_of_finished.folder / "workflow/scripts/sparse_attention/plotting/figures/heatmap_gold.py"
+    module.write_text(module.read_text() + "\nUNUSED = 1\n")
+    assert sorted(copy_of_finished.planned()) == ["plot", "report"]
+
+
+def test_another_setting_draws_only_the_figure_that_reads_it_again(copy_of_finished):
+    overlay = copy_of_finished.write("heatmap.yaml", "figures: {heatmap: {predictor: cos}}\n")
+    configfiles = ("tests/config/tiny.yaml", overlay)
+    assert copy_of_finished.planned("--until", "plot", configfiles=configfiles) == ["plot"]
 
 
 def test_a_wider_grid_re_runs_that_predictor_only(copy_of_finished):

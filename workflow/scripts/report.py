@@ -12,7 +12,7 @@ from sparse_attention.reporting import page
 
 def main(snakemake):
     given, params = snakemake.input, snakemake.params
-    parts = (listed(getattr(given, name, None)) for name in ("tables", "figures", "captions"))
+    parts = (listed(getattr(given, name, None)) for name in ("tables", "figures"))
     manifest = json.loads(Path(given.manifest).read_text(encoding="utf-8"))
     setting = page.Setting(params.window, params.keep, params.sparsity)
     folder = Path(snakemake.output.report).parent

@@ -1,13 +1,16 @@
 """Training and fitting curves: what is drawn, and bands over seeds."""
 
+import pandas as pd
 import pytest
 
+from drawing import draw
 from sparse_attention.files.tables import read_table
-from sparse_attention.plotting import curves, style
+from sparse_attention.plotting import style
 
 
 def training(folder, context):
-    return curves.training(read_table(folder / "training.tsv"), read_table(folder / "masked_lm.tsv"), context)
+    tables = {name: read_table(folder / f"{name}.tsv") for name in ("training", "masked_lm")}
+    return draw("training_curves", context, **tables)
 
 
 def test_losses_and_the_unigram_loss_are_drawn(tables, fabricate):
@@ -25,19 +28,17 @@ def test_several_seeds_have_bands(tables_of_seeds, fabricate):
 
 
 def test_projections_have_a_curve_for_each_layer_and_split(tables, fabricate):
-    figure = curves.projections(read_table(tables / "projections.tsv"), fabricate.CONTEXT)
+    figure = draw("projection_curves", fabricate.CONTEXT, projections=read_table(tables / "projections.tsv"))
     assert [axes.get_title(loc="left") for axes in figure.axes] == ["loss", "recall", "sparsity"]
     assert all(len(axes.lines) == 4 for axes in figure.axes)
     assert figure.texts[1].get_text().endswith("linear, dim 4, shared")
 
 
 def test_many_layers_and_projections_can_be_drawn(tables, fabricate, tmp_path):
-    import pandas as pd
-
     table = read_table(tables / "projections.tsv")
     other = table.assign(projection="kind~mlp_dim~8_hidden~32_shared~false")
     layers = [table.assign(layer=table["layer"] + 2 * index) for index in range(12)]
-    figure = curves.projections(pd.concat([*layers, other]), fabricate.CONTEXT)
+    figure = draw("projection_curves", fabricate.CONTEXT, projections=pd.concat([*layers, other]))
     assert len(figure.axes) == 6
     style.save(figure, [str(tmp_path / "curves.svg")])
 

@@ -3,14 +3,16 @@
 import pandas as pd
 import pytest
 
+from drawing import draw
 from sparse_attention.errors import InputError
 from sparse_attention.files.tables import read_table
-from sparse_attention.plotting import heatmaps, style
+from sparse_attention.plotting import style
+from sparse_attention.plotting.figures.heatmap_predictor import chosen_point
 
 
 def test_cells_hold_the_percentages_of_their_head(tables, fabricate):
     gold = read_table(tables / "gold_sparsity.tsv")
-    axes = heatmaps.gold_sparsity(gold, fabricate.CONTEXT).axes[0]
+    axes = draw("heatmap_gold", fabricate.CONTEXT, gold_sparsity=gold).axes[0]
     found = {tuple(int(place) for place in text.get_position()): text.get_text() for text in axes.texts}
     row = gold.query("layer == 1 and head == 2").iloc[0]
     assert found[2, 1] == f"{100 * row['gold_sparsity']:.1f}" and len(found) == 6
@@ -18,22 +20,22 @@ def test_cells_hold_the_percentages_of_their_head(tables, fabricate):
 
 def test_the_nearest_point_is_chosen_for_each_attention(tables_of_seeds):
     points = read_table(tables_of_seeds / "predictors.tsv")
-    chosen = heatmaps.chosen_point(points, "kmeans", 0.95, 0, "none")
+    chosen = chosen_point(points, "kmeans", 0.95, 0, "none")
     assert list(chosen["attention"]) == ["entmax~1.5", "entmax~2"]
     assert set(chosen["point"]) == {"clusters~8_runs~1_top~1"}
-    assert set(heatmaps.chosen_point(points, "kmeans", 0.6, 0, "none")["point"]) == {"clusters~4_runs~1_top~1"}
+    assert set(chosen_point(points, "kmeans", 0.6, 0, "none")["point"]) == {"clusters~4_runs~1_top~1"}
 
 
 def test_a_predictor_that_was_not_evaluated_is_refused(tables):
     points = read_table(tables / "predictors.tsv")
     with pytest.raises(InputError, match=r"figures\.heatmap\.predictor: 'l2'.*allowed: cos, kmeans"):
-        heatmaps.chosen_point(points, "l2", 0.95, 0, "none")
+        chosen_point(points, "l2", 0.95, 0, "none")
 
 
 def test_sparsity_and_recall_of_the_point_are_drawn(tables, fabricate):
     points, by_head = read_table(tables / "predictors.tsv"), read_table(tables / "predictors_by_head.tsv")
-    chosen = heatmaps.chosen_point(points, "kmeans", 0.95, 0, "none")
-    figure = heatmaps.predictor_heads(chosen, by_head, fabricate.CONTEXT)
+    setting = {"heatmap.predictor": "kmeans", "heatmap.sparsity": 0.95, "window": 0, "keep": "none"}
+    figure = draw("heatmap_predictor", fabricate.CONTEXT | setting, predictors=points, predictors_by_head=by_head)
     titles = [axes.get_title(loc="left") for axes in figure.axes]
     assert [title for title in titles if title] == ["Sparsity", "Recall"]
     rows = by_head.query("predictor == 'kmeans' and point == 'clusters~8_runs~1_top~1' and window == 0")
@@ -48,6 +50,6 @@ def test_any_size_can_be_drawn(layers, heads, fabricate, tmp_path):
     gold = pd.DataFrame(cells, columns=["layer", "head"]).assign(
         attention="entmax~1.5", seeds=1, examples=4, gold_sparsity=0.9
     )
-    figure = heatmaps.gold_sparsity(gold, fabricate.CONTEXT)
+    figure = draw("heatmap_gold", fabricate.CONTEXT, gold_sparsity=gold)
     style.save(figure, [str(tmp_path / "map.svg")])
     assert figure.get_figwidth() <= style.WIDTH + 1e-9

@@ -5,20 +5,31 @@ import pandas as pd
 import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 
+from drawing import draw
 from sparse_attention.errors import InputError
 from sparse_attention.files.tables import read_table
 from sparse_attention.plotting import pareto, style
+from sparse_attention.plotting.figures.pareto_windows import BEST
 from sparse_attention.plotting.panels import ENVELOPE, STEPS, between
-from sparse_attention.plotting.pareto_points import COMPUTATION, best_first, with_variants
+from sparse_attention.plotting.pareto_points import best_first, with_variants
 from sparse_attention.plotting.predictor_looks import OTHERS, distinct, group_of, looks
+from sparse_attention.plotting.registry import discover
 from sparse_attention.predictors.registry import GROUPS
 from sparse_attention.summaries.pareto import front
 
 CONTEXT = {"corpus": "wiki-2016", "model": "minilm-l6"}
 
 
-def recall(points, **options):
-    return pareto.tradeoff(points, "recall", 0, "none", CONTEXT, **options)
+def tradeoff(points, name="recall", window=0):
+    return draw(f"pareto_{name}", CONTEXT | {"window": window, "keep": "none"}, predictors=points)
+
+
+def recall(points):
+    return tradeoff(points)
+
+
+def by_window(points):
+    return tradeoff(points, "windows")
 
 
 def curves(axes, points, name):
@@ -128,7 +139,7 @@ def test_only_the_kept_tokens_that_are_drawn_count(tables):
 
 def test_sparsity_grows_to_the_right_and_the_gold_sparsity_is_marked(tables):
     points = read_table(tables / "predictors.tsv")
-    axes = pareto.tradeoff(points, "exactness", 0, "none", CONTEXT).axes[0]
+    axes = tradeoff(points, "exactness").axes[0]
     left, right = axes.get_xlim()
     assert left > right and axes.get_xscale() == "log"
     gold = f"gold support: {points['gold_sparsity'].iloc[0]:.1%}"
@@ -137,7 +148,7 @@ def test_sparsity_grows_to_the_right_and_the_gold_sparsity_is_marked(tables):
 
 def test_the_figure_states_what_it_was_made_from(tables_of_seeds):
     points = read_table(tables_of_seeds / "predictors.tsv")
-    figure = pareto.tradeoff(points, "recall", 11, "none", CONTEXT)
+    figure = tradeoff(points, window=11)
     assert "wiki-2016 · minilm-l6 · entmax 1.5 · entmax 2 · 3 seeds · 32 examples · window 11" in written(figure)
     assert titles(figure) == ["entmax 1.5", "entmax 2"]
 
@@ -208,7 +219,7 @@ def test_a_crowded_panel_draws_projections_as_one(frames):
 def test_computation_shows_what_costs_more_than_full_attention(frames):
     points = frames.predictors(("cos", "sparq", "oracle", "random"))
     points.loc[points["predictor"] == "sparq", "computation_sparsity"] -= 0.5
-    figure = recall(points, across=COMPUTATION)
+    figure = tradeoff(points, "computation")
     left, _ = figure.axes[0].get_xlim()
     sparq = curves(figure.axes[0], points, "sparq")[-1]
     assert left > sparq.get_xdata().max() > 1
@@ -219,29 +230,44 @@ def test_computation_shows_what_costs_more_than_full_attention(frames):
 def test_an_unknown_cost_is_told(frames):
     points = frames.predictors(("cos", "l2", "oracle"))
     points.loc[points["predictor"] == "l2", "computation_sparsity"] = float("nan")
-    figure = recall(points, across=COMPUTATION)
+    figure = tradeoff(points, "computation")
     assert legend(figure.axes[0]) == ["Cosine distance"]
     assert written(figure)[1].endswith("not known for Squared L2 distance")
-    nobody = recall(points[points["predictor"] != "cos"], across=COMPUTATION)
+    nobody = tradeoff(points[points["predictor"] != "cos"], "computation")
     assert not nobody.axes and "No predictor says what predicting costs." in written(nobody)
+
+
+def test_every_compared_metric_has_a_figure_of_its_own():
+    names = {f"pareto_{metric}" for metric in pareto.NAMES}
+    assert names <= set(discover()) and set(pareto.MEANING) == set(pareto.NAMES)
+
+
+@pytest.mark.parametrize("metric", pareto.NAMES)
+def test_each_metric_is_drawn_from_its_column(metric, frames):
+    points = frames.predictors(("cos",))
+    drawn = {name: tradeoff(points, name) for name in pareto.NAMES}
+    changed = points.assign(**{metric: points[metric] / 2})
+    for name, figure in drawn.items():
+        before, after = (lines(one.axes[0], points, "cos")[-1].get_ydata() for one in (figure, tradeoff(changed, name)))
+        assert len(before) and np.array_equal(before, after) == (name != metric)
 
 
 def test_every_window_has_a_panel(tables, tables_of_seeds):
     points, of_seeds = (read_table(folder / "predictors.tsv") for folder in (tables, tables_of_seeds))
-    figure = pareto.by_window(points, "recall", 0, "none", CONTEXT)
+    figure = by_window(points)
     assert titles(figure) == ["no window", "window 11"]
     assert len({axes.get_xlim() for axes in figure.axes}) == 1
-    assert len(pareto.by_window(of_seeds, "recall", 0, "none", CONTEXT).axes) == 4
+    assert len(by_window(of_seeds).axes) == 4
 
 
 def test_many_predictors_are_cut_to_the_best_where_every_window_has_a_panel(frames, all_of_them):
-    figure = pareto.by_window(all_of_them, "recall", 0, "none", CONTEXT)
+    figure = by_window(all_of_them)
     at = all_of_them.query("window == 0 and bound.isna()")
-    best = best_first(at, "recall")[: pareto.BEST]
+    best = best_first(at, "recall")[:BEST]
     labels = [frames.PREDICTORS[name][0] for name in best]
     assert sorted(text.replace("\n", " ") for text in legend(figure.axes[1])) == sorted(labels)
     assert written(figure)[-1].endswith("the best 6 of 29 predictors")
-    assert len(legend(pareto.by_window(frames.predictors(frames.FEW), "recall", 0, "none", CONTEXT).axes[1])) == 8
+    assert len(legend(by_window(frames.predictors(frames.FEW)).axes[1])) == 8
 
 
 @pytest.mark.parametrize("count", [1, 3, 5])
@@ -249,7 +275,7 @@ def test_any_number_of_windows_fits(count, tables):
     points = read_table(tables / "predictors.tsv")
     first = points[points["window"] == 0]
     many = pd.concat([first.assign(window=2 * index + 1) for index in range(count)])
-    assert len(pareto.by_window(many, "recall", 0, "none", CONTEXT).axes) == count
+    assert len(by_window(many).axes) == count
 
 
 def test_a_long_legend_stays_beside_its_panel(frames):

@@ -7,75 +7,25 @@ import pandas as pd
 import pytest
 from matplotlib.colors import to_hex
 
-import plot_pruning
-from sparse_attention.files.tables import write_table
-from sparse_attention.plotting import pruning, style
+import drawing
+from pruning_tables import DEPTH, LENGTHS, layers, quality, runs, thresholds
+from sparse_attention.plotting import style
 from sparse_attention.plotting.pruning import SYSTEMS, short
+from sparse_attention.plotting.registry import create
 
 CONTEXT = {"corpus": "big-vul", "model": "longformer"}
 TWO = ("mode~threshold_final~0.005", "mode~topk_final~0.3")
-ONE, DEPTH = TWO[:1], 3
+ONE = TWO[:1]
 EACH = pytest.mark.parametrize("names", [ONE, TWO], ids=["one-pruning", "two-prunings"])
 SEEDS = pytest.mark.parametrize("seeds", [1, 3], ids=["one-seed", "three-seeds"])
 
 
-def half(seeds):
-    return np.nan if seeds == 1 else 0.02
-
-
-def layers(names, seeds=1):
-    rows = [
-        {"pruning": name, "system": system, "way": way, "layer": layer, "seeds": seeds,
-         "kept_share": (0.9 if system == "hard" and way == "dropped" else 0.1) - 0.2 * layer - 0.05 * place,
-         "kept_share_ci95": half(seeds)}
-        for place, name in enumerate(names)
-        for system, way in (("dense", "dropped"), ("hard", "masked"), ("hard", "dropped"), ("topk", "dropped"))
-        for layer in range(DEPTH)
-    ]  # fmt: skip
-    return pd.DataFrame(rows)
-
-
-def thresholds(names, seeds=1):
-    rows = [
-        {"pruning": name, "layer": layer, "seeds": seeds, "before": 0.1 * (layer + 1) + place,
-         "after": 0.15 * (layer + 1) + place, "after_ci95": half(seeds)}
-        for place, name in enumerate(names)
-        for layer in range(DEPTH)
-    ]  # fmt: skip
-    return pd.DataFrame(rows)
-
-
-def quality(names, seeds=1, intervals=True):
-    rows = [
-        {"pruning": name, "system": system, "way": way, "seeds": seeds, "functions": 50, "positive": 1,
-         "kept_share": 0.9 - 0.1 * place, "relative_flops": 1 - 0.1 * number + 0.01 * place,
-         "f1": 0.5 + 0.02 * number + 0.01 * place, "roc_auc": 0.8 - 0.01 * number}
-        for place, name in enumerate(names)
-        for number, system in enumerate(SYSTEMS)
-        for way in ("masked", "dropped")
-    ]  # fmt: skip
-    table = pd.DataFrame(rows)
-    for metric in ("f1", "roc_auc"):
-        table[f"{metric}_low"] = table[metric] - (0.1 if intervals else np.nan)
-        table[f"{metric}_high"] = table[metric] + (0.2 if intervals else np.nan)
-    return table
-
-
-LENGTHS = {2: (10, 0.9, 1), 5: (40, 0.2, 1), 7: (25, 0.5, 0), 8: (16, 0.1, 0), 9: (30, 0.5, 1)}
 RIGHT, WRONG = [2, 8, 9], [5, 7]
 
 
-def runs():
-    """Return the kept tokens and predictions of a run; other systems and ways hold what must not be drawn."""
-    kept, said = [], []
-    for system, way in (("dense", "dropped"), ("hard", "masked"), ("hard", "dropped")):
-        own = {"system": system, "way": way}
-        for function, (tokens, probability, label) in LENGTHS.items():
-            other = 1 if way == "dropped" and system == "hard" else 9
-            one = own | {"function": function}
-            said.append(one | {"tokens": tokens * other, "probability": probability, "label": label})
-            kept += [one | {"layer": layer, "kept": tokens * other / (layer + 2)} for layer in range(DEPTH)]
-    return pd.DataFrame(kept), pd.DataFrame(said)
+def draw(name, *tables):
+    needs = create(name).needs
+    return drawing.draw(name, CONTEXT, **dict(zip(needs, tables, strict=True)))
 
 
 def legend(axes):
@@ -93,7 +43,7 @@ def points(line):
 @EACH
 @SEEDS
 def test_each_pruning_has_a_line_from_all_tokens_down(names, seeds):
-    figure = pruning.kept_by_layer(layers(names, seeds), CONTEXT)
+    figure = draw("kept_by_layer", layers(names, seeds))
     (axes,) = figure.axes
     assert labels(axes) == ("after layer (0: what enters the first)", "share of the tokens left")
     assert [points(line) for line in axes.lines] == [
@@ -113,7 +63,7 @@ def test_each_pruning_has_a_line_from_all_tokens_down(names, seeds):
 @EACH
 @SEEDS
 def test_thresholds_are_drawn_before_and_after(names, seeds):
-    (axes,) = pruning.thresholds(thresholds(names, seeds), CONTEXT).axes
+    (axes,) = draw("threshold_curves", thresholds(names, seeds)).axes
     assert labels(axes) == ("layer", "threshold of the importance score") and len(axes.lines) == 2 * len(names)
     for place, name in enumerate(names):
         before, after = axes.lines[2 * place : 2 * place + 2]
@@ -127,14 +77,14 @@ def test_thresholds_are_drawn_before_and_after(names, seeds):
 
 def test_many_prunings_look_different():
     names = [f"mode~topk_final~{share}" for share in (0.1, 0.15, 0.2, 0.25, 0.3, 0.35, 0.4, 0.45, 0.5)]
-    (axes,) = pruning.thresholds(thresholds(names), CONTEXT).axes
+    (axes,) = draw("threshold_curves", thresholds(names)).axes
     assert len({(line.get_color(), line.get_marker()) for line in axes.lines[1::2]}) == len(names)
 
 
 def test_a_threshold_below_zero_is_seen():
     table = thresholds(ONE)
     table.loc[0, "after"] = -0.05
-    low, high = pruning.thresholds(table, CONTEXT).axes[0].get_ylim()
+    low, high = draw("threshold_curves", table).axes[0].get_ylim()
     assert low <= -0.05 and high >= table["after"].max()
 
 
@@ -143,7 +93,7 @@ def test_a_threshold_below_zero_is_seen():
 @pytest.mark.parametrize(("metric", "label"), [("f1", "F1"), ("roc_auc", "ROC AUC")])
 def test_each_system_is_a_point_with_its_interval(names, seeds, metric, label):
     table = quality(names, seeds)
-    figure = pruning.quality(table, metric, CONTEXT)
+    figure = draw(f"pruning_{metric}", table)
     (axes,) = figure.axes
     assert labels(axes) == ("multiply-adds of the layers, over those of the library's dense model", label)
     own = table[(table["way"] == "dropped") & ((table["system"] != "dense") | (table["pruning"] == names[0]))]
@@ -176,7 +126,7 @@ def test_bars_of_equal_cost_stand_side_by_side(costs, moved):
     table = quality(TWO)
     table = table[table["system"].isin(["dense", *costs])]
     table["relative_flops"] = table["system"].map({"dense": 1.0, **costs})
-    drawn = pruning.quality(table, "f1", CONTEXT).axes[0].containers
+    drawn = draw("pruning_f1", table).axes[0].containers
     own = table[(table["way"] == "dropped") & ((table["system"] != "dense") | (table["pruning"] == TWO[0]))]
     for system, (point, *_) in zip(own["system"], drawn, strict=True):
         steps = (point.get_xdata()[0] - {"dense": 1.0, **costs}[system]) / 0.012
@@ -184,7 +134,7 @@ def test_bars_of_equal_cost_stand_side_by_side(costs, moved):
 
 
 def test_without_intervals_points_have_no_bars():
-    (axes,) = pruning.quality(quality(ONE, intervals=False), "f1", CONTEXT).axes
+    (axes,) = draw("pruning_f1", quality(ONE, intervals=False)).axes
     for _, _, (bar,) in axes.containers:
         assert np.ptp(bar.get_segments()[0][:, 1]) == 0
     assert len(axes.containers) == len(SYSTEMS)
@@ -192,7 +142,7 @@ def test_without_intervals_points_have_no_bars():
 
 def test_a_pruning_that_is_named_as_a_system_takes_no_entry_from_it():
     table = quality(["mode~topk_final~0.3", "mode~random_final~0.3"])
-    axes = pruning.quality(table, "f1", CONTEXT).axes[0]
+    axes = draw("pruning_f1", table).axes[0]
     assert legend(axes)[: len(SYSTEMS)] == [words for words, _ in SYSTEMS.values()]
     colours = [handle.get_color() for handle in axes.get_legend().legend_handles]
     assert colours[: len(SYSTEMS)] == [colour for _, colour in SYSTEMS.values()] and len(colours) == len(SYSTEMS) + 2
@@ -206,14 +156,14 @@ def only_hides(table, name):
 
 def test_a_pruning_that_only_hides_is_drawn_by_its_hidden_tokens():
     table = only_hides(quality(TWO), TWO[1])
-    axes = pruning.quality(table, "f1", CONTEXT).axes[0]
+    axes = draw("pruning_f1", table).axes[0]
     assert len(axes.containers) == 2 * len(SYSTEMS) - 1
     left = only_hides(layers(TWO), TWO[1])
-    lines = pruning.kept_by_layer(left, CONTEXT).axes[0].lines
+    lines = draw("kept_by_layer", left).axes[0].lines
     assert [points(line)[1] for line in lines] == [(1, 0.9), (1, 0.05)]
     kept, said = (frame.assign(pruning="A") for frame in runs())
     kept, said = (only_hides(frame, "A").drop(columns="pruning") for frame in (kept, said))
-    axes = pruning.lengths(kept, said, CONTEXT).axes[0]
+    axes = draw("pruned_lengths", kept, said).axes[0]
     assert points(axes.lines[0]) == [(9 * LENGTHS[one][0], 9 * LENGTHS[one][0] / 4) for one in RIGHT]
 
 
@@ -223,7 +173,7 @@ def test_systems_can_be_told_apart():
 
 
 def test_lengths_are_drawn_by_function_and_spread_by_layer():
-    figure = pruning.lengths(*runs(), CONTEXT)
+    figure = draw("pruned_lengths", *runs())
     left, right = figure.axes
     assert labels(left) == ("tokens of the function", "tokens left by the last layer")
     assert labels(right) == ("tokens", "functions") and legend(left) == ["classified rightly", "wrongly"]
@@ -243,15 +193,15 @@ def test_lengths_are_drawn_by_function_and_spread_by_layer():
 
 def test_functions_that_are_all_classified_rightly_can_be_drawn():
     kept, said = runs()
-    left = pruning.lengths(kept, said.assign(probability=said["label"]), CONTEXT).axes[0]
+    left = draw("pruned_lengths", kept, said.assign(probability=said["label"])).axes[0]
     assert [len(points(line)) for line in left.lines] == [len(LENGTHS), 0, 2]
 
 
 def test_many_prunings_are_all_drawn():
     names = [f"mode~topk_final~0.{number}" for number in range(10, 30)]
-    assert len(pruning.kept_by_layer(layers(names), CONTEXT).axes[0].lines) == 20
-    assert len(pruning.thresholds(thresholds(names), CONTEXT).axes[0].lines) == 40
-    assert len(pruning.quality(quality(names), "f1", CONTEXT).axes[0].containers) == 20 * (len(SYSTEMS) - 1) + 1
+    assert len(draw("kept_by_layer", layers(names)).axes[0].lines) == 20
+    assert len(draw("threshold_curves", thresholds(names)).axes[0].lines) == 40
+    assert len(draw("pruning_f1", quality(names)).axes[0].containers) == 20 * (len(SYSTEMS) - 1) + 1
 
 
 @pytest.mark.parametrize(
@@ -272,25 +222,16 @@ def test_a_long_legend_makes_the_figure_longer_and_leaves_the_panel(name, panel)
 
 
 FIGURES = {
-    "kept_by_layer": lambda names, seeds: pruning.kept_by_layer(layers(names, seeds), CONTEXT),
-    "thresholds": lambda names, seeds: pruning.thresholds(thresholds(names, seeds), CONTEXT),
-    "quality": lambda names, seeds: pruning.quality(quality(names, seeds), "f1", CONTEXT),
-    "lengths": lambda names, seeds: pruning.lengths(*runs(), CONTEXT),
+    "kept_by_layer": lambda names, seeds: draw("kept_by_layer", layers(names, seeds)),
+    "thresholds": lambda names, seeds: draw("threshold_curves", thresholds(names, seeds)),
+    "quality": lambda names, seeds: draw("pruning_f1", quality(names, seeds)),
+    "lengths": lambda names, seeds: draw("pruned_lengths", *runs()),
 }
 
 
-@pytest.mark.parametrize("asked", [True, False], ids=["with-lambdas", "without"])
-def test_the_script_writes_what_is_asked_for(asked, fabricate, tmp_path):
-    names = [*TWO, f"{TWO[0]}_lambda~0.1"]
-    kept, predictions = runs()
-    frames = {"pruning": quality(names), "layers": layers(names), "thresholds": thresholds(names), "kept": kept}
-    given = {name: str(tmp_path / f"{name}.tsv") for name in (*frames, "predictions")}
-    for name, frame in {**frames, "predictions": predictions}.items():
-        write_table(frame, given[name])
-    figures = ["layers", "thresholds", "f1", "roc_auc", "lengths", *(["strength"] if asked else [])]
-    output = {name: [str(tmp_path / f"{name}.svg")] for name in figures}
-    plot_pruning.main(fabricate.job(input=given, output=output, params={"context": CONTEXT}))
-    assert {path.stem for path in tmp_path.glob("*.svg")} == set(figures)
+def test_without_thresholds_the_figure_says_so():
+    figure = draw("threshold_curves", thresholds(ONE).iloc[:0])
+    assert not figure.axes and figure.texts[-1].get_text() == "No pruning has thresholds."
 
 
 @pytest.mark.parametrize("name", FIGURES)
@@ -331,4 +272,4 @@ def test_a_pruning_with_the_defaults_has_a_name_among_others(names):
     """Path segments leave out what has its default, so the one of a pruning may be part of another's."""
     found = [short(name, pd.Series(names)) for name in names]
     assert all(found) and len(set(found)) == len(names)
-    assert legend(pruning.kept_by_layer(layers(names), CONTEXT).axes[0]) == found
+    assert legend(draw("kept_by_layer", layers(names)).axes[0]) == found

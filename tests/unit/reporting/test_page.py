@@ -3,21 +3,25 @@
 import html.parser
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
 import pytest
 
+from drawing import draw
 from sparse_attention.files.tables import read_table, write_table
-from sparse_attention.plotting import areas, buckets, distances, pareto, style, winners
+from sparse_attention.plotting import registry as plots
+from sparse_attention.plotting import style
+from sparse_attention.plotting.registry import SECTIONS
 from sparse_attention.reporting import page
-from sparse_attention.summaries.registry import discover
+from sparse_attention.summaries import registry as published
 
 REPORT = Path(__file__).parents[3] / "workflow" / "report"
 TEMPLATE = str(REPORT / "report.html.j2")
-CAPTIONS = sorted(map(str, REPORT.glob("*.rst")))
 CONTEXT = {"corpus": "wiki-2016", "model": "minilm-l6"}
 SETTING = page.Setting(0, "none", 0.95)
+DRAWN = CONTEXT | {"window": 0, "keep": "none", "heatmap.sparsity": 0.95}
 OPTIONAL = ("areas", "best_by_head", "best_by_layer", "buckets", "common_buckets", "offsets")
 OPTIONAL += ("predictors", "gold_sparsity", "predictors_at_sparsity", "corpus", "masked_lm")
 
@@ -53,7 +57,7 @@ class Page(html.parser.HTMLParser):
 def figures(tables, tmp_path_factory):
     path = tmp_path_factory.mktemp("figures") / "pareto_recall.svg"
     points = read_table(tables / "predictors.tsv")
-    style.save(pareto.tradeoff(points, "recall", 0, "none", CONTEXT), [str(path)])
+    style.save(draw("pareto_recall", DRAWN, predictors=points), [str(path)])
     return [str(path)]
 
 
@@ -74,7 +78,7 @@ def manifest(**changes):
 
 
 def render(tables, figures, made=None, pages=()):
-    inputs = page.Inputs(map(str, tables), figures, CAPTIONS)
+    inputs = page.Inputs(map(str, tables), figures)
     return page.render(TEMPLATE, inputs, made or manifest(), CONTEXT, SETTING, pages)
 
 
@@ -108,16 +112,16 @@ def run_of_many(frames, tmp_path_factory):
     }
     for name, table in tables.items():
         write_table(table, folder / f"{name}.tsv")
-    drawn = {
-        "pareto_recall": pareto.tradeoff(tables["predictors"], "recall", 0, "none", CONTEXT),
-        "pareto_areas": areas.areas(tables["areas"], 0, "none", CONTEXT),
-        "heatmap_best": winners.best_by_head(tables["best_by_head"], CONTEXT),
-        "edge_distances": distances.edge_distances(tables["offsets"], CONTEXT),
-        "bucket_entropy": buckets.entropy(tables["buckets"], CONTEXT),
-        "bucket_distances": buckets.common(tables["common_buckets"], 0.95, CONTEXT),
-    }
-    for name, figure in drawn.items():
-        style.save(figure, [str(folder / f"{name}.svg")])
+    for name in (
+        "pareto_recall",
+        "pareto_areas",
+        "heatmap_best",
+        "edge_distances",
+        "bucket_entropy",
+        "bucket_distances",
+    ):
+        needed = {table: tables[table] for table in plots.discover()[name].needs}
+        style.save(draw(name, DRAWN, **needed), [str(folder / f"{name}.svg")])
     return sorted(folder.glob("*.tsv")), sorted(map(str, folder.glob("*.svg")))
 
 
@@ -216,11 +220,23 @@ def test_the_label_of_a_function_is_no_predictor(of_code):
 
 
 def test_every_figure_and_table_has_a_caption_that_html_and_rst_both_take(tables):
-    captions = {Path(path).stem: Path(path).read_text() for path in CAPTIONS if Path(path).stem != "table"}
-    captions |= {name: table.caption for name, table in discover().items()}
-    assert set(page.FIGURES) <= set(captions) and {path.stem for path in tables.glob("*.tsv")} <= set(captions)
-    for text in captions.values():
-        assert text.strip() and "{" not in text and "*" not in text
+    assert {path.stem for path in tables.glob("*.tsv")} <= set(published.discover())
+    for info in (*published.discover().values(), *plots.discover().values()):
+        assert info.caption.strip() and "{" not in info.caption and "*" not in info.caption
+
+
+@pytest.mark.parametrize("section", SECTIONS)
+def test_a_figure_of_any_section_is_shown_there_with_title_and_caption(section, tables, tmp_path, monkeypatch):
+    info = replace(
+        plots.discover()["heatmap_gold"], name="mine", section=section, title="Mine & more", caption="As ``x`` is."
+    )
+    monkeypatch.setattr(plots, "discover", lambda: {"mine": info})
+    path = tmp_path / "mine.svg"
+    path.write_text('<svg width="100pt"/>')
+    text = render([], [str(path)])
+    Page(text)
+    assert text.count('<figure id="mine">') == 1 and "Mine &amp; more. As x is." in text
+    assert "<figcaption>As <code>x</code> is. <" in text and "width: 10.0rem" in text
 
 
 def test_captions_turn_literals_into_code():

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 import matplotlib
@@ -12,9 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 
-from sparse_attention.errors import InputError
 from sparse_attention.plotting import style
-from sparse_attention.summaries.wording import spell
 
 COLOURS = LinearSegmentedColormap.from_list("heat", matplotlib.colormaps["YlGnBu"](np.linspace(0.04, 0.92, 256)))
 CELL, SHORTEST = 0.36, 0.17
@@ -24,65 +21,7 @@ MOST_NUMBERS = 16
 """Numbers are written into the cells when there are at most this many heads."""
 
 
-def gold_sparsity(gold: pd.DataFrame, context: Mapping[str, Any]) -> Figure:
-    """Draw the gold sparsity of every head, a panel per attention.
-
-    Parameters
-    ----------
-    gold : pandas.DataFrame
-        The table `gold_sparsity`.
-    context : mapping
-        `corpus` and `model`.
-    """
-    panels = [(spell(str(name)), rows, "gold_sparsity") for name, rows in gold.groupby("attention", sort=False)]
-    return _draw([panels], "Gold sparsity of every head", style.state(context, gold))
-
-
-def chosen_point(points: pd.DataFrame, predictor: str, sparsity: float, window: int, keep: str) -> pd.DataFrame:
-    """Return, per attention, the row of the table `predictors` whose sparsity is nearest to `sparsity`.
-
-    Raises
-    ------
-    InputError
-        When the predictor has no point at this window and keep.
-    """
-    at = points[(points["window"] == window) & (points["keep"] == keep)]
-    rows = at[at["predictor"] == predictor]
-    if rows.empty:
-        allowed = ", ".join(at["predictor"].unique()) or "none has a point at this window"
-        raise InputError(
-            f"figures.heatmap.predictor: {predictor!r} has no point at window {window}, keep {keep}; allowed: {allowed}"
-        )
-    distance = (rows["sparsity"] - sparsity).abs()
-    return rows.loc[distance.groupby(rows["attention"], sort=False).idxmin()]
-
-
-def predictor_heads(points: pd.DataFrame, by_head: pd.DataFrame, context: Mapping[str, Any]) -> Figure:
-    """Draw sparsity and recall of every head at one point, a row of panels per attention.
-
-    Parameters
-    ----------
-    points : pandas.DataFrame
-        The chosen rows of the table `predictors`: one per attention.
-    by_head : pandas.DataFrame
-        The table `predictors_by_head`.
-    context : mapping
-        `corpus` and `model`.
-    """
-    keys = ["attention", "predictor", "projection", "point", "window", "keep"]
-    grid = []
-    for _, point in points.iterrows():
-        rows = by_head[(by_head[keys] == point[keys]).all(axis=1)]
-        prefix = f"{spell(point['attention'])}: " if len(points) > 1 else ""
-        grid.append([(f"{prefix}{what}", rows, what) for what in ("sparsity", "recall")])
-    first = points.iloc[0]
-    setting = ", ".join(dict.fromkeys(spell(name) for name in points["point"]))
-    window = f"window {first['window']}" if first["window"] else "no window"
-    statement = style.state(context, points, spell(first["projection"]), setting, window)
-    return _draw(grid, f"{first['label']}: sparsity and recall of every head", statement)
-
-
-def _draw(grid: list[list[tuple[str, pd.DataFrame, str]]], title: str, statement: str) -> Figure:
+def draw_panels(grid: list[list[tuple[str, pd.DataFrame, str]]], title: str, statement: str) -> Figure:
     """Draw a grid of panels `(title, rows with layer and head, column)`, laid out in inches."""
     shapes = [(rows["layer"].nunique(), rows["head"].nunique()) for panels in grid for _, rows, _ in panels]
     layers, heads = (max(sizes) for sizes in zip(*shapes, strict=True))

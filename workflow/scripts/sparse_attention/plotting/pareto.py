@@ -7,21 +7,18 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import pandas as pd
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from sparse_attention.metrics.facts import MetricFacts, compared_metrics
 from sparse_attention.plotting import style
 from sparse_attention.plotting.panels import draw, key, legend
-from sparse_attention.plotting.pareto_points import SPARSITY, Across, Comparison, best_first, compare, with_variants
+from sparse_attention.plotting.pareto_points import SPARSITY, Across, Comparison, compare
 from sparse_attention.plotting.predictor_looks import distinct, groups, is_bound
 from sparse_attention.summaries.wording import kept_tokens, spell
 
 METRICS = compared_metrics()
 TOGETHER = 9
 """So many curves are still told apart in one panel; more are divided into groups."""
-BEST = 6
-"""Predictors that are drawn where every window has a panel, when there are more than `TOGETHER`."""
 LEFT, RIGHT, BOTTOM, LINE = 0.55, 1.75, 0.5, 0.17
 """Margins, and the height of a line of the key, in inches; the legend stands in the right margin."""
 HEAD, HIGH = 0.72, 3.5
@@ -44,9 +41,7 @@ class Panel:
         return bool((~is_bound(self.everything) & ~self.everything["predictor"].isin(self.own["predictor"])).any())
 
 
-def tradeoff(
-    points: pd.DataFrame, metric: str, window: int, keep: str, context: Mapping[str, Any], across: Across = SPARSITY
-) -> Figure:
+def tradeoff(points: pd.DataFrame, metric: str, setting: Mapping[str, Any], across: Across = SPARSITY) -> Figure:
     """Draw `metric` at one window: a panel for all predictors when they are few, else one per group; per attention.
 
     Parameters
@@ -55,18 +50,17 @@ def tradeoff(
         The table `predictors`.
     metric : str
         One by which predictors are compared.
-    window, keep
-        The setting that is drawn.
-    context : mapping
-        `corpus` and `model`, for the line below the title.
+    setting : mapping
+        `figures.window` and `figures.keep`, which are drawn; `corpus` and `model`, for the line below the title.
     across : Across
         The horizontal axis.
     """
+    window, keep = setting["figures.window"], setting["figures.keep"]
     chosen = points[(points["window"] == window) & (points["keep"] == keep)]
     shared = compare(chosen, metric, across, points["predictor"], f"window {window}, {keep}")
     rows = shared.rows
     title = f"{METRICS[metric].title} against {across.name}"
-    statement = style.state(context, rows, _setting(window, keep), shared.note)
+    statement = style.state(setting, rows, setting_words(window, keep), shared.note)
     if is_bound(rows).all():
         return style.blank(title, statement, "No predictor says what predicting costs.")
     few = _curves(rows) <= TOGETHER
@@ -92,7 +86,8 @@ def _curves(rows: pd.DataFrame) -> int:
     return len(rows[~is_bound(rows)].groupby(["predictor", "variant"]))
 
 
-def _setting(window: int, keep: str) -> str:
+def setting_words(window: int, keep: str) -> str:
+    """Say what is kept beside the supports."""
     near = f"window {window}" if window else "no window"
     return " · ".join(part for part in (near, kept_tokens(keep)) if part)
 
@@ -101,7 +96,7 @@ def _large(panels: list[Panel | None], shared: Comparison, title: str, statement
     """Draw the only panel over the whole width."""
     signs = key(shared, others=False)
     figure, axes = style.canvas(
-        1, 1, (style.WIDTH - LEFT - RIGHT, HIGH), (LEFT, RIGHT, HEAD, BOTTOM + _key_height(signs))
+        1, 1, (style.WIDTH - LEFT - RIGHT, HIGH), (LEFT, RIGHT, HEAD, BOTTOM + key_height(signs))
     )
     panel, shown = axes[0, 0], panels[0]
     assert shown is not None
@@ -110,14 +105,14 @@ def _large(panels: list[Panel | None], shared: Comparison, title: str, statement
     panel.set_xlabel(shared.across.label)
     panel.set_ylabel(_with_meaning(METRICS[shared.metric].title, METRICS[shared.metric]))
     style.head_line(figure, title, statement)
-    _key(figure, signs)
+    draw_key(figure, signs)
     return figure
 
 
 def _grouped(panels: list[Panel | None], shared: Comparison, title: str, statement: str) -> Figure:
     """Draw the panels in two columns, each with its legend beside it; the key stands in a place that is left."""
     signs = key(shared, others=any(panel is not None and panel.others for panel in panels))
-    bottom = BOTTOM + (0 if panels[-1] is None else _key_height(signs))
+    bottom = BOTTOM + (0 if panels[-1] is None else key_height(signs))
     down = -(-len(panels) // 2)
     height = HEAD + down * ROW - 0.2 + bottom
     figure = Figure(figsize=(style.WIDTH, height))
@@ -134,7 +129,7 @@ def _grouped(panels: list[Panel | None], shared: Comparison, title: str, stateme
             axes.set_ylabel(METRICS[shared.metric].title)
     figure.text(LEFT / style.WIDTH, (bottom - 0.36) / height, shared.across.label, fontsize=8.5, va="bottom")
     style.head_line(figure, _with_meaning(title, METRICS[shared.metric]), statement)
-    _key(figure, signs, None if panels[-1] is not None else (LEFT + CELL, bottom - 0.15 + TALL))
+    draw_key(figure, signs, None if panels[-1] is not None else (LEFT + CELL, bottom - 0.15 + TALL))
     return figure
 
 
@@ -142,79 +137,14 @@ def _columns(signs: list[Any]) -> int:
     return 3 if max(len(sign.get_label()) for sign in signs) <= 32 else 2
 
 
-def _key_height(signs: list[Any]) -> float:
+def key_height(signs: list[Any]) -> float:
+    """Return the height of the key in inches."""
     return LINE * -(-len(signs) // _columns(signs))
 
 
-def _key(figure: Figure, signs: list[Any], corner: tuple[float, float] | None = None) -> None:
+def draw_key(figure: Figure, signs: list[Any], corner: tuple[float, float] | None = None) -> None:
     """Explain what all panels share: in a strip along the bottom, or in one column from an upper left corner."""
     at, columns = corner or (LEFT, 0.03), 1 if corner else _columns(signs)
     anchor = style.inches(figure, (*at, 0, 0))[:2]
     place: dict[str, Any] = {"loc": "upper left" if corner else "lower left", "bbox_to_anchor": anchor}
     figure.legend(handles=signs, ncols=columns, fontsize=7.5, handlelength=2.4, borderaxespad=0, borderpad=0, **place)
-
-
-def by_window(points: pd.DataFrame, metric: str, window: int, keep: str, context: Mapping[str, Any]) -> Figure:
-    """Draw `metric` against sparsity on equal axes, a panel per window, for one attention after the other.
-
-    Of many predictors those are drawn whose points dominate the largest area at `window`.
-
-    Parameters
-    ----------
-    points, metric, keep, context
-        As for `tradeoff`.
-    window : int
-        Where the best are found.
-    """
-    shared = compare(points[points["keep"] == keep], metric, SPARSITY, points["predictor"], keep)
-    rows, note = with_variants(shared.rows, one=True)
-    real = rows[~is_bound(rows)]
-    names = list(real["predictor"].unique())
-    if len(names) > TOGETHER:
-        at = real[real["window"] == window]
-        best = best_first(at if len(at) else real, metric)[:BEST]
-        note = ", ".join([f"the best {BEST} of {len(names)} predictors", *([note] if note else [])])
-        rows = rows[rows["predictor"].isin(best) | is_bound(rows)]
-    shared = Comparison(metric, SPARSITY, rows, distinct(rows["predictor"]), note)
-    attentions, windows = list(rows["attention"].unique()), sorted(rows["window"].unique())
-    columns = min(len(windows), 2 if len(windows) in (2, 4) else 3)
-    signs = key(shared, others=False)
-    down, width = -(-len(windows) // columns) * len(attentions), style.WIDTH - LEFT - RIGHT
-    with style.house_style():
-        figure, axes = style.canvas(
-            down,
-            columns,
-            (width / columns, 2.1),
-            (LEFT, RIGHT, HEAD, BOTTOM + _key_height(signs)),
-            sharex=True,
-            sharey=True,
-            gridspec_kw={"wspace": 0.08, "hspace": 0.3},
-        )
-        for row, attention in zip(axes.reshape(len(attentions), -1), attentions, strict=True):
-            prefix = "" if len(attentions) == 1 else f"{spell(attention)}, "
-            _windows(row, shared, rows[rows["attention"] == attention], windows, columns, prefix)
-        for panel in axes[:, 0]:
-            panel.set_ylabel(METRICS[metric].title)
-        legend(axes[0, -1], shared, rows[~is_bound(rows)], 21, 8, down * 2.1)
-        bottom = (BOTTOM + _key_height(signs) - 0.4) / figure.get_figheight()
-        label = SPARSITY.label if columns > 1 else SPARSITY.short
-        figure.text(LEFT / style.WIDTH, bottom, label, fontsize=8.5, va="bottom")
-        statement = style.state(context, rows, kept_tokens(keep), shared.note)
-        style.head_line(figure, f"{METRICS[metric].title} against sparsity, by window", statement)
-        _key(figure, signs)
-    return figure
-
-
-def _windows(
-    panels: Any, shared: Comparison, rows: pd.DataFrame, windows: list[int], columns: int, prefix: str
-) -> None:
-    """Draw the panels of one attention; places that no window takes are removed."""
-    panel: Axes
-    for panel, window in zip(panels, windows, strict=False):
-        at = rows[rows["window"] == window]
-        draw(panel, shared, at[~is_bound(at)], at, small=True)
-        style.panel_title(panel, prefix + _setting(window, "none"))
-    for panel in panels[len(windows) :]:
-        panel.remove()
-    for panel in panels[max(len(windows) - columns, 0) : len(windows)]:
-        panel.tick_params(labelbottom=True)

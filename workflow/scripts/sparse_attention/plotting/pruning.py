@@ -7,13 +7,11 @@ import textwrap
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-import matplotlib
 import numpy as np
 import pandas as pd
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import MaxNLocator, PercentFormatter
+from matplotlib.ticker import PercentFormatter
 
 from sparse_attention.files.segments import parse_segment
 from sparse_attention.metrics.facts import CLASSIFICATION
@@ -31,65 +29,6 @@ SYSTEMS = {
     "retrained": ("trained on the export", "#7B3294"),
 }
 MARKERS = "osD^vP*X<>pdH"
-
-
-def kept_by_layer(layers: pd.DataFrame, context: Mapping[str, Any]) -> Figure:
-    """Draw the share of tokens that each layer leaves, a line per pruning.
-
-    Parameters
-    ----------
-    layers : pandas.DataFrame
-        The table `pruning_layers`.
-    context : mapping
-        `corpus` and `model`.
-    """
-    own = best_way(layers[layers["system"] == "hard"])
-    with style.house_style():
-        figure, axes = style.canvas(1, 1, (4.3, 2.8), (0.7, 2.1, 0.55, 0.45))
-        panel = axes[0, 0]
-        for (name, rows), (colour, marker) in zip(own.groupby("pruning", sort=False), _looks(), strict=False):
-            depths = [0, *(rows["layer"] + 1)]
-            label = short(name, own["pruning"])
-            panel.plot(depths, [1, *rows["kept_share"]], color=colour, marker=marker, label=label)
-            if rows["kept_share_ci95"].notna().any():
-                low, high = rows["kept_share"] - rows["kept_share_ci95"], rows["kept_share"] + rows["kept_share_ci95"]
-                panel.fill_between(depths[1:], low, high, color=colour, alpha=0.15, linewidth=0)
-        panel.set_xlabel("after layer (0: what enters the first)")
-        panel.set_ylabel("share of the tokens left")
-        _percent(panel)
-        panel.xaxis.set_major_locator(MaxNLocator(integer=True))
-        style.legend_beside(panel, *panel.get_legend_handles_labels())
-        style.head_line(figure, "Tokens left by each layer", style.state(context, own))
-    return figure
-
-
-def thresholds(table: pd.DataFrame, context: Mapping[str, Any]) -> Figure:
-    """Draw the thresholds of each layer before and after they were learned.
-
-    Parameters
-    ----------
-    table : pandas.DataFrame
-        The table `thresholds`.
-    context : mapping
-        `corpus` and `model`.
-    """
-    with style.house_style():
-        figure, axes = style.canvas(1, 1, (4.4, 2.8), (0.75, 2.1, 0.55, 0.45))
-        panel = axes[0, 0]
-        for (name, rows), (colour, marker) in zip(table.groupby("pruning", sort=False), _looks(), strict=False):
-            depths = rows["layer"] + 1
-            panel.plot(depths, rows["before"], color=colour, linestyle=(0, (3, 1.2)), linewidth=1, alpha=0.7)
-            panel.plot(depths, rows["after"], color=colour, marker=marker, label=short(name, table["pruning"]))
-        handles, labels = panel.get_legend_handles_labels()
-        handles.append(Line2D([], [], color=style.MUTED, linestyle=(0, (3, 1.2)), linewidth=1))
-        style.legend_beside(panel, handles, [*labels, "before"])
-        panel.set_xlabel("layer")
-        panel.set_ylabel("threshold of the importance score")
-        panel.set_ylim(bottom=min(0, panel.get_ylim()[0]))
-        panel.xaxis.set_major_locator(MaxNLocator(integer=True))
-        panel.grid(True, axis="y")
-        style.head_line(figure, "Thresholds before and after", style.state(context, table))
-    return figure
 
 
 def quality(table: pd.DataFrame, metric: str, context: Mapping[str, Any]) -> Figure:
@@ -137,51 +76,6 @@ def quality(table: pd.DataFrame, metric: str, context: Mapping[str, Any]) -> Fig
     return figure
 
 
-def lengths(kept: pd.DataFrame, predictions: pd.DataFrame, context: Mapping[str, Any]) -> Figure:
-    """Draw each function's tokens against those that the last layer leaves, and how its length is spread by layer.
-
-    Parameters
-    ----------
-    kept, predictions : pandas.DataFrame
-        Rows of `kept.tsv` and `predictions.tsv` of one run.
-    context : mapping
-        `corpus` and `model`.
-    """
-    own = best_way(kept[kept["system"] == "hard"])
-    said = best_way(predictions[predictions["system"] == "hard"]).set_index("function")
-    last = own[own["layer"] == own["layer"].max()].set_index("function")["kept"]
-    right = (said["probability"] >= 0.5) == (said["label"] == 1)
-    with style.house_style():
-        figure, axes = style.canvas(1, 2, (3.2, 2.7), (0.55, 0.2, 0.6, 0.45), gridspec_kw={"wspace": 0.3})
-        for wanted, colour, label in ((True, "#0072B2", "classified rightly"), (False, "#D55E00", "wrongly")):
-            chosen = right[right == wanted].index
-            axes[0, 0].plot(
-                said["tokens"][chosen], last[chosen], ".", color=colour, markersize=3.5, alpha=0.6, label=label
-            )  # fmt: skip
-        longest = int(said["tokens"].max())
-        axes[0, 0].plot([0, longest], [0, longest], color=style.MUTED, linewidth=0.8, linestyle=(0, (3, 1.2)))
-        axes[0, 0].set_xlabel("tokens of the function")
-        axes[0, 0].set_ylabel("tokens left by the last layer")
-        axes[0, 0].legend(loc="upper left")
-        _histograms(axes[0, 1], said["tokens"], own, longest)
-        style.head_line(figure, "Lengths before and after", style.state(context, own))
-    return figure
-
-
-def _histograms(axes: Axes, tokens: pd.Series[Any], kept: pd.DataFrame, longest: int) -> None:
-    layers = sorted(kept["layer"].unique())
-    shades = _shades(len(layers) + 1)
-    bins = np.linspace(0, longest, 25).tolist()
-    # wide, so that it is seen where the first layer leaves all
-    axes.hist(tokens, bins=bins, histtype="step", color=shades[0], label="before", linewidth=3.5)
-    for layer, colour in zip(layers, shades[1:], strict=True):
-        values = kept[kept["layer"] == layer]["kept"]
-        axes.hist(values, bins=bins, histtype="step", color=colour, label=f"left by layer {layer + 1}", linewidth=1.2)
-    axes.set_xlabel("tokens")
-    axes.set_ylabel("functions")
-    axes.legend(loc="upper center")
-
-
 def bars(rows: pd.DataFrame, column: str) -> np.ndarray:
     """Return how far the 95 % intervals of a column reach below and above it, float64 `(2, rows)`; 0 without one."""
     low, high = style.limits(rows, column)
@@ -219,17 +113,7 @@ def _marker(place: int) -> Line2D:
     return Line2D([], [], color=style.MUTED, marker=shape, linestyle="", markersize=5)
 
 
-def _looks() -> Iterator[tuple[str, str]]:
+def line_looks() -> Iterator[tuple[str, str]]:
     """Yield a colour and a marker for each line, no pair twice."""
     for marker, colour in itertools.product(MARKERS, style.ATTENTION_COLOURS):
         yield colour, marker
-
-
-def _shades(number: int) -> list[Any]:
-    return [matplotlib.colormaps["viridis_r"](place) for place in np.linspace(0.15, 1, number)]
-
-
-def _percent(axes: Axes) -> None:
-    axes.set_ylim(0, 1.02)
-    axes.yaxis.set_major_formatter(PercentFormatter(1.0))
-    axes.grid(True, axis="y")

@@ -20,34 +20,13 @@ from markupsafe import Markup
 from sparse_attention.files.atomic import atomic_path
 from sparse_attention.files.tables import read_table
 from sparse_attention.metrics.facts import support_metrics
+from sparse_attention.plotting import registry as plots
 from sparse_attention.reporting import content, findings, insights, pruning
 from sparse_attention.reporting.papers import papers
-from sparse_attention.summaries.registry import TableInfo, discover
+from sparse_attention.summaries import registry as published
+from sparse_attention.summaries.registry import TableInfo
 from sparse_attention.summaries.wording import kept_tokens, spell, spell_pruning
 
-FIGURES = {
-    "training_curves": ("models", "Training curves"),
-    "heatmap_gold": ("gold", "Gold sparsity by layer and head"),
-    "pareto_recall": ("predictors", "Recall against sparsity"),
-    "pareto_areas": ("predictors", "Areas under the fronts"),
-    "pareto_mass_recall": ("metrics", "Mass recall against sparsity"),
-    "pareto_exactness": ("metrics", "Exactness against sparsity"),
-    "pareto_windows": ("windows", "Recall against sparsity, by window"),
-    "pareto_computation": ("computation", "Recall against computation sparsity"),
-    "heatmap_best": ("heads", "The best predictor by layer and head"),
-    "heatmap_predictor": ("heads", "One predictor by layer and head"),
-    "edge_distances": ("distances", "Distances of the kept pairs"),
-    "bucket_entropy": ("buckets", "Entropy of the buckets"),
-    "bucket_distances": ("buckets", "Buckets in common, by distance"),
-    "projection_curves": ("projections", "Fitting the projections"),
-    "pruning_f1": ("pruning", "F1 against cost"),
-    "pruning_roc_auc": ("pruning", "ROC AUC against cost"),
-    "pruning_strength": ("pruning", "Kept share and F1 by the weight of the regulariser"),
-    "kept_by_layer": ("pruning", "Tokens left by each layer"),
-    "threshold_curves": ("pruning", "Thresholds before and after"),
-    "pruned_lengths": ("pruning", "Lengths before and after"),
-}
-"""Section and title of each figure, in the order in which they are told; others join the metrics."""
 KEY_PACKAGES = ("torch", "transformers", "scikit-learn", "numpy", "pandas", "matplotlib", "snakemake")
 REM_PER_POINT = 0.1
 """Figures are shown a fifth larger than printed, all at one scale."""
@@ -76,9 +55,8 @@ class Figure:
 class Inputs:
     """What the page is made from, each part by the stem of its file; any part may be missing."""
 
-    def __init__(self, tables: Iterable[str], figures: Iterable[str], captions: Iterable[str]) -> None:
+    def __init__(self, tables: Iterable[str], figures: Iterable[str]) -> None:
         self.tables = {Path(path).stem: read_table(path) for path in tables}
-        self.captions = {Path(path).stem: Path(path).read_text(encoding="utf-8").strip() for path in captions}
         self.paths = {Path(path).stem: Path(path) for path in figures}
 
     def table(self, name: str) -> pd.DataFrame | None:
@@ -86,21 +64,16 @@ class Inputs:
         frame = self.tables.get(name)
         return None if frame is None or frame.empty else frame
 
-    def caption(self, name: str) -> str:
-        """Return the caption of a figure as plain text."""
-        return " ".join(self.captions.get(name, "").split())
-
     def figures(self) -> list[Figure]:
         """Return the figures in the order of the story."""
-        known = [name for name in FIGURES if name in self.paths]
         drawn = []
-        for name in [*known, *sorted(set(self.paths) - set(known))]:
-            section, title = FIGURES.get(name, ("metrics", name.replace("_", " ")))
-            drawing = self.paths[name].read_bytes()
-            source = f"data:image/svg+xml;base64,{base64.b64encode(drawing).decode('ascii')}"
-            points = re.search(rb'<svg[^>]* width="([\d.]+)pt"', drawing)
-            width = float(points[1]) * REM_PER_POINT if points else 40
-            drawn.append(Figure(name, title, section, marked_up(self.caption(name)), source, round(width, 1)))
+        for name, info in plots.discover().items():
+            if name in self.paths:
+                drawing = self.paths[name].read_bytes()
+                source = f"data:image/svg+xml;base64,{base64.b64encode(drawing).decode('ascii')}"
+                points = re.search(rb'<svg[^>]* width="([\d.]+)pt"', drawing)
+                width = float(points[1]) * REM_PER_POINT if points else 40
+                drawn.append(Figure(name, info.title, info.section, marked_up(info.caption), source, round(width, 1)))
         return drawn
 
 
@@ -124,7 +97,7 @@ def render(
     template : path
         The Jinja template.
     inputs : Inputs
-        Tables, figures and their captions.
+        Tables and figures.
     manifest : mapping
         The provenance manifest.
     context : mapping
@@ -157,7 +130,7 @@ def render(
         metrics=support_metrics().values(),
         files=[
             (table, len(inputs.tables[name]), marked_up(table.caption))
-            for name, table in sorted(discover().items())
+            for name, table in sorted(published.discover().items())
             if name in inputs.tables and not table.timed
         ],
         setting=setting,
@@ -235,7 +208,7 @@ def tables_shown(inputs: Inputs, setting: Setting) -> list[content.Table]:
     windows, keep = str(setting.window), setting.keep
     here = ", ".join(filter(None, [f"window {windows}" if setting.window else "no window", kept_tokens(keep)]))
     tables = []
-    for name, info in discover().items():
+    for name, info in published.discover().items():
         frame = inputs.table(name)
         if frame is None or info.large:
             continue

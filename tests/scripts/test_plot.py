@@ -1,0 +1,79 @@
+"""Every figure is drawn from the tables that it names, and refuses those that have no rows."""
+
+import pytest
+
+import plot
+import pruning_tables
+from sparse_attention.errors import InputError
+from sparse_attention.files.tables import write_table
+from sparse_attention.plotting.registry import discover
+
+FIGURES = discover()
+HEADS = {"svg": b"<?xml", "pdf": b"%PDF", "png": b"\x89PNG"}
+SETTING = {
+    "figures.window": 0,
+    "figures.keep": "none",
+    "figures.heatmap.predictor": "kmeans",
+    "figures.heatmap.sparsity": 0.95,
+}
+PRUNINGS = ["mode~threshold_final~0.005", "mode~topk_final~0.3", "mode~threshold_final~0.005_lambda~0.1"]
+
+
+@pytest.fixture(scope="module")
+def of_prunings(tmp_path_factory):
+    """The tables that figures of pruned classifiers need."""
+    folder = tmp_path_factory.mktemp("prunings")
+    kept, predictions = pruning_tables.runs()
+    frames = {"pruning": pruning_tables.quality(PRUNINGS), "pruning_layers": pruning_tables.layers(PRUNINGS),
+              "thresholds": pruning_tables.thresholds(PRUNINGS), "kept": kept, "predictions": predictions}  # fmt: skip
+    for name, frame in frames.items():
+        write_table(frame, folder / f"{name}.tsv")
+    return folder
+
+
+@pytest.fixture
+def job(fabricate, tables, of_prunings, tmp_path):
+    """Make the job of a figure whose files lie in `tmp_path`; a table named `empty` has no rows."""
+
+    def made(figure, empty=None):
+        given = {}
+        for name in FIGURES[figure].needs:
+            path = next(folder / f"{name}.tsv" for folder in (of_prunings, tables) if (folder / f"{name}.tsv").exists())
+            if name == empty:
+                (tmp_path / path.name).write_text(path.read_text().splitlines()[0] + "\n")
+                path = tmp_path / path.name
+            given[name] = str(path)
+        setting = fabricate.CONTEXT | {key: SETTING[key] for key in FIGURES[figure].settings}
+        output = {"figure": [str(tmp_path / f"{figure}.{suffix}") for suffix in HEADS]}
+        return fabricate.job(
+            input=given, output=output, params={"setting": setting}, wildcards={"figure": figure}
+        )  # fmt: skip
+
+    return made
+
+
+@pytest.mark.parametrize("figure", FIGURES)
+def test_it_is_written_in_three_formats(figure, job, tmp_path):
+    plot.main(job(figure))
+    for suffix, head in HEADS.items():
+        content = (tmp_path / f"{figure}.{suffix}").read_bytes()
+        assert content.startswith(head) and len(content) > 1000
+
+
+def test_figures_differ(job, tmp_path):
+    figures = [name for name in FIGURES if name.startswith(("pareto", "pruning"))]
+    for name in figures:
+        plot.main(job(name))
+    assert len({(tmp_path / f"{name}.svg").read_bytes() for name in figures}) == len(figures)
+
+
+@pytest.mark.parametrize(
+    ("figure", "empty"), [(name, table) for name, info in FIGURES.items() for table in info.needs], ids="-".join
+)
+def test_an_empty_table_is_refused_unless_the_figure_says_otherwise(figure, empty, job, tmp_path):
+    if empty in FIGURES[figure].may_be_empty:
+        plot.main(job(figure, empty))
+        assert (tmp_path / f"{figure}.svg").exists()
+    else:
+        with pytest.raises(InputError, match=rf"{empty}.tsv: has no rows, so there is nothing to draw"):
+            plot.main(job(figure, empty))

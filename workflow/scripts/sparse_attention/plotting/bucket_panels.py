@@ -1,0 +1,54 @@
+"""A panel per quantizer, and what they share: where panels stand, names of axes, the key."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from sparse_attention.plotting import style
+from sparse_attention.summaries.wording import spell
+
+COLUMNS, LEFT, RIGHT, HEAD, BOTTOM = 4, 0.55, 0.1, 0.72, 0.85
+"""Panels beside each other, and margins in inches."""
+WIDE, TALL = (style.WIDTH - LEFT - RIGHT) / COLUMNS, 1.75
+GAPS = {"wspace": 0.14, "hspace": 0.42}
+
+
+def panels_of(rows: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
+    """Split into the series of one attention and predictor, each with a title."""
+    several = rows["attention"].nunique() > 1
+    found = []
+    for (attention, _), own in rows.groupby(["attention", "predictor"], sort=False):
+        found.append((f"{spell(attention)}: {own['label'].iloc[0]}" if several else str(own["label"].iloc[0]), own))
+    return found
+
+
+def grid(panels: list[Any]) -> tuple[Figure, Iterator[Axes]]:
+    """Return a figure with a place for each panel; places that are left are removed."""
+    columns = min(COLUMNS, len(panels))
+    down = -(-len(panels) // columns)
+    margins = (LEFT, style.WIDTH - LEFT - columns * WIDE, HEAD, BOTTOM)
+    figure, axes = style.canvas(down, columns, (WIDE, TALL), margins, sharey=True, gridspec_kw=GAPS)
+    places = list(axes.flat)
+    for place in places[len(panels) :]:
+        place.remove()
+    return figure, iter(places[: len(panels)])
+
+
+def name_axes(figure: Figure, across: str, up: str, panels: int) -> None:
+    """Name the axes once."""
+    height = figure.get_figheight()
+    figure.text(LEFT / style.WIDTH, (BOTTOM - 0.42) / height, across, fontsize=8.5, va="bottom")
+    for place, axes in enumerate(figure.axes[:panels]):
+        if place % COLUMNS == 0:
+            axes.set_ylabel(up)
+
+
+def draw_key(figure: Figure, handles: list[Any], columns: int) -> None:
+    """Explain what all panels share, in a strip along the bottom."""
+    place: dict[str, Any] = {"loc": "lower left", "bbox_to_anchor": (LEFT / style.WIDTH, 0.03 / figure.get_figheight())}
+    figure.legend(handles=handles, ncols=columns, fontsize=7.5, handlelength=2, borderaxespad=0, borderpad=0, **place)
