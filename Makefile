@@ -4,6 +4,7 @@ PYTHON ?= $(shell for p in python3.11 python3; do $$p -c 'import sys; sys.exit(s
 CORES ?= all
 ARGS ?=
 TESTS ?= tests
+WORKERS ?= logical
 SECONDS ?= 20
 READER ?=
 SEED ?=
@@ -12,9 +13,10 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALL := $(BIN)/python -m pip install --disable-pip-version-check --constraint constraints.txt
 RUN := $(BIN)/python tools/run.py --cores $(CORES)
+PYTEST := $(BIN)/python -m pytest --numprocesses $(WORKERS) --maxprocesses 4 --dist worksteal
 
 .DEFAULT_GOAL := help
-.PHONY: help run dry-run figures report test fuzz lint hooks format benchmark-grid benchmark-fitting benchmark-pruning show-tokens deviations envs clean-results
+.PHONY: help run dry-run figures report test test-fast fuzz lint hooks format benchmark-grid benchmark-fitting benchmark-pruning show-tokens deviations envs clean-results
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-17s %s\n", $$1, $$2}' Makefile
@@ -31,8 +33,11 @@ figures: $(VENV)/run.stamp ## only the figures and what they need
 report: $(VENV)/run.stamp ## only results/report.html and what it needs
 	$(RUN) results/report.html $(ARGS)
 
-test: $(VENV)/test.stamp ## set up, then run the tests (TESTS=tests/unit for a part)
-	$(BIN)/python -m pytest $(TESTS)
+test: $(VENV)/test.stamp ## set up, then run the tests (TESTS=tests/unit for a part, WORKERS=0 for one after another)
+	$(PYTEST) $(TESTS)
+
+test-fast: $(VENV)/test.stamp ## the same without the tests that run Snakemake or are slow
+	$(PYTEST) -m "not slow" $(TESTS)
 
 fuzz: $(VENV)/test.stamp ## damage users' files at random and read them (SECONDS=60 each; READER=dump-new SEED=7 for one)
 	FUZZ_SECONDS=$(SECONDS) FUZZ_SEED=$(SEED) $(BIN)/python -m pytest tests/fuzz -k "$(if $(READER),[$(READER)],one_line)"

@@ -11,12 +11,14 @@ import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 
 import pytest
 import torch
+from filelock import FileLock
 
 from readable_ids import readable
 
@@ -27,6 +29,14 @@ if not torch.cuda.is_available():
 def pytest_make_parametrize_id(val: object, argname: str) -> str:
     """Give every parameter an id that can be read; refuse one that has none."""
     return readable(val, argname)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Keep the tests that run Snakemake out of the fast lane."""
+    for item in items:
+        if {"checkout", "finished"} & set(getattr(item, "fixturenames", ())):
+            item.add_marker(pytest.mark.slow)
 
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -61,6 +71,10 @@ class Checkout:
         counts = re.findall(r"^(\w+) +(\d+)$", output.split("Job stats:")[1].split("\ntotal ")[0], re.MULTILINE)
         return [rule for rule, count in counts for _ in range(int(count)) if rule not in TARGETS]
 
+    def copy(self, folder: Path) -> Checkout:
+        """Copy it as it is; times and links are kept, so Snakemake sees the same state."""
+        return Checkout(shutil.copytree(self.folder, folder, symlinks=True))
+
     def write(self, name: str, text: str) -> str:
         """Write a file into the copy and return its name."""
         path = self.folder / name
@@ -76,12 +90,31 @@ def copy_repository(folder: Path, tiny: Path) -> Checkout:
     return Checkout(folder)
 
 
+def once(tmp_path_factory: pytest.TempPathFactory, name: str, make: Callable[[Path], None]) -> Path:
+    """Return a folder in which something was made once, also where several processes run the tests."""
+    if "PYTEST_XDIST_WORKER" not in os.environ:
+        folder = tmp_path_factory.mktemp(name)
+        make(folder)
+        return folder
+    folder = tmp_path_factory.getbasetemp().parent / name
+    with FileLock(folder.with_suffix(".lock")):
+        if not folder.with_suffix(".made").exists():
+            shutil.rmtree(folder, ignore_errors=True)
+            folder.mkdir()
+            make(folder)
+            folder.with_suffix(".made").touch()
+    return folder
+
+
 @pytest.fixture(scope="session")
 def tiny_inputs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Make the small dump and the tiny model once."""
-    folder = tmp_path_factory.mktemp("inputs") / "tiny"
-    subprocess.run([sys.executable, ROOT / "tests" / "make_tiny.py", folder], check=True, capture_output=True)
-    return folder
+
+    def make(folder: Path) -> None:
+        command = [sys.executable, ROOT / "tests" / "make_tiny.py", folder / "tiny"]
+        subprocess.run(command, check=True, capture_output=True)
+
+    return once(tmp_path_factory, "inputs", make) / "tiny"
 
 
 @pytest.fixture
@@ -93,18 +126,18 @@ def checkout(tmp_path: Path, tiny_inputs: Path) -> Checkout:
 @pytest.fixture(scope="session")
 def finished(tmp_path_factory: pytest.TempPathFactory, tiny_inputs: Path) -> Checkout:
     """Return a copy of the repository in which the tiny configuration has run; tests leave it as it is."""
-    checkout = copy_repository(tmp_path_factory.mktemp("finished") / "checkout", tiny_inputs)
-    run = checkout.snakemake()
-    assert run.returncode == 0, run.stdout + run.stderr
-    return checkout
+
+    def make(folder: Path) -> None:
+        run = copy_repository(folder / "checkout", tiny_inputs).snakemake()
+        assert run.returncode == 0, run.stdout + run.stderr
+
+    return Checkout(once(tmp_path_factory, "finished", make) / "checkout")
 
 
 @pytest.fixture
 def copy_of_finished(finished: Checkout, tmp_path: Path) -> Checkout:
     """Return a finished run that a test may edit."""
-    # times and links are kept, so Snakemake sees the same state
-    shutil.copytree(finished.folder, tmp_path / "copy", symlinks=True)
-    return Checkout(tmp_path / "copy")
+    return finished.copy(tmp_path / "copy")
 
 
 @pytest.fixture(scope="session")

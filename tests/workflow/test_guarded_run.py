@@ -13,6 +13,7 @@ import pytest
 
 from sparse_attention.jobs import lock
 
+pytestmark = pytest.mark.slow
 RUN = Path(__file__).parents[2] / "tools" / "run.py"
 SNAKEFILE = 'rule make:\n    output: "made.txt"\n    shell: "sleep $(cat seconds.txt) && touch {output}"\n'
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import time
@@ -66,7 +67,15 @@ def test_tests_install_their_own_needs(folder):
     install(folder, "run.stamp")
     commands = planned(folder, "test", "TESTS=tests/unit")
     assert any("--requirement requirements-dev.txt" in command for command in commands)
-    assert commands[-1] == ".venv/bin/python -m pytest tests/unit"
+    assert re.fullmatch(
+        r"\.venv/bin/python -m pytest --numprocesses logical .*--dist worksteal tests/unit", commands[-1]
+    )
+
+
+def test_the_fast_tests_are_those_that_are_not_slow(folder):
+    install(folder, "test.stamp")
+    whole, fast = (planned(folder, target)[-1] for target in ("test", "test-fast"))
+    assert fast == whole.replace(" tests", ' -m "not slow" tests')
 
 
 def test_missing_python_is_told(folder):
