@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 from pathlib import Path
 
 import pytest
@@ -28,9 +29,14 @@ GUARDED = {
 }
 
 
+@functools.cache
+def all_calls(tree: ast.AST) -> list[ast.Call]:
+    return [node for node in ast.walk(tree) if isinstance(node, ast.Call)]
+
+
 def calls(tree: ast.AST, name: str) -> list[ast.Call]:
     """Return the calls of a function or method, by its own name or, with a dot, by its end."""
-    found = [node for node in ast.walk(tree) if isinstance(node, ast.Call)]
+    found = all_calls(tree)
     if "." in name:
         return [call for call in found if ast.unparse(call.func) == name]
     bare = [call for call in found if isinstance(call.func, ast.Name) and call.func.id == name]
@@ -38,6 +44,7 @@ def calls(tree: ast.AST, name: str) -> list[ast.Call]:
     return bare if name in ("eval", "exec", "input", "pipeline") else bare + methods
 
 
+@functools.cache
 def modules() -> dict[str, ast.AST]:
     files = [*ROOT.glob("workflow/scripts/**/*.py"), *ROOT.glob("tools/*.py")]
     names = [file.relative_to(LIBRARY if LIBRARY in file.parents else ROOT).as_posix() for file in files]
@@ -61,4 +68,5 @@ def test_no_guarded_place_leaves_the_guard_open():
     for call in calls(modules()["files/tensors.py"], "torch.load"):
         assert "weights_only=True" in ast.unparse(call)
     for module, tree in modules().items():
-        assert "trust_remote_code=True" not in ast.unparse(tree), module
+        given = [keyword for call in all_calls(tree) for keyword in call.keywords if keyword.arg == "trust_remote_code"]
+        assert "True" not in [ast.unparse(keyword.value) for keyword in given], module

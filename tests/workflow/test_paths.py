@@ -151,17 +151,15 @@ def test_other_files_in_the_same_place_are_noticed_without_records(copy_of_finis
     assert {"retrieve", "prepare", "train_mlm"} <= planned(copy_of_finished)
 
 
-@pytest.fixture
-def importing(copy_of_finished):
+@pytest.fixture(scope="module")
+def imported(finished, tmp_path_factory):
     """Return a checkout that has imported a dump, projections and centroids, and the configuration of that."""
-    results = copy_of_finished.folder / "results"
+    checkout = finished.copy(tmp_path_factory.mktemp("imported") / "checkout")
+    results = checkout.folder / "results"
     (projections,) = results.glob(f"projections/{RUN}/*/projections.pt")
     (centroids,) = results.glob(f"centroids/{RUN}/*/*/centroids.pt")
-    dumps = {
-        split: in_two_folders(copy_of_finished, split, results / "qk" / RUN / split)
-        for split in ("train", "validation")
-    }
-    files = {file.name: in_two_folders(copy_of_finished, file.name, file) for file in (projections, centroids)}
+    dumps = {split: in_two_folders(checkout, split, results / "qk" / RUN / split) for split in ("train", "validation")}
+    files = {file.name: in_two_folders(checkout, file.name, file) for file in (projections, centroids)}
     content = {
         "corpus": "mine",
         "code": None,
@@ -170,8 +168,15 @@ def importing(copy_of_finished):
         "fit_projections": {"source": files["projections.pt"][0]},
         "fit_clusters": {"source": files["centroids.pt"][0]},
     }
-    snakemake(copy_of_finished, *IMPORTS, content=content)
-    return copy_of_finished, content
+    snakemake(checkout, *IMPORTS, content=content)
+    return checkout, content
+
+
+@pytest.fixture
+def importing(imported, tmp_path):
+    """Return a copy of it that a test may edit."""
+    checkout, content = imported
+    return checkout.copy(tmp_path / "copy"), content
 
 
 IMPORTS = ("--until", "import_clusters")
@@ -203,8 +208,9 @@ def test_fitting_and_importing_replace_each_other_without_records(importing):
     assert planned(checkout, *FITS, content=own) == {"fit_projections", "fit_clusters"}
 
 
-@pytest.mark.parametrize("home", ["/dev/null/x", "/proc/nonexistent"])
-@pytest.mark.parametrize("guarded", [True, False], ids=["tools/run.py", "snakemake"])
+@pytest.mark.parametrize(
+    ("home", "guarded"), [("/dev/null/x", True), ("/proc/nonexistent", False)], ids=["tools/run.py", "snakemake"]
+)
 def test_a_home_that_cannot_be_written_is_none_of_our_business(checkout, home, guarded):
     start = ["tools/run.py"] if guarded else ["-m", "snakemake"]
     command = [sys.executable, *start, "--cores", "1", "results/data/tiny/statistics.tsv", "--configfile", TINY]
