@@ -16,7 +16,7 @@ RUN := $(BIN)/python tools/run.py --cores $(CORES)
 PYTEST := $(BIN)/python -m pytest --numprocesses $(WORKERS) --maxprocesses 4 --dist worksteal
 
 .DEFAULT_GOAL := help
-.PHONY: help run dry-run figures report test test-fast fuzz lint hooks format benchmark-grid benchmark-fitting benchmark-pruning show-tokens deviations envs clean-results
+.PHONY: help run dry-run figures report test test-fast fuzz lint hooks format benchmark-grid benchmark-fitting benchmark-pruning show-tokens deviations envs architecture clean-results
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-17s %s\n", $$1, $$2}' Makefile
@@ -75,6 +75,9 @@ deviations: $(VENV)/run.stamp ## write the measured deviations from results/tabl
 
 envs: $(VENV)/test.stamp ## write envs/<rule>.yaml from the lock
 	$(BIN)/python tools/make_envs.py
+
+architecture: $(VENV)/test.stamp ## draw the picture of docs/architecture.md from the code
+	$(BIN)/python tools/draw_architecture.py
 
 clean-results: $(VENV)/run.stamp ## delete what the workflow made; resources/ and logs stay
 	$(BIN)/python -m snakemake --cores 1 --delete-all-output $(ARGS)

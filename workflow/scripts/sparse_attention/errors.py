@@ -1,4 +1,4 @@
-"""The one exception whose text is written for the user, and what makes a text one that can be shown."""
+"""Errors of users: the one exception whose text is written for them, and what makes a text one that can be shown."""
 
 from __future__ import annotations
 

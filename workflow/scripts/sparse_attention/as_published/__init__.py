@@ -1,4 +1,4 @@
-"""What the published Sparsefinder code does and its paper does not say, each quirk as a switch that is off elsewhere.
+"""Quirks of the published Sparsefinder code: each is a switch that is off elsewhere.
 
 Only `deviations` uses this package: it measures what each quirk changes. The code is that of deep-spin/sparsefinder and
 deep-spin/sparsefinder-mlm; docs/deviations.md says what this workflow does instead.

@@ -1,1 +1,1 @@
-"""Entmax attention, its support and its masks."""
+"""Attention on tensors alone: entmax, masks, blocks, distances and supports."""

@@ -1,1 +1,1 @@
-"""From a named data set to tokenised blocks: retrieval, readers, splits."""
+"""Data sets, from retrieval to tokenised blocks: sources, readers, splits, text and code."""

@@ -1,4 +1,4 @@
-"""Measures what each quirk of the published code changes: same data, same points, corrected against as published."""
+"""Effects of the quirks of the published code: same data, same points, corrected against as published."""
 
 from __future__ import annotations
 

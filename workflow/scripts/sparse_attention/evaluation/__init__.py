@@ -1,1 +1,1 @@
-"""How good predicted supports are."""
+"""Evaluation of predicted supports: one sweep over all points of a grid."""

@@ -1,1 +1,1 @@
-"""Files: the ones that users bring, the ones that we write, and how their names say what they hold."""
+"""Reading and writing of files, and what path segments say."""

@@ -1,1 +1,1 @@
-"""What every job shares: its log, progress, seeds and threads, and the digest of the code it runs."""
+"""What every job shares, such as its log, seeds, threads and the digest of its code."""

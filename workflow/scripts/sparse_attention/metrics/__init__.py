@@ -1,1 +1,1 @@
-"""How good a predicted support is."""
+"""Facts and formulas of metrics: what each one means, classification, multiply-adds."""

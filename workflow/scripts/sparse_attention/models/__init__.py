@@ -1,1 +1,1 @@
-"""Masked language models with entmax or softmax attention: loading, masking, training, evaluation."""
+"""Models, loaded offline and guarded, and their attention."""

@@ -1,1 +1,1 @@
-"""The figures, each drawn from a published table only."""
+"""Figures, each drawn from published tables only."""

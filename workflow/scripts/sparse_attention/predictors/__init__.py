@@ -1,1 +1,1 @@
-"""What predicts a support before the scores are computed; `registry` finds every class, one file is one family."""
+"""Predictors of the support, one file for each family: `registry` finds them, `base` says what they are."""

@@ -1,1 +1,1 @@
-"""Learned token pruning: attention over the tokens that are left, importance scores, thresholds and the model."""
+"""Learned token pruning of classifiers: scores, thresholds, models that prune, their evaluation and export."""

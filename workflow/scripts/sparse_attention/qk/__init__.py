@@ -1,1 +1,1 @@
-"""Queries and keys of a model: our store and the formats of the originals."""
+"""Queries and keys of a model, and their gold supports: extraction, storage, dumps that users bring."""

@@ -1,1 +1,1 @@
-"""The configuration: how it is read and checked, and the grids it spans; free of torch."""
+"""The configuration, its checks and the grids that it spans; free of torch."""

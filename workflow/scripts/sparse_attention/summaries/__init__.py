@@ -1,1 +1,1 @@
-"""From the tables of single jobs to the tables that are published: means over seeds, intervals, Pareto fronts."""
+"""Published tables, made from those of single jobs: means over seeds, intervals, Pareto fronts."""

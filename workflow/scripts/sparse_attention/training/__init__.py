@@ -1,1 +1,1 @@
-"""Training of models."""
+"""Training that can be resumed: masked language models, and the loop that classifiers share."""
