@@ -90,7 +90,7 @@ def test_a_head_must_be_there_where_the_classifier_is_used_as_it_is(longformer, 
 @pytest.mark.parametrize("whole", [True, False])
 def test_three_classes_are_refused(whole, make):
     _, folder = make("three classes")
-    with pytest.raises(InputError, match=rf"{folder.name}: tells 3 classes apart; allowed: 2"):
+    with pytest.raises(InputError, match=rf"{folder.name}: a classifier of 3 classes; allowed: 2 classes"):
         load_classifier(folder, None, 20, whole)
 
 

@@ -1,1 +1,1 @@
-"""What every job shares, such as its log, seeds, threads and the digest of its code."""
+"""What every job shares: its log, seeds, threads and the digest of its code."""

@@ -62,14 +62,14 @@ def load_classifier(
     Raises
     ------
     InputError
-        When the folder cannot be used, or tells more than two classes apart.
+        When the folder cannot be used, or the classifier has more than two classes.
     """
     if longformer is not None and not whole:
         encoder = load_whole(AutoModel, folder, "an encoder", ("pooler.",))
         return longformer_from_encoder(encoder, longformer["layers"], longformer["window"], max_tokens)
     model = load_ltp(folder) if is_ltp(folder) else load_sequence_classifier(folder, () if whole else MAY_LACK)
     if model.config.num_labels != 2:
-        raise InputError(f"{folder}: tells {model.config.num_labels} classes apart; allowed: 2")
+        raise InputError(f"{folder}: a classifier of {model.config.num_labels} classes; allowed: 2 classes")
     return model
 
 

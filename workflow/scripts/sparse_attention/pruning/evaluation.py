@@ -1,4 +1,4 @@
-"""Everything that is said of one pruned classifier: dense, soft and hard, hidden and removed, beside its baselines."""
+"""Evaluation of a pruned classifier in each stage, with tokens hidden and removed, beside its baselines."""
 
 from __future__ import annotations
 

@@ -37,7 +37,7 @@ class Group(NamedTuple):
         """Write `values` of tokens, `(batch, n, ...)`, to their packed rows of `target`, `(tokens, ...)`."""
         if self.places is None:
             target[self.rows[self.inside]] = values[self.inside]
-        else:  # asks nothing of the device
+        else:  # the indices are known beforehand, so a GPU need not be waited for
             target.copy_(values.flatten(0, 1).index_select(0, self.places))
 
 
