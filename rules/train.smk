@@ -22,7 +22,6 @@ rule train_mlm:
         attention=lambda wildcards: wildcards.attention,
         seed=lambda wildcards: int(wildcards.seed),
         options=config["train_mlm"],
-        head=config["train_mlm"]["head"],
         device=config["device"],
         # Snakemake deletes the outputs of a killed job, so what a resumed one needs lies beside them
         resume=f"results/models/{RUN}/resume",

@@ -18,7 +18,7 @@ from transformers import (
     RobertaForMaskedLM,
 )
 
-from sparse_attention.data.blocks import Blocks
+from sparse_attention.data.blocks import Blocks, BlocksInfo, SplitInfo
 
 SMALL = {
     "vocab_size": 60,
@@ -76,6 +76,6 @@ def corpus() -> Blocks:
         tensors |= {f"{split}.tokens": tokens, f"{split}.lengths": lengths}
         tensors[f"{split}.documents"] = (torch.arange(blocks) // 5).to(torch.int32)
         documents = [f"{split}{number}" for number in range((blocks + 4) // 5)]
-        splits[split] = {"blocks": blocks, "tokens": int(lengths.sum()) - 2 * blocks, "documents": documents}
-        splits[split]["characters"] = 5 * splits[split]["tokens"]
-    return Blocks(tensors, {"length": 24, "special": special, "vocabulary": 60, "splits": splits, "unigram_loss": 4.0})
+        count = int(lengths.sum()) - 2 * blocks
+        splits[split] = SplitInfo(blocks, count, 5 * count, documents)
+    return Blocks(tensors, BlocksInfo(24, special, 60, 4.0, splits))

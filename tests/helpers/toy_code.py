@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import torch
 
-from sparse_attention.data.code.tokens import CodeTokens
+from sparse_attention.data.code.tokens import CodeTokens, TokensInfo
 from sparse_attention.data.splits import SPLITS
 
 VOCABULARY, PAD, CLS, SEP, MARK, FIRST = 50, 1, 2, 3, 4, 5
@@ -24,7 +24,7 @@ def code_tokens(bodies: Sequence[Sequence[int]], splits: Sequence[str], max_toke
         whole_lengths=lengths.clone(),
         labels=torch.tensor([int(MARK in body) for body in bodies], dtype=torch.int8),
         splits=torch.tensor([SPLITS.index(split) for split in splits], dtype=torch.int8),
-        info={"pad": PAD, "vocabulary": VOCABULARY, "max_tokens": max_tokens},
+        info=TokensInfo(PAD, VOCABULARY, max_tokens),
     )
 
 

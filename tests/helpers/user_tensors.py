@@ -120,15 +120,15 @@ def _blocks(folder: Path) -> None:
 
 def _read_blocks(folder: Path) -> object:
     blocks = Blocks.load(folder / "blocks.safetensors")
-    return [(blocks.split(name), blocks.document_ids(name)) for name in blocks.info["splits"]]
+    return [(blocks.split(name), blocks.document_ids(name)) for name in blocks.info.splits]
 
 
 def _code_tokens(folder: Path) -> None:
-    from sparse_attention.data.code.tokens import CodeTokens
+    from sparse_attention.data.code.tokens import CodeTokens, TokensInfo
 
     integers = [torch.full(shape, 3, dtype=torch.int32) for shape in ((6,), (6, 2), (2,), (2,))]
     labels = [torch.tensor(values, dtype=torch.int8) for values in ([0, 1], [0, 0])]
-    tokens = CodeTokens(*integers, *labels, {"pad": 0, "vocabulary": 9, "max_tokens": 6})
+    tokens = CodeTokens(*integers, *labels, TokensInfo(pad=0, vocabulary=9, max_tokens=6))
     tokens.save(folder / "tokens.safetensors", folder / "tokens.json")
 
 

@@ -42,7 +42,7 @@ def job(tiny_inputs: Path, tmp_path: Path):
 @pytest.mark.parametrize(("max_tokens", "layers"), [(64, None), (300, 2)], ids=["as it is", "longformer"])
 def test_functions_become_tokens(max_tokens, layers, job):
     tokens = job(max_tokens, layers)
-    assert tokens.info["max_tokens"] == max_tokens and len(tokens.lengths) == len(functions())
+    assert tokens.info.max_tokens == max_tokens and len(tokens.lengths) == len(functions())
 
 
 @pytest.mark.parametrize(

@@ -23,7 +23,7 @@ OPTIONS = {
     "source": None, "steps": 4, "batch_size": 4, "accumulation": 1, "learning_rate": 1e-3, "schedule": "linear",
     "warmup_steps": 1, "weight_decay": 0.01, "adam_epsilon": 1e-6, "max_grad_norm": 1.0, "mask_probability": 0.15,
     "anneal": {"start": None, "steps": 0}, "eval_steps": 2, "eval_blocks": 4, "eval_batch_size": 4, "save_steps": 2,
-    "dropout": None, "bf16": False, "compile": False,
+    "dropout": None, "bf16": False, "compile": False, "head": "identity",
 }  # fmt: skip
 RESULTS = ("model/model.safetensors", "model/config.json", "training.tsv", "evaluation.tsv", "sparsity.tsv")
 
@@ -81,7 +81,7 @@ def job(inputs: SimpleNamespace, tmp_path: Path):
             "evaluation": "evaluation.tsv",
             "sparsity": "sparsity.tsv",
         }
-        params = {"attention": attention, "seed": seed, "options": {**OPTIONS, **changes}, "head": "identity"}
+        params = {"attention": attention, "seed": seed, "options": {**OPTIONS, **changes}}
         params |= {"device": "cpu", "threads": 1, "resume": str(out / "resume")}
         train_mlm.main(
             SimpleNamespace(

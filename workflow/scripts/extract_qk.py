@@ -17,7 +17,7 @@ def main(snakemake):
     set_threads(params.threads)
     set_seed(0)
     blocks = Blocks.load(snakemake.input.blocks)
-    limits_of(folder).check_blocks(blocks.info["length"], blocks.info["vocabulary"])
+    limits_of(folder).check_blocks(blocks.info.length, blocks.info.vocabulary)
     model = load_masked_lm(folder, params.attention).to(resolve_device(params.device))
     source = {
         "model": {path.name: sha256_of(path) for path in sorted(folder.glob("*.safetensors"))},

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from sparse_attention.data.prepare import prepare
+from sparse_attention.data.prepare import PrepareOptions, prepare
 from sparse_attention.data.registry import open_dataset
 from sparse_attention.files.tables import write_table
 from sparse_attention.jobs.script import run
@@ -11,7 +11,8 @@ from sparse_attention.jobs.script import run
 def main(snakemake):
     params = snakemake.params
     documents, splits = Path(snakemake.output.documents), Path(snakemake.output.splits)
-    statistics = prepare(open_dataset(snakemake.input.receipt), documents, splits, params.entry, params.options)
+    options = PrepareOptions.of(params.options)
+    statistics = prepare(open_dataset(snakemake.input.receipt), documents, splits, params.entry, options)
     write_table(statistics, snakemake.output.statistics)
 
 

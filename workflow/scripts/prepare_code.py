@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from sparse_attention.data.code.functions import write_functions
-from sparse_attention.data.code.prepare import prepare
+from sparse_attention.data.code.prepare import CodeOptions, prepare
 from sparse_attention.data.registry import open_dataset
 from sparse_attention.files.tables import write_table
 from sparse_attention.jobs.script import run
@@ -11,7 +11,9 @@ from sparse_attention.jobs.script import run
 
 def main(snakemake):
     params = snakemake.params
-    prepared = prepare(open_dataset(snakemake.input.receipt), params.entry, params.options, params.threads)
+    prepared = prepare(
+        open_dataset(snakemake.input.receipt), params.entry, CodeOptions.of(params.options), params.threads
+    )
     write_functions(prepared.functions, Path(snakemake.output.functions))
     write_table(prepared.statistics, snakemake.output.statistics)
     write_table(prepared.intake, snakemake.output.intake)

@@ -7,6 +7,7 @@ from sparse_attention.data.code.tokens import CodeTokens
 from sparse_attention.files.tables import write_table
 from sparse_attention.jobs.compute import resolve_device, set_seed, set_threads
 from sparse_attention.jobs.script import run
+from sparse_attention.pruning.options import StageOptions
 from sparse_attention.pruning.stages import fingerprint_of, hardened, save_stage
 from sparse_attention.pruning.stored import load_pruned_model
 from sparse_attention.pruning.training import BESIDE, MEASURED, Stage, train
@@ -14,13 +15,13 @@ from sparse_attention.training.course import training_table
 
 
 def main(snakemake):
-    params, options = snakemake.params, dict(snakemake.params.options)
+    params, options = snakemake.params, StageOptions.of(snakemake.params.options)
     set_threads(params.threads)
     set_seed(params.seed)
     tokens, given = CodeTokens.load(snakemake.input.tokens), Path(snakemake.input.model)
     model = hardened(load_pruned_model(given), params.pruning, params.seed).to(resolve_device(params.device))
     training = training_table([], MEASURED, BESIDE)
-    if options["epochs"]:
+    if options.epochs:
         fingerprint = fingerprint_of(params, snakemake.input.tokens, given / "model.safetensors")
         training = train(model, tokens, Stage("hard"), options, params.seed, Path(params.resume), fingerprint)
     write_table(training, snakemake.output.training)

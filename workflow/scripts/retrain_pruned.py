@@ -12,6 +12,7 @@ from sparse_attention.jobs.script import run
 from sparse_attention.models.loading import load_classifier
 from sparse_attention.pruning.evaluation import Row, row_tables
 from sparse_attention.pruning.model import PrunedClassifier
+from sparse_attention.pruning.options import ClassifierOptions
 from sparse_attention.pruning.prediction import predict
 from sparse_attention.pruning.stages import fingerprint_of
 from sparse_attention.pruning.thresholds import PruningSettings
@@ -19,18 +20,18 @@ from sparse_attention.pruning.training import Stage, train
 
 
 def main(snakemake):
-    params, given, options = snakemake.params, snakemake.input, dict(snakemake.params.options)
+    params, given, options = snakemake.params, snakemake.input, ClassifierOptions.of(snakemake.params.options)
     set_threads(params.threads)
     set_seed(params.seed)
     folder, functions = open_dataset(given.model).root, list(read_functions(Path(given.functions)))
     tokens = tokenise(functions, load_tokenizer(folder), params.max_tokens)
-    network = load_classifier(folder, options["longformer"], params.max_tokens)
+    network = load_classifier(folder, options.longformer, params.max_tokens)
     model = PrunedClassifier(network.to(resolve_device(params.device)), PruningSettings(final=0.0))
     fingerprint = fingerprint_of(params, given.functions, given.model)
     training = train(model, tokens, Stage("dense"), options, params.seed, Path(params.resume), fingerprint)
     write_table(training, snakemake.output.training)
     test = tokens.of("test").tolist()
-    row = Row("retrained", "dropped", predict(model, tokens, test, "dense", options["eval_batch_size"], drop=True))
+    row = Row("retrained", "dropped", predict(model, tokens, test, "dense", options.eval_batch_size, drop=True))
     dense = read_table(given.predictions, ["system", "function", "tokens"])
     whole = dense[dense["system"] == "dense"].drop_duplicates("function").set_index("function")["tokens"]
     predictions, kept = row_tables(row, model, whole.loc[test].to_numpy())

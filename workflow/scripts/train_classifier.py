@@ -11,6 +11,7 @@ from sparse_attention.jobs.log import logger
 from sparse_attention.jobs.script import run
 from sparse_attention.models.loading import load_classifier
 from sparse_attention.pruning.model import PrunedClassifier
+from sparse_attention.pruning.options import ClassifierOptions
 from sparse_attention.pruning.stages import fingerprint_of, save_stage
 from sparse_attention.pruning.thresholds import PruningSettings
 from sparse_attention.pruning.training import BESIDE, MEASURED, Stage, train
@@ -18,12 +19,12 @@ from sparse_attention.training.course import training_table
 
 
 def main(snakemake):
-    params, options = snakemake.params, dict(snakemake.params.options)
+    params, options = snakemake.params, ClassifierOptions.of(snakemake.params.options)
     set_threads(params.threads)
     set_seed(params.seed)
     dataset, tokens = open_dataset(snakemake.input.model), CodeTokens.load(snakemake.input.tokens)
-    trained = options["source"] is not None
-    network = load_classifier(dataset.root, options["longformer"], tokens.info["max_tokens"], whole=trained)
+    trained = options.source is not None
+    network = load_classifier(dataset.root, options.longformer, tokens.info.max_tokens, whole=trained)
     model = PrunedClassifier(network.to(resolve_device(params.device)), PruningSettings(final=0.0))
     training = training_table([], MEASURED, BESIDE)
     if trained:

@@ -1,6 +1,7 @@
 """Fine-tune a masked language model with entmax or softmax attention, and measure it before and after."""
 
 import shutil
+from dataclasses import asdict
 from pathlib import Path
 
 import pandas as pd
@@ -18,27 +19,27 @@ from sparse_attention.models.masked_lm import load_masked_lm, save_masked_lm
 from sparse_attention.training.course import training_table
 from sparse_attention.training.fine_tuning import BESIDE, MEASURED, train
 from sparse_attention.training.losses import gold_sparsity
+from sparse_attention.training.options import TrainOptions
 from sparse_attention.training.task import MaskedLMTask
 
 
 def main(snakemake):
-    params, options = snakemake.params, dict(snakemake.params.options)
+    params, options = snakemake.params, TrainOptions.of(snakemake.params.options)
     set_threads(params.threads)
     set_seed(params.seed)
     attention, resume = Attention.parse(params.attention), Path(params.resume)
     dataset = open_dataset(snakemake.input.model)
-    if options["source"]:
-        logger.info("train_mlm.source: %s is evaluated as it is", dataset.root)
-        options["steps"] = 0
-    model = load_masked_lm(dataset.root, attention, params.head).to(resolve_device(params.device))
+    model = load_masked_lm(dataset.root, attention, options.head).to(resolve_device(params.device))
     task = MaskedLMTask(Blocks.load(snakemake.input.blocks), model, options, params.seed)
     before = after = task.measure(model)
-    logger.info("validation loss %.4f before training; unigram loss %.4f", before.loss, task.info["unigram_loss"])
+    logger.info("validation loss %.4f before training; unigram loss %.4f", before.loss, task.info.unigram_loss)
     training = training_table([], MEASURED, BESIDE)
-    if options["steps"]:
-        named = ("code", "attention", "seed", "threads", "head")
+    if options.source:
+        logger.info("train_mlm.source: %s is evaluated as it is", dataset.root)
+    else:
+        named = ("code", "attention", "seed", "threads")
         fingerprint = {name: getattr(params, name, None) for name in named}
-        fingerprint |= {"options": options, "blocks": sha256_of(snakemake.input.blocks)}
+        fingerprint |= {"options": asdict(options), "blocks": sha256_of(snakemake.input.blocks)}
         fingerprint |= {"model": dataset.receipt["files"]}
         training, after = train(model, task, attention, resume, fingerprint)
     first = {"step": 0, "phase": "validation", "loss": before.loss, "alpha": attention.alpha}

@@ -1,14 +1,16 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import datasets
 import pytest
 
 from sparse_attention.data.fetch import retrieve
-from sparse_attention.data.prepare import prepare
+from sparse_attention.data.prepare import PrepareOptions, prepare
 from sparse_attention.data.registry import Dataset, open_dataset
+from sparse_attention.data.splits import Shares
 from sparse_attention.errors import InputError
 
 SPLIT = {"train": 0.6, "validation": 0.2, "test": 0.2, "seed": 0}
@@ -26,7 +28,7 @@ def corpus(folder: Path, **texts: str) -> Dataset:
 
 
 def run(folder: Path, dataset: Dataset, entry: dict[str, str] | None = None, **changes: object):
-    options = {"min_characters": 3, "max_documents": None, "split": SPLIT, **changes}
+    options = replace(PrepareOptions(3, None, Shares(**SPLIT)), **changes)
     outputs = folder / "documents.jsonl", folder / "splits.json"
     table = prepare(dataset, *outputs, entry or {"format": "text"}, options)
     lines = (folder / "documents.jsonl").read_text(encoding="utf-8").splitlines()

@@ -14,7 +14,7 @@ import pandas as pd
 import pytest
 import yaml
 
-from sparse_attention.data.code.prepare import prepare
+from sparse_attention.data.code.prepare import CodeOptions, prepare
 from sparse_attention.data.fetch import retrieve
 from sparse_attention.data.registry import open_dataset
 from sparse_attention.data.sources import osf, url
@@ -143,7 +143,9 @@ def zenodo(server):
 def test_the_shipped_entries_fetch_and_read(name, fixture, counts, request, tmp_path):
     retrieve(name, request.getfixturevalue(fixture), tmp_path / "receipt.json")
     prepared = prepare(
-        open_dataset(tmp_path / "receipt.json"), DEFAULTS["code_corpora"][name], DEFAULTS["prepare_code"]
+        open_dataset(tmp_path / "receipt.json"),
+        DEFAULTS["code_corpora"][name],
+        CodeOptions.of(DEFAULTS["prepare_code"]),
     )
     found = prepared.statistics.set_index("split")
     assert {split: found.loc[split, "functions"] for split in counts} == counts

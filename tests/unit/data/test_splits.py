@@ -1,13 +1,14 @@
 from __future__ import annotations
 
 import collections
+from dataclasses import replace
 
 import pytest
 
-from sparse_attention.data.splits import SPLITS, split_documents
+from sparse_attention.data.splits import SPLITS, Shares, split_documents
 from sparse_attention.errors import InputError
 
-SHARES = {"train": 0.7, "validation": 0.15, "test": 0.15, "seed": 0}
+SHARES = Shares(0.7, 0.15, 0.15, seed=0)
 
 
 def ids(count: int, first: int = 0) -> list[str]:
@@ -30,16 +31,15 @@ def test_added_documents_move_none(count):
 @pytest.mark.parametrize("count", [3, 4, 7])
 def test_no_split_is_empty(count):
     for seed in range(20):
-        shares = {"train": 0.98, "validation": 0.01, "test": 0.01, "seed": seed}
-        assert set(split_documents(ids(count), shares)) == set(SPLITS), seed
+        assert set(split_documents(ids(count), Shares(0.98, 0.01, 0.01, seed))) == set(SPLITS), seed
 
 
 def test_the_seed_decides():
-    assert split_documents(ids(50), SHARES) != split_documents(ids(50), SHARES | {"seed": 1})
+    assert split_documents(ids(50), SHARES) != split_documents(ids(50), replace(SHARES, seed=1))
 
 
 def test_a_share_of_zero_gets_nothing():
-    shares = {"train": 0.5, "validation": 0.5, "test": 0, "seed": 0}
+    shares = Shares(0.5, 0.5, 0, seed=0)
     assert set(split_documents(ids(200), shares)) == {"train", "validation"}
     assert set(split_documents(ids(2), shares)) == {"train", "validation"}
 

@@ -63,7 +63,7 @@ def test_blocks_hold_every_token_once_between_special_ones(model_folder, documen
 def test_tails_below_the_minimum_are_dropped_and_counted(model_folder, documents):
     blocks, table = build(model_folder, documents, min_length=LENGTH)
     assert blocks.split("train")[1].tolist() == [LENGTH] * 4
-    assert blocks.info["splits"]["train"]["documents"] == ["0", "2"]
+    assert blocks.info.splits["train"].documents == ["0", "2"]
     assert table["train"] | {} == {
         "documents": 3, "tokens": 36, "blocks": 4, "dropped_tokens": 4,
         "min": 0.0, "q25": 8.0, "median": 16.0, "q75": 18.0, "max": 20.0,
@@ -73,11 +73,11 @@ def test_tails_below_the_minimum_are_dropped_and_counted(model_folder, documents
 
 def test_the_sidecar_describes_what_the_tokens_cover(model_folder, documents):
     blocks, _ = build(model_folder, documents, min_length=LENGTH)
-    assert blocks.info["special"] == {"pad": 0, "cls": 2, "sep": 3, "mask": 4}
-    assert (blocks.info["length"], blocks.info["vocabulary"]) == (LENGTH, 45)
-    train = blocks.info["splits"]["train"]
+    assert blocks.info.special == {"pad": 0, "cls": 2, "sep": 3, "mask": 4}
+    assert (blocks.info.length, blocks.info.vocabulary) == (LENGTH, 45)
+    train = blocks.info.splits["train"]
     covered = [" ".join(documents[0]["text"].split()[:16]), documents[2]["text"]]
-    assert train["tokens"] == 32 and train["characters"] == sum(map(len, covered))
+    assert train.tokens == 32 and train.characters == sum(map(len, covered))
 
 
 def test_the_unigram_loss_is_that_of_smoothed_frequencies(model_folder, documents):
@@ -89,7 +89,7 @@ def test_the_unigram_loss_is_that_of_smoothed_frequencies(model_folder, document
     losses = []
     for row, length in zip(*blocks.split("validation")[:2], strict=True):
         losses += [-math.log(counts[token] / counts.sum()) for token in row[1 : length - 1].tolist()]
-    assert blocks.info["unigram_loss"] == pytest.approx(sum(losses) / len(losses), rel=1e-12)
+    assert blocks.info.unigram_loss == pytest.approx(sum(losses) / len(losses), rel=1e-12)
 
 
 def test_a_split_without_a_block_names_the_config_key(model_folder, documents):

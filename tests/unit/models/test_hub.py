@@ -19,6 +19,7 @@ from sparse_attention.data.tokenising import Tokeniser
 from sparse_attention.errors import InputError
 from sparse_attention.models.hub import copy_tokenizer, guarded, load_tokenizer
 from sparse_attention.models.loading import load_classifier, load_whole
+from sparse_attention.models.longformer import LongformerShape
 from sparse_attention.models.masked_lm import load_masked_lm, save_masked_lm
 from tiny_networks import tiny
 
@@ -62,7 +63,7 @@ LOADERS = {
     "masked language model": lambda folder: load_masked_lm(folder, "softmax"),
     "encoder": lambda folder: load_whole(AutoModel, folder, "an encoder", ("pooler.",)),
     "classifier": lambda folder: load_classifier(folder, None, 16),
-    "longformer": lambda folder: load_classifier(folder, {"layers": 2, "window": 4}, 16),
+    "longformer": lambda folder: load_classifier(folder, LongformerShape(2, 4), 16),
 }
 OF_MODELS = ["masked language model", "encoder", "classifier", "longformer"]
 OF_TOKENIZERS = [name for name in LOADERS if name not in OF_MODELS]

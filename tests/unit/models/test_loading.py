@@ -11,7 +11,7 @@ from transformers import AutoModel, AutoModelForSequenceClassification, BertMode
 
 from sparse_attention.errors import InputError
 from sparse_attention.models.loading import load_classifier, load_whole
-from sparse_attention.models.longformer import longformer_from_encoder
+from sparse_attention.models.longformer import LongformerShape, longformer_from_encoder
 from tiny_networks import CLASSIFIERS, tiny
 
 MODELS = {
@@ -20,7 +20,7 @@ MODELS = {
     **{f"{family} classifier": kind for family, kind in CLASSIFIERS.items()},
     "three classes": CLASSIFIERS["roberta"],
 }
-LONGFORMER = {"layers": 2, "window": 4}
+LONGFORMER = LongformerShape(2, 4)
 
 
 @pytest.fixture
@@ -52,7 +52,7 @@ def same(one, other) -> bool:
 def test_a_longformer_is_made_of_an_encoders_folder(name, make):
     encoder, folder = make(name)
     torch.manual_seed(7)
-    given = longformer_from_encoder(encoder, **LONGFORMER, max_positions=60)
+    given = longformer_from_encoder(encoder, **vars(LONGFORMER), max_positions=60)
     torch.manual_seed(7)
     made = load_classifier(folder, LONGFORMER, 60)
     assert made.config.model_type == "longformer" and made.config.attention_window == [4, 4]

@@ -21,6 +21,7 @@ from transformers import (
 from covering import all_pairs
 from sparse_attention.errors import InputError
 from sparse_attention.models.loading import load_classifier, load_whole
+from sparse_attention.models.longformer import LongformerShape
 from sparse_attention.models.masked_lm import load_masked_lm
 from sparse_attention.pruning.model import PrunedClassifier
 from sparse_attention.pruning.stored import load_pruned_model, save_pruned_model
@@ -29,7 +30,7 @@ from tiny_networks import tiny
 
 LOADERS = {
     "encoder": lambda folder: load_whole(AutoModel, folder, "an encoder", ("pooler.",)),
-    "longformer": lambda folder: load_classifier(folder, {"layers": 2, "window": 4}, 16),
+    "longformer": lambda folder: load_classifier(folder, LongformerShape(2, 4), 16),
     "classifier": lambda folder: load_classifier(folder, None, 16),
     "masked language model": lambda folder: load_masked_lm(folder, "softmax"),
 }

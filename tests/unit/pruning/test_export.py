@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from pyarrow import parquet
 
 from sparse_attention.data.code.functions import Function
-from sparse_attention.data.code.tokens import CodeTokens, tokenise
+from sparse_attention.data.code.tokens import CodeTokens, TokensInfo, tokenise
 from sparse_attention.pruning.export import (
     Traced,
     pruned_functions,
@@ -43,7 +43,7 @@ def code_tokens(lengths):
     sizes = torch.tensor(lengths, dtype=torch.int32)
     ends = torch.cat([torch.arange(1, n + 1, dtype=torch.int32) for n in lengths])
     labels = torch.zeros(len(lengths), dtype=torch.int8)
-    info = {"pad": 1, "vocabulary": 50, "max_tokens": 40}
+    info = TokensInfo(pad=1, vocabulary=50, max_tokens=40)
     return CodeTokens(ids, torch.stack([ends - 1, ends], 1), sizes, sizes, labels, labels, info)
 
 

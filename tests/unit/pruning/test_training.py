@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import os
 import signal
+from dataclasses import asdict, replace
 
 import numpy as np
 import pytest
@@ -14,18 +15,18 @@ from transformers import RobertaForSequenceClassification as Roberta
 
 from sparse_attention.errors import InputError
 from sparse_attention.pruning.model import PrunedClassifier
+from sparse_attention.pruning.options import StageOptions
 from sparse_attention.pruning.prediction import predict
 from sparse_attention.pruning.stages import hardened, learned_by, settings_of
 from sparse_attention.pruning.thresholds import PruningSettings
 from sparse_attention.pruning.training import BESIDE, MEASURED, PruningTrainer, Stage, class_weights, share_kept, train
 from toy_code import VOCABULARY, code_tokens, toy_functions
 
-OPTIONS = {
-    "epochs": 2, "batch_size": 4, "accumulation": 1, "learning_rate": 1e-3, "schedule": "linear", "warmup": 0.1,
-    "weight_decay": 0.01, "adam_epsilon": 1e-8, "max_grad_norm": 1.0, "class_weights": False, "dropout": None,
-    "eval_steps": None, "eval_batch_size": 8, "save_steps": 100, "threshold_learning_rate": 1e-2,
-    "threshold_weight_decay": 0.0,
-}  # fmt: skip
+OPTIONS = StageOptions(
+    epochs=2, batch_size=4, accumulation=1, learning_rate=1e-3, schedule="linear", warmup=0.1, weight_decay=0.01,
+    adam_epsilon=1e-8, max_grad_norm=1.0, class_weights=False, dropout=None, eval_steps=None, eval_batch_size=8,
+    save_steps=100,
+)  # fmt: skip
 SIZES = {
     "vocab_size": VOCABULARY, "hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2,
     "intermediate_size": 24, "max_position_embeddings": 42, "pad_token_id": 1,
@@ -62,9 +63,12 @@ def run(tokens, tmp_path):
     """Return a function that trains a fresh tiny model and gives the model and its table."""
 
     def run(stage=LEARN, settings=SOFT, family="longformer", given=None, resume="resume", seed=1, **changes):
-        model, options = make_model(settings, family), {**OPTIONS, **changes}
+        ours = {name: value for name, value in changes.items() if name.startswith("threshold_")}
+        others = {name: value for name, value in changes.items() if name not in ours}
+        stage = replace(stage, **{"threshold_learning_rate": 1e-2, **ours})
+        model, options = make_model(settings, family), replace(OPTIONS, **others)
         torch.manual_seed(seed)
-        fingerprint = {"options": options, "seed": seed}
+        fingerprint = {"options": asdict(options), "stage": asdict(stage), "seed": seed}
         return model, train(model, given or tokens, stage, options, seed, tmp_path / resume, fingerprint)
 
     return run

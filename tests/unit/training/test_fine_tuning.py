@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
-from copy import deepcopy
+from dataclasses import asdict, replace
 
 import pytest
 import torch
@@ -15,29 +15,31 @@ from sparse_attention.errors import InputError
 from sparse_attention.models.attention import NAME, Attention, set_attention
 from sparse_attention.training.course import find_resume_point
 from sparse_attention.training.fine_tuning import train
+from sparse_attention.training.options import Anneal, TrainOptions
 from sparse_attention.training.task import MaskedLMTask
 from sparse_attention.training.trainer import MaskedLMTrainer
 
-OPTIONS = {
-    "steps": 6,
-    "batch_size": 8,
-    "accumulation": 1,
-    "learning_rate": 3e-3,
-    "schedule": "linear",
-    "warmup_steps": 2,
-    "weight_decay": 0.01,
-    "adam_epsilon": 1e-6,
-    "max_grad_norm": 1.0,
-    "mask_probability": 0.15,
-    "dropout": None,
-    "anneal": {"start": None, "steps": 0},
-    "eval_steps": 3,
-    "eval_blocks": 6,
-    "eval_batch_size": 4,
-    "save_steps": 2,
-    "bf16": False,
-    "compile": False,
-}
+OPTIONS = TrainOptions(
+    head="identity",
+    steps=6,
+    batch_size=8,
+    accumulation=1,
+    learning_rate=3e-3,
+    schedule="linear",
+    warmup_steps=2,
+    weight_decay=0.01,
+    adam_epsilon=1e-6,
+    max_grad_norm=1.0,
+    mask_probability=0.15,
+    dropout=None,
+    anneal=Anneal(None, 0),
+    eval_steps=3,
+    eval_blocks=6,
+    eval_batch_size=4,
+    save_steps=2,
+    bf16=False,
+    compile=False,
+)
 
 
 @pytest.fixture
@@ -45,14 +47,14 @@ def run(make_model, corpus, tmp_path):
     """Return a function that trains a fresh tiny model and gives the model, its table and its losses."""
 
     def run(family="bert", attention="entmax~1.5", seed=1, resume=None, **changes):
-        options = {**deepcopy(OPTIONS), **changes}
+        options = replace(OPTIONS, **changes)
         model = make_model(family, initializer_range=0.05)
         model.set_attn_implementation(NAME)
         set_attention(model, Attention.parse(attention))
         task = MaskedLMTask(corpus, model, options, seed)
         folder = resume or tmp_path / "resume"
         torch.manual_seed(seed)
-        fingerprint = {"options": options, "seed": seed, "attention": attention, "family": family}
+        fingerprint = {"options": asdict(options), "seed": seed, "attention": attention, "family": family}
         return model, *train(model, task, Attention.parse(attention), folder, fingerprint)
 
     return run
@@ -110,13 +112,13 @@ def test_schedules(schedule, expected, run):
 
 
 def test_alpha_is_annealed_and_ends_where_it_should(run):
-    model, table, _ = run(anneal={"start": 1.1, "steps": 4})
+    model, table, _ = run(anneal=Anneal(1.1, 4))
     assert table[table.phase == "train"].alpha.tolist() == pytest.approx([1.1, 1.2, 1.3, 1.4, 1.5, 1.5])
     assert model.config.sparse_attention == {"kind": "entmax", "alpha": 1.5}
 
 
 def test_softmax_is_not_annealed(run):
-    _, table, _ = run(attention="softmax", anneal={"start": 1.1, "steps": 4})
+    _, table, _ = run(attention="softmax", anneal=Anneal(1.1, 4))
     assert table.alpha.eq(1).all()
 
 
@@ -203,7 +205,7 @@ def test_unfit_blocks_are_refused(make_model, corpus):
     with pytest.raises(InputError, match=r"blocks\.length: 24 .* at most 23"):
         task("roberta", max_position_embeddings=25)
     with pytest.raises(InputError, match=r"blocks: token id 60 is outside the vocabulary of 60"):
-        task(blocks=Blocks(corpus.tensors, corpus.info | {"vocabulary": 61}))  # masking draws from all of it
+        task(blocks=Blocks(corpus.tensors, replace(corpus.info, vocabulary=61)))  # masking draws from all of it
     empty = {name: tensor[:0] if name.startswith("validation") else tensor for name, tensor in corpus.tensors.items()}
     with pytest.raises(InputError, match="validation split has no blocks"):
         task(blocks=Blocks(empty, corpus.info))

@@ -22,7 +22,7 @@ def ours(model, attention: str):
 def test_loss_and_accuracy_equal_the_full_decode(corpus, make_model):
     model = ours(make_model("bert"), "entmax~1.5").train()
     tokens, lengths, documents = corpus.split("validation")
-    masking = Masking(0.3, corpus.info["special"], 60)
+    masking = Masking(0.3, corpus.info.special, 60)
     batches = list(validation_batches(tokens, lengths, in_turn(documents, None), 5, masking))
     found = measure(model, batches)
     assert model.training

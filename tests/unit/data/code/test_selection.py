@@ -11,9 +11,10 @@ import pytest
 
 from sparse_attention.data.code import selection
 from sparse_attention.data.code.functions import Function, Intake
+from sparse_attention.data.splits import Shares
 from sparse_attention.errors import InputError
 
-SHARES = {"train": 0.6, "validation": 0.2, "test": 0.2, "seed": 1}
+SHARES = Shares(0.6, 0.2, 0.2, seed=1)
 
 
 def functions(projects=8, each=40, positive=0.2, seed=0):

@@ -11,7 +11,7 @@ from tokenizers import Tokenizer, models, pre_tokenizers, processors
 from transformers import PreTrainedTokenizerFast
 
 from sparse_attention.data.code.functions import Function
-from sparse_attention.data.code.tokens import PARTS, CodeTokens, load_tokenizer, statistics, tokenise
+from sparse_attention.data.code.tokens import PARTS, CodeTokens, TokensInfo, load_tokenizer, statistics, tokenise
 from sparse_attention.errors import InputError
 
 WORDS = "def f ( x ) : return y + = ä".split()
@@ -58,7 +58,7 @@ def test_spans_cover_the_source_and_are_empty_for_the_marks(whole, tokenizer):
         assert tokenizer.convert_ids_to_tokens(ids[1:-1]) == pieces
         assert "".join(pieces) == "".join(function.source.split())
     assert whole.ids.dtype == whole.spans.dtype == whole.lengths.dtype == whole.whole_lengths.dtype == torch.int32
-    assert whole.info == {"pad": 0, "vocabulary": 15, "max_tokens": 100}
+    assert whole.info == TokensInfo(pad=0, vocabulary=15, max_tokens=100)
 
 
 def test_labels_and_splits_are_the_functions(whole):
@@ -100,7 +100,7 @@ def test_a_batch_is_padded_to_its_longest(functions, cut):
 
 def test_padding_is_the_tokenizers_own(tokenizer):
     tokens = tokenise(FUNCTIONS[:2], make_tokenizer(pad_token="y"), 8)
-    assert tokens.info["pad"] == 11 and tokens.batch([0, 1]).ids[1].tolist() == [2, 3, 11, 11, 11, 11, 11, 11]
+    assert tokens.info.pad == 11 and tokens.batch([0, 1]).ids[1].tolist() == [2, 3, 11, 11, 11, 11, 11, 11]
 
 
 def test_a_file_gives_back_what_was_saved(cut, tmp_path):

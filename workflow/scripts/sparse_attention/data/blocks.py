@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,57 @@ from sparse_attention.files.plain import read_json
 from sparse_attention.files.tensors import read_safetensors
 
 PARTS = ("tokens", "lengths", "documents")
-KEYS = ("length", "special", "vocabulary", "unigram_loss", "splits")
+
+
+@dataclass(frozen=True)
+class SplitInfo:
+    """What the blocks of one split hold.
+
+    Attributes
+    ----------
+    blocks : int
+    tokens : int
+        Without special ones.
+    characters : int
+        That the tokens cover.
+    documents : list of str
+        Ids of the documents that have a block, in source order.
+    """
+
+    blocks: int
+    tokens: int
+    characters: int
+    documents: list[str]
+
+
+@dataclass(frozen=True)
+class BlocksInfo:
+    """The sidecar of blocks.
+
+    Attributes
+    ----------
+    length : int
+        Tokens of a block, special ones and padding included.
+    special : mapping
+        Ids of the special tokens by name (pad, cls, sep, mask); None where the tokenizer has none.
+    vocabulary : int
+        Size of the tokenizer's vocabulary.
+    unigram_loss : float
+        Of validation under the token frequencies of train, nats per token.
+    splits : mapping
+        By the name of the split.
+    """
+
+    length: int
+    special: Mapping[str, int | None]
+    vocabulary: int
+    unigram_loss: float
+    splits: Mapping[str, SplitInfo]
+
+
+KEYS = tuple(field.name for field in fields(BlocksInfo))
+FACTS = tuple(field.name for field in fields(SplitInfo))
+COUNTS = tuple(name for name in FACTS if name != "documents")
 
 
 @dataclass(frozen=True)
@@ -23,15 +74,14 @@ class Blocks:
     Attributes
     ----------
     tensors : dict
-        `{split}.tokens` int32 (blocks, length) padded with the pad id, `{split}.lengths` and `{split}.documents`
-        int32 (blocks,).
-    info : dict
-        The sidecar: `length`, `special` ids, `vocabulary` size, `splits` (blocks, tokens without special ones,
-        document ids, characters that the tokens cover), `unigram_loss` in nats per token.
+        `{split}.tokens`, int32 ``(blocks, length)``, padded with the pad id; `{split}.lengths` and `{split}.documents`,
+        int32 ``(blocks,)``.
+    info : BlocksInfo
+        The sidecar.
     """
 
     tensors: dict[str, torch.Tensor]
-    info: dict[str, Any]
+    info: BlocksInfo
 
     @classmethod
     def load(cls, path: Path | str) -> Blocks:
@@ -39,11 +89,11 @@ class Blocks:
         file = Path(path)
         info = _read_info(file.with_suffix(".json"))
         tensors = read_safetensors(file)
-        wanted = [f"{split}.{part}" for split in info["splits"] for part in PARTS]
+        wanted = [f"{split}.{part}" for split in info.splits for part in PARTS]
         if missing := [name for name in wanted if name not in tensors]:
             raise InputError(f"{file}: lacks {', '.join(missing)}; allowed: the blocks that tokenise writes")
-        for split, facts in info["splits"].items():
-            shape = (facts["blocks"], info["length"])
+        for split, facts in info.splits.items():
+            shape = (facts.blocks, info.length)
             for part in PARTS:
                 found, expected = tensors[f"{split}.{part}"], shape if part == "tokens" else shape[:1]
                 if tuple(found.shape) != expected or found.dtype != torch.int32:
@@ -52,28 +102,29 @@ class Blocks:
         return cls(tensors, info)
 
     def split(self, name: str) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        """Return tokens (blocks, length), lengths (blocks,) and each block's index into `document_ids(name)`."""
+        """Return tokens ``(blocks, length)``, lengths ``(blocks,)`` and each block's place in `document_ids(name)`."""
         return tuple(self.tensors[f"{name}.{part}"] for part in PARTS)  # type: ignore[return-value]
 
     def document_ids(self, name: str) -> list[str]:
         """Return the ids of a split's documents that have a block, in source order."""
-        return self.info["splits"][name]["documents"]
+        return self.info.splits[name].documents
 
 
-def _read_info(path: Path) -> dict[str, Any]:
+def _read_info(path: Path) -> BlocksInfo:
     allowed = f"allowed: a JSON object with {', '.join(KEYS)}, as tokenise writes"
-    info = read_json(path, allowed.removeprefix("allowed: "))
-    splits = info.get("splits")
+    content = read_json(path, allowed.removeprefix("allowed: "))
+    splits = content.get("splits")
     if not isinstance(splits, dict) or not all(_is_split(facts) for facts in splits.values()):
         raise InputError(f"{path}: does not describe the splits of blocks; {allowed}")
-    if missing := [name for name in KEYS if name not in info]:
+    if missing := [name for name in KEYS if name not in content]:
         raise InputError(f"{path}: lacks {', '.join(missing)}; {allowed}")
-    return info
+    described = {name: SplitInfo(*(facts[part] for part in FACTS)) for name, facts in splits.items()}
+    return BlocksInfo(**{name: content[name] for name in KEYS} | {"splits": described})
 
 
 def _is_split(facts: Any) -> bool:
-    """Tell whether a split has the number of its blocks and the names of its documents."""
-    if not isinstance(facts, dict) or type(facts.get("blocks")) is not int:
+    """Tell whether a split has the numbers of its blocks, tokens and characters, and the names of its documents."""
+    if not isinstance(facts, dict) or any(type(facts.get(part)) is not int for part in COUNTS):
         return False
     documents = facts.get("documents")
     return isinstance(documents, list) and all(isinstance(name, str) for name in documents)

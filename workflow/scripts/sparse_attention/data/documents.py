@@ -8,7 +8,7 @@ import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import NotRequired, TypedDict, cast
 
 import numpy as np
 
@@ -106,7 +106,17 @@ class Reading:
             raise InputError(f"{some_of(files)}: no document is left: {self.summary()}")
 
 
-def read_documents(path: Path) -> Iterator[dict[str, Any]]:
+class DocumentRow(TypedDict):
+    """A line of `documents.jsonl`."""
+
+    id: str
+    title: str
+    text: str
+    split: NotRequired[str]
+    revision: NotRequired[int | None]
+
+
+def read_documents(path: Path) -> Iterator[DocumentRow]:
     """Yield the documents of a `documents.jsonl`; raise `InputError` at the first line that holds none."""
     with open(require_file(path), "rb") as stream:
         for number, line in enumerate(stream, start=1):
@@ -121,7 +131,7 @@ def read_documents(path: Path) -> Iterator[dict[str, Any]]:
                 raise InputError(
                     f"{path}: line {number}: split {row['split']!r}; allowed: {', '.join(SPLITS)}, as prepare writes"
                 )
-            yield row
+            yield cast(DocumentRow, row)
 
 
 def quantiles(values: list[int]) -> dict[str, float | None]:

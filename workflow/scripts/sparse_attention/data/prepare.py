@@ -5,28 +5,52 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import pandas as pd
 
-from sparse_attention.data.documents import Document, Reading, quantiles, read_documents
+from sparse_attention.data.documents import Document, DocumentRow, Reading, quantiles, read_documents
 from sparse_attention.data.files import suffix_of
 from sparse_attention.data.readers.base import TextReader
 from sparse_attention.data.readers.registry import create
 from sparse_attention.data.registry import Dataset
 from sparse_attention.data.rows import saved_files
-from sparse_attention.data.splits import SPLITS, split_documents
+from sparse_attention.data.splits import SPLITS, Shares, split_documents
 from sparse_attention.errors import InputError
 from sparse_attention.files.atomic import atomic_path
 from sparse_attention.files.plain import write_json
+from sparse_attention.jobs.options import Options
 
 logger = logging.getLogger(__name__)
 
 
+@dataclass(frozen=True)
+class PrepareOptions(Options):
+    """The configuration's `prepare`.
+
+    Attributes
+    ----------
+    min_characters : int
+        Shorter documents are left out; from 0 on.
+    max_documents : int, optional
+        The most documents, from 3 on; None: all.
+    split : Shares
+    """
+
+    min_characters: int
+    max_documents: int | None
+    split: Shares
+
+    @classmethod
+    def of(cls, section: Mapping[str, Any]) -> Self:
+        """Read the section."""
+        return super().of({**section, "split": Shares.of(section["split"])})
+
+
 def prepare(
-    dataset: Dataset, documents: Path, splits: Path, entry: Mapping[str, Any], options: Mapping[str, Any]
+    dataset: Dataset, documents: Path, splits: Path, entry: Mapping[str, Any], options: PrepareOptions
 ) -> pd.DataFrame:
     """Write the documents of a corpus and their split; return the statistics of each split.
 
@@ -40,12 +64,11 @@ def prepare(
         JSON to write: the shares, the seed and each split's ids.
     entry : mapping
         The corpus's own settings: `format` and those of its reader.
-    options : mapping
-        `prepare` of the config.
+    options : PrepareOptions
     """
     reader = create(entry["format"])
     files = corpus_files(dataset, reader)
-    reading = Reading(options["min_characters"], options["max_documents"])
+    reading = Reading(options.min_characters, options.max_documents)
     with atomic_path(documents) as target:
         # two passes over a file on disk: the split needs all ids, memory should not need all texts
         unsplit = target.with_suffix(".unsplit")
@@ -53,12 +76,12 @@ def prepare(
             ids, lengths = _write_unsplit(unsplit, reading.filter(reader.read(files, reading, entry)))
             logger.info("%s: %s", dataset.name, reading.summary())
             reading.require_some(files)
-            assigned = split_documents(ids, options["split"])
+            assigned = split_documents(ids, options.split)
             _write_split(unsplit, target, assigned)
         finally:
             unsplit.unlink(missing_ok=True)
     members = {name: [id_ for id_, split in zip(ids, assigned, strict=True) if split == name] for name in SPLITS}
-    write_json(splits, {"shares": dict(options["split"]), "splits": members}, ensure_ascii=False)
+    write_json(splits, {"shares": asdict(options.split), "splits": members}, ensure_ascii=False)
     return _statistics(assigned, lengths)
 
 
@@ -88,7 +111,7 @@ def _write_unsplit(path: Path, documents: Iterable[Document]) -> tuple[list[str]
 def _write_split(source: Path, target: Path, assigned: list[str]) -> None:
     with open(target, "w", encoding="utf-8") as stream:
         for row, split in zip(read_documents(source), assigned, strict=True):
-            ordered = {"id": row["id"], "title": row["title"], "split": split, "text": row["text"]}
+            ordered: DocumentRow = {"id": row["id"], "title": row["title"], "split": split, "text": row["text"]}
             if row["revision"] is not None:
                 ordered["revision"] = row["revision"]
             stream.write(json.dumps(ordered, ensure_ascii=False) + "\n")

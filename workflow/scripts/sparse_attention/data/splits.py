@@ -4,11 +4,34 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from typing import Any
+from dataclasses import dataclass
 
 from sparse_attention.errors import InputError
+from sparse_attention.jobs.options import Options
 
 SPLITS = ("train", "validation", "test")
+
+
+@dataclass(frozen=True)
+class Shares(Options):
+    """How documents, or projects, are split: a `split` of the configuration.
+
+    Attributes
+    ----------
+    train, validation, test : float
+        Shares between 0 and 1, of test 0 too, that sum to 1.
+    seed : int
+        Of the places of documents; from 0 on.
+    """
+
+    train: float
+    validation: float
+    test: float
+    seed: int
+
+    def share(self, split: str) -> float:
+        """Return the share of one of `SPLITS`."""
+        return {"train": self.train, "validation": self.validation, "test": self.test}[split]
 
 
 def position(seed: int, document: str) -> float:
@@ -21,7 +44,7 @@ ADVICE = "bring more documents, or cut a text file with lines that hold only ---
 
 
 def split_documents(
-    documents: Sequence[str], shares: dict[str, Any], what: str = "documents", advice: str = ADVICE
+    documents: Sequence[str], shares: Shares, what: str = "documents", advice: str = ADVICE
 ) -> list[str]:
     """Return the split of each document.
 
@@ -35,8 +58,7 @@ def split_documents(
     ----------
     documents : sequence of str
         Unique ids.
-    shares : dict
-        `train`, `validation`, `test`, summing to 1, and `seed`.
+    shares : Shares
     what, advice : str
         For the error: what is split, and what the user can do.
 
@@ -45,15 +67,15 @@ def split_documents(
     InputError
         When there are fewer documents than splits with a positive share.
     """
-    edges = {"train": (0.0, shares["train"])}
-    edges["validation"] = (edges["train"][1], edges["train"][1] + shares["validation"])
+    edges = {"train": (0.0, shares.train)}
+    edges["validation"] = (edges["train"][1], edges["train"][1] + shares.validation)
     edges["test"] = (edges["validation"][1], 1.0)
-    wanted = [split for split in SPLITS if shares[split] > 0]
+    wanted = [split for split in SPLITS if shares.share(split) > 0]
     if len(documents) < len(wanted):
         raise InputError(
             f"split: {len(documents)} {what} cannot fill {len(wanted)} splits ({', '.join(wanted)}); {advice}"
         )
-    positions = [position(shares["seed"], document) for document in documents]
+    positions = [position(shares.seed, document) for document in documents]
     assigned = [next((split for split in wanted if place < edges[split][1]), wanted[-1]) for place in positions]
     for split in wanted:
         if split in assigned:

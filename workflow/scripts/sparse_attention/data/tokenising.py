@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from itertools import islice
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
 from safetensors.numpy import save as serialise
 
-from sparse_attention.data.documents import quantiles
+from sparse_attention.data.blocks import BlocksInfo, SplitInfo
+from sparse_attention.data.documents import DocumentRow, quantiles
 from sparse_attention.data.splits import SPLITS
 from sparse_attention.errors import InputError
 from sparse_attention.files.atomic import atomic_path
@@ -89,20 +89,20 @@ class Tokeniser:
         return self.length - len(self.prefix) - len(self.suffix)
 
     def encode(self, texts: list[str]) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        """Yield each text's token ids (tokens,) and their character spans (tokens, 2), special tokens left out."""
+        """Yield each text's token ids ``(tokens,)`` and their character spans ``(tokens, 2)``, without special ones."""
         encoded = self.tokenizer(texts, add_special_tokens=False, return_offsets_mapping=True, verbose=False)
         for ids, spans in zip(encoded["input_ids"], encoded["offset_mapping"], strict=True):
             yield np.asarray(ids, dtype=np.int32), np.asarray(spans, dtype=np.int64).reshape(-1, 2)
 
     def block(self, tokens: np.ndarray) -> np.ndarray:
-        """Return one block (length,) of content `tokens` between special tokens, padded."""
+        """Return one block ``(length,)`` of content `tokens` between special tokens, padded."""
         block = np.full(self.length, self.special["pad"], dtype=np.int32)
         whole = np.concatenate([np.asarray(part, dtype=np.int32) for part in (self.prefix, tokens, self.suffix)])
         block[: len(whole)] = whole
         return block
 
 
-def collect(documents: Iterable[dict[str, Any]], tokeniser: Tokeniser, min_length: int) -> dict[str, SplitBlocks]:
+def collect(documents: Iterable[DocumentRow], tokeniser: Tokeniser, min_length: int) -> dict[str, SplitBlocks]:
     """Cut documents into blocks; a document's last block is kept when it has at least `min_length` tokens."""
     splits = {name: SplitBlocks() for name in SPLITS}
     extra = tokeniser.length - tokeniser.content
@@ -171,21 +171,11 @@ def save(path: Path, info_path: Path, splits: dict[str, SplitBlocks], tokeniser:
         tensors[f"{name}.tokens"] = np.array(split.tokens, dtype=np.int32).reshape(-1, tokeniser.length)
         tensors[f"{name}.lengths"] = np.asarray(split.lengths, dtype=np.int32)
         tensors[f"{name}.documents"] = np.asarray(split.owners, dtype=np.int32)
-        described[name] = {
-            "blocks": len(split.lengths),
-            "tokens": split.kept,
-            "characters": split.characters,
-            "documents": split.documents,
-        }
+        described[name] = SplitInfo(len(split.lengths), split.kept, split.characters, split.documents)
     vocabulary = len(tokeniser.tokenizer)
     edges = len(tokeniser.prefix), len(tokeniser.suffix)
-    info = {
-        "length": tokeniser.length,
-        "special": tokeniser.special,
-        "vocabulary": vocabulary,
-        "unigram_loss": unigram_loss(splits, vocabulary, edges),
-        "splits": described,
-    }
+    loss = unigram_loss(splits, vocabulary, edges)
+    info = BlocksInfo(tokeniser.length, tokeniser.special, vocabulary, loss, described)
     with atomic_path(path) as partial:
         partial.write_bytes(serialise(tensors))
-    write_json(info_path, info, ensure_ascii=False)
+    write_json(info_path, asdict(info), ensure_ascii=False)

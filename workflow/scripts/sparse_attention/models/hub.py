@@ -15,7 +15,7 @@ from typing import Any
 import torch
 import transformers
 from huggingface_hub import constants
-from transformers import CONFIG_MAPPING, AutoTokenizer, PreTrainedModel
+from transformers import CONFIG_MAPPING, AutoTokenizer, PretrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
 from transformers.models.auto.tokenization_auto import tokenizer_class_from_name
 from transformers.utils import logging as transformers_logging
 
@@ -114,7 +114,7 @@ def load_model(
     return model.eval(), set(report["missing_keys"])
 
 
-def load_tokenizer(folder: Path | str) -> Any:
+def load_tokenizer(folder: Path | str) -> PreTrainedTokenizerBase:
     """Load the tokenizer of a model folder.
 
     Raises
@@ -153,7 +153,7 @@ def _from_pretrained(kind: Any, folder: Path, what: str, allowed: str = "", **op
         return kind.from_pretrained(folder, **options, **GUARDED)
 
 
-def _refuse_other_shapes(mismatched: Iterable[tuple[str, Any, Any]], folder: Path) -> None:
+def _refuse_other_shapes(mismatched: Iterable[tuple[str, torch.Size, torch.Size]], folder: Path) -> None:
     """Raise `InputError` when weights have other shapes than the configuration says."""
     for name, found, wanted in sorted(mismatched, key=lambda item: item[0]):
         text = f"{name} has shape {tuple(found)}, and by {CONFIG} {tuple(wanted)}"
@@ -183,7 +183,7 @@ def _known_config(folder: Path) -> dict[str, Any]:
     return config
 
 
-def _forget_code(config: Any) -> None:
+def _forget_code(config: PretrainedConfig) -> None:
     """Leave out of what is saved later that there is code which only the folder has."""
     for name in ("auto_map", "custom_pipelines"):
         if hasattr(config, name):

@@ -9,7 +9,7 @@ from transformers import AutoModel, AutoModelForSequenceClassification, PreTrain
 
 from sparse_attention.errors import InputError
 from sparse_attention.models.hub import load_model
-from sparse_attention.models.longformer import longformer_from_encoder
+from sparse_attention.models.longformer import LongformerShape, longformer_from_encoder
 from sparse_attention.models.ltp_checkpoint import is_ltp, load_ltp
 from sparse_attention.models.weights import HEADS
 
@@ -46,15 +46,15 @@ def load_whole(
 
 
 def load_classifier(
-    folder: Path | str, longformer: dict[str, Any] | None, max_tokens: int, whole: bool = False
+    folder: Path | str, longformer: LongformerShape | None, max_tokens: int, whole: bool = False
 ) -> PreTrainedModel:
     """Load a binary classifier of sequences, or make one of an encoder; a missing head is drawn by torch's seed.
 
     Parameters
     ----------
     folder : Path or str
-    longformer : dict, optional
-        `layers` and `window`: the encoder becomes a Longformer for `max_tokens`. None keeps the folder's architecture.
+    longformer : LongformerShape, optional
+        What the encoder becomes, for `max_tokens`. None keeps the folder's architecture.
     max_tokens : int
     whole : bool
         The head must be there: the classifier is used as it is.
@@ -66,7 +66,7 @@ def load_classifier(
     """
     if longformer is not None and not whole:
         encoder = load_whole(AutoModel, folder, "an encoder", ("pooler.",))
-        return longformer_from_encoder(encoder, longformer["layers"], longformer["window"], max_tokens)
+        return longformer_from_encoder(encoder, longformer.layers, longformer.window, max_tokens)
     model = load_ltp(folder) if is_ltp(folder) else load_sequence_classifier(folder, () if whole else MAY_LACK)
     if model.config.num_labels != 2:
         raise InputError(f"{folder}: a classifier of {model.config.num_labels} classes; allowed: 2 classes")

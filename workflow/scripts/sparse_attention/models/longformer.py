@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -26,6 +27,22 @@ CARRIED = (
     "bos_token_id",
     "eos_token_id",
 )
+
+
+@dataclass(frozen=True)
+class LongformerShape:
+    """What of an encoder becomes a Longformer.
+
+    Attributes
+    ----------
+    layers : int
+        How many of its layers are taken, from the first one on; from 1 on.
+    window : int
+        Longformer's attention window, even, from 4 on: half of it to either side.
+    """
+
+    layers: int
+    window: int
 
 
 def longformer_from_encoder(

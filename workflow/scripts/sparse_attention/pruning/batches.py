@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -25,7 +24,7 @@ class TrainingFunctions(Dataset[int]):
     Parameters
     ----------
     functions : Tensor
-        int64 `(functions)`, places in `lengths`.
+        int64 ``(functions,)``, places in `lengths`.
     lengths : Tensor
         Tokens of every function.
     batch_size, accumulation, epochs, seed : int
@@ -74,7 +73,7 @@ class CodeCollator:
     def __init__(self, tokens: CodeTokens) -> None:
         self.tokens = tokens
 
-    def __call__(self, functions: list[int]) -> dict[str, Any]:
+    def __call__(self, functions: list[int]) -> dict[str, Tensor]:
         """Return `input_ids`, `attention_mask` and `labels`."""
         batch = self.tokens.batch(functions)
         return {"input_ids": batch.ids, "attention_mask": batch.mask, "labels": batch.labels}

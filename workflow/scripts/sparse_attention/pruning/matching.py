@@ -67,7 +67,7 @@ def token_weights(model: PrunedClassifier, tokens: CodeTokens, batch_size: int) 
     Attention is over that of a uniform one, so that long functions count as much, and averaged over layers; a token
     that does not occur has 1. So DietCode (Zhang et al., FSE 2022) weighs tokens before a model reads them.
     """
-    sums = torch.zeros(tokens.info["vocabulary"], dtype=torch.float64)
+    sums = torch.zeros(tokens.info.vocabulary, dtype=torch.float64)
     counts = torch.zeros_like(sums)
     device = model.thresholds.base.device
     train = tokens.of("train").tolist()

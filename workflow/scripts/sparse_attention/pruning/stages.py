@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 from torch import Tensor
@@ -14,23 +12,31 @@ from sparse_attention.files.atomic import atomic_path
 from sparse_attention.files.checksums import sha256_of
 from sparse_attention.models.hub import copy_tokenizer
 from sparse_attention.pruning.model import PrunedClassifier
+from sparse_attention.pruning.options import Pruning
 from sparse_attention.pruning.prediction import predict
 from sparse_attention.pruning.stored import make_pruned, save_pruned_model
 from sparse_attention.pruning.thresholds import PruningSettings
 
-SETTINGS = ("variant", "mode", "score", "final", "ramp", "temperature", "target")
 
-
-def fingerprint_of(params: Any, tokens: str, model: Path | str) -> dict[str, Any]:
-    """Return everything that a rule's training depends on: its parameters, and the checksums of tokens and model."""
+def fingerprint_of(params: object, tokens: str, model: Path | str) -> dict[str, object]:
+    """Return everything that a rule's training depends on: its `params`, and the checksums of tokens and model."""
     named = ("code", "seed", "threads", "options", "pruning")
     given = {name: getattr(params, name, None) for name in named}
     return {**given, "tokens": sha256_of(tokens), "model": sha256_of(model)}
 
 
-def settings_of(pruning: Mapping[str, Any], seed: int) -> PruningSettings:
+def settings_of(pruning: Pruning, seed: int) -> PruningSettings:
     """Return the settings of one entry of `prunings`."""
-    return PruningSettings(**{name: pruning[name] for name in SETTINGS}, seed=seed)
+    return PruningSettings(
+        pruning["mode"],
+        pruning["score"],
+        pruning["final"],
+        pruning["ramp"],
+        pruning["temperature"],
+        pruning["target"],
+        seed,
+        pruning["variant"],
+    )
 
 
 def save_stage(model: PrunedClassifier, source: Path | str, folder: str) -> None:
@@ -40,7 +46,7 @@ def save_stage(model: PrunedClassifier, source: Path | str, folder: str) -> None
         copy_tokenizer(source, partial)
 
 
-def hardened(model: PrunedClassifier, pruning: Mapping[str, Any], seed: int) -> PrunedClassifier:
+def hardened(model: PrunedClassifier, pruning: Pruning, seed: int) -> PrunedClassifier:
     """Return a model whose thresholds no longer learn.
 
     A model that comes from a soft stage keeps its thresholds. One that comes from the dense stage gets the settings,

@@ -50,7 +50,7 @@ def time_ways(
     lengths = tokens.lengths[torch.tensor(list(functions))]
     longest, total, rows = int(lengths.max()), int(lengths.sum()), []
     for batch_size in batch_sizes:
-        runs = _runs(dense, hard, tokens.info["pad"], longest)
+        runs = _runs(dense, hard, tokens.info.pad, longest)
         batches = [tokens.batch(chosen) for chosen in by_length(functions, tokens.lengths, batch_size)]
         device = dense.thresholds.base.device
         moved = [(batch.ids.to(device), batch.mask.to(device)) for batch in batches]

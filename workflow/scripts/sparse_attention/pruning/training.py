@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from sparse_attention.models.limits import limits_of_model
 from sparse_attention.models.masked_lm import set_dropout
 from sparse_attention.pruning.batches import CodeCollator, TrainingFunctions
 from sparse_attention.pruning.model import PrunedClassifier
+from sparse_attention.pruning.options import SoftOptions, StageOptions
 from sparse_attention.pruning.prediction import predict
 from sparse_attention.training.course import (
     Course,
@@ -49,12 +51,28 @@ class Stage:
         The share of the last steps of a soft stage whose masks are hard.
     final_temperature : float, optional
         The temperature of the last soft step, to which it falls by a constant factor per step; None leaves it as it is.
+    threshold_learning_rate, threshold_weight_decay : float
+        Of the thresholds, which a soft stage learns.
     """
 
     mode: str
     weight: float = 0.0
     hard_share: float = 0.0
     final_temperature: float | None = None
+    threshold_learning_rate: float = 0.0
+    threshold_weight_decay: float = 0.0
+
+    @classmethod
+    def soft(cls, options: SoftOptions, weight: float) -> Stage:
+        """Return the soft stage that the configuration describes."""
+        return cls(
+            "soft",
+            weight,
+            options.hard_share,
+            options.final_temperature,
+            options.threshold_learning_rate,
+            options.threshold_weight_decay,
+        )
 
     @property
     def measured(self) -> str:
@@ -71,8 +89,7 @@ class PruningTrainer(SteadyTrainer):
     tokens : CodeTokens
         Train is trained on, validation is measured.
     stage : Stage
-    options : dict
-        Of the stage in the configuration.
+    options : StageOptions
     arguments : TrainingArguments
     course : Course
     items : TrainingFunctions
@@ -83,18 +100,17 @@ class PruningTrainer(SteadyTrainer):
         model: PrunedClassifier,
         tokens: CodeTokens,
         stage: Stage,
-        options: dict[str, Any],
+        options: StageOptions,
         arguments: TrainingArguments,
         course: Course,
         items: TrainingFunctions,
     ) -> None:
-        self.pruned, self.tokens, self.stage, self.options = model, tokens, stage, options
+        self.pruned, self.tokens, self.stage = model, tokens, stage
         self.first_temperature, self.mode = model.thresholds.temperature, stage.mode
         self.kept = float("nan")
-        weights = class_weights(tokens.labels[items.functions].long()) if options["class_weights"] else torch.ones(2)
+        weights = class_weights(tokens.labels[items.functions].long()) if options.class_weights else torch.ones(2)
         self.class_weights = weights.to(model.thresholds.base.device)
-        given = {"args": arguments, "train_dataset": items, "eval_dataset": items}
-        super().__init__(course, model=model, data_collator=CodeCollator(tokens), **given)
+        super().__init__(course, model, arguments, items, CodeCollator(tokens))
         self.model_accepts_loss_kwargs = False
 
     def create_optimizer(self, model: nn.Module | None = None) -> torch.optim.Optimizer:
@@ -107,13 +123,13 @@ class PruningTrainer(SteadyTrainer):
         ]
         offset = self.pruned.thresholds.offset
         if self.stage.mode == "soft" and offset.requires_grad:
-            rate, decay = self.options["threshold_learning_rate"], self.options["threshold_weight_decay"]
+            rate, decay = self.stage.threshold_learning_rate, self.stage.threshold_weight_decay
             groups.append({"params": [offset], "lr": rate, "weight_decay": decay})
         kind, settings = self.get_optimizer_cls_and_kwargs(self.args)
         self.optimizer = kind(groups, **settings)
         return self.optimizer
 
-    def _clip_grad_norm(self, model: nn.Module) -> Any:
+    def _clip_grad_norm(self, model: nn.Module) -> Tensor:
         """Clip the weights' gradients alone: those of the thresholds grow as 1 / T and would shrink all others."""
         return nn.utils.clip_grad_norm_(self.pruned.classifier.parameters(), self.args.max_grad_norm)
 
@@ -129,10 +145,10 @@ class PruningTrainer(SteadyTrainer):
     def compute_loss(
         self,
         model: nn.Module,
-        inputs: dict[str, Any],
+        inputs: dict[str, Tensor],
         return_outputs: bool = False,
         num_items_in_batch: Tensor | int | None = None,
-    ) -> Any:
+    ) -> Tensor:
         """Return the mean weighted cross-entropy, and the weighted regulariser where weights are soft."""
         pruned = model(inputs["input_ids"], inputs["attention_mask"], self.mode)
         losses = nn.functional.cross_entropy(pruned.logits, inputs["labels"], reduction="none")
@@ -157,13 +173,13 @@ class PruningTrainer(SteadyTrainer):
 
 
 def class_weights(labels: Tensor) -> Tensor:
-    """Return a weight per label, float32 `(2)`, with which both labels weigh the same and the mean over all is 1."""
+    """Return a weight per label, float32 ``(2,)``, with which both labels weigh the same and the mean over all is 1."""
     counts = torch.bincount(labels, minlength=2).clamp_min(1)
     return len(labels) / (2 * counts.float())
 
 
 def share_kept(keep: Tensor, mask: Tensor) -> Tensor:
-    """Return the mean over functions and layers of their share of kept tokens; `keep` is `(layers, batch, n)`."""
+    """Return the mean over functions and layers of their share of kept tokens; `keep` is ``(layers, batch, n)``."""
     return (keep.sum(2) / mask.sum(1).clamp_min(1)).mean()
 
 
@@ -171,10 +187,10 @@ def train(
     model: PrunedClassifier,
     tokens: CodeTokens,
     stage: Stage,
-    options: dict[str, Any],
+    options: StageOptions,
     seed: int,
     resume: Path,
-    fingerprint: dict[str, Any],
+    fingerprint: Mapping[str, object],
 ) -> pd.DataFrame:
     """Train `model` in place, going on from the resume point in `resume` when it is of the same training.
 
@@ -183,13 +199,12 @@ def train(
     model : PrunedClassifier
     tokens : CodeTokens
     stage : Stage
-    options : dict
-        Of the stage in the configuration.
+    options : StageOptions
     seed : int
         Of the order of the functions and of dropout.
     resume : Path
         Folder of resume points; the caller removes it when the results are safe.
-    fingerprint : dict
+    fingerprint : mapping
         Everything that the training depends on.
 
     Returns
@@ -204,16 +219,16 @@ def train(
     """
     check_fit(tokens, model)
     point, course = find_resume_point(resume, fingerprint), Course()
-    batch_size, accumulation = options["batch_size"], options["accumulation"]
-    items = TrainingFunctions(tokens.of("train"), tokens.lengths, batch_size, accumulation, options["epochs"], seed)
-    every = {"eval_steps": options["eval_steps"] or items.steps_per_epoch}
-    given = {**options, **every, "warmup_steps": round(options["warmup"] * items.steps)}
+    sizes = options.batch_size, options.accumulation, options.epochs
+    items = TrainingFunctions(tokens.of("train"), tokens.lengths, *sizes, seed)
+    warmup_steps, every = round(options.warmup * items.steps), options.eval_steps or items.steps_per_epoch
+    device = model.thresholds.base.device
     with offline():
-        arguments = training_arguments(given, items.steps, seed, resume, model.thresholds.base.device)
-        arguments.per_device_eval_batch_size = options["eval_batch_size"]
+        arguments = training_arguments(options, items.steps, warmup_steps, every, seed, resume, device)
+        arguments.per_device_eval_batch_size = options.eval_batch_size
         trainer = PruningTrainer(model, tokens, stage, options, arguments, course, items)
-    if options["dropout"] is not None:
-        set_dropout(model.classifier, options["dropout"])
+    if options.dropout is not None:
+        set_dropout(model.classifier, options.dropout)
     history = run_course(trainer, course, point)
     if stage.final_temperature is not None:  # a finished training that goes on takes no step that would set it
         model.thresholds.temperature = stage.final_temperature

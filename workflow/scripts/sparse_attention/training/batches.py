@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import torch
@@ -19,7 +19,7 @@ def in_turn(documents: Tensor, count: int | None) -> Tensor:
     Parameters
     ----------
     documents : Tensor
-        int (blocks,): each block's document.
+        int ``(blocks,)``: each block's document.
     count : int or None
         How many; None, or more than there are: all.
 
@@ -45,18 +45,18 @@ class Masking:
     ----------
     probability : float
         That a token is chosen.
-    special : dict
+    special : mapping
         Ids of the special tokens, which are never chosen; None where a tokenizer has none.
     vocabulary : int
         Random tokens are drawn from its whole range.
     """
 
     probability: float
-    special: dict[str, int | None]
+    special: Mapping[str, int | None]
     vocabulary: int
 
     def __call__(self, tokens: Tensor, lengths: Tensor, seeds: list[int]) -> dict[str, Tensor]:
-        """Mask blocks (blocks, length): `input_ids`, `attention_mask`, and `labels` that are `IGNORED` elsewhere.
+        """Mask blocks ``(blocks, length)``: `input_ids`, `attention_mask`, and `labels` that are `IGNORED` elsewhere.
 
         Each block has a seed of its own, so its masks do not depend on its batch. Blocks are cut to the longest.
         """
@@ -96,7 +96,7 @@ class TrainingBlocks(Dataset[tuple[int, Tensor, Tensor]]):
     Parameters
     ----------
     tokens, lengths : Tensor
-        int (blocks, length) and (blocks,).
+        int ``(blocks, length)`` and ``(blocks,)``.
     items : int
         Blocks of the whole training: steps × accumulation × batch size.
     seed : int

@@ -9,13 +9,15 @@ import os
 import shutil
 import signal
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import FrameType
-from typing import Any
+from typing import TypeVar
 
 import pandas as pd
 import torch
+from torch import Tensor, nn
+from torch.utils.data import Dataset
 from transformers import (
     PrinterCallback,
     Trainer,
@@ -28,11 +30,15 @@ from transformers import (
 from sparse_attention.files.atomic import atomic_path
 from sparse_attention.jobs.progress import ProgressBar
 from sparse_attention.models.hub import offline
+from sparse_attention.training.options import OptimiserOptions
 
 logger = logging.getLogger(__name__)
 
 SCHEDULES = {"linear": "linear", "cosine": "cosine", "constant": "constant_with_warmup"}
 FINGERPRINT = "fingerprint.json"
+Item = TypeVar("Item")
+Log = list[dict[str, float]]
+"""What Trainer logs: an entry for every step and for every measurement of validation."""
 
 
 class SteadyTrainer(Trainer):
@@ -42,12 +48,24 @@ class SteadyTrainer(Trainer):
     ----------
     course : Course
         Through which the training is told to end.
-    **given
-        For Trainer.
+    model : nn.Module
+    arguments : TrainingArguments
+        Made by `training_arguments`.
+    items : Dataset
+        All items of the training, in order.
+    collator : callable
+        Makes a batch of items.
     """
 
-    def __init__(self, course: Course, **given: Any) -> None:
-        super().__init__(**given)
+    def __init__(
+        self,
+        course: Course,
+        model: nn.Module,
+        arguments: TrainingArguments,
+        items: Dataset[Item],
+        collator: Callable[[list[Item]], dict[str, Tensor]],
+    ) -> None:
+        super().__init__(model, arguments, collator, train_dataset=items, eval_dataset=items)
         self.remove_callback(PrinterCallback)
         course.trainer = self
         self.add_callback(course)
@@ -59,7 +77,7 @@ class SteadyTrainer(Trainer):
         """Return what is measured on validation."""
         raise NotImplementedError
 
-    def evaluate(self, *_: Any, **__: Any) -> dict[str, float]:
+    def evaluate(self, *_: object, **__: object) -> dict[str, float]:
         """Log what is measured on validation."""
         metrics = {f"eval_{name}": value for name, value in self.measured().items()}
         self.log(metrics)
@@ -76,58 +94,84 @@ class Course(TrainerCallback):
         self.stop = False
         self.bar: ProgressBar | None = None
 
-    def on_train_begin(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
+    def on_train_begin(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: object
+    ) -> None:
         """Start the progress bar."""
         self.bar = ProgressBar(state.max_steps, "training")
         self.bar.resume_at(state.global_step)
 
-    def on_step_begin(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
+    def on_step_begin(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: object) -> None:
         """Let the trainer prepare."""
         self.trainer.before_step(state.global_step)
 
-    def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
+    def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: object) -> None:
         """Evaluate after the last step; save and end when told to."""
         if state.global_step >= state.max_steps:
             control.should_evaluate = True
         if self.stop:
             control.should_save = control.should_training_stop = True
 
-    def on_log(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **extra: Any) -> None:
+    def on_log(
+        self,
+        args: TrainingArguments,
+        state: TrainerState,
+        control: TrainerControl,
+        logs: Mapping[str, float] | None = None,
+        **_: object,
+    ) -> None:
         """Show the loss."""
-        loss = extra["logs"].get("loss")
+        loss = (logs or {}).get("loss")
         if self.bar is not None and loss is not None:
             self.bar.update(state.global_step, f"loss {loss:.3f}")
 
 
 def training_arguments(
-    options: dict[str, Any], steps: int, seed: int, resume: Path, device: torch.device
+    options: OptimiserOptions,
+    steps: int,
+    warmup_steps: int,
+    eval_steps: int,
+    seed: int,
+    resume: Path,
+    device: torch.device,
 ) -> TrainingArguments:
     """Translate the training options of a configuration for Trainer.
 
-    Every step is logged, so that resuming loses none. `options` has batch_size, accumulation, learning_rate, schedule,
-    warmup_steps, weight_decay, adam_epsilon, max_grad_norm, eval_steps and save_steps.
+    Every step is logged, so that resuming loses none.
+
+    Parameters
+    ----------
+    options : OptimiserOptions
+    steps, warmup_steps : int
+        Optimiser steps of the whole training, and of its warm-up.
+    eval_steps : int
+        Optimiser steps from one validation to the next.
+    seed : int
+    resume : Path
+        Folder of resume points.
+    device : torch.device
     """
     if device.type == "cuda":
         os.environ["ACCELERATE_TORCH_DEVICE"] = str(device)
     arguments = TrainingArguments(
         output_dir=str(resume),
         max_steps=steps,
-        per_device_train_batch_size=options["batch_size"],
-        gradient_accumulation_steps=options["accumulation"],
-        learning_rate=options["learning_rate"],
-        lr_scheduler_type=SCHEDULES[options["schedule"]],
-        warmup_steps=options["warmup_steps"],
-        weight_decay=options["weight_decay"],
-        adam_epsilon=options["adam_epsilon"],
-        max_grad_norm=options["max_grad_norm"],
+        per_device_train_batch_size=options.batch_size,
+        gradient_accumulation_steps=options.accumulation,
+        learning_rate=options.learning_rate,
+        lr_scheduler_type=SCHEDULES[options.schedule],
+        warmup_steps=warmup_steps,
+        weight_decay=options.weight_decay,
+        adam_epsilon=options.adam_epsilon,
+        max_grad_norm=options.max_grad_norm,
         optim="adamw_torch_fused" if device.type in ("cpu", "cuda") else "adamw_torch",
         train_sampling_strategy="sequential",
         logging_steps=1,
         logging_nan_inf_filter=False,
         eval_strategy="steps",
-        eval_steps=options["eval_steps"],
+        eval_steps=eval_steps,
         save_strategy="steps",
-        save_steps=options["save_steps"],
+        save_steps=options.save_steps,
         save_total_limit=1,
         seed=seed,
         use_cpu=device.type == "cpu",
@@ -142,7 +186,7 @@ def training_arguments(
     return arguments
 
 
-def run_course(trainer: SteadyTrainer, course: Course, point: Path | None) -> list[dict[str, Any]]:
+def run_course(trainer: SteadyTrainer, course: Course, point: Path | None) -> Log:
     """Train to the end, from resume point `point` on, and return Trainer's log.
 
     A SIGTERM or Ctrl-C lets the current step end, saves a resume point and raises `SystemExit`.
@@ -152,18 +196,16 @@ def run_course(trainer: SteadyTrainer, course: Course, point: Path | None) -> li
     if trainer.state.global_step < trainer.args.max_steps:
         logger.info("stopped at step %d; the same command goes on from there", trainer.state.global_step)
         raise SystemExit(128 + signal.SIGTERM)
-    history: list[dict[str, Any]] = trainer.state.log_history
+    history: Log = trainer.state.log_history
     return history
 
 
-def training_table(
-    history: Sequence[Mapping[str, Any]], measured: Sequence[str], beside: Sequence[str]
-) -> pd.DataFrame:
+def training_table(history: Log, measured: Sequence[str], beside: Sequence[str]) -> pd.DataFrame:
     """Turn Trainer's log into a table, a row per training step and per measurement of validation.
 
     Parameters
     ----------
-    history : sequence of mapping
+    history : list of dict
         As of `run_course`.
     measured : sequence of str
         What training steps log by its name and validation by its name behind `eval_`.
@@ -186,7 +228,7 @@ def training_table(
     return pd.DataFrame(rows, columns=["step", "phase", *measured, *beside])
 
 
-def find_resume_point(resume: Path, fingerprint: dict[str, Any]) -> Path | None:
+def find_resume_point(resume: Path, fingerprint: Mapping[str, object]) -> Path | None:
     """Return the newest complete resume point; clear the folder when it is of another training.
 
     A point is complete when Trainer's state, which it writes last, can be read.

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 from transformers import PreTrainedModel
@@ -21,7 +21,7 @@ MEASURED, BESIDE = ("loss",), ("learning_rate", "alpha")
 
 
 def train(
-    model: PreTrainedModel, task: MaskedLMTask, attention: Attention, resume: Path, fingerprint: dict[str, Any]
+    model: PreTrainedModel, task: MaskedLMTask, attention: Attention, resume: Path, fingerprint: Mapping[str, object]
 ) -> tuple[pd.DataFrame, Losses]:
     """Fine-tune `model` in place, going on from the resume point in `resume` when it is of the same training.
 
@@ -31,7 +31,7 @@ def train(
     ----------
     resume : Path
         Folder of resume points; the caller removes it when the results are safe.
-    fingerprint : dict
+    fingerprint : mapping
         Everything that the training depends on.
 
     Returns
@@ -44,14 +44,17 @@ def train(
     point = find_resume_point(resume, fingerprint)
     options, course = task.options, Course()
     with offline():
-        arguments = training_arguments(options, options["steps"], task.seed, resume, model.device)
+        arguments = training_arguments(
+            options, options.steps, options.warmup_steps, options.eval_steps, task.seed, resume, model.device
+        )
         trainer = MaskedLMTrainer(model, task, attention, arguments, course)
-    if options["dropout"] is not None:
-        set_dropout(model, options["dropout"])
-    if options["compile"]:
+    if options.dropout is not None:
+        set_dropout(model, options.dropout)
+    if options.compile:
         model.base_model.compile()
     history = run_course(trainer, course, point)
     set_attention(model, attention)
     last = next(entry for entry in reversed(history) if "eval_loss" in entry)
-    after: dict[str, Any] = {name: last[f"eval_{name}"] for name in Losses.__dataclass_fields__}
-    return training_table(history, MEASURED, BESIDE), Losses(**after)
+    counts = int(last["eval_masked_tokens"]), int(last["eval_blocks"])
+    after = Losses(last["eval_loss"], last["eval_accuracy"], *counts)
+    return training_table(history, MEASURED, BESIDE), after

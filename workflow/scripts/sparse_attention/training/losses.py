@@ -6,13 +6,13 @@ import contextlib
 import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any
 
 import pandas as pd
 import torch
 from torch import Tensor
 from transformers import PreTrainedModel
 
+from sparse_attention.data.blocks import BlocksInfo
 from sparse_attention.models.attention import Observation, observed
 from sparse_attention.models.masked_lm import base_output, logits_at
 from sparse_attention.training.batches import IGNORED
@@ -39,21 +39,21 @@ class Losses:
     masked_tokens: int
     blocks: int
 
-    def row(self, stage: str, info: dict[str, Any]) -> dict[str, Any]:
+    def row(self, stage: str, info: BlocksInfo) -> dict[str, str | float]:
         """Return the row of `evaluation.tsv`.
 
         `bits_per_character` is the loss of a masked token in bits, times the tokens per character of the validation
         split: what the split would cost if every token cost as much as a masked one does on average.
         (The originals print `loss / ln 2`, which is bits per token.)
         """
-        split = info["splits"]["validation"]
+        split = info.splits["validation"]
         return {
             "stage": stage,
             "loss": self.loss,
             "perplexity": math.exp(min(self.loss, 700.0)),
-            "bits_per_character": self.loss * split["tokens"] / max(split["characters"], 1) / math.log(2),
+            "bits_per_character": self.loss * split.tokens / max(split.characters, 1) / math.log(2),
             "accuracy": self.accuracy,
-            "unigram_loss": info["unigram_loss"],
+            "unigram_loss": info.unigram_loss,
             "masked_tokens": self.masked_tokens,
             "blocks": self.blocks,
         }
@@ -74,7 +74,7 @@ def measure(model: PreTrainedModel, batches: Iterable[Batch], bf16: bool = False
 
 
 def masked_logits(model: PreTrainedModel, batch: Batch, bf16: bool) -> tuple[Tensor, Tensor]:
-    """Return float32 logits (masked tokens, vocabulary) and the true tokens of one batch."""
+    """Return float32 logits ``(masked tokens, vocabulary)`` and the true tokens of one batch."""
     masked = batch["labels"] != IGNORED
     with torch.autocast(model.device.type, torch.bfloat16, enabled=bf16):
         logits = logits_at(model, batch["input_ids"], batch["attention_mask"], masked)
@@ -118,7 +118,7 @@ def _observations(model: PreTrainedModel, tokens: Tensor, real: Tensor) -> list[
 
 
 def _zeros(observation: Observation, real: Tensor) -> Tensor:
-    """Return the share of valid pairs with zero probability, float64 (blocks, heads)."""
+    """Return the share of valid pairs with zero probability, float64 ``(blocks, heads)``."""
     valid = real[:, None, :, None] & real[:, None, None, :]
     if observation.mask is not None:
         valid = valid & observation.mask

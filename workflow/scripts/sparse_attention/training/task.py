@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
 from torch import Tensor
 from transformers import PreTrainedModel
@@ -13,6 +12,7 @@ from sparse_attention.errors import InputError
 from sparse_attention.models.limits import limits_of_model
 from sparse_attention.training.batches import Collator, Masking, TrainingBlocks, in_turn, validation_batches
 from sparse_attention.training.losses import Losses, measure
+from sparse_attention.training.options import TrainOptions
 
 
 class MaskedLMTask:
@@ -24,8 +24,7 @@ class MaskedLMTask:
         Tokenised corpus.
     model : PreTrainedModel
         The model that will read it.
-    options : dict
-        `train_mlm` of the configuration.
+    options : TrainOptions
     seed : int
         Of order and masks in training; validation masks are the same for every seed.
 
@@ -35,29 +34,29 @@ class MaskedLMTask:
         When a split is empty, or the blocks do not fit the model.
     """
 
-    def __init__(self, blocks: Blocks, model: PreTrainedModel, options: dict[str, Any], seed: int) -> None:
+    def __init__(self, blocks: Blocks, model: PreTrainedModel, options: TrainOptions, seed: int) -> None:
         self.info, self.options, self.seed = blocks.info, options, seed
         self.train_tokens, self.train_lengths, _ = blocks.split("train")
         self.tokens, self.lengths, documents = blocks.split("validation")
         _check_fit(blocks, model)
-        self.masking = Masking(options["mask_probability"], self.info["special"], self.info["vocabulary"])
-        self.validation_indices = in_turn(documents, options["eval_blocks"])
+        self.masking = Masking(options.mask_probability, self.info.special, self.info.vocabulary)
+        self.validation_indices = in_turn(documents, options.eval_blocks)
 
     def training_items(self) -> tuple[TrainingBlocks, Collator]:
         """Return all items of the training, in order, and what makes a batch of them."""
-        items = self.options["steps"] * self.options["accumulation"] * self.options["batch_size"]
+        items = self.options.steps * self.options.accumulation * self.options.batch_size
         blocks = TrainingBlocks(self.train_tokens, self.train_lengths, items, self.seed)
         return blocks, Collator(self.masking, self.seed)
 
     def measure(self, model: PreTrainedModel) -> Losses:
         """Measure `model` on the fixed validation blocks with their fixed masks."""
-        batch_size = self.options["eval_batch_size"]
+        batch_size = self.options.eval_batch_size
         batches = validation_batches(self.tokens, self.lengths, self.validation_indices, batch_size, self.masking)
-        return measure(model, batches, self.options["bf16"])
+        return measure(model, batches, self.options.bf16)
 
     def validation_blocks(self) -> Iterator[tuple[Tensor, Tensor]]:
         """Yield the unmasked tokens and lengths of the validation blocks, in batches cut to their longest block."""
-        for chosen in self.validation_indices.split(self.options["eval_batch_size"]):
+        for chosen in self.validation_indices.split(self.options.eval_batch_size):
             lengths = self.lengths[chosen]
             yield self.tokens[chosen, : int(lengths.max())], lengths
 
@@ -70,4 +69,4 @@ def _check_fit(blocks: Blocks, model: PreTrainedModel) -> None:
         if not len(lengths):
             raise InputError(f"the {split} split has no blocks; use more text, or a smaller blocks.min_length")
         limits.check_vocabulary(int(tokens.max()) + 1, "blocks")
-    limits.check_blocks(blocks.info["length"], blocks.info["vocabulary"])
+    limits.check_blocks(blocks.info.length, blocks.info.vocabulary)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from typing import Any
 
 from torch import Tensor, nn
 from transformers import PreTrainedModel, TrainingArguments
@@ -46,8 +45,7 @@ class MaskedLMTrainer(SteadyTrainer):
     ) -> None:
         items, collator = task.training_items()
         self.masked_lm, self.task, self.attention = model, task, attention
-        given = {"args": arguments, "train_dataset": items, "eval_dataset": items, "data_collator": collator}
-        super().__init__(course, model=model, **given)
+        super().__init__(course, model, arguments, items, collator)
         self.model_accepts_loss_kwargs = True  # makes Trainer count the masked tokens of accumulated batches
 
     def before_step(self, step: int) -> None:
@@ -57,13 +55,13 @@ class MaskedLMTrainer(SteadyTrainer):
     def compute_loss(
         self,
         model: nn.Module,
-        inputs: dict[str, Any],
+        inputs: dict[str, Tensor],
         return_outputs: bool = False,
         num_items_in_batch: Tensor | int | None = None,
-    ) -> Any:
+    ) -> Tensor:
         """Return the cross-entropy of the masked tokens; the others are not decoded."""
         unwrapped = self.accelerator.unwrap_model(model)
-        logits, targets = masked_logits(unwrapped, inputs, self.task.options["bf16"])
+        logits, targets = masked_logits(unwrapped, inputs, self.task.options.bf16)
         loss = nn.functional.cross_entropy(logits, targets, reduction="sum")
         return loss / max(int(num_items_in_batch or len(targets)), 1)
 
@@ -79,7 +77,7 @@ class MaskedLMTrainer(SteadyTrainer):
 
     def alpha_at(self, step: int) -> float:
         """Return alpha for optimiser step `step`, counted from 0."""
-        anneal, end = self.task.options["anneal"], self.attention.alpha
-        if self.attention.kind == "softmax" or anneal["start"] is None or step >= anneal["steps"]:
+        anneal, end = self.task.options.anneal, self.attention.alpha
+        if self.attention.kind == "softmax" or anneal.start is None or step >= anneal.steps:
             return end
-        return float(anneal["start"] + (end - anneal["start"]) * step / anneal["steps"])
+        return anneal.start + (end - anneal.start) * step / anneal.steps

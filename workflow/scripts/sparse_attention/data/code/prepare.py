@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import fnmatch
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 import pandas as pd
 
@@ -18,8 +19,9 @@ from sparse_attention.data.documents import quantiles
 from sparse_attention.data.files import some_of, suffix_of
 from sparse_attention.data.registry import Dataset
 from sparse_attention.data.rows import saved_files
-from sparse_attention.data.splits import SPLITS
+from sparse_attention.data.splits import SPLITS, Shares
 from sparse_attention.errors import InputError
+from sparse_attention.jobs.options import Options
 
 logger = logging.getLogger(__name__)
 
@@ -32,7 +34,49 @@ class Prepared(NamedTuple):
     intake: pd.DataFrame
 
 
-def prepare(dataset: Dataset, entry: Mapping[str, Any], options: Mapping[str, Any], threads: int = 1) -> Prepared:
+@dataclass(frozen=True)
+class CodeOptions(Options):
+    """The configuration's `prepare_code`.
+
+    Attributes
+    ----------
+    min_lines : int
+        Functions of fewer lines are left out; from 1 on.
+    max_lines : int, optional
+        Functions of more lines are left out, from 1 on; None: none are.
+    ignored_rules : sequence of str
+        Rules of bandit, such as B101, whose findings do not count.
+    bad_rows : str
+        What becomes of a row without text, or with a label other than 0 and 1: refuse or drop.
+    split : Shares
+        By project.
+    near_duplicates : float, optional
+        Jaccard similarity of shingles from which a function is a repeat, above 0 up to 1; None: only exact repeats.
+    overlap : str
+        What becomes of a function in two splits: drop, refuse or keep.
+    negatives : float, optional
+        For each positive, above 0; None: all.
+    max_functions : mapping
+        Of each split, from 2 on; None: all.
+    """
+
+    min_lines: int
+    max_lines: int | None
+    ignored_rules: Sequence[str]
+    bad_rows: str
+    split: Shares
+    near_duplicates: float | None
+    overlap: str
+    negatives: float | None
+    max_functions: Mapping[str, int | None]
+
+    @classmethod
+    def of(cls, section: Mapping[str, Any]) -> Self:
+        """Read the section."""
+        return super().of({**section, "split": Shares.of(section["split"])})
+
+
+def prepare(dataset: Dataset, entry: Mapping[str, Any], options: CodeOptions, threads: int = 1) -> Prepared:
     """Read, split and choose functions.
 
     Parameters
@@ -41,8 +85,7 @@ def prepare(dataset: Dataset, entry: Mapping[str, Any], options: Mapping[str, An
         What was retrieved.
     entry : mapping
         The corpus's own settings: `format`, `files` by split, `projects` by split, and those of the format's reader.
-    options : mapping
-        `prepare_code` of the config.
+    options : CodeOptions
     threads : int
         For reading; they change nothing in what is read.
 
@@ -51,20 +94,20 @@ def prepare(dataset: Dataset, entry: Mapping[str, Any], options: Mapping[str, An
     InputError
         When a file, column or row cannot be used, splits overlap where that is refused, or a split lacks a label.
     """
-    intake = Intake(options["bad_rows"])
+    intake = Intake(options.bad_rows)
     reader = create(entry["format"])
-    reading = {**entry, "ignored_rules": options["ignored_rules"], "threads": threads}
+    reading = {**entry, "ignored_rules": options.ignored_rules, "threads": threads}
     functions = list(reader.read(code_files(dataset, reader, entry), intake, reading))
-    functions = selection.within_lines(functions, options["min_lines"], options["max_lines"], intake)
+    functions = selection.within_lines(functions, options.min_lines, options.max_lines, intake)
     selection.require_some(functions, dataset.name, intake)
-    functions = selection.assign_splits(functions, options["split"], entry.get("projects"))
-    functions = selection.without_repeats(functions, options["near_duplicates"], options["overlap"], intake)
+    functions = selection.assign_splits(functions, options.split, entry.get("projects"))
+    functions = selection.without_repeats(functions, options.near_duplicates, options.overlap, intake)
     selection.require_both_labels(functions, intake, "prepare_code.split, and files or projects in code_corpora,")
     chosen: list[Function] = []
     for split in SPLITS:
         members = [function for function in functions if function.split == split]
-        seed, most = options["split"]["seed"], options["max_functions"][split]
-        used = selection.choose(members, options["negatives"], most, seed)
+        seed, most = options.split.seed, options.max_functions[split]
+        used = selection.choose(members, options.negatives, most, seed)
         intake.drop("not needed: enough negatives, or max_functions", len(members) - len(used))
         chosen += used
     selection.require_both_labels(chosen, intake, "prepare_code.negatives and prepare_code.max_functions")

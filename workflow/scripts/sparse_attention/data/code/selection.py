@@ -5,13 +5,12 @@ from __future__ import annotations
 import bisect
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 
 from sparse_attention.data.code import duplicates
 from sparse_attention.data.code.functions import Function, Intake
-from sparse_attention.data.splits import SPLITS, position, split_documents
+from sparse_attention.data.splits import SPLITS, Shares, position, split_documents
 from sparse_attention.errors import InputError
 
 KEPT_FIRST = ("test", "validation", "train")
@@ -19,7 +18,7 @@ KEPT_FIRST = ("test", "validation", "train")
 
 
 def assign_splits(
-    functions: Sequence[Function], shares: Mapping[str, Any], projects: Mapping[str, Sequence[str]] | None = None
+    functions: Sequence[Function], shares: Shares, projects: Mapping[str, Sequence[str]] | None = None
 ) -> list[Function]:
     """Return the functions with their splits.
 
@@ -44,18 +43,18 @@ def assign_splits(
     units = [_unit(function) for function in functions]
     distinct = sorted(set(units))
     advice = "bring more projects, or say files or projects in code_corpora"
-    assigned = split_documents(distinct, dict(shares), "projects, or functions without one,", advice)
+    assigned = split_documents(distinct, shares, "projects, or functions without one,", advice)
     split_of = dict(zip(distinct, assigned, strict=True))
     return [replace(function, split=split_of[unit]) for function, unit in zip(functions, units, strict=True)]
 
 
-def _with_validation(functions: Sequence[Function], shares: Mapping[str, Any]) -> list[Function]:
+def _with_validation(functions: Sequence[Function], shares: Shares) -> list[Function]:
     if any(function.split == "validation" for function in functions):
         return list(functions)
-    share = shares["validation"] / (shares["train"] + shares["validation"])
+    share = shares.validation / (shares.train + shares.validation)
     units = {_unit(function) for function in functions if function.split == "train"}
-    taken = {unit for unit in units if position(shares["seed"], unit) < share} if len(units) > 1 else set()
-    taken = taken or {min(units, key=lambda unit: position(shares["seed"], unit), default="")}
+    taken = {unit for unit in units if position(shares.seed, unit) < share} if len(units) > 1 else set()
+    taken = taken or {min(units, key=lambda unit: position(shares.seed, unit), default="")}
     return [
         replace(function, split="validation") if function.split == "train" and _unit(function) in taken else function
         for function in functions

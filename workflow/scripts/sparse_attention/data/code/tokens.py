@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -22,7 +22,9 @@ from sparse_attention.files.atomic import atomic_path
 from sparse_attention.files.plain import read_json, write_json
 from sparse_attention.files.tensors import read_safetensors
 
-INFO = ("pad", "vocabulary", "max_tokens")
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
 PARTS = ("ids", "spans", "lengths", "whole_lengths", "labels", "splits")
 
 
@@ -40,8 +42,27 @@ def _check_parts(file: Path, parts: Mapping[str, Tensor]) -> None:
         raise InputError(f"{file}: its lengths are not those of {tokens} tokens; allowed: what tokenise_code writes")
 
 
+@dataclass(frozen=True)
+class TokensInfo:
+    """The sidecar of tokens.
+
+    Attributes
+    ----------
+    pad : int
+        Id of the padding token.
+    vocabulary : int
+        Size of the tokenizer's vocabulary.
+    max_tokens : int
+        Tokens, special ones included, that functions are cut to.
+    """
+
+    pad: int
+    vocabulary: int
+    max_tokens: int
+
+
 class Batch(NamedTuple):
-    """Functions padded to the longest: ids and mask int64 `(batch, n)`, labels int64 `(batch)`."""
+    """Functions padded to the longest: ids and mask int64 ``(batch, n)``, labels int64 ``(batch,)``."""
 
     ids: Tensor
     mask: Tensor
@@ -55,15 +76,15 @@ class CodeTokens:
     Attributes
     ----------
     ids : Tensor
-        int32 `(tokens)`, one function after the other, special tokens included.
+        int32 ``(tokens,)``, one function after the other, special tokens included.
     spans : Tensor
-        int32 `(tokens, 2)`: the characters of the function's source that a token covers; `(0, 0)` for special ones.
+        int32 ``(tokens, 2)``: the characters of the function's source that a token covers; `(0, 0)` for special ones.
     lengths, whole_lengths : Tensor
-        int32 `(functions)`: tokens that are left after cutting, and before.
+        int32 ``(functions,)``: tokens that are left after cutting, and before.
     labels, splits : Tensor
-        int8 `(functions)`: 0 or 1, and the place in `SPLITS`.
-    info : dict
-        `pad` id, `vocabulary` size, `max_tokens`.
+        int8 ``(functions,)``: 0 or 1, and the place in `SPLITS`.
+    info : TokensInfo
+        The sidecar.
     """
 
     ids: Tensor
@@ -72,7 +93,7 @@ class CodeTokens:
     whole_lengths: Tensor
     labels: Tensor
     splits: Tensor
-    info: dict[str, Any]
+    info: TokensInfo
 
     def of(self, split: str) -> Tensor:
         """Return the functions of a split, int64."""
@@ -87,7 +108,7 @@ class CodeTokens:
         """Return functions as a batch."""
         places = [self.place(function) for function in functions]
         n = max(place.stop - place.start for place in places)
-        ids = torch.full((len(places), n), self.info["pad"], dtype=torch.int64)
+        ids = torch.full((len(places), n), self.info.pad, dtype=torch.int64)
         mask = torch.zeros_like(ids)
         for row, place in enumerate(places):
             length = place.stop - place.start
@@ -105,7 +126,7 @@ class CodeTokens:
         tensors = {name: getattr(self, name).contiguous() for name in PARTS}
         with atomic_path(path) as partial:
             partial.write_bytes(save(tensors))
-        write_json(info_path, self.info)
+        write_json(info_path, asdict(self.info))
 
     @classmethod
     def load(cls, path: Path | str) -> CodeTokens:
@@ -116,14 +137,15 @@ class CodeTokens:
             raise InputError(f"{file}: holds {sorted(tensors)}; allowed: {', '.join(PARTS)}, as tokenise_code writes")
         _check_parts(file, tensors)
         sidecar = file.with_suffix(".json")
-        info = read_json(sidecar, "what tokenise_code writes")
-        for name in INFO:
-            if type(info.get(name)) is not int or not 0 <= info[name] < 2**31:
-                raise InputError(f"{sidecar}: {name}: {info.get(name)!r}; allowed: a whole number from 0 on")
-        return cls(**tensors, info=info)
+        content = read_json(sidecar, "what tokenise_code writes")
+        names = [field.name for field in fields(TokensInfo)]
+        for name in names:
+            if type(content.get(name)) is not int or not 0 <= content[name] < 2**31:
+                raise InputError(f"{sidecar}: {name}: {content.get(name)!r}; allowed: a whole number from 0 on")
+        return cls(**tensors, info=TokensInfo(**{name: content[name] for name in names}))
 
 
-def load_tokenizer(folder: Path | str) -> Any:
+def load_tokenizer(folder: Path | str) -> PreTrainedTokenizerBase:
     """Load a model's tokenizer.
 
     Raises
@@ -140,7 +162,7 @@ def load_tokenizer(folder: Path | str) -> Any:
     return tokenizer
 
 
-def tokenise(functions: Sequence[Function], tokenizer: Any, max_tokens: int) -> CodeTokens:
+def tokenise(functions: Sequence[Function], tokenizer: PreTrainedTokenizerBase, max_tokens: int) -> CodeTokens:
     """Tokenise functions and cut them to `max_tokens`, special tokens included; the end is cut, its mark stays."""
     texts = [function.source for function in functions]
     tokenizer.truncation_side = "right"
@@ -153,7 +175,7 @@ def tokenise(functions: Sequence[Function], tokenizer: Any, max_tokens: int) -> 
         whole_lengths=torch.tensor(whole, dtype=torch.int32),
         labels=torch.tensor([function.label for function in functions], dtype=torch.int8),
         splits=torch.tensor([SPLITS.index(function.split) for function in functions], dtype=torch.int8),
-        info={"pad": tokenizer.pad_token_id, "vocabulary": len(tokenizer), "max_tokens": max_tokens},
+        info=TokensInfo(tokenizer.pad_token_id, len(tokenizer), max_tokens),
     )
 
 
