@@ -18,13 +18,14 @@ from sparse_attention.files.tensors import read_metadata, read_safetensors, read
 from sparse_attention.originals.dumps import Dump
 from sparse_attention.projections.model import Projections
 from sparse_attention.qk.gold import GoldReader, GoldWriter, gold_of
+from sparse_attention.qk.options import ExtractOptions
 from sparse_attention.qk.sources import find_sources, import_sources
 from sparse_attention.qk.store import QKInfo, QKReader, QKWriter
 from user_files import Reader
 
 LENGTHS = (5, 1, 8)
 LAYERS, HEADS, DIM = 2, 3, 4
-IMPORT = {"causal": False, "validation_share": 0.3, "dtype": "float32", "rescale_queries": False}
+IMPORT = ExtractOptions(False, False, 0.3, {"train": 1, "validation": 1}, 1, "float32")
 
 
 def _random(*shape: int, seed: int = 0) -> torch.Tensor:

@@ -13,7 +13,10 @@ from safetensors.torch import save_file
 import extract_qk
 from sparse_attention.qk.store import QKReader
 
-OPTIONS = {"examples": {"train": 6, "validation": 3}, "batch_size": 4, "dtype": "float32"}
+OPTIONS = {
+    "source": None, "rescale_queries": False, "causal": False, "validation_share": 0.1,
+    "examples": {"train": 6, "validation": 3}, "batch_size": 4, "dtype": "float32",
+}  # fmt: skip
 
 
 def write_blocks(folder: Path, **counts: int) -> Path:

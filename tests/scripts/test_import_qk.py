@@ -13,7 +13,10 @@ from sparse_attention.qk.store import QKReader
 
 LENGTHS = (5, 1, 8, 3, 6, 2, 7, 4, 9, 5)
 LAYERS, HEADS, DIM = 2, 3, 4
-OPTIONS = {"rescale_queries": False, "causal": False, "validation_share": 0.2, "dtype": "float32"}
+OPTIONS = {
+    "source": "dump", "rescale_queries": False, "causal": False, "validation_share": 0.2, "dtype": "float32",
+    "examples": {"train": 64, "validation": 32}, "batch_size": 8,
+}  # fmt: skip
 SPLITS = ("train", "validation")
 
 

@@ -10,10 +10,12 @@ from sparse_attention.jobs.script import run
 from sparse_attention.models.limits import limits_of
 from sparse_attention.models.masked_lm import load_masked_lm
 from sparse_attention.qk.extraction import extract
+from sparse_attention.qk.options import ExtractOptions
 
 
 def main(snakemake):
     params, folder = snakemake.params, Path(snakemake.input.model)
+    options = ExtractOptions.of(params.options)
     set_threads(params.threads)
     set_seed(0)
     blocks = Blocks.load(snakemake.input.blocks)
@@ -25,7 +27,7 @@ def main(snakemake):
     }
     for split in ("train", "validation"):
         with atomic_path(getattr(snakemake.output, split)) as partial:
-            extract(model, blocks, split, partial, params.options, source)
+            extract(model, blocks, split, partial, options, source)
 
 
 if __name__ == "__main__":

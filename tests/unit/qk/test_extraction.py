@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -10,10 +12,11 @@ from sparse_attention.errors import InputError
 from sparse_attention.models.attention import NAME, Attention, observed, set_attention
 from sparse_attention.models.masked_lm import base_output
 from sparse_attention.qk.extraction import extract, local_window
+from sparse_attention.qk.options import ExtractOptions
 from sparse_attention.qk.store import QKReader
 from sparse_attention.training.batches import in_turn
 
-OPTIONS = {"examples": {"train": 7, "validation": 5}, "batch_size": 3, "dtype": "float32"}
+OPTIONS = ExtractOptions(False, False, 0.1, {"train": 7, "validation": 5}, 3, "float32")
 
 
 @pytest.fixture
@@ -22,7 +25,7 @@ def extracted(make_model, corpus, tmp_path):
         model = make_model(family).eval()
         model.set_attn_implementation(NAME)
         set_attention(model, Attention.parse("entmax~1.5"))
-        extract(model, corpus, split, tmp_path / split, {**OPTIONS, **changes}, {"model": "digest"})
+        extract(model, corpus, split, tmp_path / split, replace(OPTIONS, **changes), {"model": "digest"})
         return model, QKReader(tmp_path / split)
 
     return run

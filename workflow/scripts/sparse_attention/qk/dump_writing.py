@@ -6,10 +6,10 @@ import itertools
 import os
 import tempfile
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from sparse_attention.files.atomic import atomic_path
 from sparse_attention.qk.store import QKReader
@@ -23,7 +23,11 @@ def write_dump(reader: QKReader, path: str | os.PathLike[str]) -> None:
     """
     info, path = reader.info, Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    content: dict[str, Any] = {"length_src": torch.tensor(info.key_lengths, dtype=torch.float32), "q": [], "k": []}
+    content: dict[str, Tensor | list[Tensor]] = {
+        "length_src": torch.tensor(info.key_lengths, dtype=torch.float32),
+        "q": [],
+        "k": [],
+    }
     if info.query_lengths != info.key_lengths:
         content["length_trg"] = torch.tensor(info.query_lengths, dtype=torch.float32)
     with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.name}.") as folder:

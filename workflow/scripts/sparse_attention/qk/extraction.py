@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
-from typing import Any
+from collections.abc import Mapping
 
 import torch
 from torch import Tensor
@@ -15,6 +15,7 @@ from sparse_attention.errors import InputError
 from sparse_attention.jobs.progress import progress
 from sparse_attention.models.attention import Observation, observed
 from sparse_attention.models.masked_lm import base_output
+from sparse_attention.qk.options import ExtractOptions
 from sparse_attention.qk.store import QKInfo, QKWriter
 from sparse_attention.training.batches import in_turn
 
@@ -26,8 +27,8 @@ def extract(
     blocks: Blocks,
     split: str,
     folder: str | os.PathLike[str],
-    options: dict[str, Any],
-    source: dict[str, Any],
+    options: ExtractOptions,
+    source: Mapping[str, object],
 ) -> None:
     """Write the queries and keys of unmasked blocks, taken in turn from every document of a split.
 
@@ -44,13 +45,12 @@ def extract(
         train or validation.
     folder : path-like
         Of the store to write.
-    options : dict
-        `extract_qk` of the configuration: examples, batch_size, dtype.
-    source : dict
+    options : ExtractOptions
+    source : mapping
         Sha256 of the model's and the corpus's files.
     """
     tokens, lengths, documents = blocks.split(split)
-    wanted = options["examples"][split]
+    wanted = options.examples[split]
     chosen = in_turn(documents, wanted)
     if not len(chosen):
         raise InputError(
@@ -70,13 +70,13 @@ def extract(
         documents=tuple(ids[document] for document in documents[chosen].tolist()),
         alpha=model.config.sparse_attention["alpha"],
         local_windows=windows,
-        dtype=options["dtype"],
+        dtype=options.dtype,
         source=source,
     )
-    starts = range(0, len(chosen), options["batch_size"])
+    starts = range(0, len(chosen), options.batch_size)
     with QKWriter(folder, info) as writer:
         for start in progress(starts, len(starts), f"extracting {split}"):
-            part = slice(start, start + options["batch_size"])
+            part = slice(start, start + options.batch_size)
             _write_batch(model, tokens[part], lengths[part], start, writer)
     logger.info(
         "%s: %d examples, %d layers, %d heads, %d tokens", split, info.examples, info.layers, heads, int(lengths.sum())
@@ -126,7 +126,7 @@ def local_window(mask: Tensor | None) -> int | None:
     Parameters
     ----------
     mask : Tensor or None
-        (…, queries, keys), as transformers makes it.
+        ``(…, queries, keys)``, as transformers makes it.
 
     Raises
     ------

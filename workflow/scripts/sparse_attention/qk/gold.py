@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from itertools import accumulate
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -31,16 +31,16 @@ class Gold:
     Attributes
     ----------
     support : Tensor
-        Boolean (heads, queries, keys).
+        Boolean ``(heads, queries, keys)``.
     probabilities : Tensor
-        float32 (pairs,): the entmax probability of each pair of the support, in row-major order.
+        float32 ``(pairs,)``: the entmax probability of each pair of the support, in row-major order.
     """
 
     support: Tensor
     probabilities: Tensor
 
     def dense(self) -> Tensor:
-        """Return all probabilities, float32 (heads, queries, keys), zero outside the support."""
+        """Return all probabilities, float32 ``(heads, queries, keys)``, zero outside the support."""
         dense = torch.zeros(self.support.shape)
         dense[self.support] = self.probabilities
         return dense
@@ -80,11 +80,13 @@ class GoldWriter(StoreWriter):
         Where to write.
     info : QKInfo
         Of the queries and keys.
-    source : dict
+    source : mapping
         Sha256 of what the support was computed from.
     """
 
-    def __init__(self, folder: str | os.PathLike[str], info: QKInfo, source: dict[str, Any] | None = None) -> None:
+    def __init__(
+        self, folder: str | os.PathLike[str], info: QKInfo, source: Mapping[str, object] | None = None
+    ) -> None:
         self.folder, self.info, self.source = Path(folder), info, source or {}
         self.folder.mkdir(parents=True, exist_ok=True)
         self._starts = _support_starts(info)
@@ -134,8 +136,8 @@ class GoldReader:
     info : QKInfo
         Of the queries and keys that they were computed from.
     sparsity, support_size : numpy.ndarray
-        float64 (layers, heads): share of valid pairs outside the support, and keys per query; for each example, then
-        the mean over examples.
+        float64 ``(layers, heads)``: share of valid pairs outside the support, and keys per query; for each example,
+        then the mean over examples.
 
     Raises
     ------
@@ -180,6 +182,20 @@ class GoldReader:
         return (self.example(layer, i) for i in range(self.info.examples))
 
 
+class GoldStore(Protocol):
+    """What reads like a `GoldReader`."""
+
+    @property
+    def info(self) -> QKInfo:
+        """Of the queries and keys."""
+
+    def example(self, layer: int, i: int) -> Gold:
+        """Return the gold support of example `i` in `layer`."""
+
+    def examples(self, layer: int) -> Iterator[Gold]:
+        """Yield the gold supports of `layer` in order."""
+
+
 def _support_starts(info: QKInfo) -> list[int]:
     sizes = (n * -(-m // 8) * info.heads for n, m in zip(info.query_lengths, info.key_lengths, strict=True))
     return list(accumulate(sizes, initial=0))
@@ -190,7 +206,7 @@ def _support_bytes(info: QKInfo) -> int:
     return -(-_support_starts(info)[-1] // 8) * 8
 
 
-def _numbers(content: dict[str, Any], name: str, dtype: type, shape: tuple[int, ...]) -> np.ndarray:
+def _numbers(content: Mapping[str, Any], name: str, dtype: type, shape: tuple[int, ...]) -> np.ndarray:
     """Return a part of the sidecar as an array; raise `ValueError` when it is none of this shape, or not finite."""
     try:
         array: np.ndarray = np.array(content[name], dtype=dtype)

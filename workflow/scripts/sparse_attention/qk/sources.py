@@ -7,7 +7,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from torch import Tensor
 
@@ -17,6 +16,7 @@ from sparse_attention.files.checksums import sha256_of
 from sparse_attention.jobs.log import logger
 from sparse_attention.jobs.progress import progress
 from sparse_attention.originals.dumps import Dump
+from sparse_attention.qk.options import ExtractOptions
 from sparse_attention.qk.store import SIDECAR, QKInfo, QKReader, QKWriter, shard_path
 
 SPLITS = ("train", "validation")
@@ -94,7 +94,7 @@ def find_sources(inputs: Mapping[str, str]) -> dict[str, Path]:
 
 
 def import_sources(
-    paths: Mapping[str, Path], folders: Mapping[str, str], options: Mapping[str, Any], alpha: float
+    paths: Mapping[str, Path], folders: Mapping[str, str], options: ExtractOptions, alpha: float
 ) -> None:
     """Copy what `find_sources` found into our store, one example at a time.
 
@@ -107,8 +107,7 @@ def import_sources(
         Of `find_sources`.
     folders : mapping
         Output folders of the train and the validation split.
-    options : mapping
-        Section `extract_qk` of the configuration.
+    options : ExtractOptions
     alpha : float
         Of the run's attention.
 
@@ -117,9 +116,9 @@ def import_sources(
     InputError
         When a source cannot be read, when train and validation share data, differ in shape, or cannot be split.
     """
-    sources = {name: Source(path, alpha, options["causal"]) for name, path in paths.items()}
+    sources = {name: Source(path, alpha, options.causal) for name, path in paths.items()}
     if "dump" in sources:
-        chosen: dict[str, Sequence[int]] = _split(sources["dump"], options["validation_share"])
+        chosen: dict[str, Sequence[int]] = _split(sources["dump"], options.validation_share)
         origin = dict.fromkeys(SPLITS, sources["dump"])
     else:
         _check_pair(sources["train"], sources["validation"])
@@ -135,7 +134,7 @@ def import_sources(
             lengths = f"{sum(info.query_lengths)} queries, {sum(info.key_lengths)} keys"
             logger.info("%s: %d examples of %s, %s", split, info.examples, origin[split].path, lengths)
         for source in sources.values():
-            _copy(source, targets[source.path], options["rescale_queries"])
+            _copy(source, targets[source.path], options.rescale_queries)
 
 
 def _copy(source: Source, targets: Mapping[int, tuple[QKWriter, int]], rescale_queries: bool) -> None:
@@ -177,15 +176,15 @@ def _check_pair(train: Source, validation: Source) -> None:
         raise InputError(f"extract_qk.source: {text}; they must agree, local windows too")
 
 
-def _selected(source: Source, chosen: Sequence[int], options: Mapping[str, Any]) -> QKInfo:
+def _selected(source: Source, chosen: Sequence[int], options: ExtractOptions) -> QKInfo:
     info = source.info
     return replace(
         info,
         query_lengths=tuple(info.query_lengths[index] for index in chosen),
         key_lengths=tuple(info.key_lengths[index] for index in chosen),
         documents=tuple(info.documents[index] for index in chosen),
-        dtype=options["dtype"],
-        source={"name": source.path.name, "sha256": source.digests, "rescale_queries": options["rescale_queries"]},
+        dtype=options.dtype,
+        source={"name": source.path.name, "sha256": source.digests, "rescale_queries": options.rescale_queries},
     )
 
 

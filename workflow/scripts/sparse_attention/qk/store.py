@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field, fields
 from itertools import accumulate
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -53,7 +53,7 @@ class QKInfo:
         For each layer, the greatest distance between a query and its keys, inclusive; None for full attention.
     dtype : str
         Of the numbers on disk: float32, float16 or bfloat16.
-    source : dict
+    source : mapping
         Where they come from, with a sha256 for each file.
     """
 
@@ -67,7 +67,7 @@ class QKInfo:
     alpha: float = 1.5
     local_windows: tuple[int | None, ...] = ()
     dtype: str = "float32"
-    source: dict[str, Any] = field(default_factory=dict)
+    source: Mapping[str, object] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         for name in ("query_lengths", "key_lengths", "documents", "local_windows"):
@@ -114,11 +114,11 @@ class QKInfo:
         return len(self.query_lengths)
 
     def valid(self, layer: int, index: int) -> Tensor:
-        """Return the pairs that the attention of `layer` may use in example `index`, boolean (queries, keys)."""
+        """Return the pairs that the attention of `layer` may use in example `index`, boolean ``(queries, keys)``."""
         return valid_pairs(self.query_lengths[index], self.key_lengths[index], self.causal, self.local_windows[layer])
 
     def layout(self) -> dict[str, tuple[torch.dtype, tuple[int, ...]]]:
-        """Return the tensors of one shard with their dtypes and shapes (tokens, heads, head_dim)."""
+        """Return the tensors of one shard with their dtypes and shapes ``(tokens, heads, head_dim)``."""
         tokens = {"queries": sum(self.query_lengths), "keys": sum(self.key_lengths)}
         return {name: (DTYPES[self.dtype], (rows, self.heads, self.head_dim)) for name, rows in tokens.items()}
 
@@ -132,9 +132,9 @@ class Example:
     index : int
         Position of the example in its store.
     queries, keys : Tensor
-        float32 (heads, queries, head_dim) and (heads, keys, head_dim), not scaled.
+        float32 ``(heads, queries, head_dim)`` and ``(heads, keys, head_dim)``, not scaled.
     valid : Tensor
-        Boolean (queries, keys): the pairs that attention may use.
+        Boolean ``(queries, keys)``: the pairs that attention may use.
     """
 
     index: int
@@ -233,12 +233,26 @@ class QKReader:
         return rows.float().transpose(0, 1).contiguous()
 
 
+class QKStore(Protocol):
+    """What reads like a `QKReader`."""
+
+    @property
+    def info(self) -> QKInfo:
+        """What it holds."""
+
+    def example(self, layer: int, i: int) -> Example:
+        """Return example `i` of `layer`."""
+
+    def examples(self, layer: int) -> Iterator[Example]:
+        """Yield the examples of `layer` in order."""
+
+
 def shard_path(folder: Path, layer: int) -> Path:
     """Return the path of the shard of `layer`."""
     return folder / f"layer~{layer}.safetensors"
 
 
-def _is(value: Any, kind: type) -> bool:
+def _is(value: object, kind: type) -> bool:
     if isinstance(value, bool):
         return kind is bool
     if kind is type(None):
