@@ -7,8 +7,8 @@ import torch
 
 import fit_clusters
 from sparse_attention.clusters.centroids import Centroids
+from sparse_attention.clusters.fitting import ClusterOptions, layer_vectors
 from sparse_attention.clusters.fitting import fit_clusters as fit_vectors
-from sparse_attention.clusters.fitting import layer_vectors
 from sparse_attention.errors import InputError
 from sparse_attention.files.tables import read_table
 from sparse_attention.projections.model import Projections, ProjectionSetting, initial_weights
@@ -47,7 +47,7 @@ def test_centroids_are_those_of_all_train_queries_and_keys(small_stores, tmp_pat
         if projected:
             sides = [projections.project(layer, *pair) for pair in sides]
         vectors = torch.cat([side for pair in sides for side in pair], 1)
-        expected, _ = fit_vectors(vectors, 4, 2, 1, max_iterations=20, initialisations=2)
+        expected, _ = fit_vectors(vectors, 4, 2, 1, ClusterOptions.of(OPTIONS))
         assert torch.equal(centroids.layer(layer), expected)
     assert list(table.columns) == ["layer", "head", "run", "inertia", "iterations", "vectors"]
     assert len(table) == 2 * 3 * 2 and set(table["vectors"]) == {2 * (12 + 7 + 9 + 12)}
@@ -66,7 +66,7 @@ def test_clusters_of_blocks_are_those_of_their_tokens_vectors(small_stores, tmp_
     reader = QKReader(small_stores / "qk" / "train")
     for layer in (0, 1):
         vectors = layer_vectors(reader, projections, layer, 3)
-        expected, _ = fit_vectors(vectors, 4, 2, 1, max_iterations=20, initialisations=2)
+        expected, _ = fit_vectors(vectors, 4, 2, 1, ClusterOptions.of(OPTIONS))
         assert expected.shape[-1] == 6 and torch.equal(centroids.layer(layer), expected)
     assert set(table["vectors"]) == {2 * (4 + 3 + 3 + 4)}
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pandas as pd
 
 from sparse_attention.clusters.centroids import Centroids
-from sparse_attention.clusters.fitting import fit_clusters, layer_vectors
+from sparse_attention.clusters.fitting import ClusterOptions, fit_clusters, layer_vectors
 from sparse_attention.files.tables import write_table
 from sparse_attention.jobs.compute import set_threads
 from sparse_attention.jobs.log import logger
@@ -20,17 +20,17 @@ def main(snakemake):
     set_threads(params.threads)
     reader = QKReader(snakemake.input.qk_train)
     projections = load_projections(snakemake.input.projections)
-    options = {name: params.options[name] for name in ("max_iterations", "initialisations")}
+    options = ClusterOptions.of(params.options)
     clusters, runs = int(params.setting["clusters"]), int(params.setting["runs"])
     layers, rows = [], []
     for layer in progress(range(reader.info.layers), reader.info.layers, "clustering layers"):
         vectors = layer_vectors(reader, projections, layer, params.block_size)
         centroids, more = fit_clusters(
-            vectors, clusters, runs, params.seed, **options, layer=layer, threads=params.threads
+            vectors, clusters, runs, params.seed, options, layer=layer, threads=params.threads
         )
         layers.append(centroids)
         rows.extend(more)
-    unfinished = sum(row["iterations"] >= options["max_iterations"] for row in rows)
+    unfinished = sum(row["iterations"] >= options.max_iterations for row in rows)
     logger.info("%d clusters, %d fits, %d stopped at fit_clusters.max_iterations", clusters, len(rows), unfinished)
     Centroids(tuple(layers)).save(snakemake.output.clusters)
     write_table(pd.DataFrame(rows), snakemake.output.inertia)

@@ -10,7 +10,13 @@ from sklearn.cluster import KMeans
 
 from sparse_attention.clusters import fitting as module
 from sparse_attention.clusters.centroids import Centroids, check_centroids
-from sparse_attention.clusters.fitting import fit_clusters, label_agreement, layer_vectors, require_agreement
+from sparse_attention.clusters.fitting import (
+    ClusterOptions,
+    fit_clusters,
+    label_agreement,
+    layer_vectors,
+    require_agreement,
+)
 from sparse_attention.errors import InputError
 from sparse_attention.projections.model import Projections, ProjectionSetting, initial_weights
 
@@ -55,7 +61,9 @@ def test_more_nearest_centroids_than_there_are_is_an_error():
 
 def test_fit_equals_scikit_learn_for_each_head_and_run():
     vectors = draws(HEADS, 200, DIM)
-    found, rows = fit_clusters(vectors, CLUSTERS, RUNS, seed=3, max_iterations=50, initialisations=2, layer=4)
+    found, rows = fit_clusters(
+        vectors, CLUSTERS, RUNS, 3, ClusterOptions(max_iterations=50, initialisations=2), layer=4
+    )
     assert found.shape == (HEADS, RUNS, CLUSTERS, DIM) and found.dtype == torch.float64
     assert [(row["layer"], row["head"], row["run"]) for row in rows] == [
         (4, h, r) for h in range(HEADS) for r in range(RUNS)

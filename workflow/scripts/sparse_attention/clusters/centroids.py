@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING
 
 import torch
 from safetensors.torch import save_file
@@ -16,6 +16,9 @@ from sparse_attention.files.tensors import StrPath, is_safetensors, read_safeten
 from sparse_attention.originals.sklearn_pickles import is_pickle
 from sparse_attention.originals.sklearn_pickles import read_centroids as read_pickled_centroids
 from sparse_attention.projections.model import Projections
+
+if TYPE_CHECKING:
+    from sparse_attention.qk.store import QKInfo
 
 KEY = "predictors.kmeans.clusters"
 TIE = 1e-12  # two squared distances that differ by less, relative to the vectors' squared norms, are equal to rounding
@@ -72,7 +75,7 @@ class Centroids:
             When it is none of these, or is damaged.
         """
         if is_safetensors(path):
-            tensors: Any = read_safetensors(path)
+            tensors = read_safetensors(path)
             if set(tensors) != {f"layer~{layer}" for layer in range(len(tensors))}:
                 raise InputError(f"{path}: tensors {sorted(tensors)}; must be layer~0, layer~1, …")
             content = [tensors[f"layer~{layer}"] for layer in range(len(tensors))]
@@ -81,7 +84,7 @@ class Centroids:
         if not isinstance(content, list | tuple) or not content:
             raise InputError(f"{path}: must be a list over layers of centroids (heads, runs, clusters, dim)")
         for layer, centroids in enumerate(content):
-            _check_layer(centroids, content[0], f"{path}: layer {layer}")
+            _check_layer(centroids, getattr(content[0], "shape", None), f"{path}: layer {layer}")
         return cls(tuple(centroids.detach().to(torch.float64).contiguous().clone() for centroids in content))
 
     @classmethod
@@ -93,31 +96,26 @@ class Centroids:
         for path, held in zip(files, layers, strict=True):
             if len(held) != 1:
                 raise InputError(f"{path}: holds {len(held)} layers; allowed in one of several files: one")
-            _check_layer(held[0], layers[0][0], f"{path}")
+            _check_layer(held[0], layers[0][0].shape, f"{path}")
         return cls(tuple(held[0] for held in layers))
 
 
-def _check_layer(centroids: Any, first: Any, where: str) -> None:
+def _check_layer(centroids: object, shape: torch.Size | None, where: str) -> None:
     if not isinstance(centroids, Tensor) or not centroids.is_floating_point() or centroids.dim() != 4:
         kind = type(centroids).__name__
         found = f"{tuple(centroids.shape)} {centroids.dtype}" if isinstance(centroids, Tensor) else f"a {kind}"
         raise InputError(f"{where}: {found}; must be floating-point numbers of shape (heads, runs, clusters, dim)")
-    if 0 in centroids.shape or centroids.shape != first.shape:
+    if 0 in centroids.shape or centroids.shape != shape:
         raise InputError(f"{where}: shape {tuple(centroids.shape)}; must be alike in all layers and not empty")
     if not torch.isfinite(centroids.to(torch.float64)).all():
         raise InputError(f"{where}: holds NaN or infinite numbers")
 
 
 def check_centroids(
-    centroids: Centroids, projections: Projections, info: Any, clusters: int, runs: int, where: StrPath,
+    centroids: Centroids, projections: Projections, info: QKInfo, clusters: int, runs: int, where: StrPath,
     block_size: int = 1,
 ) -> None:  # fmt: skip
-    """Raise `InputError`, all differences at once, when centroids do not fit setting, projections, queries and keys.
-
-    Parameters
-    ----------
-    info : the `QKInfo` of the queries and keys.
-    """
+    """Raise `InputError`, all differences at once, when centroids do not fit setting, projections, queries and keys."""
     dim = block_size * (projections.setting.dim if projections.setting else info.head_dim)
     found = (len(centroids.layers), *centroids.layers[0].shape)
     names = ("layers", "heads", "predictors.kmeans.runs", KEY, "dim")

@@ -5,7 +5,8 @@ from __future__ import annotations
 import warnings
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -14,10 +15,30 @@ from torch import Tensor
 from sparse_attention.attention.blocks import block_vectors
 from sparse_attention.clusters.centroids import KEY, TIE, squared_distances
 from sparse_attention.errors import InputError
+from sparse_attention.jobs.options import Options
 from sparse_attention.projections.model import Projections
 
+if TYPE_CHECKING:
+    from sparse_attention.qk.store import QKStore
 
-def layer_vectors(reader: Any, projections: Projections, layer: int, block_size: int = 1) -> Tensor:
+
+@dataclass(frozen=True)
+class ClusterOptions(Options):
+    """The configuration's `fit_clusters`, without the source.
+
+    Attributes
+    ----------
+    max_iterations : int
+        Of k-means; from 1 on.
+    initialisations : int
+        k-means++ starts of the first run, of which the best is kept; from 1 on.
+    """
+
+    max_iterations: int = 100
+    initialisations: int = 1
+
+
+def layer_vectors(reader: QKStore, projections: Projections, layer: int, block_size: int = 1) -> Tensor:
     """Project all queries and keys of one layer, by blocks of `block_size` tokens.
 
     Returns
@@ -34,18 +55,19 @@ def layer_vectors(reader: Any, projections: Projections, layer: int, block_size:
 
 
 def fit_clusters(
-    vectors: Tensor, clusters: int, runs: int, seed: int, max_iterations: int = 100, initialisations: int = 1,
-    layer: int = 0, threads: int = 1,
-) -> tuple[Tensor, list[dict[str, Any]]]:  # fmt: skip
+    vectors: Tensor, clusters: int, runs: int, seed: int, options: ClusterOptions | None = None, layer: int = 0,
+    threads: int = 1,
+) -> tuple[Tensor, list[dict[str, float]]]:  # fmt: skip
     """Fit scikit-learn's k-means to each head's vectors.
 
-    The first run starts from k-means++ (the best of `initialisations` starts), the others from random vectors, each
+    The first run starts from k-means++ (the best of several starts), the others from random vectors, each
     with the random state `seed` + run. Centroids are rounded to float32, so that the originals' float32 files hold
     the very same ones.
 
     Parameters
     ----------
     vectors : `(heads, vectors, dim)`.
+    options : by default those of `ClusterOptions`.
     layer : names the rows and the error.
     threads : heads fitted at the same time, each with a single thread: results do not depend on it.
 
@@ -56,13 +78,16 @@ def fit_clusters(
     import threadpoolctl
     from sklearn.cluster import KMeans  # here, since most jobs use centroids without fitting any: a second each
 
+    options = options or ClusterOptions()
     points = vectors.to(torch.float64).numpy()
     for head, each in enumerate(points):
         _require_distinct(each, clusters, f"layer {layer}, head {head}")
 
     def fit(head: int, run: int) -> KMeans:
-        start = {"init": "k-means++", "n_init": initialisations} if run == 0 else {"init": "random", "n_init": 1}
-        means = KMeans(clusters, max_iter=max_iterations, random_state=(seed + run) % 2**32, **start)
+        start = (
+            {"init": "k-means++", "n_init": options.initialisations} if run == 0 else {"init": "random", "n_init": 1}
+        )
+        means = KMeans(clusters, max_iter=options.max_iterations, random_state=(seed + run) % 2**32, **start)
         return means.fit(points[head])
 
     places = list(np.ndindex(len(points), runs))

@@ -5,31 +5,31 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Generic, TypeVar
 
 import numpy as np
 
 from sparse_attention.evaluation.examples import Split
 from sparse_attention.projections.fitting import Pairs
 from sparse_attention.projections.model import Projections
-from sparse_attention.qk.gold import GoldReader, gold_of
+from sparse_attention.qk.gold import Gold, GoldReader, gold_of
 from sparse_attention.qk.store import Example, QKInfo, QKReader
 
-Items = tuple[tuple[Any, ...], ...]
+Item = TypeVar("Item")
 
 
 @dataclass(frozen=True)
-class Memory:
+class Memory(Generic[Item]):
     """Examples by layer; reads like a `QKReader` or a `GoldReader`."""
 
     info: QKInfo
-    items: Items
+    items: tuple[tuple[Item, ...], ...]
 
-    def example(self, layer: int, i: int) -> Any:
+    def example(self, layer: int, i: int) -> Item:
         """Return example `i` of `layer`."""
         return self.items[layer][i]
 
-    def examples(self, layer: int) -> Iterator[Any]:
+    def examples(self, layer: int) -> Iterator[Item]:
         """Yield the examples of `layer` in order."""
         return iter(self.items[layer])
 
@@ -37,8 +37,8 @@ class Memory:
 class MemorySplit(Split):
     """A `Split` that lies in memory."""
 
-    def __init__(self, qk: Memory, gold: Memory, projections: Projections | None = None) -> None:
-        self.qk, self.gold = qk, gold  # type: ignore[assignment]
+    def __init__(self, qk: Memory[Example], gold: Memory[Gold], projections: Projections | None = None) -> None:
+        self.qk, self.gold = qk, gold
         self.info, self.block_size = qk.info, 1
         self.projections = projections or Projections.identity()
 
@@ -47,8 +47,8 @@ class MemorySplit(Split):
 class Sample:
     """Queries, keys and gold supports of some layers and examples of a split, both numbered anew."""
 
-    qk: Memory
-    gold: Memory
+    qk: Memory[Example]
+    gold: Memory[Gold]
 
     @classmethod
     def read(cls, qk: str | os.PathLike[str], gold: str | os.PathLike[str], layers: int, examples: int) -> Sample:

@@ -13,8 +13,8 @@ from sparse_attention.errors import InputError
 from sparse_attention.predictors.base import Predictor
 from sparse_attention.predictors.features import Features, block_features
 from sparse_attention.projections.model import Projections
-from sparse_attention.qk.gold import Gold, GoldReader, block_gold
-from sparse_attention.qk.store import Example, QKReader
+from sparse_attention.qk.gold import Gold, GoldReader, GoldStore, block_gold
+from sparse_attention.qk.store import Example, QKReader, QKStore
 
 StrPath = str | os.PathLike[str]
 
@@ -37,6 +37,9 @@ class Split:
     block_size : int
         Tokens that a predictor sees as one position.
     """
+
+    qk: QKStore
+    gold: GoldStore
 
     def __init__(self, qk: StrPath, gold: StrPath, projections: Projections | None = None, block_size: int = 1) -> None:
         self.qk, self.gold = QKReader(qk), GoldReader(gold)

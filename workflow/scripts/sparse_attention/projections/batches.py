@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
 from sparse_attention.attention.blocks import block_counts, block_vectors
 from sparse_attention.projections.model import ProjectionSetting, Weights, check_lengths, project_sides
+
+if TYPE_CHECKING:
+    from sparse_attention.qk.gold import GoldStore
+    from sparse_attention.qk.store import QKStore
 
 # Query-key pairs over all heads in one piece of a batch: bounds the memory; on a CPU a piece should stay in its cache.
 PAIRS_AT_ONCE = {"cpu": 2**20, "other": 2**25}
@@ -58,11 +62,13 @@ class Pairs:
 
     Parameters
     ----------
-    qk, gold : a `QKReader` and a `GoldReader` of it.
+    qk, gold : queries and keys, and their gold supports.
     block_size, concat : see `ProjectionSetting`.
     """
 
-    def __init__(self, qk: Any, gold: Any, device: str = "cpu", block_size: int = 1, concat: bool = False) -> None:
+    def __init__(
+        self, qk: QKStore, gold: GoldStore, device: str = "cpu", block_size: int = 1, concat: bool = False
+    ) -> None:
         self.qk, self.gold, self.device, self.block_size, self.concat = qk, gold, device, block_size, concat
         info = qk.info
         if concat:

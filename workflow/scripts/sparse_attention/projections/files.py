@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -65,7 +64,7 @@ def read_original_layers(path: StrPath) -> Layers:
     ]
 
 
-def _side(entry: Any, side: str, where: str) -> Weights:
+def _side(entry: object, side: str, where: str) -> Weights:
     if not isinstance(entry, dict) or not isinstance(entry.get(side), dict):
         raise InputError(f"{where}: must be a mapping with the states q and k; {side!r} is missing")
     for name, value in entry[side].items():

@@ -20,15 +20,16 @@ where the valid pair (j, i) is gold, as in the original code.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields
-from typing import Any
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import TypedDict
 
 import numpy as np
 import torch
 from torch import Tensor
 from torch.nn.utils import clip_grad_norm_
 
+from sparse_attention.jobs.options import Options
 from sparse_attention.projections.batches import Batch, Pairs
 from sparse_attention.projections.model import NAMES, ProjectionSetting, Weights, initial_weights
 
@@ -40,9 +41,46 @@ __all__ = [
 ROUNDS = 4
 
 
+class CurveRow(TypedDict):
+    """A point of the fitting curves."""
+
+    layer: int
+    step: int
+    split: str
+    loss: float
+    recall: float
+    sparsity: float
+
+
 @dataclass(frozen=True)
-class FitOptions:
-    """The configuration's `fit_projections`; batch_size and eval_examples count examples, eval_steps steps."""
+class FitOptions(Options):
+    """The configuration's `fit_projections`, without the source.
+
+    Attributes
+    ----------
+    distance : str
+        D in the loss: l2 (squared) or min.
+    margin : float
+        Of the hinge loss, and the distance below which a pair counts as predicted; above 0.
+    learning_rate : float
+        Of Adam; above 0.
+    weight_decay : float
+        From 0 on.
+    epochs : int
+        Passes over the train examples; from 1 on.
+    max_steps : int, optional
+        The most optimiser steps of a layer, from 1 on; None: no limit.
+    batch_size : int
+        Examples of a batch; from 1 on.
+    accumulation : int
+        Batches of an optimiser step; from 1 on.
+    max_grad_norm : float
+        Gradients are scaled down to this norm; above 0.
+    eval_steps : int
+        Optimiser steps from one point of the curves to the next; from 1 on.
+    eval_examples : int
+        Examples of each split that the curves are measured on; from 1 on.
+    """
 
     distance: str = "l2"
     margin: float = 1.0
@@ -55,12 +93,6 @@ class FitOptions:
     max_grad_norm: float = 1.0
     eval_steps: int = 10
     eval_examples: int = 8
-
-    @classmethod
-    def of(cls, options: Mapping[str, Any]) -> FitOptions:
-        """Take the options of fitting from a configuration that may hold others beside them."""
-        names = {entry.name for entry in fields(cls)}
-        return cls(**{name: value for name, value in options.items() if name in names})
 
     def steps(self, examples: int) -> int:
         """Count the optimiser steps of one layer."""
@@ -156,7 +188,7 @@ def hinge_loss(queries: Tensor, keys: Tensor, signs: Tensor, valid: Tensor, marg
 def fit_layer(
     layer: int, train: Pairs, validation: Pairs, setting: ProjectionSetting, options: FitOptions, seed: int,
     tick: Callable[[], None] = lambda: None,
-) -> tuple[tuple[Weights, Weights], list[dict[str, Any]]]:  # fmt: skip
+) -> tuple[tuple[Weights, Weights], list[CurveRow]]:  # fmt: skip
     """Fit one layer's projections; it depends on `seed` and `layer` only, not on the layers before it.
 
     Parameters
@@ -225,7 +257,7 @@ class Curves:
 
     def __init__(self, layer: int, splits: Sequence[tuple[str, Pairs]], options: FitOptions, seed: int) -> None:
         self.layer, self.splits, self.options, self.seed = layer, splits, options, seed
-        self.rows: list[dict[str, Any]] = []
+        self.rows: list[CurveRow] = []
 
     @torch.no_grad()
     def add(self, step: int, weights: tuple[Weights, Weights]) -> None:
@@ -236,8 +268,9 @@ class Curves:
             generator = torch.Generator(pairs.device).manual_seed(_generator(self.seed, self.layer, 3).initial_seed())
             parts = [self._measure(batch, weights, generator) for batch in pairs.batches(self.layer, indices, count)]
             loss, recall, sparsity = torch.cat(parts).mean((0, 1)).tolist()
-            row = {"layer": self.layer, "step": step, "split": split}
-            self.rows.append(row | {"loss": loss, "recall": recall, "sparsity": sparsity})
+            self.rows.append({
+                "layer": self.layer, "step": step, "split": split, "loss": loss, "recall": recall, "sparsity": sparsity,
+            })  # fmt: skip
 
     def _measure(self, batch: Batch, weights: tuple[Weights, Weights], generator: torch.Generator) -> Tensor:
         """Give `(batch, heads, 3)`: loss, recall and sparsity."""

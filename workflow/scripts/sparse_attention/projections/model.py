@@ -14,7 +14,7 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from itertools import pairwise
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from safetensors.torch import save_file
@@ -26,6 +26,9 @@ from sparse_attention.files.plain import write_json
 from sparse_attention.files.tensors import StrPath, is_safetensors, write_torch
 from sparse_attention.projections.files import METADATA, read_form, read_layers, read_original_layers
 from sparse_attention.projections.files import Weights as Weights
+
+if TYPE_CHECKING:
+    from sparse_attention.qk.store import QKInfo
 
 NAMES = {"linear": ("w", "b"), "mlp": ("w1", "b1", "w2", "b2")}
 
@@ -189,7 +192,7 @@ class Projections:
             for layer, pair in enumerate(self.layers) for side, label in sides for name, value in pair[side].items()
         }  # fmt: skip
 
-    def save(self, path: StrPath, info: StrPath | None = None, source: Mapping[str, Any] | None = None) -> None:
+    def save(self, path: StrPath, info: StrPath | None = None, source: Mapping[str, object] | None = None) -> None:
         """Write safetensors and, when asked, the JSON sidecar `info` that says what is in it and where from."""
         assert self.setting is not None
         tensors = self.tensors()
@@ -227,18 +230,13 @@ def load_projections(path: StrPath | Sequence[str] | None) -> Projections:
     return Projections.load(path if isinstance(path, str | os.PathLike) else path[0])
 
 
-def check_projections(projections: Projections, setting: ProjectionSetting, info: Any, where: StrPath) -> None:
-    """Raise `InputError`, all differences at once, when projections do not fit a setting and the queries and keys.
-
-    Parameters
-    ----------
-    info : the `QKInfo` of the queries and keys.
-    """
+def check_projections(projections: Projections, setting: ProjectionSetting, info: QKInfo, where: StrPath) -> None:
+    """Raise `InputError`, all differences at once, when projections do not fit a setting and the queries and keys."""
     found = projections.setting
     assert found is not None
     if setting.concat:
         check_lengths(info.query_lengths, info.key_lengths)
-    wanted: dict[str, tuple[Any, Any]] = {
+    wanted: dict[str, tuple[object, object]] = {
         "layers": (len(projections.layers), info.layers),
         "heads": (projections.heads, info.heads),
         "head_dim": (projections.head_dim, info.head_dim),
