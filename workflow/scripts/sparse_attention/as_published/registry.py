@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import TypeVar
 
 CHANGES = ("projections", "predictor", "masks", "metric", "gold", "examples", "attention")
 T = TypeVar("T")
@@ -29,7 +29,7 @@ class Quirk:
     name: str
     changes: str
     published: str
-    does: Callable[..., Any]
+    does: Callable[..., object]
 
 
 QUIRKS: dict[str, Quirk] = {}

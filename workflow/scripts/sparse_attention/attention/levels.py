@@ -6,34 +6,35 @@ A *level* says which of several nested supports is the first to hold a pair: 0 t
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
 MOST = 255  # levels are uint8
+Bound = float | Sequence[float] | Tensor
+"""One for all heads, or one per head."""
 
 
-def levels_of_thresholds(distances: Tensor, thresholds: Sequence[Any]) -> Tensor:
+def levels_of_thresholds(distances: Tensor, thresholds: Sequence[Bound]) -> Tensor:
     """Return for each distance the first threshold above it; a distance that is NaN is below none.
 
     Parameters
     ----------
     distances : Tensor
-        Any shape; with thresholds per head `(heads, …)` or `(1, …)`.
+        Any shape; with thresholds per head ``(heads, …)`` or ``(1, …)``.
     thresholds : sequence
         Ascending, each a number or a list with one number per head; compared in the dtype of `distances`.
 
     Returns
     -------
     Tensor
-        uint8 of the shape of `distances`, `(heads, …)` with thresholds per head.
+        uint8 of the shape of `distances`, ``(heads, …)`` with thresholds per head.
     """
     return _counted_down(distances, thresholds, np.less)
 
 
-def levels_at_least(scores: Tensor, bounds: Sequence[Any]) -> Tensor:
+def levels_at_least(scores: Tensor, bounds: Sequence[Bound]) -> Tensor:
     """Return for each score the first bound that it reaches; `bounds` descend. Otherwise as `levels_of_thresholds`."""
     return _counted_down(scores, bounds, np.greater_equal)
 
@@ -44,7 +45,7 @@ def levels_of_budgets(scores: Tensor, budgets: Sequence[int]) -> Tensor:
     Parameters
     ----------
     scores : Tensor
-        Floating point `(…, keys)`, -inf for what may not be chosen; no NaN.
+        Floating point ``(…, keys)``, -inf for what may not be chosen; no NaN.
     budgets : sequence of int
         Ascending numbers of keys, at least 0.
 
@@ -77,7 +78,7 @@ def ascending(scores: Tensor) -> Tensor:
 
 
 def _levels_of_rows(rows: Tensor, budgets: Sequence[int]) -> Tensor:
-    """Rank rows `(rows, keys)` by a stable sort: slower, and right about ties."""
+    """Rank rows ``(rows, keys)`` by a stable sort: slower, and right about ties."""
     order = rows.argsort(dim=-1, descending=True, stable=True)
     by_rank = torch.bucketize(
         torch.arange(rows.shape[1], device=rows.device), torch.tensor(budgets, device=rows.device), right=True
@@ -86,7 +87,7 @@ def _levels_of_rows(rows: Tensor, budgets: Sequence[int]) -> Tensor:
     return levels.masked_fill_(rows.isneginf(), len(budgets))
 
 
-def _counted_down(values: Tensor, bounds: Sequence[Any], compare: np.ufunc) -> Tensor:
+def _counted_down(values: Tensor, bounds: Sequence[Bound], compare: np.ufunc) -> Tensor:
     """Start at the number of bounds and subtract those that hold, so that NaN, for which none does, is kept nowhere."""
     _check(bounds)
     tensors = [torch.as_tensor(bound, dtype=values.dtype, device=values.device) for bound in bounds]
@@ -107,6 +108,6 @@ def _subtract(levels: Tensor, values: Tensor, bound: Tensor, compare: np.ufunc) 
         np.subtract(counts, compare(values.numpy(), bound.numpy()).view(np.uint8), out=counts)
 
 
-def _check(values: Sequence[Any]) -> None:
+def _check(values: Sequence[Bound]) -> None:
     if not 0 < len(values) <= MOST:
         raise ValueError(f"{len(values)} values of one setting; allowed: 1 to {MOST}")

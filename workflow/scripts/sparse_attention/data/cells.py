@@ -35,17 +35,17 @@ def whole_characters(text: str) -> tuple[str, int]:
     return SURROGATE.subn(REPLACEMENT, joined)
 
 
-def plain(value: Any) -> Any:
+def plain(value: Any) -> object:
     """Return a number of numpy's as one of Python's."""
     return value.item() if getattr(value, "shape", None) == () else value
 
 
-def is_missing(value: Any) -> bool:
+def is_missing(value: object) -> bool:
     """Return whether a cell is empty: null or NaN."""
     return value is None or (isinstance(value, float) and value != value)
 
 
-def text_of(value: Any, column: str) -> str | None:
+def text_of(value: object, column: str) -> str | None:
     """Return the text of a cell, None where it is missing.
 
     Raises
@@ -66,7 +66,7 @@ def text_of(value: Any, column: str) -> str | None:
     raise BadCell(f"{column} is not text but {_kind(value)}", "text")
 
 
-def name_of(value: Any, column: str) -> str:
+def name_of(value: object, column: str) -> str:
     """Return a cell that names something, such as a project: text or a whole number; "" where it is missing.
 
     Raises
@@ -83,7 +83,7 @@ def name_of(value: Any, column: str) -> str:
     return text_of(value, column) or ""
 
 
-def _kind(value: Any) -> str:
+def _kind(value: object) -> str:
     if isinstance(value, dict):
         return "a mapping"
     if isinstance(value, bool):

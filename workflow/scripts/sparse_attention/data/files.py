@@ -50,7 +50,7 @@ class _Watched(io.FileIO):
 
 
 @contextlib.contextmanager
-def open_bytes(path: Path) -> Iterator[Any]:
+def open_bytes(path: Path) -> Iterator[bz2.BZ2File | gzip.GzipFile | io.BufferedReader[_Watched]]:
     """Open a plain, `.bz2` or `.gz` file for reading; damage shows as `InputError` that names the file."""
     suffix = path.suffix.lower()
     try:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
@@ -19,6 +19,8 @@ from sparse_attention.predictors.base import BucketPredictor, Context, Predictor
 from sparse_attention.predictors.buckets import FixedBuckets
 from sparse_attention.predictors.features import Features
 from sparse_attention.predictors.registry import create
+
+Item = TypeVar("Item")
 
 BUCKETS = 8
 BUCKET_SIZE = 16
@@ -173,7 +175,7 @@ def raw_vectors(features: Features) -> Tensor:
     return torch.cat([features.queries, features.keys], dim=1).double()
 
 
-def batches_of(examples: Sequence[Any]) -> list[Sequence[Any]]:
+def batches_of(examples: Sequence[Item]) -> list[Sequence[Item]]:
     """Cut examples into the published batches."""
     return [examples[first : first + predictors.BATCH] for first in range(0, len(examples), predictors.BATCH)]
 

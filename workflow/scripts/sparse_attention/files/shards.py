@@ -7,7 +7,7 @@ import math
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
 import torch
 from torch import Tensor
@@ -87,7 +87,7 @@ class ShardWriter:
     def __exit__(self, kind: type[BaseException] | None, error: object, trace: object) -> None:
         self.abandon() if kind else self.close()
 
-    def _header(self, rows: Mapping[str, Any]) -> bytes:
+    def _header(self, rows: Mapping[str, int]) -> bytes:
         header, start = {}, 0
         for name, (dtype, shape) in self._layout.items():
             stop = start + rows[name] * self._row_bytes[name]

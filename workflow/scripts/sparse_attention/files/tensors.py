@@ -47,7 +47,7 @@ def read_torch(path: StrPath) -> Any:
     return content
 
 
-def _check_plain(content: Any, path: Path) -> None:
+def _check_plain(content: object, path: Path) -> None:
     """Raise `InputError` at the first thing that is not a tensor, a number or a plain container of these."""
     waiting, seen = [("", content)], set()
     while waiting:
@@ -82,7 +82,7 @@ def _check_tensor(tensor: torch.Tensor, where: str) -> None:
         raise InputError(f"{where} {text}; allowed: whole tensors, as .contiguous() makes them before they are saved")
 
 
-def write_torch(value: Any, path: StrPath) -> None:
+def write_torch(value: object, path: StrPath) -> None:
     """Write `value` with `torch.save`; equal values give equal bytes, whatever the file is called."""
     buffer = io.BytesIO()
     torch.save(value, buffer)

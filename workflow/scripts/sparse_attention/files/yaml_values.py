@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import math
 import re
-from typing import Any
 
 LONGEST = 100
 NUMBER = re.compile(r"([-+]?)([0-9]*)(?:\.([0-9]*))?(?:[eE]([-+]?[0-9]+))?")
 
 
-def shown(value: Any) -> str:
+def shown(value: object) -> str:
     """Return a value as it would stand in a file, cut to about a hundred characters.
 
     Examples
@@ -41,7 +40,7 @@ def number_in_yaml(text: str) -> str | None:
     return f"{sign}{whole}.{part or 0}{power}"
 
 
-def hint(value: Any, kinds: list[str]) -> str:
+def hint(value: object, kinds: list[str]) -> str:
     """Return how `value` was meant where one of the JSON types `kinds` is wanted; empty when nobody can tell."""
     if kinds == ["array"] and not isinstance(value, (list, dict, type(None))):
         one = value if isinstance(value, str) else _written(value)
@@ -74,7 +73,7 @@ def _hint_on_text(value: str, kinds: list[str]) -> str:
     return ""
 
 
-def _written(value: Any) -> str:
+def _written(value: object) -> str:
     if value is None or isinstance(value, bool):
         return {None: "null", True: "true", False: "false"}[value]
     if isinstance(value, float) and not math.isfinite(value):

@@ -9,10 +9,13 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sparse_attention.errors import InputError
 from sparse_attention.models.folders import CONFIG, read_config, refuse_weight_pointers
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
 
 ROBERTA_LIKE = ("roberta", "xlm-roberta", "camembert")
 LONGFORMER_SOURCES = ("bert", *ROBERTA_LIKE)
@@ -126,7 +129,7 @@ def limits_of(folder: Path | str) -> Limits:
     return limits_in(read_config(folder), folder)
 
 
-def limits_of_model(model: Any) -> Limits:
+def limits_of_model(model: PreTrainedModel) -> Limits:
     """Return the limits of a model of transformers; `InputError` as of `limits_in`."""
     return limits_in(model.config.to_dict(), model.name_or_path or type(model).__name__)
 

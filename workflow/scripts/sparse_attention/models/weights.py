@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from torch import Tensor
 
 from sparse_attention.errors import InputError
 from sparse_attention.files.tensors import read_metadata, read_safetensors, read_torch
 from sparse_attention.models.folders import weight_files
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
 
 HEADS = (
     *("cls", "lm_head", "head", "decoder", "predictions", "lm_predictions", "mask_predictions"),
@@ -65,7 +68,9 @@ def _read_file(file: Path) -> dict[str, Tensor]:
     return weights
 
 
-def refuse_unexpected(names: Iterable[str], model: Any, folder: Path | str, unused: tuple[str, ...]) -> None:
+def refuse_unexpected(
+    names: Iterable[str], model: PreTrainedModel, folder: Path | str, unused: tuple[str, ...]
+) -> None:
     """Refuse weights that a model has no place for, and that it is wrong without.
 
     Parameters

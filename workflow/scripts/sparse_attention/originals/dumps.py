@@ -10,7 +10,6 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -78,13 +77,13 @@ class Dump:
         return queries, keys
 
     def parts(self) -> Iterator[tuple[int, int, Tensor, Tensor]]:
-        """Yield (layer, example, queries, keys), vectors float32 (heads, tokens, head_dim), example by example."""
+        """Yield (layer, example, queries, keys), vectors float32 ``(heads, tokens, head_dim)``, example by example."""
         for index in range(len(self.key_lengths)):
             queries, keys = self.example(index)
             for layer in range(self.layers):
                 yield layer, index, queries[layer], keys[layer]
 
-    def _check_keys(self, content: Any) -> None:
+    def _check_keys(self, content: object) -> None:
         layout = f"allowed: a dict of {', '.join(REQUIRED)} and optionally {', '.join(OPTIONAL)}"
         if not isinstance(content, dict):
             raise InputError(f"{self.path}: holds a {type(content).__name__}; {layout}")
@@ -103,7 +102,7 @@ class Dump:
                     text = f"example {index}: {name} is a {type(value).__name__}; allowed: a tensor"
                     raise InputError(f"{self.path}: {text}")
 
-    def _lengths(self, name: str, values: Any, examples: int) -> tuple[int, ...]:
+    def _lengths(self, name: str, values: object, examples: int) -> tuple[int, ...]:
         if isinstance(values, Tensor) and values.ndim == 1:
             values = values.tolist()
         if not isinstance(values, list | tuple):

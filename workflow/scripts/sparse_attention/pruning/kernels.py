@@ -8,7 +8,6 @@ equally far to both sides, so a key's run is also that of the queries that see i
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import torch
 import triton
@@ -50,7 +49,7 @@ def attend_runs(
     context = torch.empty_like(value)
     log_sums, to_cls, received = query.new_empty((3, heads, tokens), dtype=torch.float32)
     fast = torch.backends.cuda.matmul.allow_tf32
-    fixed: dict[str, Any] = {
+    fixed = {
         "DIMS": max(16, triton.next_power_of_2(dims)),
         "PRECISION": "tf32" if fast else "tf32x3",
         "num_warps": 4,

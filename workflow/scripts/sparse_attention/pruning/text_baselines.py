@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -60,7 +59,7 @@ def bag_of_words(texts: dict[str, list[str]], labels: dict[str, np.ndarray], see
     from sklearn.metrics import log_loss
 
     vectorizer = TfidfVectorizer(token_pattern=TOKEN, lowercase=False, ngram_range=(1, 2), min_df=2, sublinear_tf=True)
-    features: dict[str, Any] = {"train": vectorizer.fit_transform(texts["train"])}
+    features = {"train": vectorizer.fit_transform(texts["train"])}
     features |= {split: vectorizer.transform(texts[split]) for split in texts if split != "train"}
     fitted = [
         LogisticRegression(C=strength, max_iter=1000, random_state=seed).fit(features["train"], labels["train"])

@@ -99,7 +99,7 @@ def _most_frequent_first(counts: Mapping[str, int]) -> list[tuple[str, int]]:
     return sorted(counts.items(), key=lambda item: (-item[1], item[0]))
 
 
-def label_of(value: Any) -> int | None:
+def label_of(value: object) -> int | None:
     """Return a label as 0 or 1; None when it is neither (a float or text such as `0.0` is not)."""
     if isinstance(value, bool):
         return int(value)
@@ -139,7 +139,7 @@ def read_functions(path: Path) -> Iterator[Function]:
         yield _function(row)
 
 
-def _row(function: Function) -> dict[str, Any]:
+def _row(function: Function) -> dict[str, object]:
     return {**vars(function), "functionSource": function.source, "lines": list(function.lines)}
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import fnmatch
 import os
 from pathlib import Path
+from types import TracebackType
 from typing import Any
 
 from tqdm.auto import tqdm  # type: ignore[import-untyped]
@@ -17,7 +18,7 @@ from sparse_attention.jobs.progress import ProgressBar
 class LoggedProgress(tqdm):
     """The hub client's progress bar, sent to our log."""
 
-    def __init__(self, *_: Any, total: float | None = None, desc: str | None = None, **__: Any) -> None:
+    def __init__(self, *_: object, total: float | None = None, desc: str | None = None, **__: object) -> None:
         super().__init__(disable=True)
         self.done = 0.0
         self.bar = ProgressBar(int(total or 0) // MEGABYTE, f"{desc or 'download'} (MB)")
@@ -121,7 +122,9 @@ class _errors:
     def __enter__(self) -> None:
         return None
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: Any) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         if error is None or not isinstance(error, Exception) or isinstance(error, SourceError):
             return
         if isinstance(error, OSError) and error.errno == 28:

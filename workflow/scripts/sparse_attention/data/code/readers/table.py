@@ -75,14 +75,14 @@ class Table(CodeReader):
                     yield Function(source, label, split=split, **names)
 
 
-def _source(cell: Any, column: str) -> str:
+def _source(cell: object, column: str) -> str:
     source = text_of(cell, column)
     if source is None or not source.strip():
         raise BadCell(f"{column} is empty", "the text of a function")
     return source.replace("\r\n", "\n").replace("\r", "\n")
 
 
-def _label(cell: Any, column: str) -> int:
+def _label(cell: object, column: str) -> int:
     label = label_of(plain(cell))
     if label is None:
         raise BadCell(f"{column} is not a label ({shown(plain(cell))})", "0 or 1")
