@@ -26,12 +26,12 @@ TIE = 1e-12  # two squared distances that differ by less, relative to the vector
 
 @dataclass(frozen=True)
 class Centroids:
-    """The centroids of all layers, each float64 `(heads, runs, clusters, dim)`."""
+    """The centroids of all layers, each float64 ``(heads, runs, clusters, dim)``."""
 
     layers: tuple[Tensor, ...]
 
     def layer(self, layer: int) -> Tensor:
-        """Give one layer's centroids, float64 `(heads, runs, clusters, dim)`."""
+        """Give one layer's centroids, float64 ``(heads, runs, clusters, dim)``."""
         return self.layers[layer]
 
     def assign(self, layer: int, vectors: Tensor, top: int = 1, heads: slice = slice(None)) -> Tensor:
@@ -39,12 +39,12 @@ class Centroids:
 
         Parameters
         ----------
-        vectors : projected, `(heads, n, dim)`.
+        vectors : projected, ``(heads, n, dim)``.
         heads : which of the layer's heads these are; by default all.
 
         Returns
         -------
-        int64 `(heads, runs, n, top)`.
+        int64 ``(heads, runs, n, top)``.
         """
         if not 1 <= top <= self.layers[layer].shape[2]:
             raise InputError(f"predictors.kmeans.top: {top}; allowed: 1 to the {self.layers[layer].shape[2]} clusters")
@@ -130,12 +130,12 @@ def squared_distances(vectors: Tensor, centroids: Tensor) -> Tensor:
 
     Parameters
     ----------
-    vectors : `(heads, n, dim)`.
-    centroids : `(heads, runs, clusters, dim)`.
+    vectors : ``(heads, n, dim)``.
+    centroids : ``(heads, runs, clusters, dim)``.
 
     Returns
     -------
-    `(heads, runs, n, clusters)`.
+    ``(heads, runs, n, clusters)``.
     """
     vectors, centroids = vectors.to(torch.float64), centroids.to(torch.float64)
     columns = range(vectors.shape[-1])

@@ -43,8 +43,8 @@ def layer_vectors(reader: QKStore, projections: Projections, layer: int, block_s
 
     Returns
     -------
-    `(heads, vectors, block_size · dim)`, example by example, queries before keys; where one vector stands for the query
-    and the key of a position (`concat`), it comes once.
+    ``(heads, vectors, block_size · dim)``, example by example, queries before keys; where one vector stands for the
+    query and the key of a position (`concat`), it comes once.
     """
     parts: list[Tensor] = []
     for example in reader.examples(layer):
@@ -66,14 +66,14 @@ def fit_clusters(
 
     Parameters
     ----------
-    vectors : `(heads, vectors, dim)`.
+    vectors : ``(heads, vectors, dim)``.
     options : by default those of `ClusterOptions`.
     layer : names the rows and the error.
     threads : heads fitted at the same time, each with a single thread: results do not depend on it.
 
     Returns
     -------
-    Centroids, float64 `(heads, runs, clusters, dim)`, and rows of layer, head, run, inertia, iterations, vectors.
+    Centroids, float64 ``(heads, runs, clusters, dim)``, and rows of layer, head, run, inertia, iterations, vectors.
     """
     import threadpoolctl
     from sklearn.cluster import KMeans  # here, since most jobs use centroids without fitting any: a second each
@@ -120,8 +120,8 @@ def label_agreement(vectors: Tensor, centroids: Tensor) -> list[dict[str, int]]:
 
     Parameters
     ----------
-    vectors : `(heads, n, dim)`.
-    centroids : one layer's, `(heads, runs, clusters, dim)`.
+    vectors : ``(heads, n, dim)``.
+    centroids : one layer's, ``(heads, runs, clusters, dim)``.
 
     Returns
     -------

@@ -26,11 +26,11 @@ class Batch:
 
     Attributes
     ----------
-    queries, keys : `(batch, heads, tokens, head_dim)`.
-    support : gold support by position, boolean `(batch, heads, queries, keys)`.
-    valid : boolean `(batch, queries, keys)`, False for padding.
+    queries, keys : ``(batch, heads, tokens, head_dim)``.
+    support : gold support by position, boolean ``(batch, heads, queries, keys)``.
+    valid : boolean ``(batch, queries, keys)``, False for padding.
     positives : what the loss pulls together, of the support's shape: the support, with `concat` and its transpose.
-    lengths : tokens of each example's queries and keys, int64 `(2, batch)`.
+    lengths : tokens of each example's queries and keys, int64 ``(2, batch)``.
     block_size, concat : see `ProjectionSetting`.
     """
 
@@ -44,7 +44,7 @@ class Batch:
     concat: bool = False
 
     def project(self, weights: tuple[Weights, Weights]) -> tuple[Tensor, Tensor]:
-        """Project every token and concatenate those of a block: `(batch, heads, positions, block_size · dim)`."""
+        """Project every token and concatenate those of a block: ``(batch, heads, positions, block_size · dim)``."""
         sides = project_sides(weights, self.queries, self.keys, self.concat)
         if self.block_size == 1:
             return sides

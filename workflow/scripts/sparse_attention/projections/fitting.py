@@ -107,7 +107,7 @@ def sample_negatives(support: Tensor, valid: Tensor, generator: torch.Generator)
 
     Parameters
     ----------
-    support : boolean `(batch, heads, queries, keys)`, inside `valid` `(batch, queries, keys)`.
+    support : boolean ``(batch, heads, queries, keys)``, inside `valid` ``(batch, queries, keys)``.
 
     Returns
     -------
@@ -143,7 +143,7 @@ def _signs(batch: Batch, generator: torch.Generator) -> Tensor:
 
 
 def distances(queries: Tensor, keys: Tensor, distance: str) -> Tensor:
-    """Give D for all pairs, `(…, queries, keys)`: squared L2 (`l2`), or the least squared difference (`min`)."""
+    """Give D for all pairs, ``(…, queries, keys)``: squared L2 (`l2`), or the least squared difference (`min`)."""
     if distance == "l2":
         norms = queries.square().sum(-1, keepdim=True) + keys.square().sum(-1).unsqueeze(-2)
         return (norms - 2 * queries @ keys.transpose(-1, -2)).clamp_min(0)
@@ -159,7 +159,7 @@ def _least_difference(queries: Tensor, keys: Tensor) -> Tensor:
 
 
 def signed_sums(queries: Tensor, keys: Tensor, signs: Tensor, distance: str) -> Tensor:
-    """Sum D over each query's keys with the weights `signs` `(…, queries, keys)`: `(…, queries)`.
+    """Sum D over each query's keys with the weights `signs` ``(…, queries, keys)``: ``(…, queries)``.
 
     For squared L2 the sums are matrix products, S·1 |q|² + S |k|² - 2 q·(S k), so no pair's difference is formed.
     """
@@ -172,13 +172,13 @@ def signed_sums(queries: Tensor, keys: Tensor, signs: Tensor, distance: str) -> 
 
 
 def hinge_loss(queries: Tensor, keys: Tensor, signs: Tensor, valid: Tensor, margin: float, distance: str) -> Tensor:
-    """Give the loss of each example and head, `(batch, heads)`: the mean over the queries that have a valid key.
+    """Give the loss of each example and head, ``(batch, heads)``: the mean over the queries that have a valid key.
 
     Parameters
     ----------
-    queries, keys : projected, `(batch, heads, n, dim)`.
-    signs : `(batch, heads, queries, keys)`: 1 for positive keys, -1 for sampled negatives, else 0.
-    valid : `(batch, queries, keys)`.
+    queries, keys : projected, ``(batch, heads, n, dim)``.
+    signs : ``(batch, heads, queries, keys)``: 1 for positive keys, -1 for sampled negatives, else 0.
+    valid : ``(batch, queries, keys)``.
     """
     losses = torch.relu(margin + signed_sums(queries, keys, signs, distance))
     counted = valid.any(-1).unsqueeze(1)
@@ -273,7 +273,7 @@ class Curves:
             })  # fmt: skip
 
     def _measure(self, batch: Batch, weights: tuple[Weights, Weights], generator: torch.Generator) -> Tensor:
-        """Give `(batch, heads, 3)`: loss, recall and sparsity."""
+        """Give ``(batch, heads, 3)``: loss, recall and sparsity."""
         queries, keys = batch.project(weights)
         distance, margin = self.options.distance, self.options.margin
         loss = hinge_loss(queries, keys, _signs(batch, generator), batch.valid, margin, distance)

@@ -39,8 +39,18 @@ class ProjectionSetting:
 
     Attributes
     ----------
-    block_size : tokens whose projected vectors make one position of the loss and of what predictors see.
-    concat : whether one map of a position's query and key, one behind the other, stands for both sides.
+    kind : str
+        linear or mlp.
+    dim : int
+        Of projected vectors; from 1 on.
+    shared : bool
+        Whether queries and keys have one map.
+    hidden : int, optional
+        Width of the hidden layer of an mlp; from 1 on.
+    block_size : int
+        Tokens whose projected vectors make one position of the loss and of what predictors see; from 1 on.
+    concat : bool
+        Whether one map of a position's query and key, one behind the other, stands for both sides.
     """
 
     kind: str
@@ -88,7 +98,7 @@ def initial_weights(setting: ProjectionSetting, heads: int, head_dim: int, gener
 
 
 def apply_weights(weights: Weights, vectors: Tensor) -> Tensor:
-    """Project `(…, heads, n, inputs)` to `(…, heads, n, dim)`."""
+    """Project ``(…, heads, n, inputs)`` to ``(…, heads, n, dim)``."""
     if "w" in weights:
         return vectors @ weights["w"] + weights["b"]
     return torch.tanh(vectors @ weights["w1"] + weights["b1"]) @ weights["w2"] + weights["b2"]
@@ -172,7 +182,7 @@ class Projections:
         return weights / self.heads / self.setting.inputs(1)
 
     def project(self, layer: int, queries: Tensor, keys: Tensor) -> tuple[Tensor, Tensor]:
-        """Project one layer's queries and keys, `(…, heads, n, head_dim)` each, to `(…, heads, n, dim)`."""
+        """Project one layer's queries and keys, ``(…, heads, n, head_dim)`` each, to ``(…, heads, n, dim)``."""
         if self.setting is None:
             return queries, keys
         if self.setting.concat:

@@ -26,7 +26,7 @@ def attend_runs(
     Parameters
     ----------
     query, key, value : Tensor
-        `(tokens, hidden)`, float32, bfloat16 or float16, not yet scaled.
+        ``(tokens, hidden)``, float32, bfloat16 or float16, not yet scaled.
     heads : int
     runs : Runs
     scored : bool
@@ -35,9 +35,9 @@ def attend_runs(
     Returns
     -------
     context : Tensor
-        `(tokens, hidden)`, for CLS of its run alone as for any other query.
+        ``(tokens, hidden)``, for CLS of its run alone as for any other query.
     received : Tensor, optional
-        Attention that each key received of all queries but CLS, averaged over heads, float32 `(tokens)`.
+        Attention that each key received of all queries but CLS, averaged over heads, float32 ``(tokens)``.
 
     Notes
     -----

@@ -34,7 +34,7 @@ class Layer(NamedTuple):
     drop: float
 
     def project(self, states: Tensor) -> Projected:
-        """Return queries, keys and values, each of the shape of `states`, `(..., hidden)`."""
+        """Return queries, keys and values, each of the shape of `states`, ``(..., hidden)``."""
         attention = self.module.attention.self
         return attention.query(states), attention.key(states), attention.value(states)
 
@@ -44,11 +44,11 @@ class Layer(NamedTuple):
         Parameters
         ----------
         states : Tensor
-            What enters the layer, `(batch, n, hidden)`.
+            What enters the layer, ``(batch, n, hidden)``.
         projected : tuple of Tensor
             What `project` makes of it.
         positions, log_keep : Tensor
-            `(batch, n)`, see `attention.attend`.
+            ``(batch, n)``, see `attention.attend`.
         """
         drop = self.drop if self.module.training else 0.0
         query, key, value = (self._by_head(tensor) for tensor in projected)
@@ -62,7 +62,7 @@ class Layer(NamedTuple):
         return unscored_attention(query, key, value, positions, log_keep, self.window, row)
 
     def finish(self, context: Tensor, states: Tensor) -> Tensor:
-        """Return what leaves the layer, from the attention's context and what entered it, both `(..., hidden)`."""
+        """Return what leaves the layer, from the attention's context and what entered it, both ``(..., hidden)``."""
         attended = self.module.attention.output(context, states)
         result: Tensor = self.module.output(self.module.intermediate(attended), attended)
         return result
@@ -108,12 +108,12 @@ def _drop(dropout: Any) -> float:
 
 
 def merge_heads(context: Tensor) -> Tensor:
-    """Return `(batch, heads, n, head_dim)` as `(batch, n, hidden)`."""
+    """Return ``(batch, heads, n, head_dim)`` as ``(batch, n, hidden)``."""
     return context.transpose(1, 2).flatten(2)
 
 
 def classify(classifier: Any, cls_states: Tensor) -> Tensor:
-    """Return the logits `(batch, labels)` of the last states of CLS, `(batch, hidden)`."""
+    """Return the logits ``(batch, labels)`` of the last states of CLS, ``(batch, hidden)``."""
     sequence = cls_states[:, None]
     if classifier.config.model_type == "bert":
         sequence = classifier.dropout(classifier.base_model.pooler(sequence))

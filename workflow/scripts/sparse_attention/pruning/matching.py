@@ -62,7 +62,7 @@ def equal_ramp(
 
 @torch.no_grad()
 def token_weights(model: PrunedClassifier, tokens: CodeTokens, batch_size: int) -> Tensor:
-    """Return the mean attention that each token of the vocabulary received in train functions, float64 `(vocabulary)`.
+    """Return the mean attention that each token of the vocabulary got in train functions, float64 ``(vocabulary,)``.
 
     Attention is over that of a uniform one, so that long functions count as much, and averaged over layers; a token
     that does not occur has 1. So DietCode (Zhang et al., FSE 2022) weighs tokens before a model reads them.

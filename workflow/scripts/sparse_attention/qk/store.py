@@ -157,7 +157,7 @@ class QKWriter(StoreWriter):
         self._shards = [ShardWriter(shard_path(self.folder, layer), info.layout()) for layer in range(info.layers)]
 
     def write(self, layer: int, example: int, queries: Tensor, keys: Tensor) -> None:
-        """Store the queries (heads, queries, head_dim) and keys (heads, keys, head_dim) of one example in one layer.
+        """Store queries ``(heads, queries, head_dim)`` and keys ``(heads, keys, head_dim)`` of one example and layer.
 
         Raises
         ------

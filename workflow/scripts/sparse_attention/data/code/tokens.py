@@ -78,7 +78,7 @@ class CodeTokens:
     ids : Tensor
         int32 ``(tokens,)``, one function after the other, special tokens included.
     spans : Tensor
-        int32 ``(tokens, 2)``: the characters of the function's source that a token covers; `(0, 0)` for special ones.
+        int32 ``(tokens, 2)``: the characters of the function's source that a token covers; ``(0, 0)`` for special ones.
     lengths, whole_lengths : Tensor
         int32 ``(functions,)``: tokens that are left after cutting, and before.
     labels, splits : Tensor
