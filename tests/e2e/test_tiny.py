@@ -255,7 +255,11 @@ def test_snakemakes_own_report_is_made(copy_of_finished, tmp_path):
     assert run.returncode == 0, run.stdout + run.stderr
     with zipfile.ZipFile(tmp_path / "report.zip") as archive:
         names = " ".join(archive.namelist())
-    assert "report.html" in names and "pareto_recall" in names and "predictors.tsv" in names
+        (page,) = (archive.read(name).decode() for name in archive.namelist() if name.endswith("report.html"))
+    assert "pareto_recall" in names and "predictors.tsv" in names
+    entry = page[page.index('"labels": {"figure": "heatmap_gold"}') :]
+    assert '"caption": "<p>Gold sparsity of every layer and head' in entry[: entry.index("job_properties")]
+    assert re.search(r'"The gold support": \{"Other": \[[^\]]*"results/figures/heatmap_gold.svg"', page)
 
 
 def test_a_trained_model_enters_and_is_only_evaluated(copy_of_finished):
