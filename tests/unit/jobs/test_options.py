@@ -10,6 +10,7 @@ import yaml
 
 from sparse_attention.clusters.fitting import ClusterOptions
 from sparse_attention.data.code.prepare import CodeOptions
+from sparse_attention.data.prepare import PrepareOptions
 from sparse_attention.data.splits import Shares
 from sparse_attention.models.longformer import LongformerShape
 from sparse_attention.projections.fitting import FitOptions
@@ -21,6 +22,7 @@ from sparse_attention.training.options import Anneal, TrainOptions
 ROOT = Path(__file__).parents[3]
 CONFIG = yaml.safe_load((ROOT / "config" / "config.yaml").read_text(encoding="utf-8"))
 SECTIONS = {
+    "prepare": PrepareOptions,
     "prepare_code": CodeOptions,
     "train_mlm": TrainOptions,
     "train_classifier": ClassifierOptions,
