@@ -13,7 +13,7 @@ import torch
 import write_deviations
 from sparse_attention import deviations
 from sparse_attention.as_published import QUIRKS
-from sparse_attention.deviations import COLUMNS, Sample, fits, measure, supports
+from sparse_attention.deviations import COLUMNS, Sample, fits, measure, predicting
 from sparse_attention.deviations.comparing import Comparison, Widened
 from sparse_attention.errors import InputError
 from sparse_attention.evaluation.examples import Split
@@ -193,12 +193,12 @@ class TestMeasured:
     def test_published_computation_sparsity_of_fixed_buckets_by_hand(self, comparison):
         split = comparison.validation.split(comparison.projections)
         batch = [features for features, _ in split.layer(0)]
-        found = supports.published_computation(create("fixed", Context(1)), batch, {"bucket_size": 4}, 0)
+        found = predicting.published_computation(create("fixed", Context(1)), batch, {"bucket_size": 4}, 0)
         by_hand = [1 - 3 * 4 * -(-n // 4) * 16 / n**2 for n in split.info.query_lengths]
         assert found == pytest.approx(sum(by_hand) / len(by_hand))
 
     def test_published_batches_are_of_16(self):
-        assert [len(batch) for batch in supports.batches_of(range(35))] == [16, 16, 3]
+        assert [len(batch) for batch in predicting.batches_of(range(35))] == [16, 16, 3]
 
     def test_a_mask_is_added_to_a_predictor(self, comparison):
         def right_of_query(queries, keys):

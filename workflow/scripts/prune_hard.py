@@ -11,7 +11,7 @@ from sparse_attention.pruning.options import StageOptions
 from sparse_attention.pruning.stages import fingerprint_of, hardened, save_stage
 from sparse_attention.pruning.stored import load_pruned_model
 from sparse_attention.pruning.training import BESIDE, MEASURED, Stage, train
-from sparse_attention.training.course import training_table
+from sparse_attention.training.loop import training_table
 
 
 def main(snakemake):

@@ -15,7 +15,7 @@ from sparse_attention.pruning.options import ClassifierOptions
 from sparse_attention.pruning.stages import fingerprint_of, save_stage
 from sparse_attention.pruning.thresholds import PruningSettings
 from sparse_attention.pruning.training import BESIDE, MEASURED, Stage, train
-from sparse_attention.training.course import training_table
+from sparse_attention.training.loop import training_table
 
 
 def main(snakemake):

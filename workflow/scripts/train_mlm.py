@@ -16,8 +16,8 @@ from sparse_attention.jobs.log import logger
 from sparse_attention.jobs.script import run
 from sparse_attention.models.attention import Attention
 from sparse_attention.models.masked_lm import load_masked_lm, save_masked_lm
-from sparse_attention.training.course import training_table
 from sparse_attention.training.fine_tuning import BESIDE, MEASURED, train
+from sparse_attention.training.loop import training_table
 from sparse_attention.training.losses import gold_sparsity
 from sparse_attention.training.options import TrainOptions
 from sparse_attention.training.task import MaskedLMTask

@@ -13,8 +13,8 @@ import torch
 from sparse_attention.data.blocks import Blocks
 from sparse_attention.errors import InputError
 from sparse_attention.models.attention import NAME, Attention, set_attention
-from sparse_attention.training.course import find_resume_point
 from sparse_attention.training.fine_tuning import train
+from sparse_attention.training.loop import find_resume_point
 from sparse_attention.training.options import Anneal, TrainOptions
 from sparse_attention.training.task import MaskedLMTask
 from sparse_attention.training.trainer import MaskedLMTrainer

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
-from sparse_attention.deviations import fits, supports
+from sparse_attention.deviations import fits, predicting
 from sparse_attention.deviations.comparing import COLUMNS, Comparison
 from sparse_attention.deviations.samples import Sample
 from sparse_attention.jobs.progress import progress
@@ -14,9 +14,16 @@ __all__ = ["COLUMNS", "PARTS", "Sample", "measure"]
 
 PARTS = (
     *(fits.single, fits.accumulation, fits.ragged, fits.causal, fits.symmetry, fits.rescaling, fits.leak),
-    *(supports.clusters, supports.patterns, supports.strides, supports.hashing, supports.routing, supports.entmax),
-    *(supports.intervals, supports.rounding, supports.windows, supports.kept_tokens),
-    *(supports.computation, supports.entropy),
+    *(
+        predicting.clusters,
+        predicting.patterns,
+        predicting.strides,
+        predicting.hashing,
+        predicting.routing,
+        predicting.entmax,
+    ),
+    *(predicting.intervals, predicting.rounding, predicting.windows, predicting.kept_tokens),
+    *(predicting.computation, predicting.entropy),
 )
 
 

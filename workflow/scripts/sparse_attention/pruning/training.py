@@ -22,11 +22,11 @@ from sparse_attention.pruning.batches import CodeCollator, TrainingFunctions
 from sparse_attention.pruning.model import PrunedClassifier
 from sparse_attention.pruning.options import SoftOptions, StageOptions
 from sparse_attention.pruning.prediction import predict
-from sparse_attention.training.course import (
-    Course,
+from sparse_attention.training.loop import (
     SteadyTrainer,
+    StepHooks,
     find_resume_point,
-    run_course,
+    run_training,
     training_arguments,
     training_table,
 )
@@ -91,7 +91,7 @@ class PruningTrainer(SteadyTrainer):
     stage : Stage
     options : StageOptions
     arguments : TrainingArguments
-    course : Course
+    hooks : StepHooks
     items : TrainingFunctions
     """
 
@@ -102,7 +102,7 @@ class PruningTrainer(SteadyTrainer):
         stage: Stage,
         options: StageOptions,
         arguments: TrainingArguments,
-        course: Course,
+        hooks: StepHooks,
         items: TrainingFunctions,
     ) -> None:
         self.pruned, self.tokens, self.stage = model, tokens, stage
@@ -110,7 +110,7 @@ class PruningTrainer(SteadyTrainer):
         self.kept = float("nan")
         weights = class_weights(tokens.labels[items.functions].long()) if options.class_weights else torch.ones(2)
         self.class_weights = weights.to(model.thresholds.base.device)
-        super().__init__(course, model, arguments, items, CodeCollator(tokens))
+        super().__init__(hooks, model, arguments, items, CodeCollator(tokens))
         self.model_accepts_loss_kwargs = False
 
     def create_optimizer(self, model: nn.Module | None = None) -> torch.optim.Optimizer:
@@ -218,7 +218,7 @@ def train(
         When the tokens do not fit the model.
     """
     check_fit(tokens, model)
-    point, course = find_resume_point(resume, fingerprint), Course()
+    point, hooks = find_resume_point(resume, fingerprint), StepHooks()
     sizes = options.batch_size, options.accumulation, options.epochs
     items = TrainingFunctions(tokens.of("train"), tokens.lengths, *sizes, seed)
     warmup_steps, every = round(options.warmup * items.steps), options.eval_steps or items.steps_per_epoch
@@ -226,10 +226,10 @@ def train(
     with offline():
         arguments = training_arguments(options, items.steps, warmup_steps, every, seed, resume, device)
         arguments.per_device_eval_batch_size = options.eval_batch_size
-        trainer = PruningTrainer(model, tokens, stage, options, arguments, course, items)
+        trainer = PruningTrainer(model, tokens, stage, options, arguments, hooks, items)
     if options.dropout is not None:
         set_dropout(model.classifier, options.dropout)
-    history = run_course(trainer, course, point)
+    history = run_training(trainer, hooks, point)
     if stage.final_temperature is not None:  # a finished training that goes on takes no step that would set it
         model.thresholds.temperature = stage.final_temperature
     model.eval()

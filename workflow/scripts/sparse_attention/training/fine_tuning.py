@@ -11,7 +11,13 @@ from transformers import PreTrainedModel
 from sparse_attention.models.attention import Attention, set_attention
 from sparse_attention.models.hub import offline
 from sparse_attention.models.masked_lm import set_dropout
-from sparse_attention.training.course import Course, find_resume_point, run_course, training_arguments, training_table
+from sparse_attention.training.loop import (
+    StepHooks,
+    find_resume_point,
+    run_training,
+    training_arguments,
+    training_table,
+)
 from sparse_attention.training.losses import Losses
 from sparse_attention.training.task import MaskedLMTask
 from sparse_attention.training.trainer import MaskedLMTrainer
@@ -42,17 +48,17 @@ def train(
         Of the trained model.
     """
     point = find_resume_point(resume, fingerprint)
-    options, course = task.options, Course()
+    options, hooks = task.options, StepHooks()
     with offline():
         arguments = training_arguments(
             options, options.steps, options.warmup_steps, options.eval_steps, task.seed, resume, model.device
         )
-        trainer = MaskedLMTrainer(model, task, attention, arguments, course)
+        trainer = MaskedLMTrainer(model, task, attention, arguments, hooks)
     if options.dropout is not None:
         set_dropout(model, options.dropout)
     if options.compile:
         model.base_model.compile()
-    history = run_course(trainer, course, point)
+    history = run_training(trainer, hooks, point)
     set_attention(model, attention)
     last = next(entry for entry in reversed(history) if "eval_loss" in entry)
     counts = int(last["eval_masked_tokens"]), int(last["eval_blocks"])

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from transformers import PreTrainedModel, TrainingArguments
 
 from sparse_attention.models.attention import Attention, set_attention
-from sparse_attention.training.course import Course, SteadyTrainer
+from sparse_attention.training.loop import SteadyTrainer, StepHooks
 from sparse_attention.training.losses import masked_logits
 from sparse_attention.training.task import MaskedLMTask
 
@@ -28,7 +28,7 @@ class MaskedLMTrainer(SteadyTrainer):
         Of the trained model; annealing ends there.
     arguments : TrainingArguments
         Made by `training_arguments`.
-    course : Course
+    hooks : StepHooks
         Through which the training is told to end.
     """
 
@@ -41,11 +41,11 @@ class MaskedLMTrainer(SteadyTrainer):
         task: MaskedLMTask,
         attention: Attention,
         arguments: TrainingArguments,
-        course: Course,
+        hooks: StepHooks,
     ) -> None:
         items, collator = task.training_items()
         self.masked_lm, self.task, self.attention = model, task, attention
-        super().__init__(course, model, arguments, items, collator)
+        super().__init__(hooks, model, arguments, items, collator)
         self.model_accepts_loss_kwargs = True  # makes Trainer count the masked tokens of accumulated batches
 
     def before_step(self, step: int) -> None:

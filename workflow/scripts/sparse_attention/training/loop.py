@@ -1,4 +1,4 @@
-"""What all trainings share: Trainer's arguments, its course from step to step, and resuming to the byte."""
+"""The loop that all trainings share: its arguments, what each step does besides, and resuming to the byte."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class SteadyTrainer(Trainer):
 
     Parameters
     ----------
-    course : Course
+    hooks : StepHooks
         Through which the training is told to end.
     model : nn.Module
     arguments : TrainingArguments
@@ -59,7 +59,7 @@ class SteadyTrainer(Trainer):
 
     def __init__(
         self,
-        course: Course,
+        hooks: StepHooks,
         model: nn.Module,
         arguments: TrainingArguments,
         items: Dataset[Item],
@@ -67,8 +67,8 @@ class SteadyTrainer(Trainer):
     ) -> None:
         super().__init__(model, arguments, collator, train_dataset=items, eval_dataset=items)
         self.remove_callback(PrinterCallback)
-        course.trainer = self
-        self.add_callback(course)
+        hooks.trainer = self
+        self.add_callback(hooks)
 
     def before_step(self, step: int) -> None:
         """Do what optimiser step `step`, counted from 0, needs; nothing by default."""
@@ -85,7 +85,7 @@ class SteadyTrainer(Trainer):
         return metrics
 
 
-class Course(TrainerCallback):
+class StepHooks(TrainerCallback):
     """Prepares each step, shows progress, evaluates at the last step, and ends the training when `stop` is set."""
 
     trainer: SteadyTrainer
@@ -186,12 +186,12 @@ def training_arguments(
     return arguments
 
 
-def run_course(trainer: SteadyTrainer, course: Course, point: Path | None) -> Log:
+def run_training(trainer: SteadyTrainer, hooks: StepHooks, point: Path | None) -> Log:
     """Train to the end, from resume point `point` on, and return Trainer's log.
 
     A SIGTERM or Ctrl-C lets the current step end, saves a resume point and raises `SystemExit`.
     """
-    with offline(), _ending_gently(course):
+    with offline(), _ending_gently(hooks):
         trainer.train(resume_from_checkpoint=None if point is None else str(point))
     if trainer.state.global_step < trainer.args.max_steps:
         logger.info("stopped at step %d; the same command goes on from there", trainer.state.global_step)
@@ -206,7 +206,7 @@ def training_table(history: Log, measured: Sequence[str], beside: Sequence[str])
     Parameters
     ----------
     history : list of dict
-        As of `run_course`.
+        As of `run_training`.
     measured : sequence of str
         What training steps log by its name and validation by its name behind `eval_`.
     beside : sequence of str
@@ -250,7 +250,7 @@ def find_resume_point(resume: Path, fingerprint: Mapping[str, object]) -> Path |
 
 
 @contextlib.contextmanager
-def _ending_gently(course: Course) -> Iterator[None]:
+def _ending_gently(hooks: StepHooks) -> Iterator[None]:
     """Stop training after the current step at the first SIGTERM or SIGINT; a second one ends the process as usual."""
     if threading.current_thread() is not threading.main_thread():
         yield
@@ -264,7 +264,7 @@ def _ending_gently(course: Course) -> Iterator[None]:
     def handle(number: int, _: FrameType | None) -> None:
         logger.info("%s: saving a resume point after this step", signal.Signals(number).name)
         restore()
-        course.stop = True
+        hooks.stop = True
 
     for number in before:
         signal.signal(number, handle)
