@@ -8,6 +8,7 @@ from typing import Any
 from sparse_attention.errors import InputError
 from sparse_attention.plotting.registry import FigureInfo, discover
 from sparse_attention.settings.grids import lambda_sweeps, prunings
+from sparse_attention.settings.values import value_at
 from sparse_attention.summaries.registry import TableInfo
 from sparse_attention.summaries.registry import discover as published_tables
 
@@ -69,14 +70,5 @@ def planned(tables: Mapping[str, str | None], config: Config) -> dict[str, Figur
 def setting_of(figure: FigureInfo, config: Config) -> dict[str, Any]:
     """Return what a figure's `draw` gets as its setting."""
     corpus, model = figure.subject
-    read = {key: _value(figure, config, key) for key in figure.settings}
-    return {"corpus": _value(figure, config, corpus), "model": _value(figure, config, model), **read}
-
-
-def _value(figure: FigureInfo, config: Config, key: str) -> Any:
-    value: Any = config
-    for part in key.split("."):
-        if not isinstance(value, Mapping) or part not in value:
-            raise InputError(f"{figure.module}: the configuration has no {key}, which this figure reads")
-        value = value[part]
-    return value
+    read = {key: value_at(config, key, figure.module) for key in figure.settings}
+    return {"corpus": value_at(config, corpus, figure.module), "model": value_at(config, model, figure.module), **read}

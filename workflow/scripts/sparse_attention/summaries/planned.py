@@ -8,6 +8,7 @@ from typing import Any
 from sparse_attention.errors import InputError
 from sparse_attention.jobs.file_lists import FileList
 from sparse_attention.settings.results import KINDS
+from sparse_attention.settings.values import value_at
 from sparse_attention.summaries.registry import TableInfo, discover
 
 
@@ -57,13 +58,4 @@ def captions_of(tables: Mapping[str, TableInfo], rule: str) -> dict[str, str]:
 
 def setting_of(table: TableInfo, config: Mapping[str, Any]) -> dict[str, Any]:
     """Return what a table's `make` gets as its setting: the value of each of its `settings`, by dotted key."""
-    return {key: _value(table, config, key) for key in table.settings}
-
-
-def _value(table: TableInfo, config: Mapping[str, Any], key: str) -> Any:
-    value: Any = config
-    for part in key.split("."):
-        if not isinstance(value, Mapping) or part not in value:
-            raise InputError(f"{table.module}: the configuration has no {key}, which this table reads")
-        value = value[part]
-    return value
+    return {key: value_at(config, key, table.module) for key in table.settings}

@@ -1,0 +1,33 @@
+"""Single values of the configuration, for plug-ins that name what they read by dotted keys."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from sparse_attention.errors import InputError
+
+
+def value_at(config: Mapping[str, Any], key: str, module: str) -> Any:
+    """Return the value of a dotted key.
+
+    Parameters
+    ----------
+    config : mapping
+        The configuration.
+    key : str
+        Such as `figures.window`.
+    module : str
+        Dotted name of the module that reads it, for errors.
+
+    Raises
+    ------
+    InputError
+        When there is no such key.
+    """
+    value: Any = config
+    for part in key.split("."):
+        if not isinstance(value, Mapping) or part not in value:
+            raise InputError(f"{module}: the configuration has no {key}, which this module reads")
+        value = value[part]
+    return value
