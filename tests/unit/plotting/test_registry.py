@@ -7,7 +7,7 @@ import pytest
 from sparse_attention.errors import InputError
 from sparse_attention.jobs.code_digest import code_digest
 from sparse_attention.plotting.base import Plot
-from sparse_attention.plotting.registry import OPTIONAL, REQUIRED, SECTIONS, create, discover
+from sparse_attention.plotting.registry import OPTIONAL, REQUIRED, SECTIONS, create_figure, discover
 
 SOURCE = """
 import not_installed
@@ -60,12 +60,12 @@ def test_what_the_report_could_not_show_is_refused(line, other, message, tmp_pat
 
 def test_an_unknown_figure_is_refused():
     with pytest.raises(InputError, match=r"nothing: no such figure; allowed: training_curves, heatmap_gold"):
-        create("nothing")
+        create_figure("nothing")
 
 
 @pytest.mark.parametrize("name", discover())
 def test_what_is_read_is_what_the_class_says(name):
-    info, figure = discover()[name], create(name)
+    info, figure = discover()[name], create_figure(name)
     assert isinstance(figure, Plot) and info.module.endswith(f".figures.{name}"), "a file of the figure's own name"
     assert info.section in SECTIONS and "{" not in info.caption and "*" not in info.caption
     for key in (*REQUIRED, *OPTIONAL):

@@ -85,7 +85,7 @@ def discover(folder: Path = FOLDER) -> dict[str, FigureInfo]:
     return {info.name: info for info in sorted(found, key=lambda info: (SECTIONS.index(info.section), info.order))}
 
 
-def create(name: str) -> Plot:
+def create_figure(name: str) -> Plot:
     """Import the figure `name` and return it."""
     info = discover().get(name)
     if info is None:
