@@ -55,7 +55,8 @@ def test_the_figure_of_lambdas_is_drawn_where_prunings_differ_in_it(checkout, la
 def test_the_catalogue_shim_plans_the_same_and_the_tiny_configuration_stays_small(checkout):
     shim, own = checkout.planned("--snakefile", "workflow/Snakefile"), checkout.planned()
     assert sorted(shim) == sorted(own)
-    assert len(own) <= 85
+    # the limit keeps this suite fast; a table or a figure is one short job each, without torch
+    assert sum(rule not in {"summarise", "plot"} for rule in own) <= 60
 
 
 def rules():
