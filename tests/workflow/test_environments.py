@@ -154,3 +154,23 @@ def test_imports_inside_functions_count_when_the_function_is_named(tmp_path):
         "from sparse_attention import tools\nfrom sparse_attention.registry import create\ntools.heavy()\n"
     )
     assert imports.third_party(script, tmp_path) == {"big", "extra"}
+
+
+def test_functions_of_one_name_in_two_modules_are_told_apart(tmp_path):
+    library = tmp_path / "sparse_attention"
+    library.mkdir()
+    (library / "__init__.py").write_text("from sparse_attention.light import create\n")
+    (library / "light.py").write_text("def create():\n    import small\n")
+    (library / "heavy.py").write_text(
+        "def create():\n    import big\nclass Model:\n    def load(self):\n        import huge\n"
+    )
+    script = tmp_path / "script.py"
+    for text, found in (
+        ("from sparse_attention import light, heavy\nlight.create()\n", {"small"}),
+        ("import sparse_attention.light\nfrom sparse_attention.heavy import create as make\n", {"small", "big"}),
+        ("from sparse_attention import heavy\nfor heavy in things:\n    heavy.create()\n", {"small", "big"}),
+        ("from sparse_attention import heavy as h\nh.create()\nh.Model().load()\n", {"small", "big", "huge"}),
+    ):
+        imports.third_party.cache_clear()
+        script.write_text(text)
+        assert imports.third_party(script, tmp_path) == found, text
