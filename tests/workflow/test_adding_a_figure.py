@@ -3,34 +3,27 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
 
 import pytest
 
+from guides import Guide
 from sparse_attention.plotting.registry import OPTIONAL, REQUIRED, SECTIONS
 
-ROOT = Path(__file__).parents[2]
-GUIDE = (ROOT / "docs" / "adding-a-figure.md").read_text(encoding="utf-8")
+GUIDE = Guide("adding-a-figure.md")
 HEADS = {"svg": b"<?xml", "pdf": b"%PDF", "png": b"\x89PNG"}
-
-
-def blocks():
-    """The indented blocks of the guide, in order."""
-    found = re.findall(r"\n\n((?: {4}.*\n|\n(?= {4}|\n {4}))+)", GUIDE)
-    return [re.sub(r"^ {4}", "", block, flags=re.MULTILINE).strip("\n") + "\n" for block in found]
 
 
 @pytest.fixture(scope="module")
 def guide():
     """The path and the text of the module."""
-    code, command, _ = blocks()
+    code, command, _ = GUIDE.blocks()
     assert command == "make run\n"
-    return re.search(r"in `(workflow/scripts/sparse_attention/plotting/figures/\w+\.py)`", GUIDE)[1], code
+    return re.search(r"in `(workflow/scripts/sparse_attention/plotting/figures/\w+\.py)`", GUIDE.text)[1], code
 
 
 def test_the_guide_explains_every_attribute_and_names_every_section():
-    assert set(re.findall(r"^\| `(\w+)", GUIDE, re.MULTILINE)) == {*REQUIRED, *OPTIONAL}
-    (sections,) = re.findall(r"^\| `section` \| (.*)", GUIDE, re.MULTILINE)
+    assert set(re.findall(r"^\| `(\w+)", GUIDE.text, re.MULTILINE)) == {*REQUIRED, *OPTIONAL}
+    (sections,) = re.findall(r"^\| `section` \| (.*)", GUIDE.text, re.MULTILINE)
     assert re.findall(r"`(\w+)`", sections) == list(SECTIONS)
 
 

@@ -3,31 +3,24 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
 
 import pandas as pd
 import pytest
 
+from guides import Guide
 from sparse_attention.evaluation.counts import Counts
 from sparse_attention.evaluation.metrics.base import Metric
 from sparse_attention.metrics.facts import LITERALS
 
-ROOT = Path(__file__).parents[2]
-GUIDE = (ROOT / "docs" / "adding-a-metric.md").read_text(encoding="utf-8")
-
-
-def blocks():
-    """The indented blocks of the guide, in order."""
-    found = re.findall(r"\n\n((?: {4}.*\n|\n(?= {4}|\n {4}))+)", GUIDE)
-    return [re.sub(r"^ {4}", "", block, flags=re.MULTILINE).strip("\n") + "\n" for block in found]
+GUIDE = Guide("adding-a-metric.md")
 
 
 @pytest.fixture(scope="module")
 def guide():
     """The path and text of the module."""
-    code, command = blocks()
+    code, command = GUIDE.blocks()
     assert command == "make run\n"
-    return re.search(r"in `(workflow/scripts/sparse_attention/evaluation/metrics/\w+\.py)`", GUIDE)[1], code
+    return re.search(r"in `(workflow/scripts/sparse_attention/evaluation/metrics/\w+\.py)`", GUIDE.text)[1], code
 
 
 def read(checkout, name):
@@ -72,7 +65,7 @@ def test_a_value_out_of_range_ends_the_run(guide, copy_of_finished):
 
 
 def test_the_page_names_what_a_class_can_say_and_every_count():
-    named = set(re.findall(r"`(\w+)(?: = [^`]+)?`", GUIDE))
+    named = set(re.findall(r"`(\w+)(?: = [^`]+)?`", GUIDE.text))
     assert set(LITERALS) <= named
     assert {name for name in (*Counts.__annotations__, "hits")} <= named
     assert set(LITERALS) == set(Metric.__annotations__)

@@ -3,37 +3,30 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
 
 import pandas as pd
 import pytest
 
+from guides import Guide
 from sparse_attention.settings.results import KINDS
 from sparse_attention.summaries.registry import OPTIONAL, REQUIRED, SECTIONS
 
-ROOT = Path(__file__).parents[2]
-GUIDE = (ROOT / "docs" / "adding-a-table.md").read_text(encoding="utf-8")
-
-
-def blocks():
-    """The indented blocks of the guide, in order."""
-    found = re.findall(r"\n\n((?: {4}.*\n|\n(?= {4}|\n {4}))+)", GUIDE)
-    return [re.sub(r"^ {4}", "", block, flags=re.MULTILINE).strip("\n") + "\n" for block in found]
+GUIDE = Guide("adding-a-table.md")
 
 
 @pytest.fixture(scope="module")
 def guide():
     """The path and the text of the module."""
-    code, command = blocks()
+    code, command = GUIDE.blocks()
     assert command == "make run\n"
-    return re.search(r"in `(workflow/scripts/sparse_attention/summaries/tables/\w+\.py)`", GUIDE)[1], code
+    return re.search(r"in `(workflow/scripts/sparse_attention/summaries/tables/\w+\.py)`", GUIDE.text)[1], code
 
 
 def test_the_guide_explains_every_attribute_and_names_every_section_and_kind():
-    text, kinds = GUIDE.split("| Kinds | Written by |")
+    text, kinds = GUIDE.text.split("| Kinds | Written by |")
     kinds, others = kinds.split("## What else")
     assert set(re.findall(r"^\| `(\w+)", text + others, re.MULTILINE)) == {*REQUIRED, *OPTIONAL}
-    (sections,) = re.findall(r"^\| `section` \| (.*)", GUIDE, re.MULTILINE)
+    (sections,) = re.findall(r"^\| `section` \| (.*)", GUIDE.text, re.MULTILINE)
     assert re.findall(r"`(\w+)`", sections) == list(SECTIONS)
     rows = re.findall(r"^\| (`.*?) \|", kinds, re.MULTILINE)
     assert set(re.findall(r"`(\w+)`", " ".join(rows))) == set(KINDS)
