@@ -8,10 +8,10 @@ from typing import Any
 import pandas as pd
 from matplotlib.figure import Figure
 
-from sparse_attention.plotting.registry import create_figure
+from sparse_attention.plotting.registry import create
 
 
 def draw(name: str, setting: Mapping[str, Any], **tables: pd.DataFrame) -> Figure:
     """Return the figure `name`; beside `corpus` and `model` a setting has keys as `window` for `figures.window`."""
     dotted = {key if key in ("corpus", "model") else f"figures.{key}": value for key, value in setting.items()}
-    return create_figure(name).draw(tables, dotted)
+    return create(name).draw(tables, dotted)

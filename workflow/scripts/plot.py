@@ -6,7 +6,7 @@ from sparse_attention.plotting import registry, style
 
 
 def main(snakemake):
-    figure = registry.create_figure(snakemake.wildcards.figure)
+    figure = registry.create(snakemake.wildcards.figure)
     paths = {name: getattr(snakemake.input, name) for name in figure.needs}
     tables = {name: read_table(path) for name, path in paths.items()}
     for name in set(figure.needs) - set(figure.may_be_empty):

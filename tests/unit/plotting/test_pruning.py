@@ -11,7 +11,7 @@ import drawing
 from pruning_tables import DEPTH, LENGTHS, layers, quality, runs, thresholds
 from sparse_attention.plotting import style
 from sparse_attention.plotting.pruning import SYSTEMS, short
-from sparse_attention.plotting.registry import create_figure
+from sparse_attention.plotting.registry import create
 
 CONTEXT = {"corpus": "big-vul", "model": "longformer"}
 TWO = ("mode~threshold_final~0.005", "mode~topk_final~0.3")
@@ -24,7 +24,7 @@ RIGHT, WRONG = [2, 8, 9], [5, 7]
 
 
 def draw(name, *tables):
-    needs = create_figure(name).needs
+    needs = create(name).needs
     return drawing.draw(name, CONTEXT, **dict(zip(needs, tables, strict=True)))
 
 

@@ -7,7 +7,7 @@ import pytest
 from sparse_attention.errors import InputError
 from sparse_attention.jobs.code_digest import code_digest
 from sparse_attention.plotting.base import Plot
-from sparse_attention.plotting.registry import OPTIONAL, REQUIRED, SECTIONS, create_figure, discover
+from sparse_attention.plotting.registry import OPTIONAL, REQUIRED, SECTIONS, create, discover
 
 SOURCE = """
 import not_installed
@@ -30,7 +30,7 @@ class Mine(Plot):
 def test_a_figure_is_read_without_importing_it(tmp_path):
     (tmp_path / "mine.py").write_text(SOURCE)
     info = discover(tmp_path)["mine"]
-    assert (info.module, info.class_name, info.needs, info.order) == ("mine", "Mine", ("gold_sparsity",), 15)
+    assert (info.module, info.plugin.class_name, info.needs, info.order) == ("mine", "Mine", ("gold_sparsity",), 15)
     assert info.caption == "One sentence over two lines."
     assert (info.settings, info.may_be_empty, info.condition, info.subject) == ((), (), "", ("corpus", "model"))
 
@@ -60,12 +60,12 @@ def test_what_the_report_could_not_show_is_refused(line, other, message, tmp_pat
 
 def test_an_unknown_figure_is_refused():
     with pytest.raises(InputError, match=r"nothing: no such figure; allowed: training_curves, heatmap_gold"):
-        create_figure("nothing")
+        create("nothing")
 
 
 @pytest.mark.parametrize("name", discover())
 def test_what_is_read_is_what_the_class_says(name):
-    info, figure = discover()[name], create_figure(name)
+    info, figure = discover()[name], create(name)
     assert isinstance(figure, Plot) and info.module.endswith(f".figures.{name}"), "a file of the figure's own name"
     assert info.section in SECTIONS and "{" not in info.caption and "*" not in info.caption
     for key in (*REQUIRED, *OPTIONAL):

@@ -35,7 +35,7 @@ class Mine(Table):
 def test_a_table_is_read_without_importing_it(tmp_path):
     (tmp_path / "mine.py").write_text(SOURCE)
     info = discover(tmp_path)["mine"]
-    assert (info.module, info.class_name, info.needs, info.order) == ("mine", "Mine", ("gold",), 15)
+    assert (info.module, info.plugin.class_name, info.needs, info.order) == ("mine", "Mine", ("gold",), 15)
     assert info.caption == "One sentence over two lines."
     assert (info.tables, info.settings, info.large, info.left_out, info.folded) == ((), (), False, (), "")
     assert (info.latex, info.made_by, info.path) == (False, "summarise", "results/tables/mine.tsv")

@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import functools
-import importlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sparse_attention.errors import InputError
-from sparse_attention.jobs.plugins import find_plugins
+from sparse_attention.jobs.published import Published, chosen, find_published, literals_of
 
 if TYPE_CHECKING:
     from sparse_attention.summaries.base import Table
 
 FOLDER = Path(__file__).parent / "tables"
-REQUIRED = ("name", "title", "caption", "section", "category", "order")
-OPTIONAL = ("needs", "tables", "settings", "large", "left_out", "folded", "latex", "made_by", "timed")
 SECTIONS = (
     "corpus",
     "models",
@@ -38,26 +35,10 @@ SECTIONS = (
 """Sections of the report that show tables, in its order."""
 
 
-@dataclass(frozen=True)
-class TableInfo:
-    """What the workflow must know of a table before any job runs; `base.Table` explains the attributes.
+@dataclass(frozen=True, kw_only=True)
+class TableInfo(Published):
+    """What the workflow must know of a table before any job runs; `base.Table` explains the attributes."""
 
-    Attributes
-    ----------
-    module : str
-        Dotted name of the module that defines it, for the digest of the code that a job runs.
-    class_name : str
-        Its class in that module.
-    """
-
-    module: str
-    class_name: str
-    name: str
-    title: str
-    caption: str
-    section: str
-    category: str
-    order: int
     needs: tuple[str, ...] = ()
     tables: tuple[str, ...] = ()
     settings: tuple[str, ...] = ()
@@ -70,39 +51,30 @@ class TableInfo:
 
     @property
     def path(self) -> str:
-        """Where it lies."""
+        """The file of the table, relative to the working directory."""
         return f"results/{'timings' if self.timed else 'tables'}/{self.name}.tsv"
+
+
+REQUIRED, OPTIONAL = literals_of(TableInfo)
 
 
 @functools.cache
 def discover(folder: Path = FOLDER) -> dict[str, TableInfo]:
-    """Return every table in `folder` by name, in the order in which the report tells them.
+    """Return every table in `folder` by name, in the order of the report.
 
     Raises
     ------
     InputError
-        When a file does not parse, a table lacks what the report needs or is made from nothing, or names a section that
-        there is not.
+        As `find_published` says, and when a table is made from nothing.
     """
-    found = []
-    for name, plugin in find_plugins(folder, (*REQUIRED, *OPTIONAL)).items():
-        place = f"{plugin.module}.{plugin.class_name}"
-        missing = [key for key in REQUIRED if plugin.declared.get(key) in (None, "")]
-        if missing:
-            raise InputError(f"{place}: the table {name!r} lacks {', '.join(missing)}")
-        if not plugin.declared.get("needs") and not plugin.declared.get("tables"):
+    found = find_published(folder, TableInfo, "table", SECTIONS)
+    for name, info in found.items():
+        if not info.needs and not info.tables:
+            place = f"{info.module}.{info.plugin.class_name}"
             raise InputError(f"{place}: the table {name!r} is made from nothing; allowed: needs, tables or both")
-        declared = plugin.declared | {"caption": " ".join(plugin.declared["caption"].split())}
-        if declared["section"] not in SECTIONS:
-            raise InputError(f"{place}.section: {declared['section']!r}; allowed: {', '.join(SECTIONS)}")
-        found.append(TableInfo(plugin.module, plugin.class_name, **declared))
-    return {info.name: info for info in sorted(found, key=lambda info: (SECTIONS.index(info.section), info.order))}
+    return found
 
 
 def create(name: str) -> Table:
-    """Import the table `name` and return it."""
-    info = discover().get(name)
-    if info is None:
-        raise InputError(f"{name}: no such table; allowed: {', '.join(discover())}")
-    module = importlib.import_module(info.module)
-    return getattr(module, info.class_name)()
+    """Import the table `name` and return it; `InputError` when there is none."""
+    return chosen(discover(), name, "table").load()()
