@@ -54,7 +54,7 @@ def test_one_file_is_drawn_and_told_and_nothing_else_is_run_again(guide, copy_of
     ("line", "other", "words"),
     [
         ('section = "gold"', 'section = "golden"', "'golden'; allowed: corpus, models, gold"),
-        ('("gold_sparsity",)', '("gold",)', "needs: no 'gold'; allowed: "),
+        ('("gold_sparsity",)', '("gold",)', "needs: 'gold' is not allowed; allowed: "),
     ],
     ids=["section", "table"],
 )

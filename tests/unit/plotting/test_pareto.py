@@ -10,9 +10,9 @@ from sparse_attention.errors import InputError
 from sparse_attention.files.tables import read_table
 from sparse_attention.plotting import pareto, style
 from sparse_attention.plotting.figures.pareto_windows import BEST
-from sparse_attention.plotting.panels import ENVELOPE, STEPS, between
+from sparse_attention.plotting.panels import ENVELOPE, STEPS, interpolate
 from sparse_attention.plotting.pareto_points import best_first, with_variants
-from sparse_attention.plotting.predictor_looks import OTHERS, distinct, group_of, looks
+from sparse_attention.plotting.predictor_styles import OTHERS, distinct_styles, group_of, styles_of
 from sparse_attention.plotting.registry import discover
 from sparse_attention.predictors.registry import GROUPS
 from sparse_attention.summaries.pareto import front
@@ -34,13 +34,15 @@ def by_window(points):
 
 def curves(axes, points, name):
     """The markers of a predictor: faint, and on its front."""
-    look = distinct(points["predictor"])[name]
-    return [line for line in axes.lines if line.get_color() == look.colour and line.get_marker() == look.marker]
+    own_style = distinct_styles(points["predictor"])[name]
+    return [
+        line for line in axes.lines if line.get_color() == own_style.colour and line.get_marker() == own_style.marker
+    ]
 
 
 def lines(axes, points, name):
-    look = distinct(points["predictor"])[name]
-    return [line for line in axes.lines if line.get_color() == look.colour and line.get_linestyle() != "None"]
+    own_style = distinct_styles(points["predictor"])[name]
+    return [line for line in axes.lines if line.get_color() == own_style.colour and line.get_linestyle() != "None"]
 
 
 def titles(figure):
@@ -81,11 +83,11 @@ def test_fronts_are_joined_and_dominated_points_are_faint(tables):
 
 
 def test_lines_are_straight_over_the_pairs_that_are_kept():
-    kept, values, others = between(np.array([0.8, 0.2, 0.02]), [1.0, 0.4, 0.22], [0.0, 0.6, 0.6])
+    kept, values, others = interpolate(np.array([0.8, 0.2, 0.02]), [1.0, 0.4, 0.22], [0.0, 0.6, 0.6])
     np.testing.assert_allclose(values, np.where(kept >= 0.2, kept + 0.2, 0.2 + kept))
     np.testing.assert_allclose(others, np.where(kept >= 0.2, 0.8 - kept, 0.6))
     assert (np.diff(kept) < 0).all() and list(kept[[0, STEPS, 2 * STEPS]]) == pytest.approx([0.8, 0.2, 0.02])
-    assert [column.tolist() for column in between(np.array([0.5]), [0.3])] == [[0.5], [0.3]]
+    assert [column.tolist() for column in interpolate(np.array([0.5]), [0.3])] == [[0.5], [0.3]]
 
 
 def test_few_predictors_share_a_panel_and_many_are_divided_into_groups(frames):
@@ -113,9 +115,9 @@ def test_the_best_of_the_other_panels_is_a_pale_line(all_of_them):
 
 def test_every_panel_has_the_bounds_and_the_gold_sparsity(all_of_them):
     figure = recall(all_of_them)
-    look = looks(all_of_them["predictor"])["oracle"]
+    own_style = styles_of(all_of_them["predictor"])["oracle"]
     for axes in figure.axes:
-        assert sum(line.get_color() == look.colour for line in axes.lines) == 2
+        assert sum(line.get_color() == own_style.colour for line in axes.lines) == 2
         gold = [line.get_xdata() for line in axes.lines if line.get_color() == style.GOLD]
         np.testing.assert_allclose(gold, [[0.025, 0.025]])
     assert {"Oracle top-k and Random", "gold sparsity: 97.5%"} <= set(key(figure))
@@ -174,7 +176,7 @@ def test_block_sizes_have_lines_of_their_own(frames):
     assert {line.get_linestyle() for line in cos} == {"-", "--"}
     assert {"single tokens", "blocks of 4"} <= set(key(figure))
     assert "single tokens" not in key(recall(frames.predictors(("cos", "oracle"))))
-    drawn = [line for line in figure.axes[0].lines if line.get_color() == looks(["oracle"])["oracle"].colour]
+    drawn = [line for line in figure.axes[0].lines if line.get_color() == styles_of(["oracle"])["oracle"].colour]
     assert len(drawn) == 1 and len(drawn[0].get_xdata()) == 6 * STEPS + 1, "bounds by token only"
 
 

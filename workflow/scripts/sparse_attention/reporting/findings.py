@@ -6,7 +6,7 @@ from typing import Any
 
 import pandas as pd
 
-from sparse_attention.plotting.predictor_looks import group_of
+from sparse_attention.plotting.predictor_styles import group_of
 from sparse_attention.predictors.registry import IGNORES_CONTENT
 from sparse_attention.summaries.wording import joined, kept_tokens, spell
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 import pandas as pd
 
-from sparse_attention.plotting.predictor_looks import group_of, is_bound
+from sparse_attention.plotting.predictor_styles import group_of, is_bound
 from sparse_attention.plotting.selection import first_number, nearest_point, one_projection
 from sparse_attention.reporting.findings import half_width, level, name, number, percent
 from sparse_attention.summaries.wording import count, joined, spell
