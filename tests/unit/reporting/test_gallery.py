@@ -11,7 +11,7 @@ from jinja2 import UndefinedError
 
 from sparse_attention.data.code.functions import Function
 from sparse_attention.pruning.export import Traced
-from sparse_attention.reporting.gallery import choose, render
+from sparse_attention.reporting.gallery import choose_functions, render
 
 TEMPLATE = str(Path(__file__).parents[3] / "workflow" / "report" / "tokens.html.j2")
 CONTEXT = {"corpus": "big-vul", "classifier": "<bert>", "pruning": "mode~threshold_final~0.005", "seed": 7}
@@ -46,7 +46,7 @@ def made(*outcomes):
          "fewer-than-asked", "none-asked", "none-there"],
 )  # fmt: skip
 def test_each_outcome_has_its_turn(outcomes, count, expected):
-    assert choose(*made(*outcomes.split()), count) == expected
+    assert choose_functions(*made(*outcomes.split()), count) == expected
 
 
 class Page(HTMLParser):

@@ -129,12 +129,12 @@ def test_many_predictors_have_every_section_with_its_figures_and_words(run_of_ma
     text = render(*run_of_many)
     parsed = Page(text)
     for section, figure, words in (
-        ("predictors", "pareto_areas", "Which predictor attains most overall?"),
+        ("predictors", "pareto_areas", "Which predictor is best over all sparsities?"),
         ("heads", "heatmap_best", "Is one predictor best everywhere?"),
         ("distances", "edge_distances", "Are pairs kept at the right distances?"),
-        ("buckets", "bucket_entropy", "Do buckets do what they should?"),
-        ("computation", None, "Who saves most?"),
-        ("deviations", None, "Do they matter?"),
+        ("buckets", "bucket_entropy", "Do buckets separate gold pairs from others?"),
+        ("computation", None, "Which predictor saves most?"),
+        ("deviations", None, "Do these properties matter?"),
     ):
         part = text[text.index(f'<section id="{section}">') :]
         part = part[: part.index("</section>")]
@@ -206,7 +206,7 @@ def test_pruning_is_told_at_a_glance_and_its_pages_are_linked(of_code, tables):
     assert Page(alone).links.count(link.format(1)) == 1 and "<h1>Pruning tokens</h1>" in alone
     assert "No language model" not in alone and "<dd>1,200</dd>" in alone
     glance = alone[alone.index('id="summary"') : alone.index('id="code"')]
-    assert "Layers leave 50" in glance and "difference +1.0 points" in glance
+    assert "Layers keep 50" in glance and "difference +1.0 points" in glance
     both = render([*of_code, tables / "predictors.tsv"], [], pages=[link.format(1), link.format(2)])
     assert "<h1>Predicting attention and pruning tokens</h1>" in both
     assert f'<a href="{link.format(2)}">topk, final 0.3, seed 2</a>' in both and len(Page(both).links) > 2

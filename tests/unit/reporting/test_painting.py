@@ -66,8 +66,10 @@ def test_kinds_are_those_of_the_language(language, source, kinds):
 
 
 @pytest.mark.parametrize("language", ["pyhton", ""])
-def test_a_language_that_nobody_knows_is_told(language):
-    with pytest.raises(InputError, match=f"^show_pruning.language: '{language}'; allowed: a language of pygments"):
+def test_an_unknown_language_is_refused(language):
+    with pytest.raises(
+        InputError, match=f"^show_pruning.language: '{language}' is not allowed; allowed: a language of pygments"
+    ):
         check_language(language)
     for known in ("python", "powershell", "c"):
         assert check_language(known) is None
