@@ -1,4 +1,4 @@
-"""Show which tokens of some test functions survive which layer."""
+"""Write a page that shows for some test functions which layer prunes which token."""
 
 from pathlib import Path
 
