@@ -1,4 +1,4 @@
-"""docs/adding-a-figure.md, followed word by word."""
+"""docs/adding-a-figure.md, followed step by step."""
 
 from __future__ import annotations
 
