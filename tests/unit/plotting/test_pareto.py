@@ -132,7 +132,7 @@ def test_a_legend_names_the_best_first(all_of_them):
     assert [text.replace("\n", " ") for text in order] == [labels[name] for name in best_first(real, "recall")]
 
 
-def test_only_the_kept_tokens_that_are_drawn_count(tables):
+def test_only_rows_with_the_configured_kept_tokens_are_drawn(tables):
     points = read_table(tables / "predictors.tsv")
     more = points.assign(keep="cls+last", sparsity=points["sparsity"] / 2)
     alone, among = (recall(given).axes[0] for given in (points, pd.concat([points, more])))
@@ -148,7 +148,7 @@ def test_sparsity_grows_to_the_right_and_the_gold_sparsity_is_marked(tables):
     assert {gold, "Oracle top-k", "Random"} <= {text.get_text() for text in axes.texts}
 
 
-def test_the_figure_states_what_it_was_made_from(tables_of_seeds):
+def test_the_line_below_the_title_describes_the_data(tables_of_seeds):
     points = read_table(tables_of_seeds / "predictors.tsv")
     figure = tradeoff(points, window=11)
     assert "wiki-2016 · minilm-l6 · entmax 1.5 · entmax 2 · 3 seeds · 32 examples · window 11" in written(figure)
@@ -204,7 +204,7 @@ def test_block_sizes_have_lines_of_their_own(frames):
     ],
     ids=["one", "projections", "blocks", "both", "many projections", "many blocks"],
 )
-def test_projections_are_told_apart_while_they_are_few(projections, variants, note):
+def test_few_projections_have_curves_of_their_own(projections, variants, note):
     rows = pd.DataFrame({"projection": projections, "predictor": "cos", "family": "distance", "bound": None})
     drawn, said = with_variants(rows)
     assert set(drawn["variant"]) == variants and said == note
@@ -229,7 +229,7 @@ def test_computation_shows_what_costs_more_than_full_attention(frames):
     assert "0%" in [label.get_text() for label in figure.axes[0].get_xticklabels()]
 
 
-def test_an_unknown_cost_is_told(frames):
+def test_an_unknown_cost_is_named_below_the_title(frames):
     points = frames.predictors(("cos", "l2", "oracle"))
     points.loc[points["predictor"] == "l2", "computation_sparsity"] = float("nan")
     figure = tradeoff(points, "computation")

@@ -1,4 +1,4 @@
-"""Looks that readers can tell apart, and groups that hold every predictor."""
+"""Styles of predictors are distinct, and groups contain every predictor."""
 
 import pandas as pd
 

@@ -1,4 +1,4 @@
-"""Figures of the pruned classifiers: every number of the tables is drawn, and told apart."""
+"""Figures of the pruned classifiers: every number of the tables is drawn and identified."""
 
 from __future__ import annotations
 
@@ -140,7 +140,7 @@ def test_without_intervals_points_have_no_bars():
     assert len(axes.containers) == len(SYSTEMS)
 
 
-def test_a_pruning_that_is_named_as_a_system_takes_no_entry_from_it():
+def test_a_pruning_with_the_name_of_a_system_has_its_own_legend_entry():
     table = quality(["mode~topk_final~0.3", "mode~random_final~0.3"])
     axes = draw("pruning_f1", table).axes[0]
     assert legend(axes)[: len(SYSTEMS)] == [words for words, _ in SYSTEMS.values()]
@@ -154,7 +154,7 @@ def only_hides(table, name):
     return table[~lacks]
 
 
-def test_a_pruning_that_only_hides_is_drawn_by_its_hidden_tokens():
+def test_a_pruning_that_only_masks_is_drawn_by_its_masked_rows():
     table = only_hides(quality(TWO), TWO[1])
     axes = draw("pruning_f1", table).axes[0]
     assert len(axes.containers) == 2 * len(SYSTEMS) - 1
@@ -167,7 +167,7 @@ def test_a_pruning_that_only_hides_is_drawn_by_its_hidden_tokens():
     assert points(axes.lines[0]) == [(9 * LENGTHS[one][0], 9 * LENGTHS[one][0] / 4) for one in RIGHT]
 
 
-def test_systems_can_be_told_apart():
+def test_systems_differ_in_colour():
     words, colours = zip(*SYSTEMS.values(), strict=True)
     assert len(set(words)) == len(set(colours)) == len(SYSTEMS)
 

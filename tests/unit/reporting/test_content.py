@@ -11,7 +11,7 @@ def texts(table, column=0):
     return [row[column].text for row in table.rows]
 
 
-def test_the_best_of_each_column_stands_out_and_bounds_never_do(frames):
+def test_the_best_of_each_column_is_marked_but_never_a_bound(frames):
     names = ("window", "oracle", "kmeans", "cos")
     table = content.sparsity_table("x", frames.at_sparsity(names), "0", "none")
     best = {row[0].text for row in table.rows if any(cell.best for cell in row)}
@@ -56,7 +56,7 @@ def test_intervals_are_rounded_for_readers(half, text):
     assert content._value_cell(row, "recall", 2, False).interval.replace("\N{NO-BREAK SPACE}", " ") == text
 
 
-def test_what_is_out_of_reach_is_a_dash_that_sorts_last(frames):
+def test_missing_values_are_dashes_that_sort_last(frames):
     cells = content.sparsity_table("x", frames.at_sparsity(("longformer", "cos")), "0", "none").rows[1]
     assert (cells[4].text, cells[4].key, cells[4].best) == ("–", "", False)
 
@@ -81,7 +81,7 @@ def test_an_only_attention_is_left_out(frames):
     assert content.plain_table("masked_lm", two).headers == ["attention", "loss"]
 
 
-def test_nothing_stands_out_where_all_are_equal(frames):
+def test_equal_values_are_not_marked(frames):
     table = frames.areas(("cos", "window")).assign(area_recall=0.1)
     assert not any(row[1].best for row in content.areas_table("x", table, "0", "none").rows)
     assert content.areas_table("x", table.query("predictor == 'cos'"), "0", "none").rows[0][1].best
@@ -94,7 +94,7 @@ def test_predictors_that_miss_the_compared_sparsity_are_ordered_by_the_next(fram
     assert texts(content.sparsity_table("x", table, "0", "none")) == ["Cosine distance", "K-means clusters", "Window"]
 
 
-def test_prunings_are_spelt_and_the_only_one_is_left_out():
+def test_prunings_are_written_in_words_and_a_single_one_is_left_out():
     names = ["mode~topk_final~0.1", "mode~threshold_lambda~0.1_final~0.005"]
     frame = pd.DataFrame({"pruning": names, "layer": [0, 1], "before": [0.00125, 0.005], "after": [0.0012, 0.0083]})
     shown = content.plain_table("thresholds", frame)

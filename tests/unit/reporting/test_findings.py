@@ -56,7 +56,7 @@ def test_the_bootstrap_comes_before_the_seeds(row, half):
     assert findings.half_width(row, "recall") == pytest.approx(half)
 
 
-def test_the_best_predictor_is_told_with_its_distance_to_the_bounds():
+def test_the_best_predictor_is_compared_with_the_bounds():
     text = in_one_line(findings.predictors(fixed(), "0", "none"))
     assert "At 95 % sparsity COS predicts entmax 1.5 support best: it recalls 45 % of the gold pairs" in text
     assert (
@@ -91,12 +91,12 @@ def test_another_sparsity_is_taken_when_no_predictor_reaches_the_first():
     assert "No predictor reaches" in findings.predictors(table, "0", "none")[0]
 
 
-def test_without_bounds_or_rivals_nothing_is_said_of_them():
+def test_without_bounds_or_other_predictors_they_are_not_mentioned():
     alone = fixed().query("predictor == 'cos'")
     assert len(findings.predictors(alone, "0", "none")) == 1
 
 
-def test_a_window_that_helps_is_told():
+def test_a_window_that_helps_is_mentioned():
     table = fixed()
     text = findings.with_more_kept(table, "0", "none")
     assert text == ["No window makes the best predictor better at this sparsity."]
@@ -104,7 +104,7 @@ def test_a_window_that_helps_is_told():
     assert "WINDOW is best with 50" in findings.with_more_kept(table, "0", "none")[0]
 
 
-def test_tokens_kept_as_well_are_told():
+def test_additional_kept_tokens_are_mentioned():
     table = fixed()
     more = table.assign(keep="cls+last", recall=table["recall"] / 2)
     text = findings.with_more_kept(pd.concat([more, table]), "0", "none")

@@ -1,4 +1,4 @@
-"""Sentences on areas, computation, heads, distances, buckets and quirks: that they say what the tables hold."""
+"""Sentences on areas, computation, heads, distances, buckets and quirks agree with the tables."""
 
 import pandas as pd
 
@@ -9,7 +9,7 @@ def in_one_line(sentences):
     return " ".join(sentences).replace("\N{NO-BREAK SPACE}", " ")
 
 
-def test_the_largest_areas_are_told_with_the_best_of_each_group(frames):
+def test_the_largest_areas_and_the_best_of_each_group_are_named(frames):
     table = frames.areas(("cos", "kmeans", "window", "oracle"), windows=("0", "all"))
     for place, name in enumerate(("kmeans", "cos", "window", "oracle")):
         where = (table["predictor"] == name) & (table["windows"] == "0")
@@ -37,7 +37,7 @@ def points(frames, **costs):
     return table
 
 
-def test_who_computes_least_for_a_recall_is_told(frames):
+def test_the_predictor_with_the_least_computation_is_named(frames):
     text = in_one_line(insights.computation(points(frames, cos=0.2, kmeans=0.05), 0, "none"))
     assert text == (
         "To recall at least 80 % of the gold pairs, K-means clusters needs least computation: it saves 45 % of full "
@@ -55,7 +55,7 @@ def test_a_lower_recall_is_taken_when_the_first_costs_too_much(frames):
     assert text.startswith("No predictor recalls 50 % of the gold pairs for less than full attention.")
 
 
-def test_unknown_costs_are_not_spoken_of(frames):
+def test_unknown_costs_are_not_mentioned(frames):
     assert insights.computation(points(frames, cos=float("nan")), 0, "none") == []
 
 
@@ -65,24 +65,24 @@ def heads():
     return table.assign(attention="entmax~1.5", at_sparsity=0.95)
 
 
-def test_how_often_each_predictor_is_best_is_told():
+def test_the_heads_for_which_each_predictor_is_best_are_counted():
     assert in_one_line(insights.heads(heads())) == (
         "At 95 % sparsity A is best in 3 of 4 heads, B in 1. The recall of the best predictor ranges from 50 % "
         "(layer 0, head 0) to 90 % (layer 0, head 1); in 1 head the next predictor is less than a point behind."
     )
 
 
-def test_a_predictor_that_is_best_everywhere_is_told():
+def test_one_predictor_can_be_best_everywhere():
     text = in_one_line(insights.heads(heads().assign(label="A", margin=0.5)))
     assert text.startswith("At 95 % sparsity A is best in 4 of 4 heads. ") and "behind" not in text
 
 
-def test_several_attentions_are_told_one_by_one():
+def test_several_attentions_have_sentences_of_their_own():
     both = pd.concat([heads(), heads().assign(attention="entmax~2")])
     assert [sentence.split(":")[0] for sentence in insights.heads(both)[::2]] == ["For entmax 1.5", "For entmax 2"]
 
 
-def test_distances_of_gold_pairs_and_of_the_nearest_predictor_are_told():
+def test_predictors_are_compared_with_the_distances_of_gold_pairs():
     shares = {"A": (0.6, 0.3, 0.1), "B": (0.1, 0.1, 0.8), "Random": (0.0, 0.0, 1.0)}
     rows = [
         (label, "lower" if label == "Random" else None, distance, share, gold)
@@ -97,7 +97,7 @@ def test_distances_of_gold_pairs_and_of_the_nearest_predictor_are_told():
     )
 
 
-def test_buckets_are_told_by_evenness_and_by_what_they_tell_apart(frames):
+def test_quantizers_are_compared_by_evenness_and_by_gold_pairs_in_common_buckets(frames):
     filling = frames.buckets(("fixed", "kmeans"), layers=1)
     filling["entropy"] = filling["predictor"].map({"fixed": 1.0, "kmeans": 0.7})
     rows = [("a", 0, 60.0, 1.0), ("a", 1, 40.0, 3.0), ("b", 0, 85.0, 1.0), ("b", 2, 15.0, 1.0)]
@@ -114,12 +114,12 @@ def test_buckets_are_told_by_evenness_and_by_what_they_tell_apart(frames):
     assert len(insights.buckets(filling, None, 0.9)) == len(insights.buckets(None, common, 0.9)) == 1
 
 
-def test_gold_pairs_that_no_bin_holds_are_not_compared(frames):
+def test_without_gold_pairs_buckets_are_not_compared(frames):
     common = frames.common_buckets(("fixed",)).assign(gold_pairs=0.0)
     assert insights.buckets(None, common, 0.9) == []
 
 
-def test_the_quirk_that_changes_most_is_told_beside_chance(frames):
+def test_the_quirk_that_changes_most_is_compared_with_chance(frames):
     table = frames.deviations()
     assert in_one_line(insights.deviations(table)) == (
         "Of 2 quirks, “top by rank” changes recall most: it lowers the recall of kmeans clusters 8, top 2 from 41 % "

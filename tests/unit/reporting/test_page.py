@@ -170,7 +170,7 @@ def test_any_part_may_be_the_only_one_missing(missing, tables, figures):
     Page(render([path for path in sorted(tables.glob("*.tsv")) if path.stem != missing], figures))
 
 
-def test_without_quantizers_nothing_is_said_of_buckets(tables, figures):
+def test_without_quantizers_there_is_no_section_on_buckets(tables, figures):
     without = [path for path in sorted(tables.glob("*.tsv")) if path.stem not in ("buckets", "common_buckets")]
     assert "buckets" not in Page(render(without, figures)).ids
 
@@ -200,7 +200,7 @@ def of_code(tmp_path_factory):
     return sorted(folder.glob("*.tsv"))
 
 
-def test_pruning_is_told_at_a_glance_and_its_pages_are_linked(of_code, tables):
+def test_pruning_is_summarised_at_the_top_and_its_pages_are_linked(of_code, tables):
     link = "pruning/pypi-bandit/minilm/seed~{}/mode~topk_final~0.3/tokens.html"
     alone = render(of_code, [], pages=[link.format(1)])
     assert Page(alone).links.count(link.format(1)) == 1 and "<h1>Pruning tokens</h1>" in alone
@@ -219,7 +219,7 @@ def test_the_label_of_a_function_is_no_predictor(of_code):
     assert ">13<" in text[text.index('id="table-code"') : text.index('id="table-code_tokens"')]
 
 
-def test_every_figure_and_table_has_a_caption_that_html_and_rst_both_take(tables):
+def test_captions_of_figures_and_tables_are_valid_in_html_and_rst(tables):
     assert {path.stem for path in tables.glob("*.tsv")} <= set(published.discover())
     for info in (*published.discover().values(), *plots.discover().values()):
         assert info.caption.strip() and "{" not in info.caption and "*" not in info.caption

@@ -1,4 +1,4 @@
-"""Sentences on the pruned classifiers: that they say what the tables hold."""
+"""Sentences on the pruned classifiers agree with the tables."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ FIRST = (
 )
 
 
-def test_what_a_pruning_leaves_costs_and_loses_is_told():
+def test_kept_tokens_cost_and_f1_of_a_pruning_are_stated():
     assert spaced(pruning.pruned_classifiers(*tables(*F1))) == [
         FIRST,
         "F1 if the same number of tokens is chosen in other ways: linear thresholds 0.710, top-k 0.600, random 0.450, "
@@ -51,7 +51,7 @@ def test_what_a_pruning_leaves_costs_and_loses_is_told():
     ]
 
 
-def test_what_was_not_evaluated_is_not_told():
+def test_systems_that_were_not_evaluated_are_not_mentioned():
     assert spaced(pruning.pruned_classifiers(*tables("dense", "soft", "hard"))) == [FIRST]
     assert spaced(pruning.pruned_classifiers(*tables("dense", "hard", "text")))[1:] == [
         "F1 if the same number of tokens is chosen in other ways: text pruned before 0.700."
@@ -60,7 +60,7 @@ def test_what_was_not_evaluated_is_not_told():
     assert len(sentences) == 2 and sentences[1].startswith("Retrained")
 
 
-def test_a_gain_without_an_interval_stands_alone():
+def test_a_gain_without_an_interval_is_stated_without_one():
     (sentences,) = spaced(
         pruning.pruned_classifiers(*tables("dense", "hard", low=float("nan"), high=float("nan"), dense=0.75))
     )
@@ -68,7 +68,7 @@ def test_a_gain_without_an_interval_stands_alone():
 
 
 @pytest.mark.parametrize("systems", [("dense", "soft"), ("soft", "hard"), ("soft", "text")], ids="-".join)
-def test_without_hard_or_dense_there_is_nothing_to_tell(systems):
+def test_without_hard_or_dense_there_are_no_sentences(systems):
     assert pruning.pruned_classifiers(*tables(*systems)) == []
 
 
@@ -81,27 +81,27 @@ def test_several_prunings_are_each_named():
     assert sentences[2].endswith("F1 goes from 0.700 to 0.761 (difference +6.1 points, 95 % interval +1.0 to +2.0).")
 
 
-def test_a_pruning_without_hard_is_passed_over():
+def test_a_pruning_without_hard_is_left_out():
     parts = [tables("dense", "soft"), tables("dense", "hard", name=OTHER)]
     sentences = spaced(pruning.pruned_classifiers(*(pd.concat(frames) for frames in zip(*parts, strict=True))))
     assert sentences == [f"Topk, final 0.3: l{FIRST[1:]}"]
 
 
-def only_hidden(*systems):
+def only_masked(*systems):
     """Return tables in which the hard pruning was never evaluated with tokens removed."""
     return [frame[(frame["system"] != "hard") | (frame["way"] == "masked")] for frame in tables(*systems)]
 
 
-def test_a_pruning_that_only_hides_is_told_by_its_hidden_tokens():
-    (sentence,) = spaced(pruning.pruned_classifiers(*only_hidden("dense", "soft", "hard")))
+def test_a_pruning_that_only_masks_is_described_by_its_masked_rows():
+    (sentence,) = spaced(pruning.pruned_classifiers(*only_masked("dense", "soft", "hard")))
     assert sentence == (
         "Layers keep 56 % of the tokens on average and need 45 % of the dense model's multiply-adds; F1 goes from "
         "0.700 to 0.661 (difference -8.9 points, 95 % interval -5.1 to +3.5)."
     )
 
 
-def test_training_anew_is_told_of_a_pruning_that_only_hides():
-    sentences = spaced(pruning.pruned_classifiers(*only_hidden("dense", "hard", "retrained")))
+def test_retraining_is_stated_for_a_pruning_that_only_masks():
+    sentences = spaced(pruning.pruned_classifiers(*only_masked("dense", "hard", "retrained")))
     assert sentences[1:] == ["Retrained on the surviving text, the classifier reaches an F1 of 0.746."]
 
 
@@ -110,7 +110,7 @@ def baselines():
     return pd.DataFrame(rows, columns=["classifier", "split", "f1", "roc_auc"])
 
 
-def test_the_dense_classifier_stands_beside_those_without_a_network(tmp_path):
+def test_the_dense_classifier_is_compared_with_those_without_a_network(tmp_path):
     write_table(tables(*F1)[0], tmp_path / "pruning.tsv")
     assert pruning.text_against_model(read_table(tmp_path / "pruning.tsv"), baselines()) == [
         "The dense classifier reaches an F1 of 0.800 and a ROC AUC of 0.900 on 120 test functions, 30 of them "

@@ -175,13 +175,13 @@ def _spaced_out(levels: Sequence[float], span: float, small: bool) -> list[float
 
 
 def draw_legend(
-    beside: Axes, comparison: Comparison, own: pd.DataFrame, letters: int, size: float, height: float
+    axes: Axes, comparison: Comparison, own: pd.DataFrame, letters: int, size: float, height: float
 ) -> None:
     """Draw the legend to the right of a panel, the best predictor first.
 
     Parameters
     ----------
-    beside, comparison, own
+    axes, comparison, own
         The panel, what all panels share, and the points of the panel's predictors.
     letters : int
         Number of letters in a line.
@@ -203,7 +203,7 @@ def draw_legend(
         drawn = own_style.marker_arguments(0.65 * size)
         handles.append(Line2D([], [], linestyle=own_style.line, linewidth=1.2, label=labels[name], **drawn))
     place: dict[str, Any] = {"loc": "upper left", "bbox_to_anchor": (1.02, 1.0), "borderaxespad": 0, "borderpad": 0}
-    beside.legend(handles=handles, handlelength=2.2, handletextpad=0.5, labelspacing=spacing, fontsize=size, **place)
+    axes.legend(handles=handles, handlelength=2.2, handletextpad=0.5, labelspacing=spacing, fontsize=size, **place)
 
 
 def key_handles(comparison: Comparison, others: bool) -> list[Line2D]:
