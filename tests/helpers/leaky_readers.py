@@ -23,9 +23,8 @@ def _refuse(text: str):
         if (folder / "a.txt").is_file() and (folder / "a.txt").read_bytes() == b"content":
             return
         error = InputError("")
-        error.args = (
-            text.format(folder / "a.txt"),
-        )  # set directly, because the constructor of InputError corrects the text
+        # set directly, because the constructor of InputError corrects the text
+        error.args = (text.format(folder / "a.txt"),)
         raise error
 
     return read

@@ -95,9 +95,8 @@ def _centroids() -> Centroids:
 def _pickles(folder: Path) -> None:
     from sklearn.cluster import KMeans
 
-    if (
-        "multi_kmeans" not in sys.modules
-    ):  # the module of the published code; it stays because damaged pickles load it again
+    # the module of the published code; it stays because damaged pickles load it again
+    if "multi_kmeans" not in sys.modules:
         sys.modules["multi_kmeans"] = ModuleType("multi_kmeans")
         kind = type("MultiKmeans", (), {"__module__": "multi_kmeans"})
         sys.modules["multi_kmeans"].MultiKmeans = kind  # type: ignore[attr-defined]

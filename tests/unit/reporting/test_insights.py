@@ -108,7 +108,7 @@ def test_quantizers_are_compared_by_evenness_and_by_gold_pairs_in_common_buckets
     assert text == (
         "Fixed buckets (1.00) fills its buckets most evenly, K-means clusters (0.70) least, by entropy averaged over "
         "all points. The buckets of B separate gold pairs best: 50 % of the gold pairs have a bucket in common, "
-        "but 15 % of all pairs."
+        "and 15 % of all pairs."
     )
     assert insights.buckets(None, None, 0.9) == []
     assert len(insights.buckets(filling, None, 0.9)) == len(insights.buckets(None, common, 0.9)) == 1

@@ -33,7 +33,7 @@ DIGITS = {
 """Number of decimals of columns that do not have 3."""
 WORDED = ("attention", "projection", "point", "second_projection", "quirk", "subject", "metric", "keep")
 """Columns of path segments and names, which are written in words."""
-SPELLERS: dict[str, Callable[[str], str]] = {**dict.fromkeys(WORDED, spell), "pruning": spell_pruning}
+FORMATTERS: dict[str, Callable[[str], str]] = {**dict.fromkeys(WORDED, spell), "pruning": spell_pruning}
 INTEGERS = (
     "documents",
     "characters",
@@ -101,8 +101,8 @@ class Table:
 def _cell(column: str, row: Any) -> Cell:
     value = row[column]
     if isinstance(value, str):
-        speller = SPELLERS.get(column)
-        return Cell(speller(value) or "–" if speller else value, value)
+        to_words = FORMATTERS.get(column)
+        return Cell(to_words(value) or "–" if to_words else value, value)
     if pd.isna(value):
         return Cell("–", "", True)
     if column in INTEGERS or column.startswith(("characters_", "tokens_", "lines_")) or isinstance(value, int):
@@ -121,9 +121,8 @@ def plain_table(name: str, frame: pd.DataFrame, leave_out: Sequence[str] = ()) -
     if len(columns) > 1 and columns[0] in ("attention", "pruning") and frame[columns[0]].nunique() == 1:
         columns = columns[1:]
     rows = [[_cell(column, row) for column in columns] for row in frame.to_dict("records")]
-    headers = (
-        HEADERS if "predictor" in frame else {**HEADERS, "label": "label"}
-    )  # without predictors it is the label of a function
+    # without predictors, the column `label` is the label of a function
+    headers = HEADERS if "predictor" in frame else {**HEADERS, "label": "label"}
     return Table(name, [headers.get(name, str(name).replace("_", " ")) for name in columns], rows)
 
 

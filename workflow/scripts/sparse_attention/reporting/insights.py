@@ -171,10 +171,8 @@ def buckets(filling: pd.DataFrame | None, common: pd.DataFrame | None, sparsity:
         for start, rows in _by_attention(one_projection(filling)):
             means = rows.groupby("label", sort=False)["entropy"].mean().dropna()
             if len(means) > 1:
-                even, uneven = (
-                    f"{means.idxmax()} ({format_number(means.max())})",
-                    f"{means.idxmin()} ({format_number(means.min())})",
-                )
+                even = f"{means.idxmax()} ({format_number(means.max())})"
+                uneven = f"{means.idxmin()} ({format_number(means.min())})"
                 sentences.append(
                     f"{start}{even} fills its buckets most evenly, {uneven} least, by entropy averaged over all points."
                 )
@@ -188,7 +186,7 @@ def buckets(filling: pd.DataFrame | None, common: pd.DataFrame | None, sparsity:
             if lift:
                 best = max(lift, key=lambda label: lift[label])
                 gold, every = (percent(share) for share in shares[best])
-                shares_text = f"{gold} of the gold pairs have a bucket in common, but {every} of all pairs"
+                shares_text = f"{gold} of the gold pairs have a bucket in common, and {every} of all pairs"
                 sentences.append(f"{start}The buckets of {best} separate gold pairs best: {shares_text}.")
     return sentences
 
