@@ -1,5 +1,5 @@
-# From raw text to the figures on predicting attention sparsity; docs/methods.md says what is computed, config/README.md
-# what can be set. Results: results/<stage>/{corpus}/{model}/{attention}/seed~{seed}/…, see results/README.md.
+# The workflow, from raw text to figures on the prediction of attention sparsity. docs/methods.md explains what is
+# computed, config/README.md the settings, results/README.md the files in results/.
 from snakemake.utils import min_version
 
 min_version("9.0")

@@ -1,4 +1,4 @@
-"""Time our entmax against the `entmax` package's sorting one, in one run on this machine.
+"""Time our entmax against that of the package `entmax`, which sorts the scores, in one run on this machine.
 
 Usage: python benchmarks/entmax_threshold.py [--heads 48] [--length 512] [--threads 2] [--repeats 5]
 """
@@ -22,7 +22,7 @@ from sparse_attention.attention.entmax import entmax
 def seconds(
     function: Callable[[torch.Tensor], torch.Tensor], scores: torch.Tensor, repeats: int
 ) -> tuple[float, float]:
-    """Give the median seconds of a forward and of a forward with backward pass, after one that does not count."""
+    """Return the median seconds of a forward pass, and of a forward and backward pass, without the first repeat."""
     forward, both = [], []
     for repeat in range(repeats + 1):
         leaf = scores.clone().requires_grad_()
@@ -59,7 +59,7 @@ def main() -> None:
             ours_forward, ours_both = seconds(lambda leaf, alpha=alpha: entmax(leaf, alpha), scores, options.repeats)
             their_forward, their_both = seconds(theirs, scores, options.repeats)
             print(
-                f"alpha {alpha}, scores of deviation {scale}, sparsity {(reference == 0).float().mean():.3f}: "
+                f"alpha {alpha}, standard deviation {scale}, sparsity {(reference == 0).float().mean():.3f}: "
                 f"forward {ours_forward:.3f} s against {their_forward:.3f} s "
                 f"({their_forward / ours_forward:.1f} times faster), "
                 f"with backward {ours_both:.3f} s against {their_both:.3f} s ({their_both / ours_both:.1f} times); "

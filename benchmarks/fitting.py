@@ -1,14 +1,14 @@
-"""Time fitting projections and k-means on all layers of a store, against other ways of the same quality, in one run.
+"""Time fitting projections and k-means on all layers, against other methods of the same quality, in one run.
 
-Projections: our hinge loss, sums of distances as matrix products, against the same loss as a loop over queries and as
-differences of gathered pairs, padded to the most keys of a query, as published. All take the same steps from the same
-start with the same negatives, so they end at the same loss.
-K-means: what `fit_clusters` does, scikit-learn's k-means once for each head, against the published procedure, which
-fits it twice, and against Lloyd's algorithm for all heads at once in torch.
+Projections: our hinge loss, which computes sums of distances as matrix products, against the same loss as a loop over
+queries, and against the published one, which gathers pairs and pads them to the largest number of keys of a query. All
+take the same steps from the same start with the same negatives, so they reach the same loss.
+K-means: `fit_clusters`, which runs scikit-learn's k-means once for each head, against the published procedure, which
+fits twice, and against Lloyd's algorithm for all heads at once in torch.
 
 Usage: python benchmarks/fitting.py [--qk FOLDER --gold FOLDER] [--layers 2] [--steps 4] [--clusters 4 16] [--threads 1]
 
-FOLDER holds `train` and `validation`, as `results/qk/…/seed~1` does; without one, a store is made up.
+FOLDER holds `train` and `validation`, such as `results/qk/…/seed~1`; by default random data are used.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from collections.abc import Callable
 from pathlib import Path
 from unittest.mock import patch
 
-os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as in the workflow: waiting threads leave the core to others
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as in the workflow: waiting threads must not spin
 
 import numpy as np
 import sklearn
@@ -43,11 +43,11 @@ from sparse_attention.qk.store import QKInfo, QKReader, QKWriter
 
 SETTING = ProjectionSetting("linear", 4, True)
 Fit = tuple[float, float, Projections]
-TOLERANCE = 1e-4  # scikit-learn's: of the centroids' squared shift, relative to the mean variance
+TOLERANCE = 1e-4  # as in scikit-learn: squared shift of the centroids, relative to the mean variance
 
 
-def made_up(folder: Path, layers: int, heads: int = 12, length: int = 256, head_dim: int = 32) -> None:
-    """Write a store whose tokens attend mostly to those of their own kind, about 3 % of all pairs."""
+def write_random_store(folder: Path, layers: int, heads: int = 12, length: int = 256, head_dim: int = 32) -> None:
+    """Write queries, keys and supports in which tokens attend mostly to their own kind, about 3 % of all pairs."""
     generator, kinds = torch.Generator().manual_seed(0), 24
     for split, examples in (("train", 64), ("validation", 8)):
         lengths = (length,) * examples
@@ -67,7 +67,7 @@ def made_up(folder: Path, layers: int, heads: int = 12, length: int = 256, head_
 
 
 def loss_by_loop(queries: Tensor, keys: Tensor, signs: Tensor, valid: Tensor, margin: float, distance: str) -> Tensor:
-    """Give `projections.fitting.hinge_loss` for squared L2, query after query."""
+    """Compute `projections.fitting.hinge_loss` for squared L2 in a loop over queries."""
     losses = []
     for example, head in np.ndindex(*queries.shape[:2]):
         total, counted = queries.new_zeros(()), 0
@@ -82,7 +82,7 @@ def loss_by_loop(queries: Tensor, keys: Tensor, signs: Tensor, valid: Tensor, ma
 def loss_by_gathering(
     queries: Tensor, keys: Tensor, signs: Tensor, valid: Tensor, margin: float, distance: str
 ) -> Tensor:
-    """Give `projections.fitting.hinge_loss` for squared L2 from the differences to all gold and sampled keys."""
+    """Compute `projections.fitting.hinge_loss` for squared L2 from the differences to all gold and sampled keys."""
     margins = margin
     for sign in (1, -1):
         chosen = signs == sign
@@ -98,7 +98,7 @@ def loss_by_gathering(
 
 
 def fit_with(loss: Callable[..., Tensor], layers: int, splits: list[Pairs], options: FitOptions) -> Fit:
-    """Fit all layers with a loss; give the seconds of all steps but each layer's first, the last loss, the weights."""
+    """Fit all layers with `loss`; return the seconds without each layer's first step, the last loss and the weights."""
     seconds, losses, weights = 0.0, [], []
     with patch.object(fitting, "hinge_loss", loss):
         for layer in range(layers):
@@ -112,7 +112,7 @@ def fit_with(loss: Callable[..., Tensor], layers: int, splits: list[Pairs], opti
 
 
 def compare_projections(layers: int, splits: list[Pairs], steps: int) -> Projections:
-    """Print the seconds of each loss; return what ours fitted."""
+    """Print the seconds of each loss; return the projections that our loss fitted."""
     options = FitOptions(epochs=1000, max_steps=steps + 1, batch_size=4, eval_steps=10**9, eval_examples=2)
     print(f"projections, linear to {SETTING.dim} dims: {steps} steps of {options.batch_size} examples in every layer")
     ours, loss, projections = fit_with(fitting.hinge_loss, layers, splits, options)
@@ -124,24 +124,27 @@ def compare_projections(layers: int, splits: list[Pairs], steps: int) -> Project
 
 
 def inertia(vectors: Tensor, centroids: Tensor) -> float:
-    """Sum the squared distances `(heads, n)` to the nearest of centroids `(heads, clusters, dim)`."""
+    """Return the sum of squared distances of vectors ``(heads, n, dim)`` to their nearest centroid.
+
+    `centroids` have shape ``(heads, clusters, dim)``.
+    """
     return float(squared_distances(vectors, centroids.unsqueeze(1)).amin(-1).sum())
 
 
 def ours(vectors: Tensor, clusters: int, threads: int, seed: int) -> Tensor:
-    """Fit as `fit_clusters` does."""
+    """Fit with `fit_clusters`."""
     return fit_clusters(vectors, clusters, 1, seed, threads=threads)[0][:, 0]
 
 
 def as_published(vectors: Tensor, clusters: int, threads: int, seed: int) -> Tensor:
-    """Fit scikit-learn's k-means twice to each head."""
+    """Fit scikit-learn's k-means twice to each head, as the published code does."""
     points = vectors.double().numpy()
     means = (KMeans(clusters, random_state=seed).fit(head).fit(head) for head in points)
     return torch.from_numpy(np.stack([each.cluster_centers_ for each in means]))
 
 
 def batched(vectors: Tensor, clusters: int, threads: int, seed: int, most: int = 100) -> Tensor:
-    """Run Lloyd's algorithm for all heads at once, from k-means++ starts, until every head has come to rest."""
+    """Run Lloyd's algorithm for all heads at once, from k-means++ starts, until every head has converged."""
     points = vectors.double()
     starts = [kmeans_plusplus(head, clusters, random_state=seed)[0] for head in points.numpy()]
     centroids = torch.from_numpy(np.stack(starts))
@@ -161,27 +164,27 @@ def batched(vectors: Tensor, clusters: int, threads: int, seed: int, most: int =
 
 
 def compare_clusters(vectors: list[Tensor], clusters: int, threads: int, repeats: int) -> None:
-    """Print the median seconds and the inertia of each way on all layers."""
+    """Print the median seconds and the inertia of each method on all layers."""
     heads, count, dim = vectors[0].shape
     print(f"k-means, {clusters} clusters of {heads} heads × {count} vectors × {dim} dims in every layer")
-    ways = {"ours": ours, "fitted twice, as published": as_published, "all heads at once in torch": batched}
-    seconds: dict[str, list[float]] = {name: [] for name in ways}
-    sums: dict[str, list[float]] = {name: [] for name in ways}
+    methods = {"ours": ours, "fitted twice, as published": as_published, "all heads at once in torch": batched}
+    seconds: dict[str, list[float]] = {name: [] for name in methods}
+    sums: dict[str, list[float]] = {name: [] for name in methods}
     for seed in range(repeats):
-        for name, fit in ways.items():
+        for name, fit in methods.items():
             start = time.perf_counter()
             found = [fit(layer, clusters, threads, seed) for layer in vectors]
             seconds[name].append(time.perf_counter() - start)
             sums[name].append(sum(map(inertia, vectors, found)))
     base, quality = statistics.median(seconds["ours"]), statistics.median(sums["ours"])
-    for name in ways:
+    for name in methods:
         median, relative = statistics.median(seconds[name]), statistics.median(sums[name]) / quality
         ratio = "" if name == "ours" else f": ours is {median / base:.1f} times faster"
         print(f"  {name}: {median:.2f} s, inertia {relative:.4f} of ours{ratio}")
 
 
 def main() -> None:
-    """Print the conditions, then a line for each way."""
+    """Print the conditions, then a line for each method."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     for name, default in (("layers", 2), ("steps", 4), ("threads", 1), ("repeats", 3)):
         parser.add_argument(f"--{name}", type=int, default=default)
@@ -190,11 +193,11 @@ def main() -> None:
     parser.add_argument("--gold", type=Path)
     options = parser.parse_args()
     if (options.qk is None) != (options.gold is None):
-        parser.error("--qk and --gold belong together")
+        parser.error("--qk and --gold must be given together")
     set_threads(options.threads)
     with tempfile.TemporaryDirectory() as folder:
         if options.qk is None:
-            made_up(Path(folder), options.layers)
+            write_random_store(Path(folder), options.layers)
             options.qk, options.gold = Path(folder) / "qk", Path(folder) / "gold"
         readers = [
             (QKReader(options.qk / split), GoldReader(options.gold / split)) for split in ("train", "validation")

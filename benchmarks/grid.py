@@ -1,11 +1,11 @@
-"""Time one sweep of a predictor grid against evaluating its points one by one, in one run on this machine.
+"""Time one sweep over a predictor grid against the evaluation of its points one by one, in one run on this machine.
 
 Usage: python benchmarks/grid.py [--grid config/grids/mlm.yaml] [--heads 12] [--length 512] [--head-dim 64] [--dim 4]
                                  [--examples 12] [--lengths 256 512 1024 2048 4096] [--processes 2] [--device cpu]
 
 Queries and keys are random, with few keys per query in their gold support; projections are random, clusters are fitted.
 Times are per example of one layer. As in the workflow, predictors are evaluated in processes of one thread each; the
-point-by-point evaluation has as many threads as there are processes. It is what the published code does: for each point
+point-by-point evaluation has as many threads as there are processes. It works like the published code: for each point
 it computes the attention with the `entmax` package, predicts, adds the window, and counts pairs in boolean masks. Both
 evaluations must agree.
 """
@@ -53,7 +53,7 @@ class Job(NamedTuple):
 
 
 class Layer:
-    """Some examples of one layer, with what its predictors were fitted to: the first of them."""
+    """Random examples of one layer; predictors are fitted to the first example."""
 
     def __init__(self, options: argparse.Namespace, length: int, examples: int) -> None:
         generator = torch.Generator().manual_seed(length)
@@ -62,7 +62,7 @@ class Layer:
         self.projecting = float(options.head_dim * options.dim)
         self.examples, self.all_features = [], []
         for index in range(examples):
-            # a common part brings queries and keys near each other, as in a trained model
+            # a common part makes queries and keys similar, as in a trained model
             common = torch.randn(shape, generator=generator)
             queries, keys = (2 * (common + torch.randn(shape, generator=generator)) for _ in range(2))
             self.examples.append(Example(index, queries, keys, valid))
@@ -70,7 +70,7 @@ class Layer:
         self.example, self.features = self.examples[0], self.all_features[0]
 
     def jobs(self, grid: dict[str, Any]) -> list[Job]:
-        """Fit what the grid's predictors need; that takes no time here, since the workflow does it once and before."""
+        """Create and fit the predictors of the grid; fitting is not timed, because the workflow does it beforehand."""
         jobs, gold = [], gold_of(self.example, 1.5)
         for name, settings in grid.items():
             info = discover()[name]
@@ -92,7 +92,7 @@ class Layer:
 def point_by_point(
     layer: Layer, job: Job, windows: list[int], gold: torch.Tensor | None
 ) -> tuple[float, np.ndarray, np.ndarray]:
-    """Evaluate a job's points one after the other; give seconds and `COMPARED`, `(points, windows, 4, heads)`."""
+    """Evaluate a job's points one by one; return seconds and metrics `COMPARED`, ``(points, windows, 4, heads)``."""
     features, results = layer.features, []
     start = time.perf_counter()
     for point in job.points:
@@ -117,7 +117,7 @@ def point_by_point(
 
 
 class Work(NamedTuple):
-    """What the processes of a sweep share."""
+    """The data that the processes of a sweep share."""
 
     layer: Layer
     jobs: list[Job]
@@ -126,7 +126,7 @@ class Work(NamedTuple):
     golds: list[Gold]
 
     def measure(self, place: int) -> np.ndarray:
-        """Evaluate a job on all examples; give the metrics of the first."""
+        """Evaluate job number `place` on all examples; return the metrics of the first example."""
         job, layer = self.jobs[place], self.layer
         projecting = layer.projecting if "projection" in job.predictor.needs else 0.0
         swept = Sweep(job.predictor, job.points, self.windows, projecting=projecting, device=self.device)
@@ -137,11 +137,11 @@ class Work(NamedTuple):
         return first
 
     def gold(self, place: int) -> Gold:
-        """Compute the gold support of an example."""
+        """Compute the gold support of example number `place`."""
         return gold_of(self.layer.examples[place], 1.5)
 
-    def mapped(self, name: str, count: int, processes: int) -> list[Any]:
-        """Call a method of this for `range(count)`, in processes that inherit all of it; one by one on a GPU."""
+    def map(self, name: str, count: int, processes: int) -> list[Any]:
+        """Call the method `name` for each of `range(count)`: in forked processes on a CPU, one by one on a GPU."""
         if self.device != "cpu":
             return [getattr(self, name)(place) for place in range(count)]
         forked = multiprocessing.get_context("fork")
@@ -150,30 +150,30 @@ class Work(NamedTuple):
 
 
 def inherit(work: Work) -> None:
-    """Take over the work in a new process."""
+    """Store the shared data in a new process."""
     global inherited
     inherited = work
 
 
 def call(name: str, place: int) -> Any:
-    """Call a method of the work in such a process."""
+    """Call a method of the shared data in a process of the pool."""
     return getattr(inherited, name)(place)
 
 
 def sweep(layer: Layer, jobs: list[Job], windows: list[int], options: argparse.Namespace) -> tuple[float, list[Any]]:
-    """Compute gold supports and evaluate all jobs, one a process; give seconds per example and the first's metrics."""
+    """Compute gold supports and evaluate all jobs; return seconds per example and the metrics of the first example."""
     torch.set_num_threads(1)
     start = time.perf_counter()
     work = Work(layer, jobs, windows, options.device, [])
-    golds = work.mapped("gold", len(layer.examples), options.processes)
-    results = work._replace(golds=golds).mapped("measure", len(jobs), options.processes)
+    golds = work.map("gold", len(layer.examples), options.processes)
+    results = work._replace(golds=golds).map("measure", len(jobs), options.processes)
     seconds = (time.perf_counter() - start) / len(layer.examples)
     torch.set_num_threads(options.processes)
     return seconds, results
 
 
 def compare(layer: Layer, jobs: list[Job], windows: list[int], options: argparse.Namespace) -> None:
-    """Print the time of both evaluations, for each predictor and for the grid; sweeps come before, amid and after."""
+    """Print the times of both evaluations by predictor and in all; sweeps are timed before, between and after them."""
     sweep(layer, jobs, windows, options)
     ours, metrics = sweep(layer, jobs, windows, options)
     sweeps = [ours]

@@ -1,10 +1,10 @@
 """Time a Longformer classifier padded, without padding, with pruned tokens hidden, and with them removed, in one run.
 
 Each way classifies the same sequences of random tokens. `padded` is transformers' own model on sequences padded to the
-longest; `unpadded` is ours with padding removed and nothing pruned, which the others are compared with; `masked` and
-`dropped` keep the best scored share of each sequence's tokens from the first layer on. `achieved` is the share of the
-multiply-adds saved by dropping that is saved of the time as well. `unpadded` and `dropped` compute CLS alone in the
-last layer, the others all of it. The last lines time a layer with scores against one without.
+longest one; `unpadded` is our model without padding and without pruning, the baseline of all comparisons; `masked` and
+`dropped` keep the tokens with the highest scores from the first layer on. `achieved` is the saving of time by dropping,
+as a share of its saving of multiply-adds. In the last layer `unpadded` and `dropped` compute only CLS, the other ways
+all tokens. The last lines time a layer with importance scores against a layer without them.
 
 Usage: python benchmarks/pruning.py [--lengths 256 1024] [--kept 1 0.5 0.1] [--batch 4] [--threads 1]
            [--size small | base] [--device cpu | cuda] [--dtype float32 | bfloat16]
@@ -19,7 +19,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
-os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as in the workflow: waiting threads leave the core to others
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as in the workflow: waiting threads must not spin
 
 import numpy as np
 import torch
@@ -38,7 +38,7 @@ from sparse_attention.pruning.timing import medians
 
 
 class Size(NamedTuple):
-    """Of a model."""
+    """Size of a model."""
 
     layers: int
     heads: int
@@ -47,9 +47,9 @@ class Size(NamedTuple):
 
 
 SIZES = {"small": Size(4, 12, 384, 256), "base": Size(12, 12, 768, 512)}
-"""That of the default classifier, and that of longformer-base."""
-SHORTEST = 0.6  # of the longest sequence of a batch
-WASTE = 0.1  # as `predict_dropped` has it
+"""Sizes of the default classifier and of longformer-base."""
+SHORTEST = 0.6  # length of the shortest sequence of a batch, as a share of the longest
+WASTE = 0.1  # the default of `predict_dropped`
 Ways = dict[str, Callable[[], object]]
 
 
@@ -65,7 +65,7 @@ def classifier(size: Size, positions: int) -> LongformerForSequenceClassificatio
 
 
 def sequences(length: int, batch: int) -> tuple[Tensor, Tensor]:
-    """Return ids and mask of sequences from `SHORTEST * length` to `length` tokens."""
+    """Return ids and mask of sequences of `SHORTEST * length` to `length` tokens, both ``(batch, length)``."""
     generator = torch.Generator().manual_seed(length)
     lengths = torch.linspace(SHORTEST * length, length, batch).long()
     mask = (torch.arange(length) < lengths[:, None]).long()
@@ -74,7 +74,7 @@ def sequences(length: int, batch: int) -> tuple[Tensor, Tensor]:
 
 @torch.no_grad()
 def compare(network: LongformerForSequenceClassification, length: int, options: argparse.Namespace) -> None:
-    """Print a line for each kept share."""
+    """Print the times of all ways at one length, with a line for each kept share."""
     device, size = torch.device(options.device), SIZES[options.size]
     ids, mask = (tensor.to(device) for tensor in sequences(length, options.batch))
     lengths = mask.sum(1).cpu().numpy()
@@ -103,15 +103,15 @@ def compare(network: LongformerForSequenceClassification, length: int, options: 
 
 
 def cost(size: Size, lengths: np.ndarray, share: float) -> float:
-    """Return the multiply-adds of a batch whose first layer leaves `share` of the tokens."""
+    """Return the multiply-adds of a batch in which every layer keeps `share` of the tokens."""
     left = np.ceil(lengths * share - 1e-4)
     shape = LayerShape(size.hidden, 4 * size.hidden, size.window)
     return float(pruned_multiply_adds(shape, lengths, np.stack([left] * size.layers), size.heads).sum())
 
 
 @torch.no_grad()
-def scoring(network: LongformerForSequenceClassification, length: int, options: argparse.Namespace) -> None:
-    """Print what scores cost: attention with them against attention without, in shares of a layer."""
+def compare_scoring(network: LongformerForSequenceClassification, length: int, options: argparse.Namespace) -> None:
+    """Print the cost of importance scores: the extra time of attention with scores, as a share of a layer's time."""
     device = torch.device(options.device)
     ids, mask = (tensor.to(device) for tensor in sequences(length, options.batch))
     model = PrunedClassifier(network, PruningSettings(final=0.0)).eval()
@@ -126,7 +126,7 @@ def scoring(network: LongformerForSequenceClassification, length: int, options: 
         device,
     )
     extra = (found["scored"] - found["unscored"]) / (found["layers"] / len(layers))
-    print(f"{length} tokens: attention with scores takes {100 * extra:+.0f} % of a layer more than without")
+    print(f"{length} tokens: scores add {100 * extra:+.0f} % of a layer's time to attention")
 
 
 def main() -> None:
@@ -153,7 +153,7 @@ def main() -> None:
     for length in options.lengths:
         compare(network, length, options)
     for length in options.lengths:
-        scoring(network, length, options)
+        compare_scoring(network, length, options)
 
 
 if __name__ == "__main__":

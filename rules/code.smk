@@ -49,12 +49,12 @@ rule evaluate_text_baselines:
         "../workflow/scripts/evaluate_text_baselines.py"
 
 
-# what is read of the functions from here on
-TOKENS = {
+# the tokens of the functions, read by all rules that follow
+CODE_TOKENS = {
     "tokens": f"results/pruning/{CLASSIFIER}/tokens.safetensors",
     "info": f"results/pruning/{CLASSIFIER}/tokens.json",
 }
-# what the classifier is made into; none where it keeps its own architecture
+# the Longformer that the encoder is turned into; None if the classifier keeps its own architecture
 LONGFORMER = None if config["train_classifier"]["source"] else config["train_classifier"]["longformer"]
 
 
@@ -63,7 +63,7 @@ rule tokenise_code:
         functions="results/code/{code}/functions.parquet",
         model=PLAN.classifier.receipt,
     output:
-        **TOKENS,
+        **CODE_TOKENS,
         statistics=f"results/pruning/{CLASSIFIER}/statistics.tsv",
     log:
         log_of("tokenise_code", CLASSIFIER),

@@ -1,5 +1,5 @@
-# What all rules share. PLAN says what the run is made of, RESULTS which files its jobs write, TABLES and DRAWN what is
-# published.
+# Shared by all rules. PLAN holds the parts of the run, RESULTS the files that its jobs write, TABLES and PLANNED_FIGURES
+# the published tables and figures.
 import os
 import sys
 from pathlib import Path
@@ -28,7 +28,7 @@ from sparse_attention.settings.results import Results
 from sparse_attention.plotting import planned as plots
 from sparse_attention.summaries import planned as published
 
-# threads that wait for each other must not spin: beside other work on the same cores that is many times slower
+# waiting threads must not spin: when jobs share cores, spinning makes them many times slower
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 caches.provide()
 
@@ -36,67 +36,67 @@ for folder in (ROOT, Path.cwd()):
     if reason := why_unusable(folder):
         sys.exit(printable(reason))
 
-# the defaults first, then the overlays in the order of the command line
+# config.yaml comes first, then the overlays in the order of the command line
 CONFIGFILES = sorted(map(str, workflow.configfiles), key=lambda file: file != "config/config.yaml")
 
 try:
     if workflow.is_main_process:
         command_line.refuse_repeated(sys.argv[1:])
     ORIGINS = read_origins(CONFIGFILES, workflow.config_settings.replace_workflow_config)
-    # Snakemake hands lists and null of --config over as text; what is meant is laid over it
-    MEANT = settings.command_line_settings(workflow.config_settings.config_args or [], config)
-    ORIGINS.overlays.append((command_line.COMMAND_LINE, MEANT))
-    update_config(config, MEANT)
+    # Snakemake passes lists and null of --config on as text, so the parsed values replace them
+    COMMAND_LINE_SETTINGS = settings.command_line_settings(workflow.config_settings.config_args or [], config)
+    ORIGINS.overlays.append((command_line.COMMAND_LINE, COMMAND_LINE_SETTINGS))
+    update_config(config, COMMAND_LINE_SETTINGS)
     DATASETS = load_registry(ROOT / "config/datasets.yaml", config.get("datasets") or {}, ORIGINS)
     settings.validate(config, ORIGINS, DATASETS, Path.cwd())
     PLAN = Plan(config, DATASETS)
     RESULTS = Results(PLAN)
     TABLES = published.planned(RESULTS.files, config)
-    DRAWN_FROM = plots.drawn_from(TABLES, RESULTS.pruned)
-    DRAWN = plots.planned(DRAWN_FROM, config)
+    FIGURE_TABLES = plots.drawn_from(TABLES, RESULTS.pruned)
+    PLANNED_FIGURES = plots.planned(FIGURE_TABLES, config)
 except InputError as error:
     raise WorkflowError(str(error)) from None
 
-REPLACED = {new: f"the last results are of {old}" for new, old in selected.replaced(PLAN.selected).items()}
-METRICS = [plugin.module for plugin in metric_plugins()]
-# what scripts read in the files of metrics and predictors
-FACTS = {
+REPLACED = {new: f"the existing results were made from {old}" for new, old in selected.replaced(PLAN.selected).items()}
+METRIC_MODULES = [plugin.module for plugin in metric_plugins()]
+# attributes of metrics and predictors that scripts read; as params they re-run the jobs that depend on them
+PLUGIN_FACTS = {
     "metrics": [vars(metric) for metric in support_metrics().values()],
     "predictors": {job.predictor: discover()[job.predictor].facts for job in PLAN.jobs},
 }
 GPU = int(config["device"].startswith("cuda"))
-# where they differ from those of profiles/default/config.yaml
-TRAINING = {"mem_mb": 6000, "runtime": 720, "gpu": GPU}
-CLASSIFYING = {"mem_mb": 4000, "runtime": 240, "gpu": GPU}
+# resources of jobs that need more than default-resources in profiles/default/config.yaml
+TRAINING_RESOURCES = {"mem_mb": 6000, "runtime": 720, "gpu": GPU}
+CLASSIFYING_RESOURCES = {"mem_mb": 4000, "runtime": 240, "gpu": GPU}
 
 
 def code(script, *plugins):
-    """The digest that re-runs a rule when the library code below its script changes."""
+    """Return the digest of a script, its imports and its plug-ins; a rule runs again when the digest changes."""
     return code_digest(script, plugins)
 
 
 def source(file):
-    """A file of the workflow's own, relative so that a folder that was moved stays up to date."""
+    """Return the relative path of a file of the workflow, so that moving the folder does not re-run jobs."""
     return os.path.relpath(ROOT / file)
 
 
-def own_files(wildcards):
-    """The user's own files of a data set, which is retrieved again where its receipt is that of another source.
+def local_files(wildcards):
+    """Return the user's own files of a data set, and force its retrieval if its receipt belongs to another source.
 
-    Snakemake notices that too, but only while it remembers its past jobs: a copy of the results alone does not.
+    Snakemake itself notices another source only while it has records of past jobs, which a copy of the results lacks.
     """
     source = PLAN.retrieved[wildcards.dataset, wildcards.version]
     reason = source.why_stale() or REPLACED.get(source.receipt) if workflow.is_main_process else None
     if reason and source.receipt not in workflow.dag.forcefiles:
-        logger.info(f"{source.receipt}: {reason}; what was made of it is made again")
+        logger.info(f"{source.receipt}: {reason}; everything made from it is made again")
         workflow.dag.forcefiles.add(source.receipt)
     return source.local_files()
 
 
 def train_split_for(product, imports):
-    """An input function: the train split, for a rule that makes `product` anew where it was made the other way.
+    """Return an input function that gives the train split, and forces `product` if it was made by the other rule.
 
-    One rule fits what another one imports; what is imported has a record beside it.
+    A product is either fitted or imported; an imported product has a file `imported.json` beside it.
     """
 
     def train_split(wildcards):
@@ -108,12 +108,11 @@ def train_split_for(product, imports):
     return train_split
 
 
-def made_by(rule):
-    """The tables that a rule makes, by name, with their places in Snakemake's own report."""
+def tables_made_by(rule):
+    """Return the outputs of a rule that makes several tables, by name, marked for Snakemake's own report."""
+    caption = "../workflow/report/table.rst"
     return {
-        name: report(
-            table.path, caption="../workflow/report/table.rst", category=table.category, labels={"table": name}
-        )
+        name: report(table.path, caption=caption, category=table.category, labels={"table": name})
         for name, table in TABLES.items()
         if table.made_by == rule
     }

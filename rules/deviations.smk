@@ -15,7 +15,7 @@ rule measure_deviations:
         mem_mb=3000,
         runtime=60,
     params:
-        code=code("measure_deviations", *METRICS),
+        code=code("measure_deviations", *METRIC_MODULES),
         threads=config["threads"]["evaluate"],
         layers=config["deviations"]["layers"],
         examples=config["deviations"]["examples"],

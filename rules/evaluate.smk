@@ -1,5 +1,5 @@
-# what a job with a predictor needs, whatever it then measures
-TO_PREDICT = {
+# inputs and params of every job that runs a predictor
+PREDICTOR_INPUTS = {
     "qk": f"results/qk/{RUN}/validation",
     "gold": f"results/gold/{RUN}/validation",
     "qk_train": PLAN.qk_train_of,
@@ -7,7 +7,7 @@ TO_PREDICT = {
     "projections": PLAN.projections_of,
     "centroids": PLAN.centroids_of,
 }
-POINTS = {
+PREDICTOR_PARAMS = {
     "threads": config["threads"]["evaluate"],
     "predictor": lambda wildcards: wildcards.predictor,
     "grid": lambda wildcards: PLAN.job_of(wildcards).grid,
@@ -20,7 +20,7 @@ POINTS = {
 
 rule evaluate_predictor:
     input:
-        **TO_PREDICT,
+        **PREDICTOR_INPUTS,
     output:
         table=f"results/predictors/{POINT}.tsv",
         documents=f"results/documents/{POINT}.tsv",
@@ -37,8 +37,8 @@ rule evaluate_predictor:
         runtime=240,
         gpu=GPU,
     params:
-        **POINTS,
-        code=lambda wildcards: code("evaluate_predictor", discover()[wildcards.predictor].plugin, *METRICS),
+        **PREDICTOR_PARAMS,
+        code=lambda wildcards: code("evaluate_predictor", discover()[wildcards.predictor].plugin, *METRIC_MODULES),
         windows=config["evaluate"]["windows"],
         keep=config["evaluate"]["keep"],
     message:
@@ -49,7 +49,7 @@ rule evaluate_predictor:
 
 rule analyse_buckets:
     input:
-        **TO_PREDICT,
+        **PREDICTOR_INPUTS,
     output:
         buckets=f"results/buckets/{POINT}.tsv",
         common=f"results/common/{POINT}.tsv",
@@ -65,10 +65,10 @@ rule analyse_buckets:
         runtime=120,
         gpu=GPU,
     params:
-        **POINTS,
+        **PREDICTOR_PARAMS,
         code=lambda wildcards: code("analyse_buckets", discover()[wildcards.predictor].plugin),
         examples=config["analyse_buckets"]["examples"],
     message:
-        "Looking at the buckets of {wildcards.predictor}, {wildcards.point}, {wildcards.projection}, seed {wildcards.seed}"
+        "Analysing the buckets of {wildcards.predictor}, {wildcards.point}, {wildcards.projection}, seed {wildcards.seed}"
     script:
         "../workflow/scripts/analyse_buckets.py"

@@ -81,7 +81,7 @@ rule gold_support:
         "../workflow/scripts/gold_support.py"
 
 
-# what is read of queries and keys to fit on the one split and measure on the other, beside those of the train split
+# inputs of jobs that fit on the train split and measure on validation, besides the train split's queries and keys
 GOLD_AND_VALIDATION = {
     "gold_train": f"results/gold/{RUN}/train",
     "qk_validation": f"results/qk/{RUN}/validation",

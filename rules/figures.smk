@@ -1,16 +1,16 @@
-# The figures: each is declared by a class in plotting/figures/ and drawn from published tables.
-FIGURES = [f"results/figures/{name}.{suffix}" for name in DRAWN for suffix in ("svg", "pdf", "png")]
+# The figures; a class in plotting/figures/ declares each and draws it from published tables.
+FIGURES = [f"results/figures/{name}.{suffix}" for name in PLANNED_FIGURES for suffix in ("svg", "pdf", "png")]
 
 
 rule plot:
     input:
-        unpack(lambda wildcards: {name: DRAWN_FROM[name] for name in DRAWN[wildcards.figure].needs}),
+        unpack(lambda wildcards: {name: FIGURE_TABLES[name] for name in PLANNED_FIGURES[wildcards.figure].needs}),
     output:
         figure=[
             report(
                 "results/figures/{figure}.svg",
                 caption="../workflow/report/figure.rst",
-                category=lambda wildcards: DRAWN[wildcards.figure].category,
+                category=lambda wildcards: PLANNED_FIGURES[wildcards.figure].category,
                 labels={"figure": "{figure}"},
             ),
             "results/figures/{figure}.pdf",
@@ -21,14 +21,14 @@ rule plot:
     benchmark:
         benchmark_of("plot", "{figure}")
     wildcard_constraints:
-        figure="|".join(DRAWN),
+        figure="|".join(PLANNED_FIGURES),
     conda:
         "../envs/plot.yaml"
     params:
-        code=lambda wildcards: code("plot", DRAWN[wildcards.figure].module),
-        facts=FACTS,
-        setting=lambda wildcards: plots.setting_of(DRAWN[wildcards.figure], config),
-        caption=lambda wildcards: DRAWN[wildcards.figure].caption,
+        code=lambda wildcards: code("plot", PLANNED_FIGURES[wildcards.figure].module),
+        facts=PLUGIN_FACTS,
+        setting=lambda wildcards: plots.setting_of(PLANNED_FIGURES[wildcards.figure], config),
+        caption=lambda wildcards: PLANNED_FIGURES[wildcards.figure].caption,
     message:
         "Drawing {wildcards.figure}"
     script:

@@ -24,7 +24,7 @@ rule prepare:
         "../workflow/scripts/prepare.py"
 
 
-# what is read of a text from here on
+# the blocks of tokens of a text, read by all rules that follow
 BLOCKS = {
     "blocks": "results/data/{corpus}/{model}/blocks.safetensors",
     "info": "results/data/{corpus}/{model}/blocks.json",

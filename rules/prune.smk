@@ -1,6 +1,6 @@
 rule train_classifier:
     input:
-        **TOKENS,
+        **CODE_TOKENS,
         model=PLAN.classifier.receipt,
     output:
         model=directory(f"{PRUNED}/dense/model"),
@@ -9,12 +9,12 @@ rule train_classifier:
         log_of("train_classifier", CLASSIFIER_RUN),
     benchmark:
         benchmark_of("train_classifier", CLASSIFIER_RUN)
-    priority: 1  # the longest chain of jobs begins here
+    priority: 1  # the longest chain of jobs starts here
     conda:
         "../envs/train_classifier.yaml"
     threads: config["threads"]["train"]
     resources:
-        **TRAINING,
+        **TRAINING_RESOURCES,
     params:
         code=code("train_classifier"),
         threads=config["threads"]["train"],
@@ -30,7 +30,7 @@ rule train_classifier:
 
 rule evaluate_dense:
     input:
-        **TOKENS,
+        **CODE_TOKENS,
         dense=f"{PRUNED}/dense/model",
     output:
         predictions=f"{PRUNED}/dense/predictions.tsv",
@@ -44,7 +44,7 @@ rule evaluate_dense:
         "../envs/evaluate_dense.yaml"
     threads: config["threads"]["evaluate"]
     resources:
-        **CLASSIFYING,
+        **CLASSIFYING_RESOURCES,
     params:
         code=code("evaluate_dense", grids.score_module()),
         threads=config["threads"]["evaluate"],
@@ -58,7 +58,7 @@ rule evaluate_dense:
 
 rule prune_soft:
     input:
-        **TOKENS,
+        **CODE_TOKENS,
         model=f"{PRUNED}/dense/model",
     output:
         model=directory(f"results/pruning/{PRUNING}/soft/model"),
@@ -73,7 +73,7 @@ rule prune_soft:
         "../envs/prune_soft.yaml"
     threads: config["threads"]["train"]
     resources:
-        **TRAINING,
+        **TRAINING_RESOURCES,
     params:
         code=lambda wildcards: code("prune_soft", grids.score_module(PLAN.prunings[wildcards.pruning])),
         threads=config["threads"]["train"],
@@ -90,7 +90,7 @@ rule prune_soft:
 
 rule prune_hard:
     input:
-        **TOKENS,
+        **CODE_TOKENS,
         model=PLAN.before_hard,
     output:
         model=directory(f"results/pruning/{PRUNING}/hard/model"),
@@ -103,7 +103,7 @@ rule prune_hard:
         "../envs/prune_hard.yaml"
     threads: config["threads"]["train"]
     resources:
-        **TRAINING,
+        **TRAINING_RESOURCES,
     params:
         code=lambda wildcards: code("prune_hard", grids.score_module(PLAN.prunings[wildcards.pruning])),
         threads=config["threads"]["train"],

@@ -1,7 +1,7 @@
 rule evaluate_pruning:
     input:
         unpack(PLAN.stages_of),
-        **TOKENS,
+        **CODE_TOKENS,
         dense_predictions=f"{PRUNED}/dense/predictions.tsv",
         dense_kept=f"{PRUNED}/dense/kept.tsv",
         weights=f"{PRUNED}/dense/token_weights.safetensors",
@@ -16,7 +16,7 @@ rule evaluate_pruning:
         "../envs/evaluate_pruning.yaml"
     threads: config["threads"]["evaluate"]
     resources:
-        **CLASSIFYING,
+        **CLASSIFYING_RESOURCES,
     params:
         code=lambda wildcards: code("evaluate_pruning", grids.score_module(PLAN.prunings[wildcards.pruning])),
         threads=config["threads"]["evaluate"],
@@ -31,7 +31,7 @@ rule evaluate_pruning:
 
 rule time_pruning:
     input:
-        **TOKENS,
+        **CODE_TOKENS,
         dense=f"{PRUNED}/dense/model",
         hard=f"results/pruning/{PRUNING}/hard/model",
     output:
@@ -44,7 +44,7 @@ rule time_pruning:
         "../envs/time_pruning.yaml"
     threads: config["threads"]["evaluate"]
     resources:
-        **CLASSIFYING,
+        **CLASSIFYING_RESOURCES,
     params:
         code=lambda wildcards: code("time_pruning", grids.score_module(PLAN.prunings[wildcards.pruning])),
         threads=config["threads"]["evaluate"],
@@ -58,7 +58,7 @@ rule time_pruning:
 
 rule show_pruning:
     input:
-        **TOKENS,
+        **CODE_TOKENS,
         functions="results/code/{code}/functions.parquet",
         model=f"results/pruning/{PRUNING}/hard/model",
         template=source("workflow/report/tokens.html.j2"),
@@ -77,7 +77,7 @@ rule show_pruning:
         "../envs/show_pruning.yaml"
     threads: config["threads"]["evaluate"]
     resources:
-        **CLASSIFYING,
+        **CLASSIFYING_RESOURCES,
     params:
         code=lambda wildcards: code("show_pruning", grids.score_module(PLAN.prunings[wildcards.pruning])),
         threads=config["threads"]["evaluate"],
@@ -98,7 +98,7 @@ rule show_pruning:
 
 rule export_pruned:
     input:
-        **TOKENS,
+        **CODE_TOKENS,
         functions="results/code/{code}/functions.parquet",
         model=f"results/pruning/{PRUNING}/hard/model",
     output:
@@ -114,7 +114,7 @@ rule export_pruned:
         "../envs/export_pruned.yaml"
     threads: config["threads"]["evaluate"]
     resources:
-        **CLASSIFYING,
+        **CLASSIFYING_RESOURCES,
     params:
         code=lambda wildcards: code("export_pruned", grids.score_module(PLAN.prunings[wildcards.pruning])),
         threads=config["threads"]["evaluate"],
@@ -143,7 +143,7 @@ rule retrain_pruned:
         "../envs/retrain_pruned.yaml"
     threads: config["threads"]["train"]
     resources:
-        **TRAINING,
+        **TRAINING_RESOURCES,
     params:
         code=code("retrain_pruned"),
         threads=config["threads"]["train"],
@@ -153,6 +153,6 @@ rule retrain_pruned:
         device=config["device"],
         resume=f"results/pruning/{PRUNING}/retrained/resume",
     message:
-        "Training anew on what {wildcards.pruning} leaves of {wildcards.code}, seed {wildcards.seed}"
+        "Retraining on what {wildcards.pruning} leaves of {wildcards.code}, seed {wildcards.seed}"
     script:
         "../workflow/scripts/retrain_pruned.py"

@@ -14,7 +14,7 @@ rule manifest:
         code=code("manifest"),
         config=config,
     message:
-        "Writing down versions, checksums and settings"
+        "Recording versions, checksums and settings"
     script:
         "../workflow/scripts/manifest.py"
 
@@ -22,7 +22,7 @@ rule manifest:
 rule report:
     input:
         tables=[table.path for table in TABLES.values()],
-        figures=[f"results/figures/{name}.svg" for name in DRAWN],
+        figures=[f"results/figures/{name}.svg" for name in PLANNED_FIGURES],
         pages=RESULTS.pages,
         manifest="results/provenance/manifest.json",
         template=source("workflow/report/report.html.j2"),
@@ -35,8 +35,12 @@ rule report:
     conda:
         "../envs/report.yaml"
     params:
-        code=code("report", *(table.module for table in TABLES.values()), *(figure.module for figure in DRAWN.values())),
-        facts=FACTS,
+        code=code(
+            "report",
+            *(table.module for table in TABLES.values()),
+            *(figure.module for figure in PLANNED_FIGURES.values()),
+        ),
+        facts=PLUGIN_FACTS,
         context=PLAN.context,
         window=config["figures"]["window"],
         keep=config["figures"]["keep"],

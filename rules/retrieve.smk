@@ -1,6 +1,6 @@
 rule retrieve:
     input:
-        local=own_files,
+        local=local_files,
     output:
         receipt="resources/{dataset}/{version}/receipt.json",
     log:

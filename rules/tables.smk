@@ -1,5 +1,5 @@
-# The published tables: each is declared by a class in summaries/tables/. One rule makes those that have a `make`; the
-# others make several tables from one reading.
+# The published tables; a class in summaries/tables/ declares each. The rule `summarise` makes each table whose class has
+# a method `make`; the other rules make several tables from the files that they read once.
 LATEX = {name: table for name, table in TABLES.items() if table.latex}
 TSV = [table.path for table in TABLES.values() if not table.timed]
 TEX = [f"results/tables/{name}.tex" for name in LATEX]
@@ -53,11 +53,11 @@ rule check_invariants:
         runtime=30,
     params:
         code=code("check_invariants"),
-        facts=FACTS,
+        facts=PLUGIN_FACTS,
         runs=RESULTS.files["evaluations"].runs,
         sparsities=config["figures"]["sparsities"],
     message:
-        "Checking what must hold of every evaluation"
+        "Checking the invariants of all evaluations"
     script:
         "../workflow/scripts/check_invariants.py"
 
@@ -67,7 +67,7 @@ rule summarise_predictors:
         evaluations=RESULTS.files["evaluations"].paths,
         invariants="results/invariants.json",
     output:
-        **made_by("summarise_predictors"),
+        **tables_made_by("summarise_predictors"),
     log:
         log_of("summarise_predictors"),
     benchmark:
@@ -79,7 +79,7 @@ rule summarise_predictors:
         runtime=30,
     params:
         code=code("summarise_predictors"),
-        facts=FACTS,
+        facts=PLUGIN_FACTS,
         runs=RESULTS.files["evaluations"].runs,
         sparsity=config["figures"]["heatmap"]["sparsity"],
         window=config["figures"]["window"],
@@ -96,7 +96,7 @@ rule summarise_uncertainty:
         documents=RESULTS.files["documents"].paths,
         invariants="results/invariants.json",
     output:
-        **made_by("summarise_uncertainty"),
+        **tables_made_by("summarise_uncertainty"),
     log:
         log_of("summarise_uncertainty"),
     benchmark:
@@ -108,7 +108,7 @@ rule summarise_uncertainty:
         runtime=60,
     params:
         code=code("summarise_uncertainty"),
-        facts=FACTS,
+        facts=PLUGIN_FACTS,
         runs=RESULTS.files["documents"].runs,
         sparsities=config["figures"]["sparsities"],
         replicates=config["summarise_uncertainty"]["replicates"],
@@ -126,7 +126,7 @@ if PLAN.code:
             predictions=RESULTS.files["predictions"].paths,
             kept=RESULTS.files["kept"].paths,
         output:
-            **made_by("summarise_pruning"),
+            **tables_made_by("summarise_pruning"),
         log:
             log_of("summarise_pruning"),
         benchmark:
@@ -150,7 +150,7 @@ if PLAN.code:
         input:
             timings=RESULTS.files["timings"].paths,
         output:
-            **made_by("summarise_timings"),
+            **tables_made_by("summarise_timings"),
         log:
             log_of("summarise_timings"),
         benchmark:

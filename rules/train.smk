@@ -15,7 +15,7 @@ rule train_mlm:
         "../envs/train_mlm.yaml"
     threads: config["threads"]["train"]
     resources:
-        **TRAINING,
+        **TRAINING_RESOURCES,
     params:
         code=code("train_mlm"),
         threads=config["threads"]["train"],
@@ -23,7 +23,7 @@ rule train_mlm:
         seed=lambda wildcards: int(wildcards.seed),
         options=config["train_mlm"],
         device=config["device"],
-        # Snakemake deletes the outputs of a killed job, so what a resumed one needs lies beside them
+        # Snakemake deletes the outputs of a killed job, so the checkpoint to resume from is stored beside them
         resume=f"results/models/{RUN}/resume",
     message:
         "Training {wildcards.model} on {wildcards.corpus} with {wildcards.attention}, seed {wildcards.seed}"

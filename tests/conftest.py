@@ -1,6 +1,6 @@
-"""Copies of the repository to run the workflow in, so that no test touches a user's results.
+"""Fixtures for all tests: copies of the repository in which the workflow runs, and published tables.
 
-Without a GPU, Triton's kernels are interpreted.
+The workflow runs in copies so that no test touches a user's results. Without a GPU, Triton's kernels are interpreted.
 """
 
 from __future__ import annotations
@@ -27,13 +27,13 @@ if not torch.cuda.is_available():
 
 
 def pytest_make_parametrize_id(val: object, argname: str) -> str:
-    """Give every parameter an id that can be read; refuse one that has none."""
+    """Give every parameter a readable id; raise `ValueError` for a parameter that has none."""
     return readable(val, argname)
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep the tests that run Snakemake out of the fast lane."""
+    """Mark tests that run Snakemake as slow, so that `make test-fast` leaves them out."""
     for item in items:
         if {"checkout", "finished"} & set(getattr(item, "fixturenames", ())):
             item.add_marker(pytest.mark.slow)
@@ -54,7 +54,7 @@ class Checkout:
     folder: Path
 
     def snakemake(self, *arguments: str, configfiles: tuple[str, ...] = (TINY,)) -> subprocess.CompletedProcess[str]:
-        """Run Snakemake in the copy, on two cores, with the tiny configuration unless told otherwise."""
+        """Run Snakemake in the copy, on two cores, with the tiny configuration by default."""
         command = [sys.executable, "-m", "snakemake", "--cores", "2", *arguments]
         if configfiles:
             command += ["--configfile", *configfiles]
@@ -72,7 +72,7 @@ class Checkout:
         return [rule for rule, count in counts for _ in range(int(count)) if rule not in TARGETS]
 
     def copy(self, folder: Path) -> Checkout:
-        """Copy it as it is; times and links are kept, so Snakemake sees the same state."""
+        """Copy the checkout with its file times and links, so that Snakemake sees the same state."""
         return Checkout(shutil.copytree(self.folder, folder, symlinks=True))
 
     def write(self, name: str, text: str) -> str:
@@ -84,14 +84,14 @@ class Checkout:
 
 
 def copy_repository(folder: Path, tiny: Path) -> Checkout:
-    """Copy the repository and what the tiny configuration runs on."""
+    """Copy the repository and the inputs of the tiny configuration."""
     shutil.copytree(ROOT, folder, ignore=NOT_COPIED)
     shutil.copytree(tiny, folder / "resources" / "tiny")
     return Checkout(folder)
 
 
 def once(tmp_path_factory: pytest.TempPathFactory, name: str, make: Callable[[Path], None]) -> Path:
-    """Return a folder in which something was made once, also where several processes run the tests."""
+    """Return a folder that `make` fills once per test session, even if several processes run the tests."""
     if "PYTEST_XDIST_WORKER" not in os.environ:
         folder = tmp_path_factory.mktemp(name)
         make(folder)
@@ -125,7 +125,7 @@ def checkout(tmp_path: Path, tiny_inputs: Path) -> Checkout:
 
 @pytest.fixture(scope="session")
 def finished(tmp_path_factory: pytest.TempPathFactory, tiny_inputs: Path) -> Checkout:
-    """Return a copy of the repository in which the tiny configuration has run; tests leave it as it is."""
+    """Return a copy of the repository in which the tiny configuration has run; tests must not change it."""
 
     def make(folder: Path) -> None:
         run = copy_repository(folder / "checkout", tiny_inputs).snakemake()
@@ -136,7 +136,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory, tiny_inputs: Path) -> Che
 
 @pytest.fixture
 def copy_of_finished(finished: Checkout, tmp_path: Path) -> Checkout:
-    """Return a finished run that a test may edit."""
+    """Return a copy of a finished run that a test may change."""
     return finished.copy(tmp_path / "copy")
 
 
@@ -152,11 +152,11 @@ def fabricate() -> ModuleType:
 
 @pytest.fixture(scope="session")
 def tables(fabricate: ModuleType, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return the folder of published tables, made up, of a run with one seed."""
+    """Return a folder of published tables with made-up numbers of a run with one seed."""
     return fabricate.published(tmp_path_factory.mktemp("one_seed"))
 
 
 @pytest.fixture(scope="session")
 def tables_of_seeds(fabricate: ModuleType, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return the folder of published tables, made up, of a run with three seeds and two attentions."""
+    """Return a folder of published tables with made-up numbers of a run with three seeds and two attentions."""
     return fabricate.published(tmp_path_factory.mktemp("seeds"), (1, 2, 3), ("entmax~1.5", "entmax~2"))

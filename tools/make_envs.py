@@ -1,7 +1,7 @@
-"""Write envs/<rule>.yaml: each rule's direct needs of envs/rules.yaml and all they bring, in the lock's exact versions.
+"""Write envs/<rule>.yaml: the packages that envs/rules.yaml names for a rule, and their dependencies, as locked.
 
-Run it as `make envs` after a change of constraints.txt or envs/rules.yaml, in an environment installed from the lock:
-what a package brings is read from the packages that are installed.
+Run `make envs` after a change of constraints.txt or envs/rules.yaml, in an environment installed from the lock, because
+the dependencies are read from the installed packages.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ from packaging.utils import canonicalize_name
 ROOT = Path(__file__).parents[1]
 PYTHON = "3.11"
 PLATFORMS = (("linux", "Linux", "x86_64"), ("linux", "Linux", "aarch64"), ("darwin", "Darwin", "arm64"))
-# torch pins these itself, to the digit, on the one platform that has them
+# torch itself pins the exact versions of these on the only platform that has them
 BROUGHT_BY_TORCH = ("nvidia-", "cuda-", "triton")
 HEADER = "# Generated from envs/rules.yaml and constraints.txt by `make envs`: do not edit.\n"
 
 
 def read_lock(path: Path = ROOT / "constraints.txt") -> dict[str, str]:
-    """Return version by canonical package name."""
+    """Return the version of each locked package, by canonical name."""
     lines = (line.strip() for line in path.read_text(encoding="utf-8").splitlines())
     pairs = (line.split("==") for line in lines if line and not line.startswith("#"))
     return {canonicalize_name(name): version for name, version in pairs}
@@ -37,20 +37,20 @@ def read_requirements(path: Path) -> list[str]:
 
 
 def read_rules(path: Path = ROOT / "envs" / "rules.yaml") -> dict[str, list[str]]:
-    """Return each rule's direct needs, as canonical names."""
+    """Return the packages that each rule names in envs/rules.yaml, as canonical names."""
     rules = yaml.safe_load(path.read_text(encoding="utf-8"))["rules"]
     return {rule: [canonicalize_name(name) for name in names] for rule, names in rules.items()}
 
 
 def closure(direct: Iterable[str]) -> set[str]:
-    """Return `direct` and everything it needs, by canonical name, on every platform that we support."""
+    """Return the canonical names of `direct` and of all its dependencies on every supported platform."""
     found: set[str] = set()
     todo = [(canonicalize_name(name), "") for name in direct]
     seen = set(todo)
     while todo:
         name, extra = todo.pop()
         found.add(name)
-        if name.startswith(BROUGHT_BY_TORCH):  # not on every machine
+        if name.startswith(BROUGHT_BY_TORCH):  # not installed on every machine, so its dependencies cannot be read
             continue
         for text in importlib.metadata.requires(name) or []:
             requirement = Requirement(text)
@@ -74,11 +74,11 @@ def _applies(requirement: Requirement, extra: str) -> bool:
 
 
 def render(direct: Iterable[str], lock: dict[str, str]) -> str:
-    """Return the text of the conda environment for a rule that needs `direct`."""
-    names = sorted(closure(direct) - {"pip"})  # conda gives pip
+    """Return the text of the conda environment for a rule that names the packages `direct`."""
+    names = sorted(closure(direct) - {"pip"})  # conda installs pip
     missing = [name for name in names if name not in lock]
     if missing:
-        sys.exit(f"constraints.txt: no version of {', '.join(missing)}; install them and add what `pip freeze` says")
+        sys.exit(f"constraints.txt: no version of {', '.join(missing)}; install them and add the lines of `pip freeze`")
     environment: list[object] = [f"python={PYTHON}", "pip"]
     if names:
         environment.append({"pip": [f"{name}=={lock[name]}" for name in names]})
@@ -87,13 +87,13 @@ def render(direct: Iterable[str], lock: dict[str, str]) -> str:
 
 
 def generated() -> dict[str, str]:
-    """Return the text of every environment by rule."""
+    """Return the text of every environment, by rule."""
     lock = read_lock()
     return {rule: render(direct, lock) for rule, direct in read_rules().items()}
 
 
 def main(folder: Path = ROOT / "envs") -> None:
-    """Write all environments and remove those of rules that are gone."""
+    """Write all environments, and remove the environments of rules that no longer exist."""
     texts = generated()
     for path in folder.glob("*.yaml"):
         if path.stem not in texts and path.name != "rules.yaml":

@@ -1,7 +1,7 @@
 """Show in the terminal which tokens of some functions survive: python tools/show_tokens.py [FOLDER] [--count 3].
 
-FOLDER is that of a pruning, `results/pruning/{code}/{classifier}/seed~{seed}/{pruning}`; without it, the first that has
-an export. The darker a token's background, the more layers keep it; `>` marks the lines that the analyser found.
+FOLDER is the folder of a pruning, `results/pruning/{code}/{classifier}/seed~{seed}/{pruning}`; the default is the first
+one with an export. The darker a token's background, the more layers keep it; `>` marks lines found by the analyser.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ EXPORT = "export/pruned.parquet"
 
 
 def show(folder: Path, numbers: list[int], count: int) -> str:
-    """Return the functions, `numbers` or else the first `count` of test, as text with colours."""
+    """Return functions as coloured text: those in `numbers`, or the first `count` test functions if it is empty."""
     if not (folder / EXPORT).is_file():
-        raise InputError(f"{folder}: has no {EXPORT}; allowed: a folder of a pruning that `make run` finished")
+        raise InputError(f"{folder}: has no {EXPORT}; allowed: the folder of a pruning that `make run` has finished")
     code = folder.resolve().parents[2].name
     functions = list(read_functions(folder.resolve().parents[4] / "code" / code / "functions.parquet"))
     table = pd.read_parquet(folder / EXPORT).set_index("function")
@@ -33,23 +33,23 @@ def show(folder: Path, numbers: list[int], count: int) -> str:
     chosen = numbers or table.index[table["split"] == "test"].tolist()[:count]
     unknown = sorted(set(chosen) - set(table.index))
     if unknown:
-        raise InputError(f"--function: {unknown[0]}; allowed: from 0 to {int(table.index.max())}")
+        raise InputError(f"--function: {unknown[0]} is not allowed; allowed: from 0 to {int(table.index.max())}")
     texts = []
     for number in chosen:
         row, function = table.loc[number].to_dict(), functions[number]
         survive = sum(last == layers for last in row["last_layer"])
         head = f"#{number} {function.project} {function.path}: label {function.label} {function.rule}".rstrip()
-        told = f"probability {row['probability']:.2f}, {survive} of {len(row['last_layer'])} tokens survive"
-        texts.append(f"{head}, {told}\n{as_terminal(row, function.source, layers, function.lines)}\n")
+        result = f"probability {row['probability']:.2f}, {survive} of {len(row['last_layer'])} tokens survive"
+        texts.append(f"{head}, {result}\n{as_terminal(row, function.source, layers, function.lines)}\n")
     return "\n".join(texts)
 
 
 def main() -> None:
-    """Read the command line and print."""
+    """Read the command line and print the functions."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n\n")[0])
-    parser.add_argument("folder", nargs="?", type=Path, help="of a pruning; default: the first one with an export")
+    parser.add_argument("folder", nargs="?", type=Path, help="folder of a pruning; default: the first with an export")
     parser.add_argument("--function", type=int, nargs="+", default=[], help="rows of functions.parquet")
-    parser.add_argument("--count", type=int, default=3, help="how many of test, when no function is named")
+    parser.add_argument("--count", type=int, default=3, help="number of test functions, when no function is named")
     given = parser.parse_args()
     found = [path.parents[1] for path in sorted(Path("results/pruning").glob(f"*/*/*/*/{EXPORT}"))]
     folder = given.folder or (found[0] if found else Path("results/pruning"))

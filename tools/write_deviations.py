@@ -1,6 +1,6 @@
-"""Write what the quirks of the published code change, as measured, into docs/deviations.md.
+"""Write the measured effects of the quirks of the published code into docs/deviations.md.
 
-Run it as `make deviations` after `make run`: results/tables/deviations.tsv replaces what stands between two markers.
+Run `make deviations` after `make run`: results/tables/deviations.tsv replaces the text between two markers.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ TABLE = ROOT / "results" / "tables" / "deviations.tsv"
 DOCUMENT = ROOT / "docs" / "deviations.md"
 BEGIN, END = "<!-- measured: begin -->", "<!-- measured: end -->"
 HEADER = ["| Quirk | Measured on | Metric | Here | As published | Difference |", "|---|---|---|---|---|---|"]
-# what stands in the table without being a quirk
+# rows of the table that are not quirks: what they change and a description
 OTHERS = {
     CONTROL: ("–", "No quirk: the projections fitted again with another seed, to compare the next rows with."),
     TOGETHER: ("projections", "All quirks of fitting at once."),
@@ -38,13 +38,13 @@ def main(table: Path = TABLE, document: Path = DOCUMENT) -> None:
     before, begin, rest = text.partition(BEGIN)
     _, end, after = rest.partition(END)
     if not begin or not end:
-        raise InputError(f"{document}: the lines {BEGIN} and {END} are missing, between which the numbers stand")
+        raise InputError(f"{document}: the lines {BEGIN} and {END} are missing, which enclose the numbers")
     content = measured(read_table(table, ["attention", "seeds", *READ]))
     document.write_text(f"{before}{BEGIN}\n\n{content}\n\n{END}{after}", encoding="utf-8")
 
 
 def measured(table: pd.DataFrame) -> str:
-    """Return the measured part: what was measured on, what each quirk is, the numbers, what was not measured."""
+    """Return the measured part: descriptions of the quirks, the data, the numbers, and quirks without numbers."""
     known = {**{name: (quirk.changes, quirk.published) for name, quirk in QUIRKS.items()}, **OTHERS}
     order = [CONTROL, *sorted(QUIRKS, key=lambda name: CHANGES.index(QUIRKS[name].changes))]
     order.insert(1 + max(i for i, name in enumerate(order) if known[name][0] == "projections"), TOGETHER)
@@ -68,17 +68,18 @@ def measured(table: pd.DataFrame) -> str:
 
 
 def about(table: pd.DataFrame) -> str:
-    """Say how much was measured."""
+    """Return a sentence on the data that was measured."""
     layers, examples, seeds = (int(table[name].max()) for name in ("layers", "examples", "seeds"))
     spread = f"means over {seeds} seeds with the half-width of their 95 % interval" if seeds > 1 else "one seed"
     return (
-        f"Measured on {layers} layers and {examples} validation examples, {spread}; attention {spoken(table)}. "
+        f"Measured on {layers} layers and {examples} validation examples, {spread}; "
+        f"attention {attention_names(table)}. "
         "“ragged” are the same examples cut to evenly spread lengths, “causal” the same without later keys."
     )
 
 
-def spoken(table: pd.DataFrame) -> str:
-    """Name the attentions."""
+def attention_names(table: pd.DataFrame) -> str:
+    """Return the attentions of the table as text."""
     return ", ".join(str(name).replace("~", " ") for name in table["attention"].unique())
 
 
@@ -87,20 +88,20 @@ def rows(table: pd.DataFrame, several: bool) -> list[str]:
     lines = []
     for row in table.to_dict("records"):
         subject = f"{row['attention']}: {row['subject']}" if several else row["subject"]
-        numbers = (number(row, name, signed=name == "difference") for name in VALUES)
+        numbers = (format_mean(row, name, signed=name == "difference") for name in VALUES)
         lines.append(f"| `{row['quirk']}` | {subject} | {row['metric'].replace('_', ' ')} | {' | '.join(numbers)} |")
     return lines
 
 
-def number(row: dict[str, float], name: str, signed: bool = False) -> str:
-    """Write a mean with its interval, if it has one."""
-    text = digits(row[name], "+" if signed else "")
+def format_mean(row: dict[str, float], name: str, signed: bool = False) -> str:
+    """Format a mean, with its interval if it has one."""
+    text = format_number(row[name], "+" if signed else "")
     interval = row.get(f"{name}_ci95", float("nan"))
-    return text if pd.isna(interval) else f"{text} ± {digits(interval)}"
+    return text if pd.isna(interval) else f"{text} ± {format_number(interval)}"
 
 
-def digits(value: float, sign: str = "") -> str:
-    """Write a number with four decimals, a large one with none."""
+def format_number(value: float, sign: str = "") -> str:
+    """Format a number with four decimals, or with none from 100 on."""
     text = f"{value:{sign},.0f}" if abs(value) >= 100 else f"{value:{sign}.4f}"
     zero = not any(digit in text for digit in "123456789")
     return (text.lstrip("+-") if zero else text).replace("-", "−")

@@ -1,4 +1,4 @@
-"""Chosen combinations of parameters where trying all of them would say nothing more."""
+"""Parametrise tests with chosen combinations of parameters instead of all combinations."""
 
 from __future__ import annotations
 
@@ -18,22 +18,22 @@ def all_pairs(
     indirect: Collection[str] = (),
     **axes: Iterable[Any],
 ) -> pytest.MarkDecorator:
-    """Parametrise a test with few combinations, in which any two values of any two axes still meet.
+    """Parametrise a test with few combinations that contain every pair of values of any two axes.
 
     Parameters
     ----------
     also
-        Combinations that must be among them, by axis and id: extremes of three axes or more.
+        Combinations that must be included, by axis and id, such as extremes of three axes or more.
     allowed
-        Tells from the values which combinations exist.
+        Returns whether a combination of values exists.
     indirect
         The axes that are fixtures.
     **axes
-        The values of each parameter; a mapping names them.
+        The values of each parameter; a mapping gives their ids.
     """
     named = [_named(name, values) for name, values in axes.items()]
     rows = [row for row in product(*named) if allowed(**_values(axes, row))]
-    fixed = [next(row for row in rows if _is(axes, row, wanted)) for wanted in also]
+    fixed = [next(row for row in rows if _matches(axes, row, wanted)) for wanted in also]
     chosen = [pytest.param(*(value for _, value in row), id="-".join(name for name, _ in row))
               for row in _covering(rows, fixed)]  # fmt: skip
     return pytest.mark.parametrize(tuple(axes), chosen, indirect=list(indirect))
@@ -49,13 +49,13 @@ def _values(axes: Iterable[str], row: tuple[tuple[str, Any], ...]) -> dict[str, 
     return {axis: value for axis, (_, value) in zip(axes, row, strict=True)}
 
 
-def _is(axes: Iterable[str], row: tuple[tuple[str, Any], ...], wanted: Mapping[str, Any]) -> bool:
+def _matches(axes: Iterable[str], row: tuple[tuple[str, Any], ...], wanted: Mapping[str, Any]) -> bool:
     given = {axis: name for axis, (name, _) in zip(axes, row, strict=True)}
     return all(given[axis] == name for axis, name in wanted.items())
 
 
 def _covering(rows: list[Any], chosen: list[Any]) -> list[Any]:
-    """Add to the chosen rows, one by one, the first that brings most pairs of values that have not met."""
+    """Add rows to the chosen ones, each time the first row with the most pairs of values that no row contains yet."""
     missing = {row: _pairs(row) for row in map(_names, rows)}
     met = {pair for row in chosen for pair in _pairs(_names(row))}
     found = list(chosen)

@@ -1,4 +1,4 @@
-"""Damages files at random, as broken downloads, other programs and hostile people do; a seed gives the same damage."""
+"""Damage files at random, like broken downloads, other programs or attackers; equal seeds give equal damage."""
 
 from __future__ import annotations
 
@@ -28,16 +28,16 @@ Files = Callable[[Path, random.Random], None]
 
 
 class Hostile:
-    """Makes a folder when it is unpickled."""
+    """An object that creates a folder when it is unpickled."""
 
     def __reduce__(self) -> tuple[object, ...]:
         return os.mkdir, (CANARY,)
 
 
 def damage(folder: Path, rng: random.Random, only_values: bool = False) -> list[str]:
-    """Damage one to three times what lies in a folder; return what was done.
+    """Damage the files of a folder one to three times; return a description of each damage.
 
-    With `only_values` the files stay what they are: only values in them change.
+    With `only_values` the files keep their format and only values in them change.
     """
     done: list[str] = []
     wanted = rng.choices((1, 2, 3), (7, 2, 1))[0]
@@ -48,15 +48,15 @@ def damage(folder: Path, rng: random.Random, only_values: bool = False) -> list[
         file = rng.choice(files)
         kind = "values" if only_values or (has_values(file) and rng.random() < 0.5) else rng.choice(list(KINDS))
         try:
-            what = KINDS[kind](file, rng)
+            details = KINDS[kind](file, rng)
         except NotPossible:
             continue
-        done.append(f"{file.relative_to(folder)}: {kind}{f' ({what})' if what else ''}")
+        done.append(f"{file.relative_to(folder)}: {kind}{f' ({details})' if details else ''}")
     return done
 
 
 def _place(content: bytes, rng: random.Random) -> tuple[int, int]:
-    """Return where a part of the content starts and stops; headers and ends are hit more often than the middle."""
+    """Return start and stop of a random part of the content; the beginning and the end are more likely."""
     around = rng.choice((0, rng.randrange(len(content) + 1), len(content)))
     start = max(0, min(len(content), around + rng.randint(-64, 64)))
     return start, min(len(content), start + rng.choice((1, 4, 8, 100, 1000)))
@@ -146,7 +146,7 @@ def _of_bytes(change: Bytes) -> Files:
 
 @functools.cache
 def _something(kind: str) -> bytes:
-    """Return a whole file of a kind that the name of no damaged file promises."""
+    """Return the content of a valid file of another kind than the damaged file."""
     import io
     import zipfile
 

@@ -1,4 +1,4 @@
-"""Changes values inside of files that stay what they are: other types, shapes and names, things left out or added."""
+"""Change values in files of a valid format: other types, shapes and names, missing and additional values."""
 
 from __future__ import annotations
 
@@ -24,24 +24,24 @@ JUNK: tuple[Any, ...] = (
 NAMES = ("x", "", "label", "__class__", "shape", "../x", "a\nb", "self")
 HUGE = 10**11
 CANARY = "created-by-a-file"
-"""A folder in the current directory that hostile files would make if anything in them were run."""
+"""The folder that a hostile file creates in the current directory if code in it is run."""
 
 
 class NotPossible(Exception):
-    """A damage does not fit a file."""
+    """Raised when a kind of damage cannot be applied to a file."""
 
 
 def change(value: Any, rng: random.Random) -> tuple[Any, str]:
-    """Return a value with something in it changed, and where and how; containers are changed in place."""
+    """Change a random part of a value, in place in containers; return the value and a description of the change."""
     places = list(_places(value))
     if not places or rng.random() < 0.05:
-        return rng.choice(JUNK), "all of it"
-    # near the top as often as in the leaves, of which there are far more
+        return rng.choice(JUNK), "whole value replaced"
+    # choose the depth first, because there are far more leaves than places near the top
     depth = rng.choice(sorted({len(trail) for trail, _, _ in places}))
     trail, parent, key = rng.choice([place for place in places if len(place[0]) == depth])
     old = parent[key]
     if rng.random() < 0.5 and isinstance(old, torch.Tensor | np.ndarray | bytes | str):
-        parent[key], how = _of_its_kind(old, rng), "changed"
+        parent[key], how = _changed_tensor_or_text(old, rng), "changed"
     else:
         how = rng.choice(("replaced", "dropped", "added", "doubled", "renamed"))
         _edit(parent, key, how, rng)
@@ -49,7 +49,7 @@ def change(value: Any, rng: random.Random) -> tuple[Any, str]:
 
 
 def _places(value: Any, trail: tuple[Any, ...] = ()) -> Any:
-    """Yield the place of everything inside: its trail, what it lies in, and its key there."""
+    """Yield every place in nested containers: the keys that lead to it, its container, and its key in the container."""
     inside = _inside(value)
     for key in list(inside) if isinstance(inside, dict) else range(len(inside)):
         yield (*trail, key), inside, key
@@ -75,7 +75,7 @@ def _edit(parent: Any, key: Any, how: str, rng: random.Random) -> None:
         parent.insert(key, parent[key] if how == "doubled" else rng.choice(JUNK))
 
 
-def _of_its_kind(old: Any, rng: random.Random) -> Any:
+def _changed_tensor_or_text(old: Any, rng: random.Random) -> Any:
     if isinstance(old, bytes | str):
         raw = bytearray(old if isinstance(old, bytes) else old.encode("utf-8", "replace"))
         raw[rng.randrange(len(raw) + 1) :] = rng.choice((b"", b"\0", b"\xff\xfe", b"\n\n", b"{", b"</x>"))
@@ -182,7 +182,7 @@ def _write_torch(content: Any, file: Path) -> None:
 def _pickled(file: Path) -> Any:
     raw = file.read_bytes()
     if CANARY.encode() in raw:
-        raise NotPossible  # hostile by now
+        raise NotPossible  # the file was replaced by a hostile pickle
     return pickle.loads(raw)
 
 
@@ -202,7 +202,7 @@ def _write_columns(columns: Any, file: Path) -> None:
 
     for name, values in columns.items():
         kinds = {type(value) for value in values} - {type(None)} if isinstance(values, list) else set()
-        if len(kinds) != 1:  # a column has one type: that of what was put into it
+        if len(kinds) != 1:  # a column has one type, so the odd value fills the column
             odd = next((value for value in values if type(value) is not str), 0) if kinds else values
             columns[name] = [odd] * 3
     table = pyarrow.table({name: pyarrow.array(values) for name, values in columns.items()})
@@ -255,12 +255,18 @@ CODECS: dict[str, tuple[Codec, ...]] = {
 
 
 def has_values(file: Path) -> bool:
-    """Tell whether values in a file can be changed, going by its name."""
+    """Return whether values in a file can be changed, judging by its suffix."""
     return file.suffix in CODECS
 
 
 def change_values(file: Path, rng: random.Random) -> str:
-    """Change something inside of a file that is whole; `NotPossible` when it is not, or cannot hold the change."""
+    """Change a random value in a valid file; return a description.
+
+    Raises
+    ------
+    NotPossible
+        When the file is not valid, or its format cannot hold the new value.
+    """
     if not has_values(file):
         raise NotPossible
     load, write = rng.choice(CODECS[file.suffix])
@@ -268,7 +274,7 @@ def change_values(file: Path, rng: random.Random) -> str:
     try:
         value, how = change(load(file), rng)
         write(value, file)
-    except Exception:  # damaged before, or a value that such a file cannot hold
+    except Exception:  # an invalid file, or a value that its format cannot hold
         file.write_bytes(original)
         raise NotPossible from None
     return how

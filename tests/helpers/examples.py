@@ -1,4 +1,4 @@
-"""Small queries and keys of every shape that predictors meet."""
+"""Small queries and keys of every shape that predictors must support."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ SHAPES = {
     "longer": (24, 24, False, None),
     "long": (70, 70, False, None),
 }
-# what every predictor is held against its definition on: (shape, whether many numbers are equal)
+# examples on which every predictor is compared with its definition: (shape, whether many numbers are equal)
 EXAMPLES = {
     "square": ("square", False),
     "causal": ("causal", False),

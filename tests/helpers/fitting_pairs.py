@@ -1,4 +1,4 @@
-"""Pairs that projections are fitted to in tests, and the loss of them in plain numbers."""
+"""Examples to which tests fit projections, and their loss in plain Python."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def distance(query, key, kind):
 
 
 def plain_loss(queries, keys, support, negatives, valid, margin, kind):
-    """Loop over everything, in plain numbers: the mean over one example's queries, for each head."""
+    """Return the hinge loss of each head in plain Python loops: the mean over the queries of one example."""
     heads = []
     for head in range(queries.shape[0]):
         losses = []
@@ -38,7 +38,7 @@ def plain_loss(queries, keys, support, negatives, valid, margin, kind):
 
 
 class Store:
-    """Queries, keys and gold supports in memory, as a `QKReader` and a `GoldReader` at once."""
+    """Queries, keys and gold supports in memory, with the methods of both `QKReader` and `GoldReader`."""
 
     def __init__(self, examples, causal=False):
         self.items = examples
@@ -58,7 +58,10 @@ class Store:
 
 
 def planted(examples=12, heads=2, seed=0, head_dim=6, lengths=(14, 9, 20), causal=False) -> Pairs:
-    """Tokens of four kinds attend to their own kind; two of the dimensions tell the kind, the rest is large noise."""
+    """Return examples in which tokens of four kinds attend to their own kind.
+
+    Two dimensions encode the kind; the other dimensions are large noise.
+    """
     draws = generator(seed)
     corners = torch.tensor([[1.0, 1.0], [1.0, -1.0], [-1.0, 1.0], [-1.0, -1.0]])
     items = []

@@ -1,7 +1,8 @@
-"""Reads damaged files in a process of its own, which may crash or hang: a case a line on stdin, its result on stdout.
+"""Read damaged files in a separate process, which may crash or hang.
 
-Once it says `ready`, a case is `{"reader": name, "seed": number}`; without a seed nothing is damaged. The answer is a
-line with the damage before anything is read, and one with whether it was `read`, and a `problem` unless the reader
+The process prints `ready`, then reads cases from stdin and writes results to stdout, one per line. A case is
+`{"reader": name, "seed": number}`; with the seed `null` nothing is damaged. The first line of an answer describes the
+damage, before anything is read. The second line tells whether the file was `read`, and a `problem` unless the reader
 returned or raised one clear `InputError`.
 """
 
@@ -27,10 +28,10 @@ from damage import damage
 from damaged_values import CANARY
 from sparse_attention.errors import InputError
 
-MEMORY = 1 << 30  # what a case may take on top of what is in use
+MEMORY = 1 << 30  # bytes that a case may use in addition to those in use before it
 LONGEST = 2000
 FORBIDDEN = ("weights_only=False", "trust_remote_code", "Traceback", "object at 0x", "allocate memory", "<class '")
-"""Advice that makes users run what is in a file, and what only programmers understand."""
+"""Words that messages must not contain: unsafe advice, and terms that only programmers understand."""
 
 events: list[str] = []
 
@@ -42,13 +43,13 @@ def _watch(event: str, arguments: tuple[Any, ...]) -> None:
         events.append(f"ran {arguments[0]}")
 
 
-def _asked(prompt: object = "") -> str:
+def _refuse_input(prompt: object = "") -> str:
     events.append(f"asked {prompt}")
     raise EOFError
 
 
 def objection(error: BaseException | None, folder: Path, problems: bool) -> str | None:
-    """Say what is wrong with what a reader did with a folder: None when it returned or told the user in one line."""
+    """Return what is wrong with a reader's result; None if it returned or raised an `InputError` of one clear line."""
     if events:
         return events[0]
     if Path(CANARY).exists():
@@ -86,7 +87,7 @@ def _used(name: str) -> int:
 
 @contextlib.contextmanager
 def _limited_memory() -> Any:
-    """Let allocations beyond `MEMORY` fail, where the system can."""
+    """Make allocations beyond `MEMORY` fail, on systems that support it."""
     if not Path("/proc/self/status").exists():
         yield
         return
@@ -101,14 +102,14 @@ def _limited_memory() -> Any:
 
 
 class Cases:
-    """Whole inputs of every reader, built when they are first needed, and damaged copies of them."""
+    """Valid inputs of every reader, built when they are first needed, and damaged copies of them."""
 
     def __init__(self, modules: list[str], scratch: Path) -> None:
         self.readers = {k: v for module in modules for k, v in importlib.import_module(module).READERS.items()}
         self.scratch = scratch
 
     def prepare(self, name: str, seed: int | None) -> list[str]:
-        """Make a copy and damage it; without a seed it stays whole. Return what was done."""
+        """Copy a reader's input and damage the copy, unless `seed` is None; return descriptions of the damage."""
         reader, case = self.readers[name], self.scratch / "case"
         whole = self.scratch / name / "input"
         if not whole.exists():
@@ -121,7 +122,7 @@ class Cases:
         return damage(case / "input", random.Random(f"{name} {seed}"), reader.only_values)
 
     def read(self, name: str, whole: bool) -> dict[str, Any]:
-        """Read the copy."""
+        """Read the copy; return whether this worked, and the problem if there is one."""
         reader, case = self.readers[name], self.scratch / "case"
         events.clear()
         error: BaseException | None = None
@@ -132,7 +133,7 @@ class Cases:
             error = raised
         problem = objection(error, case / "input", reader.problems)
         if whole and error is not None:
-            problem = f"a whole input is refused: {error!r}"
+            problem = f"a valid input is refused: {error!r}"
         return {"problem": problem, "read": error is None}
 
 
@@ -144,7 +145,7 @@ def main(modules: list[str]) -> None:
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
     warnings.simplefilter("ignore")
     sys.addaudithook(_watch)
-    builtins.input = _asked
+    builtins.input = _refuse_input
     with tempfile.TemporaryDirectory() as folder:
         os.chdir(folder)
         cases = Cases(modules, Path(folder))

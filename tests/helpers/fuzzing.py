@@ -1,4 +1,4 @@
-"""Gives damaged files to readers in another process, and notices when that crashes or hangs."""
+"""Let readers in another process read damaged files, and detect crashes and hangs of that process."""
 
 from __future__ import annotations
 
@@ -15,16 +15,17 @@ from typing import Any
 
 HERE = Path(__file__).parent
 SCRIPTS = HERE.parents[1] / "workflow" / "scripts"
-LONGEST_CASE = 30.0  # seconds; a reader of such small files that takes longer hangs
+LONGEST_CASE = 30.0  # seconds; a reader that takes longer for such small files hangs
 
 
 class Worker:
-    """A process that reads damaged files; it is started when needed, and again when it died.
+    """A process that reads damaged files; it is started when needed, and restarted after it died.
 
     Parameters
     ----------
-    modules : names of the modules with the `READERS`.
-    log : what the readers print goes there.
+    modules : names of the modules that have `READERS`.
+    log : file for the output of the readers.
+    longest : seconds after which a case counts as hanging.
     """
 
     def __init__(self, modules: tuple[str, ...], log: Path, longest: float = LONGEST_CASE) -> None:
@@ -43,7 +44,7 @@ class Worker:
         answer = process.stdout.readline() if ready else b""
         if answer:
             return {"damage": json.loads(damage), **json.loads(answer)}
-        if ready:  # its output ended, so it is ending
+        if ready:  # end of output: the process is ending
             process.wait(timeout=self.longest)
         self.stop()
         problem = f"the process died (exit code {process.returncode})" if ready else f"hangs: over {self.longest:g} s"
@@ -62,18 +63,18 @@ class Worker:
         environment = os.environ | {"PYTHONPATH": paths, "OMP_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false"}
         command = [sys.executable, "-X", "faulthandler", str(HERE / "fuzz_worker.py"), *self.modules]
         with open(self.log, "a") as log:
-            # no buffer, in which a line could lie while `select` waits for it
+            # unbuffered, because `select` does not see lines in a buffer of Python
             process = subprocess.Popen(
                 command, bufsize=0, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, env=environment
             )
         assert process.stdout is not None
         if process.stdout.readline() != b"ready\n":
-            raise RuntimeError(f"the process that reads did not start: {self.log.read_text()}")
+            raise RuntimeError(f"the worker process did not start: {self.log.read_text()}")
         return process
 
 
 def seeds(first: int, cases: int, seconds: float | None) -> Iterable[int]:
-    """Return the seeds of so many cases, or of as many as there is time for."""
+    """Return the seeds of `cases` cases, or, if `seconds` is given, of as many cases as fit into this time."""
     if seconds is None:
         return range(first, first + cases)
     stop = time.monotonic() + seconds

@@ -1,4 +1,4 @@
-"""Reads the pages that say how to add something."""
+"""Read the pages of the documentation that explain how to add something."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ class Guide:
     Attributes
     ----------
     text : str
+        The content of the page.
     """
 
     def __init__(self, name: str) -> None:

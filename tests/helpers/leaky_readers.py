@@ -1,4 +1,4 @@
-"""Readers with faults, each of which a fuzz test must find."""
+"""Readers with deliberate faults that the fuzz test must detect."""
 
 from __future__ import annotations
 
@@ -23,7 +23,8 @@ def _refuse(text: str):
         if (folder / "a.txt").is_file() and (folder / "a.txt").read_bytes() == b"content":
             return
         error = InputError("")
-        error.args = (text.format(folder / "a.txt"),)  # as it is: InputError itself mends much of it
+        # set directly, because the constructor of InputError corrects the text
+        error.args = (text.format(folder / "a.txt"),)
         raise error
 
     return read

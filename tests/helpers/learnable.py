@@ -1,4 +1,4 @@
-"""Examples whose gold support follows a known rule, for predictors that learn."""
+"""Examples whose gold support follows a known rule that predictors can learn."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ HEADS, HEAD_DIM = 2, 6
 
 
 def gold_like(support, weights=None) -> Gold:
-    """Return a gold support with probabilities in proportion to `weights`, by default the same for a query's keys."""
+    """Return a gold support with probabilities in proportion to `weights`, by default equal for all keys of a query."""
     dense = support.double() if weights is None else torch.where(support, weights.double(), 0.0)
     dense = dense / dense.sum(-1, keepdim=True).clamp(min=1e-300)
     return Gold(support, dense[support].float())
@@ -30,10 +30,11 @@ def features_like(queries, keys, causal=False, layer=0, index=0) -> Features:
 
 
 def same_code(count, bits=3, queries=20, keys=32, causal=False, first=0, run=1, layer=0):
-    """Examples in which a query's gold keys are those with its code, as many for every query when not causal.
+    """Return examples in which the gold keys of a query are the keys with the same code.
 
-    A vector is its code, `bits` signs, through a matrix that differs between heads and between queries and keys, off
-    centre and with a little noise; `run` tokens in a row have the same code.
+    A code has `bits` signs. Vectors are codes times a matrix, which differs between heads and between queries and keys,
+    plus a constant and a little noise. `run` consecutive tokens have the same code. Without `causal` all queries have
+    the same number of gold keys.
     """
     fixed = torch.Generator().manual_seed(0)
     matrices, centres = torch.randn(2, HEADS, bits, HEAD_DIM, generator=fixed), torch.tensor([[[3.0]], [[-50.0]]])

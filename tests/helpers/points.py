@@ -1,4 +1,4 @@
-"""A few points for every predictor, in the ranges of the tests' small examples: what all of them are tested with."""
+"""A few points for every predictor, with values that suit the small examples of the tests."""
 
 from __future__ import annotations
 
@@ -38,6 +38,7 @@ GRIDS = {
     "window": ({}, {"width": [0, 1, 3]}),
     "xattention": ({}, {"block": 4, "stride": [2, 4], "threshold": [0.2, 0.6]}),
 }
+# predictors that draw random numbers
 CHANCE = ("bigbird", "random", "longformer", "reformer", "routing")
 
 

@@ -1,4 +1,4 @@
-"""A few functions, a tokenizer that knows their words, and tiny classifiers that prune their tokens."""
+"""A few functions of code, a tokenizer for their words, and tiny classifiers that prune their tokens."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ MAX_TOKENS = 24
 
 
 def functions(count: int = 18, seed: int = 0) -> list[Function]:
-    """Return functions of all splits and both labels; some are longer than `MAX_TOKENS`."""
+    """Return functions of all splits and both labels, some of them longer than `MAX_TOKENS`."""
     rng, made = random.Random(seed), []
     for number in range(count):
         name, other = rng.sample(NAMES, 2)
@@ -60,21 +60,21 @@ SIZES = {
 
 
 def model(final: float = 0.5) -> PrunedClassifier:
-    """Return a classifier that keeps, after its last layer, tokens with `final` of the most attended one's score."""
+    """Return a classifier whose last layer keeps tokens with at least `final` times the highest score."""
     torch.manual_seed(0)
     network = BertForSequenceClassification(BertConfig(**SIZES))
     return PrunedClassifier(network, PruningSettings(score="relative", final=final)).eval()
 
 
 def published() -> PrunedClassifier:
-    """Return one that can only hide tokens."""
+    """Return a classifier of the variant `as_published`, which can only mask tokens."""
     torch.manual_seed(0)
     network = LongformerForSequenceClassification(LongformerConfig(**SIZES, attention_window=4))
     return make_pruned(network, PruningSettings("manual", "relative", 0.5, variant="as_published")).eval()
 
 
 def inputs(folder: Path, **models: PrunedClassifier) -> SimpleNamespace:
-    """Write functions, their tokens and `models`, and return their paths as a rule's input."""
+    """Write functions, their tokens and `models`; return their paths like the input of a rule."""
     own = functions()
     write_functions(own, folder / "functions.parquet")
     tokenise(own, tokenizer(), MAX_TOKENS).save(folder / "tokens.safetensors", folder / "tokens.json")

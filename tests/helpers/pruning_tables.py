@@ -1,4 +1,4 @@
-"""Tables of pruned classifiers, made up; other systems and ways hold what must not be drawn."""
+"""Made-up tables of pruned classifiers; rows of other systems and ways must not be drawn and have other numbers."""
 
 from __future__ import annotations
 
@@ -56,13 +56,13 @@ LENGTHS = {2: (10, 0.9, 1), 5: (40, 0.2, 1), 7: (25, 0.5, 0), 8: (16, 0.1, 0), 9
 
 
 def runs():
-    """Return the kept tokens and predictions of a run; other systems and ways hold what must not be drawn."""
-    kept, said = [], []
+    """Return the kept tokens and the predictions of a run; rows of other systems and ways must not be drawn."""
+    kept, predictions = [], []
     for system, way in (("dense", "dropped"), ("hard", "masked"), ("hard", "dropped")):
         own = {"system": system, "way": way}
         for function, (tokens, probability, label) in LENGTHS.items():
             other = 1 if way == "dropped" and system == "hard" else 9
             one = own | {"function": function}
-            said.append(one | {"tokens": tokens * other, "probability": probability, "label": label})
+            predictions.append(one | {"tokens": tokens * other, "probability": probability, "label": label})
             kept += [one | {"layer": layer, "kept": tokens * other / (layer + 2)} for layer in range(DEPTH)]
-    return pd.DataFrame(kept), pd.DataFrame(said)
+    return pd.DataFrame(kept), pd.DataFrame(predictions)

@@ -1,4 +1,4 @@
-"""Receipts of files that a test makes."""
+"""Receipts for files that a test makes."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from sparse_attention.data.fetch import retrieve
 
 
 def receipt_of(path: str | Path, folder: Path, kind: str) -> str:
-    """Retrieve what a user has at `path`, as the rule does; return the receipt, which lies in `folder`."""
+    """Retrieve the file or folder at `path`, as the rule `retrieve` does; return the path of the receipt."""
     receipt = folder / f"{kind}.receipt.json"
     entry = {"kind": kind, "version": "local", "source": {"type": "path", "path": str(path)}}
     retrieve("mine", entry, receipt)

@@ -1,4 +1,4 @@
-"""Models of two layers and 32 numbers, one of each family, and a corpus of random tokens."""
+"""Tiny models of each family, with two layers of 32 dimensions, and a small corpus of tokens."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ SMALL = {
     "intermediate_size": 48,
     "max_position_embeddings": 66,
     "pad_token_id": 1,
-    "initializer_range": 0.3,  # so that scores differ enough for zeros
+    "initializer_range": 0.3,  # large enough that entmax gives zeros
 }
 MODERN = {"local_attention": 6, "global_attn_every_n_layers": 2, "bos_token_id": 2, "eos_token_id": 3}
 TOKENS = {"cls_token_id": 2, "sep_token_id": 3, "reference_compile": False}
 
 
 def make(family: str, **changes: object) -> PreTrainedModel:
-    """Return a model with random weights and its library's own attention."""
+    """Return a model with random weights and the attention of transformers."""
     torch.manual_seed(0)
     settings = {**SMALL, **changes}
     if family == "bert":
@@ -49,7 +49,7 @@ def make(family: str, **changes: object) -> PreTrainedModel:
 
 @pytest.fixture(scope="session", autouse=True)
 def one_thread() -> None:
-    """Keep these small models from fighting for cores."""
+    """Use one thread, which is fastest for models of this size."""
     torch.set_num_threads(1)
 
 
@@ -61,7 +61,7 @@ def make_model() -> Callable[..., PreTrainedModel]:
 
 @pytest.fixture
 def corpus() -> Blocks:
-    """Return ragged blocks of a language whose tokens follow each other by a rule, so that it can be learnt."""
+    """Return blocks of different lengths in which each token determines the next, so that a model can learn them."""
     generator = torch.Generator().manual_seed(1)
     special = {"pad": 1, "cls": 2, "sep": 3, "mask": 4}
     tensors, splits = {}, {}

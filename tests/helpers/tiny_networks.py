@@ -1,4 +1,4 @@
-"""Networks of the library in three layers, with random weights that tell tokens apart."""
+"""Networks of transformers with three layers and random weights, large enough that tokens differ."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ CLASSIFIERS = {
 
 
 def tiny(kind: type[PreTrainedModel], seed: int = 0, **changes: Any) -> PreTrainedModel:
-    """Return a network of a class, in evaluation mode; `changes` replace settings of its configuration."""
+    """Return a network of the class `kind` in evaluation mode; `changes` replace settings of its configuration."""
     torch.manual_seed(seed)
     windows = {"attention_window": [4, 8, 4]} if kind.config_class is LongformerConfig else {}
     return kind(kind.config_class(**SIZES | windows | changes)).eval()

@@ -1,4 +1,4 @@
-"""Functions as tokens whose label can be read off: 1 where the token `MARK` occurs, 0 where it does not."""
+"""Functions as tokens with an obvious label: 1 if the token `MARK` occurs, else 0."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ VOCABULARY, PAD, CLS, SEP, MARK, FIRST = 50, 1, 2, 3, 4, 5
 
 
 def code_tokens(bodies: Sequence[Sequence[int]], splits: Sequence[str], max_tokens: int = 40) -> CodeTokens:
-    """Return functions of these tokens between CLS and SEP; each token is two characters of the source."""
+    """Return functions with the tokens of `bodies` between CLS and SEP; a token spans two characters of the source."""
     rows = [[CLS, *body, SEP] for body in bodies]
     spans = [[(0, 0), *((2 * place, 2 * place + 2) for place in range(len(body))), (0, 0)] for body in bodies]
     lengths = torch.tensor([len(row) for row in rows], dtype=torch.int32)
@@ -31,7 +31,7 @@ def code_tokens(bodies: Sequence[Sequence[int]], splits: Sequence[str], max_toke
 def toy_functions(
     train: int = 24, validation: int = 8, test: int = 8, shortest: int = 3, longest: int = 14, seed: int = 0
 ) -> CodeTokens:
-    """Return random functions of random lengths, every second one with `MARK` in it."""
+    """Return functions of random tokens and lengths; every second function contains `MARK`."""
     generator = torch.Generator().manual_seed(seed)
     splits = [split for split, count in zip(SPLITS, (train, validation, test), strict=True) for _ in range(count)]
     bodies = []

@@ -1,4 +1,4 @@
-"""Readers of a user's texts, code, tables and settings: for each a builder of what it reads, small and whole."""
+"""Readers of a user's texts, code, tables and settings, each with a function that builds a small valid input."""
 
 from __future__ import annotations
 
@@ -34,16 +34,16 @@ ROOT = Path(__file__).parents[2]
 
 
 class Reader(NamedTuple):
-    """A reader of what users bring.
+    """A reader of users' files, with settings of its fuzz test.
 
     Attributes
     ----------
-    build : writes something whole into an empty folder.
+    build : writes a valid input into an empty folder.
     read : reads that folder to the end.
-    cases : in the ordinary tests; readers that take long get fewer.
-    problems : the error lists problems, a line for each, as for a configuration.
-    only_values : only values are changed, since the file itself is not read by us.
-    may_hang : its library does for some damage, where nothing of ours can stop it.
+    cases : number of cases in the ordinary tests; slow readers get fewer.
+    problems : whether the error lists several problems, one per line, as for a configuration.
+    only_values : whether only values are damaged, because another program reads the file format.
+    may_hang : whether the library that reads the file hangs for some damages, which we cannot prevent.
     """
 
     build: Callable[[Path], object]
@@ -201,7 +201,7 @@ READERS: dict[str, Reader] = {
     "code-jsonl": Reader(_write("a.jsonl", _lines(CODE)), _code("table", "drop", project_column="project")),
     "code-json": Reader(_write("a.json", json.dumps(CODE[0])), _code("table")),
     "code-parquet": Reader(_write("a.parquet", _parquet(CODE)), _code("table", "drop", project_column="project")),
-    # HDF5 follows the addresses of texts without end where they lead in a circle
+    # the HDF5 library never stops if addresses of texts form a cycle
     "code-hdf5": Reader(_hdf5, _code("table", "drop"), may_hang=True),
     "bandit": Reader(_wheel, _code("bandit"), 6),
     "debian": Reader(_debian, _code("debian")),

@@ -1,4 +1,4 @@
-"""Readers of a user's tensors and models: for each a builder of what it reads, small and whole."""
+"""Readers of a user's tensors and models, each with a function that builds a small valid input."""
 
 from __future__ import annotations
 
@@ -95,7 +95,8 @@ def _centroids() -> Centroids:
 def _pickles(folder: Path) -> None:
     from sklearn.cluster import KMeans
 
-    if "multi_kmeans" not in sys.modules:  # the originals' module, which stays for the damages to load
+    # the module of the published code; it stays because damaged pickles load it again
+    if "multi_kmeans" not in sys.modules:
         sys.modules["multi_kmeans"] = ModuleType("multi_kmeans")
         kind = type("MultiKmeans", (), {"__module__": "multi_kmeans"})
         sys.modules["multi_kmeans"].MultiKmeans = kind  # type: ignore[attr-defined]

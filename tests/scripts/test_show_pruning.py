@@ -76,7 +76,7 @@ def test_the_language_decides_what_is_marked(given, tmp_path):
     assert kinds["text"] == set() and {"k", "f", "s"} <= kinds["python"]
 
 
-def test_a_language_that_nobody_knows_is_told_at_once(tmp_path):
-    with pytest.raises(InputError, match=r"show_pruning.language: 'esperanto'; allowed"):
+def test_an_unknown_language_is_refused_first(tmp_path):
+    with pytest.raises(InputError, match=r"show_pruning.language: 'esperanto' is not allowed; allowed"):
         show(SimpleNamespace(model="missing"), tmp_path, 4, "esperanto")
     assert not list(tmp_path.iterdir())

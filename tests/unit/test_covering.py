@@ -68,5 +68,5 @@ def test_a_value_is_named_as_it_is_written(value, text):
 
 @pytest.mark.parametrize("value", [lambda: 0, object()], ids=["lambda", "object"])
 def test_what_has_no_name_must_be_given_one(value):
-    with pytest.raises(ValueError, match="give its id where it stands"):
+    with pytest.raises(ValueError, match="give it an explicit id"):
         readable(value, "value")

@@ -273,7 +273,7 @@ class TestDocument:
          (0.0, "+", "0.0000"), (-12345.6, "", "−12,346")],
     )  # fmt: skip
     def test_numbers(self, value, sign, text):
-        assert write_deviations.digits(value, sign) == text
+        assert write_deviations.format_number(value, sign) == text
 
     def test_the_document_has_its_markers_and_names_every_quirk(self):
         text = write_deviations.DOCUMENT.read_text(encoding="utf-8")

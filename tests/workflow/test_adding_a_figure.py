@@ -1,4 +1,4 @@
-"""docs/adding-a-figure.md, followed word by word."""
+"""docs/adding-a-figure.md, followed step by step."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def test_one_file_is_drawn_and_told_and_nothing_else_is_run_again(guide, copy_of
     ("line", "other", "words"),
     [
         ('section = "gold"', 'section = "golden"', "'golden'; allowed: corpus, models, gold"),
-        ('("gold_sparsity",)', '("gold",)', "needs: no 'gold'; allowed: "),
+        ('("gold_sparsity",)', '("gold",)', "needs: 'gold' is not allowed; allowed: "),
     ],
     ids=["section", "table"],
 )

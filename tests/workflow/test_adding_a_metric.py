@@ -1,4 +1,4 @@
-"""docs/adding-a-metric.md, followed word by word."""
+"""docs/adding-a-metric.md, followed step by step."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""docs/adding-a-reader.md, followed word by word."""
+"""docs/adding-a-reader.md, followed step by step."""
 
 from __future__ import annotations
 

@@ -17,12 +17,12 @@ def test_the_picture_is_that_of_the_code(tmp_path, monkeypatch):
     assert (tmp_path / "architecture.svg").read_bytes() == drawn, "run make architecture"
 
 
-def test_every_room_has_a_floor_and_says_what_it_is_for():
-    rooms = [room for floor in draw_architecture.floors() for room in floor]
+def test_every_package_has_a_layer_and_a_purpose():
+    packages = [package for layer in draw_architecture.layers() for package in layer]
     folder = draw_architecture.SCRIPTS / draw_architecture.PACKAGE
     found = {path.stem for path in folder.iterdir() if path.stem != "__pycache__"} - {"__init__"}
-    assert sorted(rooms) == sorted(found)
-    assert all(draw_architecture.purpose(room) for room in rooms)
+    assert sorted(packages) == sorted(found)
+    assert all(draw_architecture.purpose(package) for package in packages)
 
 
 def test_the_walks_go_through_the_scripts_that_the_page_names():

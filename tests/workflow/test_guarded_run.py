@@ -51,7 +51,7 @@ def test_killed_run_is_unlocked_and_live_run_is_not(folder):
     try:
         beside = run(folder)
         assert beside.returncode == 1
-        assert f"another run is at work in this folder: process {process.pid}" in beside.stderr
+        assert f"another run is active in this folder: process {process.pid}" in beside.stderr
         assert lock.is_locked(folder)
         assert run(folder, "--dry-run").returncode == 0
     finally:
@@ -61,7 +61,7 @@ def test_killed_run_is_unlocked_and_live_run_is_not(folder):
     (folder / "seconds.txt").write_text("0")
     again = run(folder)
     assert again.returncode == 0, again.stderr
-    assert "was cut off; removing its lock" in again.stderr
+    assert "was interrupted; removing its lock" in again.stderr
     assert (folder / "made.txt").exists()
     assert not lock.is_locked(folder)
 

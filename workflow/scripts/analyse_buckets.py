@@ -1,4 +1,4 @@
-"""Look at the buckets of one quantizer on a few validation examples: how even they are, and what shares them."""
+"""Analyse the buckets of one quantizer on a few validation examples: how full they are, and which pairs share one."""
 
 from sparse_attention.clusters.centroids import Centroids
 from sparse_attention.evaluation.buckets import analyse
@@ -13,7 +13,7 @@ from sparse_attention.projections.model import load_projections
 
 
 def main(snakemake):
-    """Analyse `params.predictor` at all points of `params.grid`; inputs that it does not need are empty or absent."""
+    """Analyse `params.predictor` at all points of `params.grid`; unneeded inputs are empty or missing."""
     given, params = snakemake.input, snakemake.params
     set_threads(params.threads)
 

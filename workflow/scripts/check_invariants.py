@@ -1,4 +1,4 @@
-"""Check what must hold of every evaluation; the run ends here when it does not."""
+"""Check invariants of all evaluations; an evaluation that breaks one ends the run."""
 
 from sparse_attention.files.plain import write_json
 from sparse_attention.jobs.inputs import listed
@@ -7,9 +7,10 @@ from sparse_attention.jobs.script import run
 from sparse_attention.summaries import invariants
 
 LOGGED = 5
-TOLD = (
+"""The largest number of comparisons that are logged."""
+ABOVE_ORACLE = (
     "{predictor} ({projection}, {attention}) recalls {recall:.4f} at sparsity {at_sparsity:g}, window {window}, keep "
-    "{keep}, the oracle {oracle:.4f}: that spends the same number of keys on every query"
+    "{keep}; the oracle recalls {oracle:.4f}, because it keeps the same number of keys for every query"
 )
 
 
@@ -20,7 +21,7 @@ def main(snakemake):
     logger.info("%d evaluations with %d rows: all invariants hold", found["tables"], found["rows"])
     above = found["above_oracle"]
     for row in above[:LOGGED]:
-        logger.warning(TOLD.format(**row))
+        logger.warning(ABOVE_ORACLE.format(**row))
     if len(above) > LOGGED:
         logger.warning("and %d more comparisons above the oracle: see %s", len(above) - LOGGED, snakemake.output.report)
     write_json(snakemake.output.report, found)

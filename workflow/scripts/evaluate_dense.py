@@ -1,4 +1,4 @@
-"""Classify the test functions with nothing pruned, and weigh the tokens of the vocabulary by the attention they get."""
+"""Classify the test functions without pruning, and compute the weight of each token of the vocabulary by attention."""
 
 from safetensors.torch import save_file
 

@@ -13,9 +13,9 @@ from sparse_attention.projections.model import load_projections
 
 
 def main(snakemake):
-    """Evaluate `params.predictor` at all points of `params.grid`; inputs that it does not need are empty or absent."""
+    """Evaluate `params.predictor` at all points of `params.grid`; unneeded inputs are empty or missing."""
     params = snakemake.params
-    set_threads(1)  # threads work on different examples
+    set_threads(1)  # the threads of `evaluate` work on different examples
 
     def optional(name):
         return getattr(snakemake.input, name, None) or None

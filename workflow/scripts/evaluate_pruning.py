@@ -1,4 +1,4 @@
-"""Classify the test functions in every stage and way that prunes, and by other choices of as many tokens."""
+"""Classify the test functions with every stage and way of pruning, and with baselines that keep as many tokens."""
 
 import pandas as pd
 

@@ -1,4 +1,4 @@
-"""Export centroids for others to use, after scikit-learn and torch agree on every validation query and key."""
+"""Export centroids, after checking that scikit-learn and torch assign every validation query and key alike."""
 
 import pandas as pd
 

@@ -1,4 +1,4 @@
-"""Write the data set after pruning: every token with the last layer that it reaches, and the text of the survivors."""
+"""Write the pruned data set: every token with the last layer that it reaches, and the text of the surviving tokens."""
 
 from pathlib import Path
 

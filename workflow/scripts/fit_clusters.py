@@ -25,11 +25,11 @@ def main(snakemake):
     layers, rows = [], []
     for layer in progress(range(reader.info.layers), reader.info.layers, "clustering layers"):
         vectors = layer_vectors(reader, projections, layer, params.block_size)
-        centroids, more = fit_clusters(
+        centroids, fits = fit_clusters(
             vectors, clusters, runs, params.seed, options, layer=layer, threads=params.threads
         )
         layers.append(centroids)
-        rows.extend(more)
+        rows.extend(fits)
     unfinished = sum(row["iterations"] >= options.max_iterations for row in rows)
     logger.info("%d clusters, %d fits, %d stopped at fit_clusters.max_iterations", clusters, len(rows), unfinished)
     Centroids(tuple(layers)).save(snakemake.output.clusters)

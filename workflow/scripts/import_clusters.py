@@ -1,4 +1,4 @@
-"""Bring a user's centroids into the workflow: our safetensors, the originals' torch list or their pickled KMeans."""
+"""Import a user's centroids: our safetensors, or the torch list or pickled KMeans of the published code."""
 
 from sparse_attention.clusters.centroids import Centroids, check_centroids
 from sparse_attention.data.registry import open_dataset
@@ -14,15 +14,15 @@ def main(snakemake):
     clusters, runs = int(setting["clusters"]), int(setting["runs"])
     projections = load_projections(snakemake.input.projections)
     found = projections.setting
-    form = (found.dim, found.shared, block_size, found.concat) if found else (None, None, block_size)
+    shape = (found.dim, found.shared, block_size, found.concat) if found else (None, None, block_size)
     dataset = open_dataset(snakemake.input.source)
-    files = select_files(dataset.files, Clustering(clusters, runs, *form))
+    files = select_files(dataset.files, Clustering(clusters, runs, *shape))
     centroids = Centroids.load_files(files)
     info = QKReader(snakemake.input.qk_train).info
     check_centroids(centroids, projections, info, clusters, runs, files[0], block_size)
     centroids.save(snakemake.output.clusters)
     dataset.record_import(snakemake.output.imported)
-    logger.info("took the centroids of %d layers from %s", len(centroids.layers), ", ".join(map(str, files)))
+    logger.info("imported the centroids of %d layers from %s", len(centroids.layers), ", ".join(map(str, files)))
 
 
 if __name__ == "__main__":

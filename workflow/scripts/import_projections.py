@@ -1,4 +1,4 @@
-"""Bring a user's projections into the workflow: our safetensors or the originals' torch list."""
+"""Import a user's projections: our safetensors, or the torch list of the published code."""
 
 from sparse_attention.data.registry import open_dataset
 from sparse_attention.jobs.log import logger
@@ -16,7 +16,7 @@ def main(snakemake):
     projections.save(snakemake.output.projections, snakemake.output.info, {"imported": source.name, "sha256": digest})
     projections.save_original(snakemake.output.original)
     dataset.record_import(snakemake.output.imported)
-    logger.info("took the projections of %d layers from %s", len(projections.layers), source)
+    logger.info("imported the projections of %d layers from %s", len(projections.layers), source)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Bring a user's own queries and keys into our store: dumps of the originals, or folders of ours."""
+"""Import a user's queries and keys: dumps of the published code, or folders in our format."""
 
 from sparse_attention.data.registry import open_dataset
 from sparse_attention.files.segments import alpha_of
@@ -10,7 +10,7 @@ KEY = "extract_qk.source"
 
 
 def main(snakemake):
-    """Read `dump`, or `train` and `validation`, and write one store a split."""
+    """Read `dump`, or `train` and `validation`, and write a folder for each split."""
     given = {name: getattr(snakemake.input, name, None) for name in ("dump", *SPLITS)}
     brought = {name: open_dataset(receipt) for name, receipt in given.items() if receipt}
     paths = find_sources({name: str(dataset.file_or_folder(KEY)) for name, dataset in brought.items()})

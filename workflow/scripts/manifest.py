@@ -1,4 +1,4 @@
-"""Write down what the run was made from and with."""
+"""Write the manifest: the data, code, packages, settings and hardware of the run."""
 
 from sparse_attention.files.plain import write_json
 from sparse_attention.jobs import manifest

@@ -9,7 +9,7 @@ from sparse_attention.projections.fitting import FitOptions
 
 
 def main(snakemake):
-    """Compare corrected with as published on the same data and at the same points."""
+    """Compare the variants `corrected` and `as_published` on the same data and at the same points."""
     params = snakemake.params
     set_threads(params.threads)
     train, validation = (

@@ -10,7 +10,7 @@ def main(snakemake):
     paths = {name: getattr(snakemake.input, name) for name in figure.needs}
     tables = {name: read_table(path) for name, path in paths.items()}
     for name in set(figure.needs) - set(figure.may_be_empty):
-        style.require(tables[name], paths[name])
+        style.require_rows(tables[name], paths[name])
     style.save(figure.draw(tables, snakemake.params.setting), snakemake.output.figure)
 
 

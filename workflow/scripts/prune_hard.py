@@ -1,4 +1,4 @@
-"""Freeze the thresholds, make the masks hard, and go on training the weights where epochs are configured."""
+"""Freeze the thresholds, make the masks hard, and train the weights further if epochs are configured."""
 
 import shutil
 from pathlib import Path

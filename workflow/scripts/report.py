@@ -1,4 +1,4 @@
-"""Write the report of the run: one HTML file that needs nothing else."""
+"""Write the report of the run: one HTML file that includes its figures."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""Train the classifier anew on the exported text of the survivors, and evaluate it on that of the test functions."""
+"""Train the classifier anew on the text of the surviving tokens, and evaluate it on the pruned test functions."""
 
 import shutil
 from pathlib import Path

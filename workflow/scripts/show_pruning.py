@@ -1,4 +1,4 @@
-"""Show which tokens of some test functions survive which layer."""
+"""Write a page that shows for some test functions which layer prunes which token."""
 
 from pathlib import Path
 
@@ -9,7 +9,7 @@ from sparse_attention.jobs.compute import resolve_device, set_threads
 from sparse_attention.jobs.script import run
 from sparse_attention.pruning.export import trace
 from sparse_attention.pruning.stored import load_pruned_model
-from sparse_attention.reporting.gallery import choose, render
+from sparse_attention.reporting.gallery import choose_functions, render
 from sparse_attention.reporting.painting import check_language
 
 
@@ -20,7 +20,7 @@ def main(snakemake):
     model = load_pruned_model(snakemake.input.model).to(resolve_device(params.device))
     functions, tokens = list(read_functions(Path(snakemake.input.functions))), CodeTokens.load(snakemake.input.tokens)
     traced = trace(model, tokens, tokens.of("test").tolist(), params.batch_size)
-    chosen = {number: traced[number] for number in choose(functions, traced, options["functions"])}
+    chosen = {number: traced[number] for number in choose_functions(functions, traced, options["functions"])}
     layers = len(model.thresholds.base)
     text = render(snakemake.input.template, functions, chosen, layers, options["language"], params.context)
     with atomic_path(snakemake.output.page) as partial:

@@ -1,4 +1,4 @@
-"""Average every predictor's metrics over layers, heads and seeds; find the Pareto fronts and the best of each head."""
+"""Average the metrics of predictors over layers, heads and seeds; find Pareto fronts and each head's best predictor."""
 
 from sparse_attention.files.tables import write_table
 from sparse_attention.jobs.inputs import listed
@@ -14,7 +14,7 @@ def main(snakemake):
     points, heads = tables["predictors"], tables["predictors_by_head"]
     tables |= best_tables(points, heads, params.sparsity, params.window, params.keep)
     for name, table in tables.items():
-        # that of blocks is asked for only where there are any
+        # the table of blocks is an output only if predictors ran on blocks of tokens
         if path := getattr(snakemake.output, name, None):
             write_table(table, path)
             logger.info("%s: %d rows", name, len(table))

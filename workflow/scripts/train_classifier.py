@@ -1,4 +1,4 @@
-"""Fine-tune a classifier of functions, in which nothing is pruned yet."""
+"""Fine-tune the dense classifier of functions."""
 
 import shutil
 from pathlib import Path
@@ -28,7 +28,7 @@ def main(snakemake):
     model = PrunedClassifier(network.to(resolve_device(params.device)), PruningSettings(final=0.0))
     training = training_table([], MEASURED, BESIDE)
     if trained:
-        logger.info("train_classifier.source: %s is used as it is", dataset.root)
+        logger.info("train_classifier.source: %s is used without training", dataset.root)
     else:
         fingerprint = fingerprint_of(params, snakemake.input.tokens, snakemake.input.model)
         training = train(model, tokens, Stage("dense"), options, params.seed, Path(params.resume), fingerprint)

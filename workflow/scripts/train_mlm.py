@@ -35,7 +35,7 @@ def main(snakemake):
     logger.info("validation loss %.4f before training; unigram loss %.4f", before.loss, task.info.unigram_loss)
     training = training_table([], MEASURED, BESIDE)
     if options.source:
-        logger.info("train_mlm.source: %s is evaluated as it is", dataset.root)
+        logger.info("train_mlm.source: %s is evaluated without training", dataset.root)
     else:
         named = ("code", "attention", "seed", "threads")
         fingerprint = {name: getattr(params, name, None) for name in named}

@@ -1,4 +1,4 @@
-"""Write published tables once more, as LaTeX."""
+"""Write published tables as LaTeX."""
 
 from sparse_attention.files.tables import read_table
 from sparse_attention.jobs.script import run

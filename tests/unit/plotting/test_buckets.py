@@ -5,7 +5,7 @@ import pytest
 
 from drawing import draw
 from sparse_attention.plotting import style
-from sparse_attention.plotting.figures.bucket_distances import told_bins
+from sparse_attention.plotting.figures.bucket_distances import shown_bins
 from sparse_attention.plotting.selection import nearest_point
 
 CONTEXT = {"corpus": "wiki-2016", "model": "minilm-l6"}
@@ -85,7 +85,7 @@ def test_more_than_four_in_common_are_one_colour(frames):
 def test_bins_at_the_ends_with_next_to_no_pairs_are_left_out(frames):
     rows = frames.common_buckets(("fixed",))
     rows.loc[rows["distance_bin"].isin(["0-0.25", "0.75-1"]), ["pairs", "gold_pairs"]] *= 1e-6
-    assert told_bins(rows) == ["0.25-0.5", "0.5-0.75", "0.75-1", "1-1.25", "1.25-1.5", "1.5-1.75", "1.75-2"]
+    assert shown_bins(rows) == ["0.25-0.5", "0.5-0.75", "0.75-1", "1-1.25", "1.25-1.5", "1.5-1.75", "1.75-2"]
 
 
 def test_equal_tables_give_equal_bytes(frames, tmp_path):

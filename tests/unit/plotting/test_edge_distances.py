@@ -31,7 +31,7 @@ def rows(figure):
     return found
 
 
-def test_colours_compare_with_the_gold_support(frames):
+def test_colours_show_the_ratio_to_the_gold_support(frames):
     table = frames.offsets(("cos", "window", "random"))
     found = rows(edge_distances(table, CONTEXT))
     for label, own in table.groupby("label"):
@@ -64,7 +64,7 @@ def test_groups_come_in_order_and_bounds_last(frames):
     assert labels == [["Window"], ["Cosine distance"], ["Learned gate"], ["Oracle top-k", "Random"]]
 
 
-def test_blocks_are_drawn_only_where_there_is_nothing_else(frames):
+def test_blocks_are_drawn_only_without_rows_by_token(frames):
     blocks = (f"{frames.PROJECTION}_block_size~4",)
     both = frames.offsets(("cos", "gate"), projections=(frames.PROJECTION, *blocks))
     assert set(one_projection(both)["projection"]) == {frames.PROJECTION, "kind~none"}

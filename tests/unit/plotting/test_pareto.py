@@ -10,9 +10,9 @@ from sparse_attention.errors import InputError
 from sparse_attention.files.tables import read_table
 from sparse_attention.plotting import pareto, style
 from sparse_attention.plotting.figures.pareto_windows import BEST
-from sparse_attention.plotting.panels import ENVELOPE, STEPS, between
+from sparse_attention.plotting.panels import ENVELOPE, STEPS, interpolate
 from sparse_attention.plotting.pareto_points import best_first, with_variants
-from sparse_attention.plotting.predictor_looks import OTHERS, distinct, group_of, looks
+from sparse_attention.plotting.predictor_styles import OTHERS, distinct_styles, group_of, styles_of
 from sparse_attention.plotting.registry import discover
 from sparse_attention.predictors.registry import GROUPS
 from sparse_attention.summaries.pareto import front
@@ -34,13 +34,15 @@ def by_window(points):
 
 def curves(axes, points, name):
     """The markers of a predictor: faint, and on its front."""
-    look = distinct(points["predictor"])[name]
-    return [line for line in axes.lines if line.get_color() == look.colour and line.get_marker() == look.marker]
+    own_style = distinct_styles(points["predictor"])[name]
+    return [
+        line for line in axes.lines if line.get_color() == own_style.colour and line.get_marker() == own_style.marker
+    ]
 
 
 def lines(axes, points, name):
-    look = distinct(points["predictor"])[name]
-    return [line for line in axes.lines if line.get_color() == look.colour and line.get_linestyle() != "None"]
+    own_style = distinct_styles(points["predictor"])[name]
+    return [line for line in axes.lines if line.get_color() == own_style.colour and line.get_linestyle() != "None"]
 
 
 def titles(figure):
@@ -81,11 +83,11 @@ def test_fronts_are_joined_and_dominated_points_are_faint(tables):
 
 
 def test_lines_are_straight_over_the_pairs_that_are_kept():
-    kept, values, others = between(np.array([0.8, 0.2, 0.02]), [1.0, 0.4, 0.22], [0.0, 0.6, 0.6])
+    kept, values, others = interpolate(np.array([0.8, 0.2, 0.02]), [1.0, 0.4, 0.22], [0.0, 0.6, 0.6])
     np.testing.assert_allclose(values, np.where(kept >= 0.2, kept + 0.2, 0.2 + kept))
     np.testing.assert_allclose(others, np.where(kept >= 0.2, 0.8 - kept, 0.6))
     assert (np.diff(kept) < 0).all() and list(kept[[0, STEPS, 2 * STEPS]]) == pytest.approx([0.8, 0.2, 0.02])
-    assert [column.tolist() for column in between(np.array([0.5]), [0.3])] == [[0.5], [0.3]]
+    assert [column.tolist() for column in interpolate(np.array([0.5]), [0.3])] == [[0.5], [0.3]]
 
 
 def test_few_predictors_share_a_panel_and_many_are_divided_into_groups(frames):
@@ -113,9 +115,9 @@ def test_the_best_of_the_other_panels_is_a_pale_line(all_of_them):
 
 def test_every_panel_has_the_bounds_and_the_gold_sparsity(all_of_them):
     figure = recall(all_of_them)
-    look = looks(all_of_them["predictor"])["oracle"]
+    own_style = styles_of(all_of_them["predictor"])["oracle"]
     for axes in figure.axes:
-        assert sum(line.get_color() == look.colour for line in axes.lines) == 2
+        assert sum(line.get_color() == own_style.colour for line in axes.lines) == 2
         gold = [line.get_xdata() for line in axes.lines if line.get_color() == style.GOLD]
         np.testing.assert_allclose(gold, [[0.025, 0.025]])
     assert {"Oracle top-k and Random", "gold sparsity: 97.5%"} <= set(key(figure))
@@ -130,7 +132,7 @@ def test_a_legend_names_the_best_first(all_of_them):
     assert [text.replace("\n", " ") for text in order] == [labels[name] for name in best_first(real, "recall")]
 
 
-def test_only_the_kept_tokens_that_are_drawn_count(tables):
+def test_only_rows_with_the_configured_kept_tokens_are_drawn(tables):
     points = read_table(tables / "predictors.tsv")
     more = points.assign(keep="cls+last", sparsity=points["sparsity"] / 2)
     alone, among = (recall(given).axes[0] for given in (points, pd.concat([points, more])))
@@ -146,7 +148,7 @@ def test_sparsity_grows_to_the_right_and_the_gold_sparsity_is_marked(tables):
     assert {gold, "Oracle top-k", "Random"} <= {text.get_text() for text in axes.texts}
 
 
-def test_the_figure_states_what_it_was_made_from(tables_of_seeds):
+def test_the_line_below_the_title_describes_the_data(tables_of_seeds):
     points = read_table(tables_of_seeds / "predictors.tsv")
     figure = tradeoff(points, window=11)
     assert "wiki-2016 · minilm-l6 · entmax 1.5 · entmax 2 · 3 seeds · 32 examples · window 11" in written(figure)
@@ -174,7 +176,7 @@ def test_block_sizes_have_lines_of_their_own(frames):
     assert {line.get_linestyle() for line in cos} == {"-", "--"}
     assert {"single tokens", "blocks of 4"} <= set(key(figure))
     assert "single tokens" not in key(recall(frames.predictors(("cos", "oracle"))))
-    drawn = [line for line in figure.axes[0].lines if line.get_color() == looks(["oracle"])["oracle"].colour]
+    drawn = [line for line in figure.axes[0].lines if line.get_color() == styles_of(["oracle"])["oracle"].colour]
     assert len(drawn) == 1 and len(drawn[0].get_xdata()) == 6 * STEPS + 1, "bounds by token only"
 
 
@@ -202,7 +204,7 @@ def test_block_sizes_have_lines_of_their_own(frames):
     ],
     ids=["one", "projections", "blocks", "both", "many projections", "many blocks"],
 )
-def test_projections_are_told_apart_while_they_are_few(projections, variants, note):
+def test_few_projections_have_curves_of_their_own(projections, variants, note):
     rows = pd.DataFrame({"projection": projections, "predictor": "cos", "family": "distance", "bound": None})
     drawn, said = with_variants(rows)
     assert set(drawn["variant"]) == variants and said == note
@@ -227,7 +229,7 @@ def test_computation_shows_what_costs_more_than_full_attention(frames):
     assert "0%" in [label.get_text() for label in figure.axes[0].get_xticklabels()]
 
 
-def test_an_unknown_cost_is_told(frames):
+def test_an_unknown_cost_is_named_below_the_title(frames):
     points = frames.predictors(("cos", "l2", "oracle"))
     points.loc[points["predictor"] == "l2", "computation_sparsity"] = float("nan")
     figure = tradeoff(points, "computation")

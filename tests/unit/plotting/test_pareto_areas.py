@@ -6,7 +6,7 @@ import pytest
 from drawing import draw
 from sparse_attention.errors import InputError
 from sparse_attention.plotting import style
-from sparse_attention.plotting.predictor_looks import BOUND
+from sparse_attention.plotting.predictor_styles import BOUND_COLOUR
 
 CONTEXT = {"corpus": "wiki-2016", "model": "minilm-l6"}
 
@@ -39,10 +39,10 @@ def test_intervals_are_drawn_and_bounds_are_lines(frames):
     table = frames.areas(("cos", "oracle", "random"))
     axes = areas(table).axes[0]
     row = table.query("windows == '0'").set_index("predictor")
-    spans = [line.get_xdata() for line in axes.lines if len(line.get_xdata()) == 2 and line.get_color() != BOUND]
+    spans = [line.get_xdata() for line in axes.lines if len(line.get_xdata()) == 2 and line.get_color() != BOUND_COLOUR]
     expected = [[row.loc["cos", f"{size}_recall_{end}"] for end in ("low", "high")] for size in ("area", "hypervolume")]
     np.testing.assert_allclose(spans, expected)
-    lines = sorted(line.get_xdata()[0] for line in axes.lines if line.get_color() == BOUND)
+    lines = sorted(line.get_xdata()[0] for line in axes.lines if line.get_color() == BOUND_COLOUR)
     np.testing.assert_allclose(lines, sorted(row.loc[["oracle", "random"], "area_recall"]))
 
 

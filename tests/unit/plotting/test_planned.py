@@ -51,13 +51,13 @@ def test_a_figure_reads_the_settings_that_it_names_and_no_other():
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"needs": ("gold",)}, r"figures\.heatmap_gold: needs: no 'gold'; allowed: .*gold_sparsity"),
-        ({"condition": "rain"}, rf"condition: no 'rain'; allowed: {next(iter(CONDITIONS))}"),
+        ({"needs": ("gold",)}, r"figures\.heatmap_gold\.needs: 'gold' is not allowed; allowed: .*gold_sparsity"),
+        ({"condition": "rain"}, rf"condition: 'rain' is not allowed; allowed: {next(iter(CONDITIONS))}"),
         ({"settings": ("figures.windw",)}, r"figures\.heatmap_gold: the configuration has no figures\.windw"),
     ],
     ids=["table", "condition", "setting"],
 )
-def test_what_there_is_not_is_refused_rather_than_left_out(changes, message, monkeypatch):
+def test_an_unknown_table_condition_or_setting_is_refused(changes, message, monkeypatch):
     figure = replace(discover()["heatmap_gold"], **changes)
     monkeypatch.setattr(module, "discover", lambda: {figure.name: figure})
     with pytest.raises(InputError, match=message):

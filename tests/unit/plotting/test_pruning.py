@@ -1,4 +1,4 @@
-"""Figures of the pruned classifiers: every number of the tables is drawn, and told apart."""
+"""Figures of the pruned classifiers: every number of the tables is drawn and identified."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from matplotlib.colors import to_hex
 import drawing
 from pruning_tables import DEPTH, LENGTHS, layers, quality, runs, thresholds
 from sparse_attention.plotting import style
-from sparse_attention.plotting.pruning import SYSTEMS, short
+from sparse_attention.plotting.pruning import SYSTEMS, short_label
 from sparse_attention.plotting.registry import create
 
 CONTEXT = {"corpus": "big-vul", "model": "longformer"}
@@ -51,7 +51,7 @@ def test_each_pruning_has_a_line_from_all_tokens_down(names, seeds):
         for place in range(len(names))
     ]
     assert len({line.get_color() for line in axes.lines}) == len(names)
-    assert legend(axes) == [short(name, pd.Series(names)) for name in names]
+    assert legend(axes) == [short_label(name, pd.Series(names)) for name in names]
     assert figure.texts[1].get_text() == f"big-vul · longformer · {'1 seed' if seeds == 1 else '3 seeds'}"
     assert len(axes.collections) == (0 if seeds == 1 else len(names))
     for place, band in enumerate(axes.collections):
@@ -70,7 +70,7 @@ def test_thresholds_are_drawn_before_and_after(names, seeds):
         assert points(before) == [(layer + 1, round(0.1 * (layer + 1) + place, 9)) for layer in range(DEPTH)]
         assert points(after) == [(layer + 1, round(0.15 * (layer + 1) + place, 9)) for layer in range(DEPTH)]
         assert before.get_linestyle() != "-" == after.get_linestyle() and before.get_color() == after.get_color()
-        assert after.get_label() == short(name, pd.Series(names))
+        assert after.get_label() == short_label(name, pd.Series(names))
     assert legend(axes) == [*(line.get_label() for line in axes.lines[1::2]), "before"]
     assert axes.get_ylim()[0] == 0
 
@@ -104,7 +104,7 @@ def test_each_system_is_a_point_with_its_interval(names, seeds, metric, label):
         np.testing.assert_allclose(bar.get_segments()[0][:, 1], [row[f"{metric}_low"], row[f"{metric}_high"]])
         assert point.get_color() == SYSTEMS[row["system"]][1]
     assert len({point.get_marker() for point, *_ in axes.containers}) == len(names)
-    prunings = [short(name, pd.Series(names)) for name in names if len(names) > 1]
+    prunings = [short_label(name, pd.Series(names)) for name in names if len(names) > 1]
     assert legend(axes) == [*(words for words, _ in SYSTEMS.values()), *prunings] and axes.get_xlim()[0] == 0
     assert figure.texts[1].get_text().endswith("test, 1 positive of 50 functions")
     assert ("1 seed " if seeds == 1 else "3 seeds") in figure.texts[1].get_text()
@@ -140,7 +140,7 @@ def test_without_intervals_points_have_no_bars():
     assert len(axes.containers) == len(SYSTEMS)
 
 
-def test_a_pruning_that_is_named_as_a_system_takes_no_entry_from_it():
+def test_a_pruning_with_the_name_of_a_system_has_its_own_legend_entry():
     table = quality(["mode~topk_final~0.3", "mode~random_final~0.3"])
     axes = draw("pruning_f1", table).axes[0]
     assert legend(axes)[: len(SYSTEMS)] == [words for words, _ in SYSTEMS.values()]
@@ -154,7 +154,7 @@ def only_hides(table, name):
     return table[~lacks]
 
 
-def test_a_pruning_that_only_hides_is_drawn_by_its_hidden_tokens():
+def test_a_pruning_that_only_masks_is_drawn_by_its_masked_rows():
     table = only_hides(quality(TWO), TWO[1])
     axes = draw("pruning_f1", table).axes[0]
     assert len(axes.containers) == 2 * len(SYSTEMS) - 1
@@ -167,7 +167,7 @@ def test_a_pruning_that_only_hides_is_drawn_by_its_hidden_tokens():
     assert points(axes.lines[0]) == [(9 * LENGTHS[one][0], 9 * LENGTHS[one][0] / 4) for one in RIGHT]
 
 
-def test_systems_can_be_told_apart():
+def test_systems_differ_in_colour():
     words, colours = zip(*SYSTEMS.values(), strict=True)
     assert len(set(words)) == len(set(colours)) == len(SYSTEMS)
 
@@ -256,7 +256,7 @@ def test_equal_tables_give_equal_bytes(name, tmp_path):
     ids=["one", "one-in-many-rows", "mode-and-final", "mode", "final", "score-and-final"],
 )  # fmt: skip
 def test_short_names_say_what_differs(names, expected):
-    assert [short(name, pd.Series(names)) for name in names] == [*expected, *expected][: len(names)]
+    assert [short_label(name, pd.Series(names)) for name in names] == [*expected, *expected][: len(names)]
 
 
 @pytest.mark.parametrize(
@@ -270,6 +270,6 @@ def test_short_names_say_what_differs(names, expected):
 )
 def test_a_pruning_with_the_defaults_has_a_name_among_others(names):
     """Path segments leave out what has its default, so the one of a pruning may be part of another's."""
-    found = [short(name, pd.Series(names)) for name in names]
+    found = [short_label(name, pd.Series(names)) for name in names]
     assert all(found) and len(set(found)) == len(names)
     assert legend(draw("kept_by_layer", layers(names)).axes[0]) == found

@@ -8,7 +8,7 @@ import pytest
 
 from drawing import draw
 from sparse_attention.plotting import style
-from sparse_attention.plotting.pruning import short
+from sparse_attention.plotting.pruning import short_label
 
 CONTEXT = {"corpus": "big-vul", "model": "longformer"}
 GROUPS = ["mode~threshold_final~0.1", "mode~threshold_score~cls_final~0.1", "mode~manual_ramp~zero_based_final~0.3"]
@@ -24,7 +24,7 @@ def named(group, weight):
     return group.replace("_final", f"_lambda~{weight:g}_final") if weight else group
 
 
-def quality(groups=GROUPS[:1], lambdas=LAMBDAS, seeds=1, others=("mode~topk_final~0.2",)):
+def quality_table(groups=GROUPS[:1], lambdas=LAMBDAS, seeds=1, others=("mode~topk_final~0.2",)):
     names = [*(named(group, weight) for group in groups for weight in lambdas), *others]
     rows = [
         {"pruning": name, "system": system, "way": way, "seeds": seeds, "functions": 50, "positive": 1,
@@ -51,7 +51,7 @@ def ends(container):
 @pytest.mark.parametrize("groups", [GROUPS[:1], GROUPS], ids=["one-group", "three-groups"])
 @pytest.mark.parametrize("seeds", [1, 3], ids=["one-seed", "three-seeds"])
 def test_each_group_is_a_line_over_lambdas_in_both_panels(groups, seeds):
-    table = quality(groups, seeds=seeds)
+    table = quality_table(groups, seeds=seeds)
     figure = strength(table, CONTEXT)
     shares, scores = figure.axes
     assert len(shares.containers) == len(scores.containers) == len(groups)
@@ -69,12 +69,12 @@ def test_each_group_is_a_line_over_lambdas_in_both_panels(groups, seeds):
     assert len({(line[0].get_color(), line[0].get_marker()) for line in shares.containers}) == len(groups)
     assert len({line[0].get_xdata()[0] for line in shares.containers}) == len(groups), "bars do not hide each other"
     legend = [text.get_text() for text in shares.get_legend().get_texts()]
-    assert legend == ["nothing pruned", *(short(group, pd.Series(groups)) for group in groups)]
+    assert legend == ["nothing pruned", *(short_label(group, pd.Series(groups)) for group in groups)]
     assert figure.texts[1].get_text().endswith("test, 1 positive of 50 functions")
 
 
 def test_lambdas_are_evenly_spaced_and_named_and_zero_is_among_them():
-    shares, scores = strength(quality(), CONTEXT).axes
+    shares, scores = strength(quality_table(), CONTEXT).axes
     assert scores.get_xticks().tolist() == [0, 1, 2]
     assert [label.get_text() for label in scores.get_xticklabels()] == ["0", "0.1", "3"]
     assert (scores.get_xlabel(), scores.get_ylabel()) == ("weight λ of the regulariser, evenly spaced", "F1")
@@ -82,14 +82,14 @@ def test_lambdas_are_evenly_spaced_and_named_and_zero_is_among_them():
 
 
 def test_a_group_need_not_have_every_lambda():
-    table = quality(GROUPS[:2])
+    table = quality_table(GROUPS[:2])
     _, scores = strength(table[table["pruning"] != named(GROUPS[0], 0.1)], CONTEXT).axes
     first, second = ([round(place) for place in line[0].get_xdata()] for line in scores.containers)
     assert first == [0, 2] and second == [0, 1, 2]
 
 
 def test_the_dense_model_is_a_line_with_its_interval():
-    _, scores = strength(quality(), CONTEXT).axes
+    _, scores = strength(quality_table(), CONTEXT).axes
     (dense,) = [line for line in scores.lines if line.get_label() == "nothing pruned"]
     assert set(dense.get_ydata()) == {0.9}
     (band,) = scores.patches
@@ -97,7 +97,7 @@ def test_the_dense_model_is_a_line_with_its_interval():
 
 
 def test_without_intervals_nothing_but_the_lines_is_drawn():
-    table = quality().assign(f1_low=np.nan, f1_high=np.nan)
+    table = quality_table().assign(f1_low=np.nan, f1_high=np.nan)
     _, scores = strength(table, CONTEXT).axes
     assert np.ptp(ends(scores.containers[0]), axis=1).tolist() == [0, 0, 0]
     assert np.isfinite(scores.get_ylim()).all() and scores.get_ylim()[0] < 0.76 < 0.9 < scores.get_ylim()[1]
@@ -105,7 +105,7 @@ def test_without_intervals_nothing_but_the_lines_is_drawn():
 
 @pytest.mark.parametrize("number", [4, 12])
 def test_text_stays_within_the_figure(number):
-    figure = strength(quality(GROUPS, [0.0, *(0.001 * 2**power for power in range(number))]), CONTEXT)
+    figure = strength(quality_table(GROUPS, [0.0, *(0.001 * 2**power for power in range(number))]), CONTEXT)
     width, height = figure.get_size_inches() * figure.dpi
     for axes in figure.axes:
         box = axes.get_tightbbox(figure._get_renderer())
@@ -114,5 +114,5 @@ def test_text_stays_within_the_figure(number):
 
 def test_equal_tables_give_equal_bytes(tmp_path):
     for file in "ab":
-        style.save(strength(quality(GROUPS, seeds=3), CONTEXT), [str(tmp_path / f"{file}.svg")])
+        style.save(strength(quality_table(GROUPS, seeds=3), CONTEXT), [str(tmp_path / f"{file}.svg")])
     assert (tmp_path / "a.svg").read_bytes() == (tmp_path / "b.svg").read_bytes()

@@ -21,7 +21,7 @@ from sparse_attention.plotting import style
     ids=["seeds", "bootstrap", "no bootstrap", "none"],
 )
 def test_intervals_are_found_by_their_columns(columns, low, high):
-    found = style.limits(pd.DataFrame({"recall": [0.5], **columns}), "recall")
+    found = style.interval_ends(pd.DataFrame({"recall": [0.5], **columns}), "recall")
     np.testing.assert_allclose(found, [[low], [high]])
 
 

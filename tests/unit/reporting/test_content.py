@@ -11,9 +11,9 @@ def texts(table, column=0):
     return [row[column].text for row in table.rows]
 
 
-def test_the_best_of_each_column_stands_out_and_bounds_never_do(frames):
+def test_the_best_of_each_column_is_marked_but_never_a_bound(frames):
     names = ("window", "oracle", "kmeans", "cos")
-    table = content.at_sparsity("x", frames.at_sparsity(names), "0", "none")
+    table = content.sparsity_table("x", frames.at_sparsity(names), "0", "none")
     best = {row[0].text for row in table.rows if any(cell.best for cell in row)}
     assert best == {"Cosine distance"}
     groups = [(f"{metric} at sparsity", 4) for metric in ("recall", "mass recall", "exactness")]
@@ -24,20 +24,20 @@ def test_the_best_of_each_column_stands_out_and_bounds_never_do(frames):
 def test_the_best_come_first_and_bounds_last(frames):
     names = ("window", "oracle", "kmeans", "cos")
     expected = ["Cosine distance", "K-means clusters", "Window", "Oracle top-k"]
-    assert texts(content.at_sparsity("x", frames.at_sparsity(names), "0", "none")) == expected
-    assert texts(content.areas("x", frames.areas(names), "0", "none")) == expected
+    assert texts(content.sparsity_table("x", frames.at_sparsity(names), "0", "none")) == expected
+    assert texts(content.areas_table("x", frames.areas(names), "0", "none")) == expected
 
 
 def test_attentions_stay_together_and_are_named(frames):
     table = frames.areas(("window", "cos"), attentions=("entmax~1.5", "entmax~2"))
-    shown = content.areas("x", table, "0", "none")
+    shown = content.areas_table("x", table, "0", "none")
     assert texts(shown, 1) == ["entmax 1.5", "entmax 1.5", "entmax 2", "entmax 2"]
     assert sum(row[2].best for row in shown.rows) == 2
 
 
 def test_areas_show_sizes_with_their_intervals(frames):
     table = frames.areas(("cos", "window"))
-    shown = content.areas("x", table, "all", "none")
+    shown = content.areas_table("x", table, "all", "none")
     row = table.query("windows == 'all' and predictor == 'cos'").iloc[0]
     cell = shown.rows[0][1]
     assert cell.text == f"{row['area_recall']:.3f}" and float(cell.key) == row["area_recall"]
@@ -53,51 +53,51 @@ def test_areas_show_sizes_with_their_intervals(frames):
 )
 def test_intervals_are_rounded_for_readers(half, text):
     row = pd.Series({"recall": 0.5, "recall_low": 0.5 - half, "recall_high": 0.5 + half})
-    assert content._value(row, "recall", 2, False).interval.replace("\N{NO-BREAK SPACE}", " ") == text
+    assert content._value_cell(row, "recall", 2, False).interval.replace("\N{NO-BREAK SPACE}", " ") == text
 
 
-def test_what_is_out_of_reach_is_a_dash_that_sorts_last(frames):
-    cells = content.at_sparsity("x", frames.at_sparsity(("longformer", "cos")), "0", "none").rows[1]
+def test_missing_values_are_dashes_that_sort_last(frames):
+    cells = content.sparsity_table("x", frames.at_sparsity(("longformer", "cos")), "0", "none").rows[1]
     assert (cells[4].text, cells[4].key, cells[4].best) == ("–", "", False)
 
 
 def test_projections_are_named_when_there_are_several(frames):
     both = (frames.PROJECTION, "kind~mlp_dim~8_hidden~32_shared~false")
-    shown = content.areas("x", frames.areas(("cos", "window"), projections=both), "0", "none")
+    shown = content.areas_table("x", frames.areas(("cos", "window"), projections=both), "0", "none")
     assert shown.headers[:2] == ["predictor", "projection"]
     assert {row[1].text for row in shown.rows} == {"linear, dim 4, shared", "mlp, dim 8, hidden 32, separate", "–"}
 
 
 def test_intervals_join_their_column(tables_of_seeds):
-    table = content.plain("masked_lm", read_table(tables_of_seeds / "masked_lm.tsv"))
+    table = content.plain_table("masked_lm", read_table(tables_of_seeds / "masked_lm.tsv"))
     assert "loss" in table.headers and not any("ci95" in header for header in table.headers)
     assert "±" in table.rows[1][table.headers.index("loss")].text
 
 
 def test_an_only_attention_is_left_out(frames):
-    one = content.plain("deviations", frames.deviations()[["attention", "quirk"]])
+    one = content.plain_table("deviations", frames.deviations()[["attention", "quirk"]])
     assert one.headers == ["quirk"] and one.rows[0][0].text == "top by rank"
     two = pd.DataFrame({"attention": ["entmax~1.5", "softmax"], "loss": [1.0, 2.0]})
-    assert content.plain("masked_lm", two).headers == ["attention", "loss"]
+    assert content.plain_table("masked_lm", two).headers == ["attention", "loss"]
 
 
-def test_nothing_stands_out_where_all_are_equal(frames):
+def test_equal_values_are_not_marked(frames):
     table = frames.areas(("cos", "window")).assign(area_recall=0.1)
-    assert not any(row[1].best for row in content.areas("x", table, "0", "none").rows)
-    assert content.areas("x", table.query("predictor == 'cos'"), "0", "none").rows[0][1].best
+    assert not any(row[1].best for row in content.areas_table("x", table, "0", "none").rows)
+    assert content.areas_table("x", table.query("predictor == 'cos'"), "0", "none").rows[0][1].best
 
 
 def test_predictors_that_miss_the_compared_sparsity_are_ordered_by_the_next(frames):
     table = frames.at_sparsity(("cos", "kmeans", "window"))
     short = table["predictor"].isin(["window", "kmeans"]) & (table["at_sparsity"] == 0.95)
     table.loc[short, "recall"] = float("nan")
-    assert texts(content.at_sparsity("x", table, "0", "none")) == ["Cosine distance", "K-means clusters", "Window"]
+    assert texts(content.sparsity_table("x", table, "0", "none")) == ["Cosine distance", "K-means clusters", "Window"]
 
 
-def test_prunings_are_spelt_and_the_only_one_is_left_out():
+def test_prunings_are_written_in_words_and_a_single_one_is_left_out():
     names = ["mode~topk_final~0.1", "mode~threshold_lambda~0.1_final~0.005"]
     frame = pd.DataFrame({"pruning": names, "layer": [0, 1], "before": [0.00125, 0.005], "after": [0.0012, 0.0083]})
-    shown = content.plain("thresholds", frame)
+    shown = content.plain_table("thresholds", frame)
     assert [row[0].text for row in shown.rows] == ["topk, final 0.1", "threshold, lambda 0.1, final 0.005"]
     assert [cell.text for cell in shown.rows[0][2:]] == ["0.00125", "0.00120"]
-    assert content.plain("thresholds", frame[:1]).headers == ["layer", "before", "after"]
+    assert content.plain_table("thresholds", frame[:1]).headers == ["layer", "before", "after"]

@@ -11,7 +11,7 @@ from jinja2 import UndefinedError
 
 from sparse_attention.data.code.functions import Function
 from sparse_attention.pruning.export import Traced
-from sparse_attention.reporting.gallery import choose, render
+from sparse_attention.reporting.gallery import choose_functions, render
 
 TEMPLATE = str(Path(__file__).parents[3] / "workflow" / "report" / "tokens.html.j2")
 CONTEXT = {"corpus": "big-vul", "classifier": "<bert>", "pruning": "mode~threshold_final~0.005", "seed": 7}
@@ -46,7 +46,7 @@ def made(*outcomes):
          "fewer-than-asked", "none-asked", "none-there"],
 )  # fmt: skip
 def test_each_outcome_has_its_turn(outcomes, count, expected):
-    assert choose(*made(*outcomes.split()), count) == expected
+    assert choose_functions(*made(*outcomes.split()), count) == expected
 
 
 class Page(HTMLParser):
@@ -118,7 +118,7 @@ def test_tokens_are_counted_after_each_layer(page):
     ]
 
 
-def test_verdicts_and_names_are_told(page):
+def test_outcomes_and_names_are_shown(page):
     text = " ".join(Page(page).text.split())
     for part in (
         "big-vul · <bert> · threshold, final 0.005 · seed 7 · 4 test functions",
@@ -155,6 +155,6 @@ def test_the_line_that_was_found_is_marked(page):
     assert re.findall(r'<div class="found"><b>(\d+)</b>', page) == ["3"]
 
 
-def test_a_context_that_lacks_a_word_is_an_error():
+def test_a_context_without_a_needed_key_is_an_error():
     with pytest.raises(UndefinedError, match="no attribute 'seed'"):
         render(TEMPLATE, *made("found"), 2, "python", {name: CONTEXT[name] for name in CONTEXT if name != "seed"})

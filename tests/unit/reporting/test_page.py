@@ -129,12 +129,12 @@ def test_many_predictors_have_every_section_with_its_figures_and_words(run_of_ma
     text = render(*run_of_many)
     parsed = Page(text)
     for section, figure, words in (
-        ("predictors", "pareto_areas", "Which predictor attains most overall?"),
+        ("predictors", "pareto_areas", "Which predictor is best over all sparsities?"),
         ("heads", "heatmap_best", "Is one predictor best everywhere?"),
         ("distances", "edge_distances", "Are pairs kept at the right distances?"),
-        ("buckets", "bucket_entropy", "Do buckets do what they should?"),
-        ("computation", None, "Who saves most?"),
-        ("deviations", None, "Do they matter?"),
+        ("buckets", "bucket_entropy", "Do buckets separate gold pairs from others?"),
+        ("computation", None, "Which predictor saves most?"),
+        ("deviations", None, "Do these properties matter?"),
     ):
         part = text[text.index(f'<section id="{section}">') :]
         part = part[: part.index("</section>")]
@@ -170,7 +170,7 @@ def test_any_part_may_be_the_only_one_missing(missing, tables, figures):
     Page(render([path for path in sorted(tables.glob("*.tsv")) if path.stem != missing], figures))
 
 
-def test_without_quantizers_nothing_is_said_of_buckets(tables, figures):
+def test_without_quantizers_there_is_no_section_on_buckets(tables, figures):
     without = [path for path in sorted(tables.glob("*.tsv")) if path.stem not in ("buckets", "common_buckets")]
     assert "buckets" not in Page(render(without, figures)).ids
 
@@ -200,13 +200,13 @@ def of_code(tmp_path_factory):
     return sorted(folder.glob("*.tsv"))
 
 
-def test_pruning_is_told_at_a_glance_and_its_pages_are_linked(of_code, tables):
+def test_pruning_is_summarised_at_the_top_and_its_pages_are_linked(of_code, tables):
     link = "pruning/pypi-bandit/minilm/seed~{}/mode~topk_final~0.3/tokens.html"
     alone = render(of_code, [], pages=[link.format(1)])
     assert Page(alone).links.count(link.format(1)) == 1 and "<h1>Pruning tokens</h1>" in alone
     assert "No language model" not in alone and "<dd>1,200</dd>" in alone
     glance = alone[alone.index('id="summary"') : alone.index('id="code"')]
-    assert "Layers leave 50" in glance and "difference +1.0 points" in glance
+    assert "Layers keep 50" in glance and "difference +1.0 points" in glance
     both = render([*of_code, tables / "predictors.tsv"], [], pages=[link.format(1), link.format(2)])
     assert "<h1>Predicting attention and pruning tokens</h1>" in both
     assert f'<a href="{link.format(2)}">topk, final 0.3, seed 2</a>' in both and len(Page(both).links) > 2
@@ -219,7 +219,7 @@ def test_the_label_of_a_function_is_no_predictor(of_code):
     assert ">13<" in text[text.index('id="table-code"') : text.index('id="table-code_tokens"')]
 
 
-def test_every_figure_and_table_has_a_caption_that_html_and_rst_both_take(tables):
+def test_captions_of_figures_and_tables_are_valid_in_html_and_rst(tables):
     assert {path.stem for path in tables.glob("*.tsv")} <= set(published.discover())
     for info in (*published.discover().values(), *plots.discover().values()):
         assert info.caption.strip() and "{" not in info.caption and "*" not in info.caption

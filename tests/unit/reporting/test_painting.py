@@ -44,7 +44,7 @@ LAYERS = {
 
 
 @pytest.mark.parametrize("source", LAYERS, ids=repr)
-def test_a_gap_is_as_the_lesser_neighbour_and_the_end_unread(source):
+def test_a_gap_has_the_lower_layer_and_the_end_is_unread(source):
     spans, last, expected = LAYERS[source]
     assert layers_of_characters(source, spans, last) == expected
 
@@ -66,8 +66,10 @@ def test_kinds_are_those_of_the_language(language, source, kinds):
 
 
 @pytest.mark.parametrize("language", ["pyhton", ""])
-def test_a_language_that_nobody_knows_is_told(language):
-    with pytest.raises(InputError, match=f"^show_pruning.language: '{language}'; allowed: a language of pygments"):
+def test_an_unknown_language_is_refused(language):
+    with pytest.raises(
+        InputError, match=f"^show_pruning.language: '{language}' is not allowed; allowed: a language of pygments"
+    ):
         check_language(language)
     for known in ("python", "powershell", "c"):
         assert check_language(known) is None
@@ -85,15 +87,15 @@ def tokens_of(source, last):
 
 
 @given(SOURCES, st.lists(st.integers(0, 6), max_size=60), LANGUAGES)
-def test_lines_give_back_the_source_and_its_looks(source, last, language):
+def test_lines_contain_the_source_with_its_styles(source, last, language):
     row = tokens_of(source, last)
     found = list(lines(source, row["spans"], row["last_layer"], language))
     assert "\n".join("".join(piece.text for piece in line) for line in found) == source
-    looks = zip(layers_of_characters(source, **row), kinds_of(source, language), source, strict=True)
-    expected = [look for *look, character in looks if character != "\n"]
+    characters = zip(layers_of_characters(source, **row), kinds_of(source, language), source, strict=True)
+    expected = [own_style for *own_style, character in characters if character != "\n"]
     assert [[piece.layer, piece.kind] for line in found for piece in line for _ in piece.text] == expected
     for line in found:
-        assert all(a[1:] != b[1:] for a, b in pairwise(line)), "what looks alike is one piece"
+        assert all(a[1:] != b[1:] for a, b in pairwise(line)), "characters of one style are one piece"
 
 
 def test_empty_lines_have_no_pieces():

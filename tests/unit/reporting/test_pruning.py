@@ -1,4 +1,4 @@
-"""Sentences on the pruned classifiers: that they say what the tables hold."""
+"""Sentences on the pruned classifiers agree with the tables."""
 
 from __future__ import annotations
 
@@ -31,75 +31,78 @@ def tables(*systems, name=NAME, low=-0.051, high=0.0349, dense=0.8):
     return pd.DataFrame(quality), pd.DataFrame(gains)
 
 
-def said(sentences):
+def spaced(sentences):
+    """Return the sentences with ordinary spaces in place of no-break spaces."""
     return [sentence.replace("\N{NO-BREAK SPACE}", " ") for sentence in sentences]
 
 
 FIRST = (
-    "Layers leave 46 % of the tokens on average and need 38 % of the dense model's multiply-adds; F1 goes from 0.800 "
+    "Layers keep 46 % of the tokens on average and need 38 % of the dense model's multiply-adds; F1 goes from 0.800 "
     "to 0.761 (difference -3.9 points, 95 % interval -5.1 to +3.5)."
 )
 
 
-def test_what_a_pruning_leaves_costs_and_loses_is_told():
-    assert said(pruning.pruned(*tables(*F1))) == [
+def test_kept_tokens_cost_and_f1_of_a_pruning_are_stated():
+    assert spaced(pruning.pruned_classifiers(*tables(*F1))) == [
         FIRST,
-        "F1 with as many tokens that are chosen otherwise: linear thresholds 0.710, top-k 0.600, random 0.450, text "
-        "pruned before 0.700.",
-        "Trained anew on the text that survives, the classifier reaches an F1 of 0.746.",
+        "F1 if the same number of tokens is chosen in other ways: linear thresholds 0.710, top-k 0.600, random 0.450, "
+        "text pruned before 0.700.",
+        "Retrained on the surviving text, the classifier reaches an F1 of 0.746.",
     ]
 
 
-def test_what_was_not_evaluated_is_not_told():
-    assert said(pruning.pruned(*tables("dense", "soft", "hard"))) == [FIRST]
-    assert said(pruning.pruned(*tables("dense", "hard", "text")))[1:] == [
-        "F1 with as many tokens that are chosen otherwise: text pruned before 0.700."
+def test_systems_that_were_not_evaluated_are_not_mentioned():
+    assert spaced(pruning.pruned_classifiers(*tables("dense", "soft", "hard"))) == [FIRST]
+    assert spaced(pruning.pruned_classifiers(*tables("dense", "hard", "text")))[1:] == [
+        "F1 if the same number of tokens is chosen in other ways: text pruned before 0.700."
     ]
-    told = said(pruning.pruned(*tables("dense", "hard", "retrained")))
-    assert len(told) == 2 and told[1].startswith("Trained anew")
+    sentences = spaced(pruning.pruned_classifiers(*tables("dense", "hard", "retrained")))
+    assert len(sentences) == 2 and sentences[1].startswith("Retrained")
 
 
-def test_a_gain_without_an_interval_stands_alone():
-    (told,) = said(pruning.pruned(*tables("dense", "hard", low=float("nan"), high=float("nan"), dense=0.75)))
-    assert told.endswith("F1 goes from 0.750 to 0.761 (difference +1.1 points).")
+def test_a_gain_without_an_interval_is_stated_without_one():
+    (sentences,) = spaced(
+        pruning.pruned_classifiers(*tables("dense", "hard", low=float("nan"), high=float("nan"), dense=0.75))
+    )
+    assert sentences.endswith("F1 goes from 0.750 to 0.761 (difference +1.1 points).")
 
 
 @pytest.mark.parametrize("systems", [("dense", "soft"), ("soft", "hard"), ("soft", "text")], ids="-".join)
-def test_without_hard_or_dense_there_is_nothing_to_tell(systems):
-    assert pruning.pruned(*tables(*systems)) == []
+def test_without_hard_or_dense_there_are_no_sentences(systems):
+    assert pruning.pruned_classifiers(*tables(*systems)) == []
 
 
 def test_several_prunings_are_each_named():
     parts = [tables("dense", "hard", "random"), tables("dense", "hard", name=OTHER, low=0.01, high=0.02, dense=0.7)]
-    told = said(pruning.pruned(*(pd.concat(frames) for frames in zip(*parts, strict=True))))
-    assert len(told) == 3
-    assert told[0] == f"Threshold, final 0.005, lambda 0.1: l{FIRST[1:]}" and "random 0.450" in told[1]
-    assert told[2].startswith("Topk, final 0.3: layers leave 46 % of the tokens")
-    assert told[2].endswith("F1 goes from 0.700 to 0.761 (difference +6.1 points, 95 % interval +1.0 to +2.0).")
+    sentences = spaced(pruning.pruned_classifiers(*(pd.concat(frames) for frames in zip(*parts, strict=True))))
+    assert len(sentences) == 3
+    assert sentences[0] == f"Threshold, final 0.005, lambda 0.1: l{FIRST[1:]}" and "random 0.450" in sentences[1]
+    assert sentences[2].startswith("Topk, final 0.3: layers keep 46 % of the tokens")
+    assert sentences[2].endswith("F1 goes from 0.700 to 0.761 (difference +6.1 points, 95 % interval +1.0 to +2.0).")
 
 
-def test_a_pruning_without_hard_is_passed_over():
+def test_a_pruning_without_hard_is_left_out():
     parts = [tables("dense", "soft"), tables("dense", "hard", name=OTHER)]
-    told = said(pruning.pruned(*(pd.concat(frames) for frames in zip(*parts, strict=True))))
-    assert told == [f"Topk, final 0.3: l{FIRST[1:]}"]
+    sentences = spaced(pruning.pruned_classifiers(*(pd.concat(frames) for frames in zip(*parts, strict=True))))
+    assert sentences == [f"Topk, final 0.3: l{FIRST[1:]}"]
 
 
-def only_hidden(*systems):
+def only_masked(*systems):
     """Return tables in which the hard pruning was never evaluated with tokens removed."""
     return [frame[(frame["system"] != "hard") | (frame["way"] == "masked")] for frame in tables(*systems)]
 
 
-def test_a_pruning_that_only_hides_is_told_by_its_hidden_tokens():
-    (told,) = said(pruning.pruned(*only_hidden("dense", "soft", "hard")))
-    assert told == (
-        "Layers leave 56 % of the tokens on average and need 45 % of the dense model's multiply-adds; F1 goes from "
+def test_a_pruning_that_only_masks_is_described_by_its_masked_rows():
+    (sentence,) = spaced(pruning.pruned_classifiers(*only_masked("dense", "soft", "hard")))
+    assert sentence == (
+        "Layers keep 56 % of the tokens on average and need 45 % of the dense model's multiply-adds; F1 goes from "
         "0.700 to 0.661 (difference -8.9 points, 95 % interval -5.1 to +3.5)."
     )
 
 
-def test_training_anew_is_told_of_a_pruning_that_only_hides():
-    told = said(pruning.pruned(*only_hidden("dense", "hard", "retrained")))
-    assert told[1:] == ["Trained anew on the text that survives, the classifier reaches an F1 of 0.746."]
+def test_retraining_is_stated_for_a_pruning_that_only_masks():
+    sentences = spaced(pruning.pruned_classifiers(*only_masked("dense", "hard", "retrained")))
+    assert sentences[1:] == ["Retrained on the surviving text, the classifier reaches an F1 of 0.746."]
 
 
 def baselines():
@@ -107,7 +110,7 @@ def baselines():
     return pd.DataFrame(rows, columns=["classifier", "split", "f1", "roc_auc"])
 
 
-def test_the_dense_classifier_stands_beside_those_without_a_network(tmp_path):
+def test_the_dense_classifier_is_compared_with_those_without_a_network(tmp_path):
     write_table(tables(*F1)[0], tmp_path / "pruning.tsv")
     assert pruning.text_against_model(read_table(tmp_path / "pruning.tsv"), baselines()) == [
         "The dense classifier reaches an F1 of 0.800 and a ROC AUC of 0.900 on 120 test functions, 30 of them "

@@ -1,4 +1,4 @@
-"""A panel per quantizer, and what they share: where panels stand, names of axes, the key."""
+"""Figures with one panel per quantizer: the layout, the axis labels and the common legend."""
 
 from __future__ import annotations
 
@@ -13,13 +13,14 @@ from sparse_attention.plotting import style
 from sparse_attention.summaries.wording import spell
 
 COLUMNS, LEFT, RIGHT, HEAD, BOTTOM = 4, 0.55, 0.1, 0.72, 0.85
-"""Panels beside each other, and margins in inches."""
+"""Number of panels in a row, and margins in inches."""
 WIDE, TALL = (style.WIDTH - LEFT - RIGHT) / COLUMNS, 1.75
+"""Width and height of a panel in inches."""
 GAPS = {"wspace": 0.14, "hspace": 0.42}
 
 
 def panels_of(rows: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
-    """Split into the series of one attention and predictor, each with a title."""
+    """Split rows by attention and predictor; return each part with a panel title."""
     several = rows["attention"].nunique() > 1
     found = []
     for (attention, _), own in rows.groupby(["attention", "predictor"], sort=False):
@@ -27,8 +28,8 @@ def panels_of(rows: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
     return found
 
 
-def grid(panels: list[Any]) -> tuple[Figure, Iterator[Axes]]:
-    """Return a figure with a place for each panel; places that are left are removed."""
+def panel_grid(panels: list[Any]) -> tuple[Figure, Iterator[Axes]]:
+    """Return a figure and its axes, one for each panel."""
     columns = min(COLUMNS, len(panels))
     down = -(-len(panels) // columns)
     margins = (LEFT, style.WIDTH - LEFT - columns * WIDE, HEAD, BOTTOM)
@@ -39,16 +40,16 @@ def grid(panels: list[Any]) -> tuple[Figure, Iterator[Axes]]:
     return figure, iter(places[: len(panels)])
 
 
-def name_axes(figure: Figure, across: str, up: str, panels: int) -> None:
-    """Name the axes once."""
+def label_axes(figure: Figure, x_label: str, y_label: str, panels: int) -> None:
+    """Label the x axis once for the whole figure, and the y axis of each row's first panel."""
     height = figure.get_figheight()
-    figure.text(LEFT / style.WIDTH, (BOTTOM - 0.42) / height, across, fontsize=8.5, va="bottom")
+    figure.text(LEFT / style.WIDTH, (BOTTOM - 0.42) / height, x_label, fontsize=8.5, va="bottom")
     for place, axes in enumerate(figure.axes[:panels]):
         if place % COLUMNS == 0:
-            axes.set_ylabel(up)
+            axes.set_ylabel(y_label)
 
 
 def draw_key(figure: Figure, handles: list[Any], columns: int) -> None:
-    """Explain what all panels share, in a strip along the bottom."""
+    """Draw the legend that all panels share along the bottom of the figure."""
     place: dict[str, Any] = {"loc": "lower left", "bbox_to_anchor": (LEFT / style.WIDTH, 0.03 / figure.get_figheight())}
     figure.legend(handles=handles, ncols=columns, fontsize=7.5, handlelength=2, borderaxespad=0, borderpad=0, **place)

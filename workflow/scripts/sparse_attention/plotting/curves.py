@@ -1,4 +1,4 @@
-"""Curves over optimiser steps or of layers: intervals and colours."""
+"""Curves over optimiser steps, and a colour for each layer."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from matplotlib.axes import Axes
 
 
 def draw_curve(axes: Axes, rows: pd.DataFrame, colour: str, column: str = "loss", **kwargs: Any) -> None:
-    """Draw a curve and, with several seeds, its 95 % interval as a band."""
+    """Draw `column` over `step` and, with several seeds, its 95 % interval as a band."""
     rows = rows[rows[column].notna()].sort_values("step", kind="stable")
     axes.plot(rows["step"], rows[column], color=colour, **kwargs)
     if rows[f"{column}_ci95"].notna().any():
@@ -21,6 +21,6 @@ def draw_curve(axes: Axes, rows: pd.DataFrame, colour: str, column: str = "loss"
 
 
 def layer_colours(layers: Iterable[Any]) -> dict[Any, Any]:
-    """Return a colour for each layer, from dark to light, in order."""
+    """Return a colour for each layer, from dark (first layer) to light (last layer)."""
     order = sorted(layers)
     return dict(zip(order, matplotlib.colormaps["viridis"](np.linspace(0.05, 0.9, len(order))), strict=True))

@@ -1,4 +1,4 @@
-"""One panel of a Pareto figure: curves of predictors between their bounds, its legend, and the key of all panels."""
+"""Draw one panel of a Pareto figure, its legend, and the legend that all panels share."""
 
 from __future__ import annotations
 
@@ -17,67 +17,75 @@ from matplotlib.ticker import FuncFormatter, NullLocator
 from sparse_attention.files.segments import block_size_of
 from sparse_attention.plotting import style
 from sparse_attention.plotting.pareto_points import COMPUTATION, Comparison, best_first, front_of
-from sparse_attention.plotting.predictor_looks import BOUND, DOTTED, LINES, Look, is_bound
+from sparse_attention.plotting.predictor_styles import BOUND_COLOUR, DOTTED, LINES, PredictorStyle, is_bound
 from sparse_attention.summaries.wording import spell
 
 TICKS = (-7, -3, -1, 0, 0.5, 0.8, 0.9, 0.95, 0.98, 0.99, 0.995, 0.998, 0.999, 0.9995, 0.9998, 0.9999)
+"""Sparsities that a large panel may label; below 0 predicting costs more than full attention."""
 FEW_TICKS = (-7, -1, 0, 0.5, 0.8, 0.9, 0.95, 0.99, 0.999, 0.9999)
+"""Sparsities that a small panel may label."""
 ENVELOPE: dict[str, Any] = {"color": "#d6dae1", "linewidth": 2.6, "solid_capstyle": "round"}
+"""Style of the pale line that shows the best points of the other panels."""
 HALO = [patheffects.withStroke(linewidth=2.2, foreground="white")]
 STEPS = 24
-"""Pieces of a line between two points: enough to look smooth."""
+"""Number of pieces of a line between two points, enough to look smooth."""
 SPARSEST = 20
-"""The axis ends where a support has this many times fewer pairs than the gold one: recall is next to nothing there."""
+"""The x axis ends where a support has this many times fewer pairs than the gold support; recall is near 0 there."""
 WIDEST = 8.0
-"""It begins where predicting takes this many times what full attention takes."""
+"""The x axis starts where predicting costs at most this many times as much as full attention."""
 
 
-def draw(axes: Axes, shared: Comparison, own: pd.DataFrame, everything: pd.DataFrame, small: bool = False) -> None:
+def draw_panel(
+    axes: Axes, comparison: Comparison, own: pd.DataFrame, everything: pd.DataFrame, small: bool = False
+) -> None:
     """Draw one panel.
 
     Parameters
     ----------
     axes : Axes
-        Where.
-    shared : Comparison
-        What all panels share.
+        The axes to draw on.
+    comparison : Comparison
+        The data and styles that all panels share.
     own : pandas.DataFrame
         The points of the panel's predictors.
     everything : pandas.DataFrame
-        The points of all panels in the same setting: bounds, and others whose best is a faint line.
+        The points of all predictors in the same setting. Bounds are drawn as they are, other predictors by their front.
     small : bool
-        Whether the panel is one of many.
+        Whether the panel is one of many in the figure, with smaller text and markers.
     """
     bounds = is_bound(everything)
     others = everything[~bounds & ~everything["predictor"].isin(own["predictor"])]
     if len(others):
-        best = front_of(others, shared)
-        axes.plot(*between(shared.kept(best), best[shared.metric]), zorder=1.2, **ENVELOPE)
+        best = front_of(others, comparison)
+        axes.plot(*interpolate(comparison.kept(best), best[comparison.metric]), zorder=1.2, **ENVELOPE)
     by_token = everything["projection"].map(block_size_of) == 1
     for _, series in everything[bounds & by_token].groupby("predictor", sort=False):
-        _bound(axes, series.sort_values("sparsity"), shared, direct_label=not small)
+        _draw_bound(axes, series.sort_values("sparsity"), comparison, direct_label=not small)
     for names, series in own.groupby(["predictor", "variant"], sort=False):
-        _curve(axes, series, shared, shared.looks[str(names[0])], shared.variants.index(str(names[1])), small)
-    _verticals(axes, everything, shared, small)
-    _axes(axes, shared, small)
+        _draw_curve(
+            axes, series, comparison, comparison.styles[str(names[0])], comparison.variants.index(str(names[1])), small
+        )
+    _draw_verticals(axes, everything, comparison, small)
+    _set_axes(axes, comparison, small)
 
 
-def between(kept: np.ndarray, *values: Any) -> list[np.ndarray]:
-    """Fill the gaps between points with what using the one for some queries and the other for the rest gives.
+def interpolate(kept: np.ndarray, *values: Any) -> list[np.ndarray]:
+    """Interpolate between points, linearly in the share of kept pairs.
 
-    That is a straight line over the pairs that are kept, which a logarithmic axis bends.
+    A value between two points is reached by using one point for some queries and the other point for the rest. On a
+    logarithmic axis these straight lines are curves, so they are drawn in `STEPS` pieces.
 
     Parameters
     ----------
     kept : numpy.ndarray
-        Of each point, shape `(points,)`, above 0.
+        Share of kept pairs of each point, ``(points,)``, above 0 and falling.
     values : array-like
-        One or more values of each point, shape `(points,)`.
+        One or more values of each point, each ``(points,)``.
 
     Returns
     -------
     list of numpy.ndarray
-        `kept` and `values`, `STEPS` times as dense.
+        `kept` and `values` at the interpolated places, each ``((points - 1) * STEPS + 1,)``.
     """
     steps = np.linspace(0, 1, STEPS, endpoint=False)
     place = np.arange(len(kept) - 1)[:, None] + steps
@@ -86,27 +94,29 @@ def between(kept: np.ndarray, *values: Any) -> list[np.ndarray]:
     return [x, *(np.interp(x, kept[order], np.asarray(value, dtype=float)[order]) for value in values)]
 
 
-def _curve(axes: Axes, series: pd.DataFrame, shared: Comparison, look: Look, variant: int, small: bool) -> None:
-    """Draw the front of one predictor as a line, its other points faint, and the intervals over seeds as a band."""
-    own = front_of(series, shared)
+def _draw_curve(
+    axes: Axes, series: pd.DataFrame, comparison: Comparison, own_style: PredictorStyle, variant: int, small: bool
+) -> None:
+    """Draw the front of one predictor as a line, its dominated points faintly, and its intervals as a band."""
+    own = front_of(series, comparison)
     dominated = series[~series.index.isin(own.index)]
-    faint = look.drawn(2.2 if small else 4)
-    axes.plot(shared.kept(dominated), dominated[shared.metric], linestyle="", alpha=0.3, zorder=3, **faint)
-    line, width = LINES[variant] if variant else look.line, 1.1 if small else 1.5
-    drawn = look.drawn(3.4 if small else 5, hollow=variant > 0)
-    kept, values = shared.kept(own), own[shared.metric]
-    axes.plot(*between(kept, values), color=look.colour, linestyle=line, linewidth=width, zorder=3.5)
+    faint = own_style.marker_arguments(2.2 if small else 4)
+    axes.plot(comparison.kept(dominated), dominated[comparison.metric], linestyle="", alpha=0.3, zorder=3, **faint)
+    line, width = LINES[variant] if variant else own_style.line, 1.1 if small else 1.5
+    drawn = own_style.marker_arguments(3.4 if small else 5, hollow=variant > 0)
+    kept, values = comparison.kept(own), own[comparison.metric]
+    axes.plot(*interpolate(kept, values), color=own_style.colour, linestyle=line, linewidth=width, zorder=3.5)
     axes.plot(kept, values, linestyle="", zorder=4, **drawn)
-    low, high = style.limits(own, shared.metric)
+    low, high = style.interval_ends(own, comparison.metric)
     if np.isfinite(low).any():
-        places, below, above = between(kept, low, high)
-        axes.fill_between(places, below, above, color=look.colour, alpha=0.15, linewidth=0, zorder=2)
+        places, below, above = interpolate(kept, low, high)
+        axes.fill_between(places, below, above, color=own_style.colour, alpha=0.15, linewidth=0, zorder=2)
 
 
-def _bound(axes: Axes, series: pd.DataFrame, shared: Comparison, direct_label: bool) -> None:
-    """Draw a bound; its name stands outside the band between the bounds, where curves hardly come."""
-    kept, values = shared.kept(series), series[shared.metric].to_numpy(dtype=float)
-    axes.plot(*between(kept, values), color=BOUND, linestyle=DOTTED, linewidth=1.3, zorder=1.5)
+def _draw_bound(axes: Axes, series: pd.DataFrame, comparison: Comparison, direct_label: bool) -> None:
+    """Draw a bound; its label is outside the region between the bounds, where few curves are."""
+    kept, values = comparison.kept(series), series[comparison.metric].to_numpy(dtype=float)
+    axes.plot(*interpolate(kept, values), color=BOUND_COLOUR, linestyle=DOTTED, linewidth=1.3, zorder=1.5)
     if not direct_label:
         return
     upper = series["bound"].iloc[0] == "upper"
@@ -118,9 +128,9 @@ def _bound(axes: Axes, series: pd.DataFrame, shared: Comparison, direct_label: b
     axes.annotate(series["label"].iloc[0], (kept[middle], values[middle]), **place, **ink)
 
 
-def _verticals(axes: Axes, rows: pd.DataFrame, shared: Comparison, small: bool) -> None:
-    """Mark the gold sparsity and, where costs are drawn, what full attention costs."""
-    if shared.across is COMPUTATION:
+def _draw_verticals(axes: Axes, rows: pd.DataFrame, comparison: Comparison, small: bool) -> None:
+    """Mark the gold sparsity and, on an axis of computation, the cost of full attention."""
+    if comparison.x_axis is COMPUTATION:
         axes.axvline(1, color=style.MUTED, linewidth=0.8, linestyle=(0, (5, 3)), zorder=1)
     gold = float(rows["gold_sparsity"].mean())
     if not 0 <= gold < 1:
@@ -131,20 +141,20 @@ def _verticals(axes: Axes, rows: pd.DataFrame, shared: Comparison, small: bool) 
         axes.text(1 - gold, 1.012, f"gold support: {gold:.1%}", color=style.MUTED, fontsize=7.5, **place)
 
 
-def _axes(axes: Axes, shared: Comparison, small: bool) -> None:
-    """Set the axes so that all panels of a figure agree."""
-    rows = shared.rows
+def _set_axes(axes: Axes, comparison: Comparison, small: bool) -> None:
+    """Set limits and ticks that are equal in all panels of a figure."""
+    rows = comparison.rows
     bounds = is_bound(rows)
-    kept = np.concatenate([shared.kept(rows[bounds]), shared.kept(rows[~bounds])])
+    kept = np.concatenate([comparison.kept(rows[bounds]), comparison.kept(rows[~bounds])])
     gold = (1 - rows["gold_sparsity"][rows["gold_sparsity"] < 1]).to_numpy(dtype=float)
     right = np.append(kept, gold).min()
     right = max(right, gold.min() / SPARSEST) if len(gold) else right
-    left = min(max(kept.max(), 1) * 1.25, WIDEST) if shared.across is COMPUTATION else min(kept.max() * 1.18, 1.0)
+    left = min(max(kept.max(), 1) * 1.25, WIDEST) if comparison.x_axis is COMPUTATION else min(kept.max() * 1.18, 1.0)
     right /= 1.3 if small else 1.55
     axes.set_xscale("log")
     axes.set_xlim(left, right)
     axes.set_ylim(-0.02, 1.02)
-    levels = _apart(
+    levels = _spaced_out(
         [level for level in (FEW_TICKS if small else TICKS) if right <= 1 - level <= left], left / right, small
     )
     axes.set_xticks([1 - level for level in levels] if len(levels) > 1 else np.geomspace(left, right, 5)[1:-1])
@@ -154,8 +164,8 @@ def _axes(axes: Axes, shared: Comparison, small: bool) -> None:
     axes.grid(True)
 
 
-def _apart(levels: Sequence[float], span: float, small: bool) -> list[float]:
-    """Leave out the ticks whose labels would touch: those of round numbers of nines come first."""
+def _spaced_out(levels: Sequence[float], span: float, small: bool) -> list[float]:
+    """Leave out ticks whose labels would touch; 0 %, 90 %, 99 % and so on have precedence."""
     chosen: list[float] = []
     for level in sorted(levels, key=lambda level: (abs(math.log10(1 - level)) % 1 > 1e-9, -level)):
         gaps = [abs(math.log((1 - level) / (1 - other))) / math.log(span) for other in chosen]
@@ -164,17 +174,21 @@ def _apart(levels: Sequence[float], span: float, small: bool) -> list[float]:
     return chosen
 
 
-def legend(beside: Axes, shared: Comparison, own: pd.DataFrame, letters: int, size: float, height: float) -> None:
-    """Name the panel's curves right of it, the best first, as the eye meets them.
+def draw_legend(
+    axes: Axes, comparison: Comparison, own: pd.DataFrame, letters: int, size: float, height: float
+) -> None:
+    """Draw the legend to the right of a panel, the best predictor first.
 
     Parameters
     ----------
-    beside, shared, own
-        As for `draw`.
+    axes, comparison, own
+        The panel, what all panels share, and the points of the panel's predictors.
     letters : int
-        Letters in a line.
-    size, height : float
-        Of the letters at most, in points; of the room that there is, in inches.
+        Number of letters in a line.
+    size : float
+        The largest font size in points.
+    height : float
+        The height available in inches.
     """
     labels = (
         own.drop_duplicates("predictor")
@@ -184,42 +198,42 @@ def legend(beside: Axes, shared: Comparison, own: pd.DataFrame, letters: int, si
     lines, spacing = sum(label.count("\n") + 1 for label in labels), 0.4
     size = min(size, 72 * height / (1.2 * lines + spacing * len(labels)))
     handles = []
-    for name in best_first(own, shared.metric, shared.across.column):
-        look = shared.looks[name]
-        drawn = look.drawn(0.65 * size)
-        handles.append(Line2D([], [], linestyle=look.line, linewidth=1.2, label=labels[name], **drawn))
+    for name in best_first(own, comparison.metric, comparison.x_axis.column):
+        own_style = comparison.styles[name]
+        drawn = own_style.marker_arguments(0.65 * size)
+        handles.append(Line2D([], [], linestyle=own_style.line, linewidth=1.2, label=labels[name], **drawn))
     place: dict[str, Any] = {"loc": "upper left", "bbox_to_anchor": (1.02, 1.0), "borderaxespad": 0, "borderpad": 0}
-    beside.legend(handles=handles, handlelength=2.2, handletextpad=0.5, labelspacing=spacing, fontsize=size, **place)
+    axes.legend(handles=handles, handlelength=2.2, handletextpad=0.5, labelspacing=spacing, fontsize=size, **place)
 
 
-def key(shared: Comparison, others: bool) -> list[Line2D]:
-    """Return the signs that all panels share, with their meaning."""
-    rows, handles = shared.rows, []
-    if len(shared.variants) > 1:
-        for variant, line in zip(shared.variants, LINES, strict=False):
+def key_handles(comparison: Comparison, others: bool) -> list[Line2D]:
+    """Return the legend entries that all panels share; `others` tells whether panels show the front of other panels."""
+    rows, handles = comparison.rows, []
+    if len(comparison.variants) > 1:
+        for variant, line in zip(comparison.variants, LINES, strict=False):
             name = variant if variant else "without projection"
-            drawn = Look(style.MUTED, "o", line).drawn(3.4, hollow=line != LINES[0])
+            drawn = PredictorStyle(style.MUTED, "o", line).marker_arguments(3.4, hollow=line != LINES[0])
             handles.append(Line2D([], [], linestyle=line, linewidth=1.1, label=name, **drawn))
     bounds = rows[is_bound(rows)]
     if len(bounds):
-        names = " and ".join(bounds["label"].unique()) + (", at no cost" if shared.across is COMPUTATION else "")
-        handles.append(Line2D([], [], color=BOUND, linestyle=DOTTED, label=names))
+        names = " and ".join(bounds["label"].unique()) + (", at no cost" if comparison.x_axis is COMPUTATION else "")
+        handles.append(Line2D([], [], color=BOUND_COLOUR, linestyle=DOTTED, label=names))
     if others:
         handles.append(Line2D([], [], label="best of the other panels", **ENVELOPE))
     gold = rows.groupby("attention", sort=False)["gold_sparsity"].mean()
-    told = [f"{spell(name)} {value:.1%}" if len(gold) > 1 else f"{value:.1%}" for name, value in gold.items()]
-    handles.append(Line2D([], [], color=style.GOLD, linewidth=1.2, label=f"gold sparsity: {', '.join(told)}"))
-    if shared.across is COMPUTATION:
+    gold_labels = [f"{spell(name)} {value:.1%}" if len(gold) > 1 else f"{value:.1%}" for name, value in gold.items()]
+    handles.append(Line2D([], [], color=style.GOLD, linewidth=1.2, label=f"gold sparsity: {', '.join(gold_labels)}"))
+    if comparison.x_axis is COMPUTATION:
         handles.append(
             Line2D([], [], color=style.MUTED, linewidth=0.8, linestyle=(0, (5, 3)), label="as costly as full attention")
         )
-    return [*handles, *_dominated(shared)]
+    return [*handles, *_dominated_handles(comparison)]
 
 
-def _dominated(shared: Comparison) -> list[Line2D]:
-    real = shared.rows[~is_bound(shared.rows)]
+def _dominated_handles(comparison: Comparison) -> list[Line2D]:
+    real = comparison.rows[~is_bound(comparison.rows)]
     curves = real.groupby(["attention", "window", "predictor", "variant"], sort=False)
-    if all(len(front_of(series, shared)) == len(series) for _, series in curves):
+    if all(len(front_of(series, comparison)) == len(series) for _, series in curves):
         return []
     drawn: dict[str, Any] = {"marker": "o", "markersize": 4, "linestyle": "", "alpha": 0.35}
     return [Line2D([], [], color=style.MUTED, label="beaten by another of its points", **drawn)]

@@ -1,4 +1,4 @@
-"""Which figures a run has, and which settings each of them reads."""
+"""Determine which figures a run draws, and which settings each figure reads."""
 
 from __future__ import annotations
 
@@ -16,37 +16,37 @@ Config = Mapping[str, Any]
 CONDITIONS: dict[str, Callable[[Config], bool]] = {
     "prunings differ in lambda": lambda config: bool(lambda_sweeps(prunings(dict(config)))),
 }
-"""What a figure may ask for beside its tables, by the words that its `condition` names it with."""
+"""Tests of the configuration that a figure can require beside its tables, by the text of its `condition`."""
 
 
 def drawn_from(tables: Mapping[str, TableInfo], pruned: Collection[str]) -> dict[str, str | None]:
-    """Return the files that figures can be drawn from, by name; None where the run has none.
+    """Return the path of each table that figures can be drawn from, by name; None where the run does not make it.
 
     Parameters
     ----------
     tables : mapping
         The published tables of the run.
     pruned : collection of str
-        The folders of its pruned classifiers; `kept` and `predictions` are the test functions of the first.
+        The result folders of the pruned classifiers. `kept` and `predictions` are read from the first one.
     """
     functions = {name: next((f"{folder}/{name}.tsv" for folder in pruned), None) for name in ("kept", "predictions")}
     return {name: tables[name].path if name in tables else None for name in published_tables()} | functions
 
 
 def planned(tables: Mapping[str, str | None], config: Config) -> dict[str, FigureInfo]:
-    """Return the figures whose tables the run has and whose condition holds, by name in the report's order.
+    """Return the figures whose tables the run makes and whose condition holds, by name and in the report's order.
 
     Parameters
     ----------
     tables : mapping
-        What `drawn_from` returns.
+        The path of each table by name, as `drawn_from` returns it.
     config : mapping
         The configuration.
 
     Raises
     ------
     InputError
-        When a figure names a table, a setting or a condition that there is not.
+        When a figure names a table, a setting or a condition that does not exist.
     """
     for figure in discover().values():
         for key, names, allowed in (
@@ -55,7 +55,9 @@ def planned(tables: Mapping[str, str | None], config: Config) -> dict[str, Figur
         ):
             unknown = [name for name in names if name not in allowed]
             if unknown:
-                raise InputError(f"{figure.module}: {key}: no {unknown[0]!r}; allowed: {', '.join(sorted(allowed))}")
+                raise InputError(
+                    f"{figure.module}.{key}: {unknown[0]!r} is not allowed; allowed: {', '.join(sorted(allowed))}"
+                )
     chosen = {
         name: figure
         for name, figure in discover().items()
@@ -68,7 +70,7 @@ def planned(tables: Mapping[str, str | None], config: Config) -> dict[str, Figur
 
 
 def setting_of(figure: FigureInfo, config: Config) -> dict[str, Any]:
-    """Return what a figure's `draw` gets as its setting."""
+    """Return the mapping `setting` that a figure's `draw` receives; `base.Plot.draw` describes it."""
     corpus, model = figure.subject
     read = {key: value_at(config, key, figure.module) for key in figure.settings}
     return {"corpus": value_at(config, corpus, figure.module), "model": value_at(config, model, figure.module), **read}

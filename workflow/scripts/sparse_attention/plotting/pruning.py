@@ -1,4 +1,4 @@
-"""Pruned classifiers: tokens left, thresholds before and after, quality against cost."""
+"""Shared parts of the figures of pruned classifiers: labels, colours, error bars, the plot of quality against cost."""
 
 from __future__ import annotations
 
@@ -28,22 +28,23 @@ SYSTEMS = {
     "text": ("text pruned before", "#D55E00"),
     "retrained": ("trained on the export", "#7B3294"),
 }
+"""Label and colour of each system."""
 MARKERS = "osD^vP*X<>pdH"
 
 
-def quality(table: pd.DataFrame, metric: str, context: Mapping[str, Any]) -> Figure:
-    """Draw a metric against the multiply-adds, relative to the dense library model, with bootstrap intervals.
+def draw_quality(table: pd.DataFrame, metric: str, context: Mapping[str, Any]) -> Figure:
+    """Draw a metric against the multiply-adds relative to the library's dense model, with bootstrap intervals.
 
     Parameters
     ----------
     table : pandas.DataFrame
         The table `pruning`.
     metric : str
-        A column of it.
+        The column to draw.
     context : mapping
         `corpus` and `model`.
     """
-    own = best_way(table)
+    own = dropped_where_possible(table)
     own = own[(own["system"] != "dense") | ~own.duplicated("system")]  # one dense model is shared by all prunings
     gap = 0.012 * own["relative_flops"].max()
     places = own.groupby("pruning")["relative_flops"].transform(lambda costs: _side_by_side(costs.to_numpy(), gap))
@@ -54,16 +55,16 @@ def quality(table: pd.DataFrame, metric: str, context: Mapping[str, Any]) -> Fig
         drawn: dict[str, Line2D] = {}
         for (pruning, system), rows in own.groupby(["pruning", "system"], sort=False):
             label, colour = SYSTEMS[str(system)]
-            marker = _marker(list(own["pruning"].unique()).index(pruning)).get_marker()
+            marker = _marker_handle(list(own["pruning"].unique()).index(pruning)).get_marker()
             panel.errorbar(
-                rows["place"], rows[metric], yerr=bars(rows, metric), color=colour, marker=marker, markersize=5,
+                rows["place"], rows[metric], yerr=error_bars(rows, metric), color=colour, marker=marker, markersize=5,
                 linestyle="", elinewidth=0.8, markeredgecolor="white", markeredgewidth=0.5,
             )  # fmt: skip
             drawn[label] = Line2D([], [], color=colour, marker="o", linestyle="", markersize=5)
         handles, labels = list(drawn.values()), list(drawn)
         if own["pruning"].nunique() > 1:
-            handles += [_marker(place) for place in range(own["pruning"].nunique())]
-            labels += [short(name, own["pruning"]) for name in own["pruning"].unique()]
+            handles += [_marker_handle(place) for place in range(own["pruning"].nunique())]
+            labels += [short_label(name, own["pruning"]) for name in own["pruning"].unique()]
         style.legend_beside(panel, handles, labels)
         panel.set_xlabel("multiply-adds of the layers, over those of the library's dense model")
         panel.set_ylabel(CLASSIFICATION[metric].title)
@@ -72,18 +73,18 @@ def quality(table: pd.DataFrame, metric: str, context: Mapping[str, Any]) -> Fig
         panel.xaxis.set_major_formatter(PercentFormatter(1.0))
         panel.grid(True)
         line = f"test, {count(own['positive'].iloc[0], 'positive')} of {count(own['functions'].iloc[0], 'function')}"
-        style.head_line(figure, "Quality against cost, tokens removed", style.state(context, own, line))
+        style.draw_title(figure, "Quality against cost, tokens removed", style.describe_data(context, own, line))
     return figure
 
 
-def bars(rows: pd.DataFrame, column: str) -> np.ndarray:
-    """Return how far the 95 % intervals of a column reach below and above it, float64 `(2, rows)`; 0 without one."""
-    low, high = style.limits(rows, column)
+def error_bars(rows: pd.DataFrame, column: str) -> np.ndarray:
+    """Return how far 95 % intervals reach below and above a column's values, float64 ``(2, rows)``; 0 without one."""
+    low, high = style.interval_ends(rows, column)
     return np.nan_to_num(np.stack([rows[column] - low, high - rows[column]]).clip(min=0))
 
 
 def _side_by_side(costs: np.ndarray, gap: float) -> np.ndarray:
-    """Return where points of nearly equal costs are drawn: `gap` apart, around their mean; the others stay."""
+    """Return positions in which points of nearly equal cost are moved `gap` apart, around their mean."""
     order = np.argsort(costs, kind="stable")
     starts = np.flatnonzero(np.diff(costs[order], prepend=-np.inf) > gap / 3)
     places = costs.copy()
@@ -92,28 +93,28 @@ def _side_by_side(costs: np.ndarray, gap: float) -> np.ndarray:
     return places
 
 
-def best_way(rows: pd.DataFrame) -> pd.DataFrame:
-    """Return the rows with tokens removed, and those of hard pruning that can only hide them."""
-    keys = ["pruning"] if "pruning" in rows else ["system"]
-    dropped = set(rows.loc[(rows["system"] == "hard") & (rows["way"] == "dropped"), keys[0]])
-    hides = (rows["system"] == "hard") & ~rows[keys[0]].isin(dropped)
-    return rows[(rows["way"] == "dropped") | hides]
+def dropped_where_possible(rows: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows in which tokens are removed, and the rows of hard prunings that can only mask tokens."""
+    key = "pruning" if "pruning" in rows else "system"
+    dropped = set(rows.loc[(rows["system"] == "hard") & (rows["way"] == "dropped"), key])
+    only_masked = (rows["system"] == "hard") & ~rows[key].isin(dropped)
+    return rows[(rows["way"] == "dropped") | only_masked]
 
 
-def short(name: object, names: pd.Series[Any]) -> str:
-    """Spell a pruning by what tells it from the others; a single one by its mode."""
+def short_label(name: object, names: pd.Series[Any]) -> str:
+    """Return a short label of a pruning: the settings that distinguish it from other `names`, else its mode."""
     if names.nunique() == 1:
         mode = str(parse_segment(str(name)).get("mode", name))
         return "learned" if mode == "threshold" else mode
     return textwrap.fill(spell_pruning(name, names.unique()), 26)
 
 
-def _marker(place: int) -> Line2D:
+def _marker_handle(place: int) -> Line2D:
     shape = MARKERS[place % len(MARKERS)]
     return Line2D([], [], color=style.MUTED, marker=shape, linestyle="", markersize=5)
 
 
-def line_looks() -> Iterator[tuple[str, str]]:
-    """Yield a colour and a marker for each line, no pair twice."""
+def line_styles() -> Iterator[tuple[str, str]]:
+    """Yield pairs of a colour and a marker, each pair once."""
     for marker, colour in itertools.product(MARKERS, style.ATTENTION_COLOURS):
         yield colour, marker

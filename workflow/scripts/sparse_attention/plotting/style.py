@@ -1,4 +1,4 @@
-"""One house style for every figure: type, colours that colour-blind readers can tell apart, files of equal bytes."""
+"""The house style of every figure: fonts, colours for colour-blind readers, and reproducible files."""
 
 from __future__ import annotations
 
@@ -55,18 +55,19 @@ HOUSE: dict[str, Any] = {
     "ytick.labelcolor": INK,
     "ytick.labelsize": 8,
 }
-"""The font comes with matplotlib; in SVG letters are paths, so that the figure looks the same everywhere."""
+"""Settings of matplotlib. The font ships with matplotlib; SVG draws letters as paths, so readers need no font."""
 METADATA: dict[str, dict[str, Any]] = {
     "svg": {"Date": None, "Creator": None},
     "pdf": {"CreationDate": None, "Creator": None, "Producer": None},
     "png": {"Software": None},
 }
+"""Metadata that is left out of each file format, because it differs from run to run or between versions."""
 ATTENTION_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 
 
 @contextmanager
 def house_style() -> Iterator[None]:
-    """Draw in the house style, whatever the user's own matplotlib settings are."""
+    """Apply the house style inside a `with` block and ignore the user's own matplotlib settings."""
     house: Any = {**matplotlib.rcParamsDefault, **HOUSE}
     del house["backend"]
     with matplotlib.rc_context(house):
@@ -74,17 +75,33 @@ def house_style() -> Iterator[None]:
 
 
 def save(figure: Figure, paths: Iterable[str]) -> None:
-    """Write `figure` to every path, in the format of its suffix, without dates or programme names."""
+    """Write `figure` to every path, in the format of the suffix and without dates or program names.
+
+    Raises
+    ------
+    InputError
+        When a suffix is not one of `METADATA`.
+    """
     for path in paths:
         suffix = Path(path).suffix.lstrip(".")
         if suffix not in METADATA:
-            raise InputError(f"{path}: {suffix!r} is not a format of figures; allowed: {', '.join(METADATA)}")
+            raise InputError(f"{path}: {suffix!r} is not allowed as a figure format; allowed: {', '.join(METADATA)}")
         with house_style(), atomic_path(path) as partial:
             figure.savefig(partial, format=suffix, metadata=METADATA[suffix])
 
 
-def state(context: Mapping[str, Any], table: pd.DataFrame, *more: str) -> str:
-    """Return the line that says what a figure was made from: corpus, model, attention, seeds, examples and more."""
+def describe_data(context: Mapping[str, Any], table: pd.DataFrame, *more: str) -> str:
+    """Return the line below a figure's title: its corpus, model, attention, number of seeds and of examples.
+
+    Parameters
+    ----------
+    context : mapping
+        `corpus` and `model`; either may be missing.
+    table : pandas.DataFrame
+        The rows that are drawn. Columns `attention`, `seeds` and `examples` are used where present.
+    more : str
+        Further parts of the line; empty ones are left out.
+    """
     parts = [str(context[name]) for name in ("corpus", "model") if context.get(name)]
     parts += [spell(str(name)) for name in table["attention"].unique()] if "attention" in table else []
     parts += [count(table["seeds"].max(), "seed")] if "seeds" in table and len(table) else []
@@ -93,8 +110,8 @@ def state(context: Mapping[str, Any], table: pd.DataFrame, *more: str) -> str:
     return " · ".join([*parts, *(part for part in more if part)])
 
 
-def head_line(figure: Figure, title: str, statement: str, top: float = 0.09) -> None:
-    """Put a title and, below it, what the figure was made from at the upper left; `top` is their height in inches."""
+def draw_title(figure: Figure, title: str, description: str, top: float = 0.09) -> None:
+    """Write the title and, below it, `description` at the upper left, `top` inches below the upper edge."""
     height = figure.get_figheight()
     figure.text(
         0.08 / figure.get_figwidth(),
@@ -106,7 +123,7 @@ def head_line(figure: Figure, title: str, statement: str, top: float = 0.09) -> 
         fontweight="bold",
         color=INK,
     )
-    lines = "\n".join(textwrap.wrap(statement, int(16.5 * figure.get_figwidth()), break_long_words=False))
+    lines = "\n".join(textwrap.wrap(description, int(16.5 * figure.get_figwidth()), break_long_words=False))
     figure.text(
         0.08 / figure.get_figwidth(), 1 - (top + 0.19) / height, lines, ha="left", va="top", fontsize=7.5, color=MUTED
     )
@@ -115,16 +132,16 @@ def head_line(figure: Figure, title: str, statement: str, top: float = 0.09) -> 
 def canvas(
     rows: int, columns: int, panel: tuple[float, float], margins: tuple[float, float, float, float], **kwargs: Any
 ) -> Any:
-    """Return a figure and its axes `(rows, columns)` laid out in inches, so that text never changes the panels' size.
+    """Return a figure and its axes ``(rows, columns)``, laid out in inches so that text never resizes the panels.
 
     Parameters
     ----------
     rows, columns : int
         Number of panels.
     panel : (float, float)
-        Width and height that one panel takes, its own labels included.
+        Width and height of one panel with its own labels, in inches.
     margins : (float, float, float, float)
-        Left, right, top and bottom margins.
+        Left, right, top and bottom margins, in inches.
     kwargs
         Passed to `Figure.subplots`.
     """
@@ -137,9 +154,9 @@ def canvas(
 
 
 def legend_beside(axes: Axes, handles: Sequence[Any], labels: Sequence[str]) -> None:
-    """Put a legend to the right of a panel; where it is longer than the figure, this grows below its panels.
+    """Put a legend to the right of a panel; make the figure taller if the legend is longer than the figure.
 
-    To be called before `head_line`.
+    Call this before `draw_title`, which places text relative to the final height.
     """
     legend = axes.legend(handles, labels, loc="upper left", bbox_to_anchor=(1.02, 1.0), borderaxespad=0)
     figure = axes.get_figure(root=True)
@@ -154,25 +171,30 @@ def legend_beside(axes: Axes, handles: Sequence[Any], labels: Sequence[str]) -> 
         )  # fmt: skip
 
 
-def blank(title: str, statement: str, text: str) -> Figure:
-    """Return a figure that says why there is nothing to see."""
+def blank_figure(title: str, description: str, text: str) -> Figure:
+    """Return a figure without panels whose `text` explains why nothing can be drawn."""
     with house_style():
         figure = Figure(figsize=(WIDTH, 1.2))
-        head_line(figure, title, statement)
+        draw_title(figure, title, description)
         figure.text(0.08 / WIDTH, 0.3, text, fontsize=8.5)
     return figure
 
 
-def inches(figure: Figure, box: tuple[float, float, float, float]) -> tuple[float, float, float, float]:
-    """Return `box` (left, bottom, width, height in inches) in shares of the figure."""
+def figure_shares(figure: Figure, box: tuple[float, float, float, float]) -> tuple[float, float, float, float]:
+    """Convert `box` (left, bottom, width, height) from inches to fractions of the figure's size."""
     width, height = figure.get_size_inches()
     return box[0] / width, box[1] / height, box[2] / width, box[3] / height
 
 
-def limits(rows: pd.DataFrame, column: str) -> tuple[np.ndarray, np.ndarray]:
-    """Return the lower and upper ends of the 95 % intervals of a column, float64 `(rows,)`; NaN where there are none.
+def interval_ends(rows: pd.DataFrame, column: str) -> tuple[np.ndarray, np.ndarray]:
+    """Return the lower and upper ends of a column's 95 % intervals.
 
-    A table has them as `<column>_low` and `<column>_high`, or as half their width in `<column>_ci95`.
+    A table stores the ends as `<column>_low` and `<column>_high`, or half the width as `<column>_ci95`.
+
+    Returns
+    -------
+    (numpy.ndarray, numpy.ndarray)
+        Lower and upper ends, float64 ``(rows,)``; NaN where a row has no interval.
     """
     if f"{column}_low" in rows and rows[f"{column}_low"].notna().any():
         low, high = rows[f"{column}_low"], rows[f"{column}_high"]
@@ -182,12 +204,12 @@ def limits(rows: pd.DataFrame, column: str) -> tuple[np.ndarray, np.ndarray]:
     return low.to_numpy(dtype=float), high.to_numpy(dtype=float)
 
 
-def require(table: pd.DataFrame, path: Any) -> None:
-    """Raise `InputError` when there is nothing to draw."""
+def require_rows(table: pd.DataFrame, path: Any) -> None:
+    """Raise `InputError` when the table read from `path` has no rows."""
     if table.empty:
-        raise InputError(f"{path}: has no rows, so there is nothing to draw; leave this figure out")
+        raise InputError(f"{path}: has no rows, so there is nothing to draw; allowed: at least one row")
 
 
 def panel_title(axes: Axes, text: str) -> None:
-    """Name a panel."""
+    """Write the title of a panel."""
     axes.set_title(text, fontsize=8.5, color=INK)

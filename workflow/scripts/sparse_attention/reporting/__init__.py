@@ -1,1 +1,1 @@
-"""The report, one HTML file that tells what was run and what came out."""
+"""The report: one HTML file that describes a run and its results."""

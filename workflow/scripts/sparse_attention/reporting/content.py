@@ -1,4 +1,4 @@
-"""Tables as the report shows them: headers, cells, and what they sort by."""
+"""Prepare tables for the report: headers, the text of cells, and the keys that cells are sorted by."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 
 from sparse_attention.metrics.facts import compared_metrics, support_metrics
-from sparse_attention.reporting.findings import comparison, half_width, number
+from sparse_attention.reporting.findings import compared_rows, format_number, half_width
 from sparse_attention.summaries.wording import spell, spell_pruning
 
 HEADERS = {name: metric.words for name, metric in support_metrics().items()} | {
@@ -25,13 +25,16 @@ HEADERS = {name: metric.words for name, metric in support_metrics().items()} | {
     "second_recall": "recall of the second",
     "as_published": "as published",
 }
+"""Headers of columns; other columns are named like in the table, with spaces for underscores."""
 DIGITS = {
     "perplexity": 1, "edges": 0, "support_size": 1, "before": 5, "after": 5,
     "q25": 0, "median": 0, "q75": 0, "milliseconds_per_function": 1, "functions_per_second": 1, "speedup": 2,
 }  # fmt: skip
-SPELT = ("attention", "projection", "point", "second_projection", "quirk", "subject", "metric", "keep")
-SPELLERS: dict[str, Callable[[str], str]] = {**dict.fromkeys(SPELT, spell), "pruning": spell_pruning}
-COUNTS = (
+"""Number of decimals of columns that do not have 3."""
+WORDED = ("attention", "projection", "point", "second_projection", "quirk", "subject", "metric", "keep")
+"""Columns of path segments and names, which are written in words."""
+FORMATTERS: dict[str, Callable[[str], str]] = {**dict.fromkeys(WORDED, spell), "pruning": spell_pruning}
+INTEGERS = (
     "documents",
     "characters",
     "tokens",
@@ -45,15 +48,15 @@ COUNTS = (
     "head",
     "window",
 )
-
-
+"""Columns of whole numbers."""
 METRICS = {name: metric.words for name, metric in compared_metrics().items()}
 SERIES = ("attention", "predictor", "projection")
+"""Columns that identify a curve of points."""
 
 
 @dataclass(frozen=True)
 class Cell:
-    """One cell: its text and interval, what it sorts by, whether it is a number and the best one of its column."""
+    """One cell: its text and interval, its sort key, whether it is numeric, and whether it is the column's best."""
 
     text: str
     key: str = ""
@@ -64,9 +67,24 @@ class Cell:
 
 @dataclass(frozen=True)
 class Table:
-    """A table: its headers and rows, spanning headers `(title, columns)` (may be none), and how it is shown.
+    """A table of the report.
 
-    `section` is where, `folded` the words to click on (empty where it is shown at once), `files` where it lies.
+    Attributes
+    ----------
+    name, title, caption : str
+        The table's name in the page's links, its heading, and the text below the heading.
+    headers : sequence of str
+        Headers of the columns.
+    rows : sequence of sequences of Cell
+        The cells.
+    groups : sequence of (str, int)
+        Headers that span several columns, with their number of columns; empty without such a row.
+    section : str
+        The section of the report that shows the table.
+    folded : str
+        The text to click on to unfold the table; empty if the table is always visible.
+    files : str
+        The files of the table, relative to the report.
     """
 
     name: str
@@ -83,105 +101,115 @@ class Table:
 def _cell(column: str, row: Any) -> Cell:
     value = row[column]
     if isinstance(value, str):
-        speller = SPELLERS.get(column)
-        return Cell(speller(value) or "–" if speller else value, value)
+        to_words = FORMATTERS.get(column)
+        return Cell(to_words(value) or "–" if to_words else value, value)
     if pd.isna(value):
         return Cell("–", "", True)
-    if column in COUNTS or column.startswith(("characters_", "tokens_", "lines_")) or isinstance(value, int):
+    if column in INTEGERS or column.startswith(("characters_", "tokens_", "lines_")) or isinstance(value, int):
         return Cell(f"{value:,.0f}", f"{value:g}", True)
     interval = row.get(f"{column}_ci95", float("nan"))
-    return Cell(number(value, interval, DIGITS.get(column, 3)), repr(float(value)), True)
+    return Cell(format_number(value, interval, DIGITS.get(column, 3)), repr(float(value)), True)
 
 
-def plain(name: str, frame: pd.DataFrame, leave_out: Sequence[str] = ()) -> Table:
-    """Show a table as it is: each `<column>_ci95` joins its column, the only attention or pruning is left out."""
+def plain_table(name: str, frame: pd.DataFrame, leave_out: Sequence[str] = ()) -> Table:
+    """Return a table with the rows of `frame` unchanged.
+
+    A column `<column>_ci95` is shown as the interval of `<column>`. The columns in `leave_out` are left out, and so is
+    a first column with the attention or pruning if it has only one value.
+    """
     columns = [name for name in frame.columns if not str(name).endswith("_ci95") and name not in leave_out]
     if len(columns) > 1 and columns[0] in ("attention", "pruning") and frame[columns[0]].nunique() == 1:
         columns = columns[1:]
     rows = [[_cell(column, row) for column in columns] for row in frame.to_dict("records")]
-    headers = HEADERS if "predictor" in frame else {**HEADERS, "label": "label"}  # elsewhere it is that of a function
+    # without predictors, the column `label` is the label of a function
+    headers = HEADERS if "predictor" in frame else {**HEADERS, "label": "label"}
     return Table(name, [headers.get(name, str(name).replace("_", " ")) for name in columns], rows)
 
 
-def at_sparsity(name: str, fixed: pd.DataFrame, windows: str, keep: str) -> Table:
-    """Show the compared metrics at fixed sparsities, a row per predictor, the best first and marked in each column.
+def sparsity_table(name: str, fixed: pd.DataFrame, windows: str, keep: str) -> Table:
+    """Return a table of the compared metrics at fixed sparsities: a row per predictor, the best values marked.
 
     Parameters
     ----------
     fixed : pandas.DataFrame
         The table `predictors_at_sparsity`.
     windows, keep : str
-        The setting that is shown.
+        The window and the kept tokens of the rows to show.
     """
-    chosen = _setting(fixed, windows, keep)
+    chosen = _at_setting(fixed, windows, keep)
     levels = sorted(chosen["at_sparsity"].unique())
-    who = _who(chosen)
+    identifying = _identifying_columns(chosen)
     real = chosen[chosen["bound"].isna()]
     best = {(m, a, at): _best(own[m]) for m in METRICS for (a, at), own in real.groupby(["attention", "at_sparsity"])}
-    found = comparison(fixed, windows, keep)
-    # where predictors are compared comes first, then the lowest sparsity, which most of them reach
+    found = compared_rows(fixed, windows, keep)
+    # rank by recall at the sparsity of the comparison, then at the lowest sparsity, which most predictors reach
     order = sorted(levels, key=lambda level: (found is None or level != found[0], level))
     recall = chosen.pivot(index=list(SERIES), columns="at_sparsity", values="recall")[order]
     series_of = chosen.drop_duplicates(list(SERIES)).set_index(list(SERIES))[["bound"]].join(recall).reset_index()
     rows = []
-    for names in _in_order(series_of, order):
+    for names in _ranked_series(series_of, order):
         series = chosen[(chosen[list(SERIES)] == names).all(axis=1)]
         values, bound = series.set_index("at_sparsity"), series["bound"].notna().any()
-        cells = [_cell(column, series.iloc[0]) for column in who]
+        cells = [_cell(column, series.iloc[0]) for column in identifying]
         for metric in METRICS:
             for at in levels:
                 row = values.loc[at]
-                cells.append(_value(row, metric, 2, not bound and row[metric] == best[metric, names[0], at]))
+                cells.append(_value_cell(row, metric, 2, not bound and row[metric] == best[metric, names[0], at]))
         rows.append(cells)
     shown = [f"{100 * at:.4g} %" for _ in METRICS for at in levels]
-    headers = [*(HEADERS.get(column, column) for column in who), *shown]
-    groups = [("", len(who)), *((f"{title} at sparsity", len(levels)) for title in METRICS.values())]
+    headers = [*(HEADERS.get(column, column) for column in identifying), *shown]
+    groups = [("", len(identifying)), *((f"{title} at sparsity", len(levels)) for title in METRICS.values())]
     return Table(name, headers, rows, groups)
 
 
-def areas(name: str, table: pd.DataFrame, windows: str, keep: str) -> Table:
-    """Show the areas under the fronts and the hypervolumes, the largest area of recall first.
+def areas_table(name: str, table: pd.DataFrame, windows: str, keep: str) -> Table:
+    """Return a table of the areas under the fronts and the hypervolumes, the largest area of recall first.
 
     Parameters
     ----------
     table : pandas.DataFrame
         The table `areas`.
     windows, keep : str
-        The setting that is shown.
+        The window and the kept tokens of the rows to show.
     """
-    chosen = _setting(table, windows, keep)
-    who, columns = _who(chosen), [f"{size}_{metric}" for size in ("area", "hypervolume") for metric in METRICS]
+    chosen = _at_setting(table, windows, keep)
+    identifying, columns = (
+        _identifying_columns(chosen),
+        [f"{size}_{metric}" for size in ("area", "hypervolume") for metric in METRICS],
+    )
     best = chosen[chosen["bound"].isna()].groupby("attention")[columns].agg(_best)
     rows = []
-    for names in _in_order(chosen, ["area_recall"]):
+    for names in _ranked_series(chosen, ["area_recall"]):
         row = chosen[(chosen[list(SERIES)] == names).all(axis=1)].iloc[0]
-        cells = [_cell(column, row) for column in who]
+        cells = [_cell(column, row) for column in identifying]
         for column in columns:
-            cells.append(_value(row, column, 3, pd.isna(row["bound"]) and row[column] == best.loc[names[0], column]))
+            cells.append(
+                _value_cell(row, column, 3, pd.isna(row["bound"]) and row[column] == best.loc[names[0], column])
+            )
         rows.append(cells)
-    headers = [*(HEADERS.get(column, column) for column in who), *list(METRICS.values()) * 2]
-    groups = [("", len(who)), ("area under the front", len(METRICS)), ("hypervolume", len(METRICS))]
+    headers = [*(HEADERS.get(column, column) for column in identifying), *list(METRICS.values()) * 2]
+    groups = [("", len(identifying)), ("area under the front", len(METRICS)), ("hypervolume", len(METRICS))]
     return Table(name, headers, rows, groups)
 
 
-def _setting(table: pd.DataFrame, windows: str, keep: str) -> pd.DataFrame:
+def _at_setting(table: pd.DataFrame, windows: str, keep: str) -> pd.DataFrame:
     return table[(table["windows"].astype(str) == windows) & (table["keep"] == keep)]
 
 
-def _who(rows: pd.DataFrame) -> list[str]:
-    """Return the columns that tell one row from another."""
+def _identifying_columns(rows: pd.DataFrame) -> list[str]:
+    """Return the columns that identify a row: the label, and projection and attention where there are several."""
     learned = rows.loc[rows["projection"] != "kind~none", "projection"].nunique()
     several = {"projection": learned > 1, "attention": rows["attention"].nunique() > 1}
     return ["label", *(column for column, needed in several.items() if needed)]
 
 
 def _best(values: pd.Series) -> float:
-    """Return the highest value; NaN when all are equal, so that none stands out."""
+    """Return the highest value, or NaN if all values are equal, so that none is marked as the best."""
     return float(values.max()) if values.nunique() > 1 or len(values) == 1 else float("nan")
 
 
-def _in_order(rows: pd.DataFrame, columns: Sequence[Any]) -> list[list[str]]:
-    """Return `SERIES` of each row: of one attention after the other, the highest first, bounds last."""
+def _ranked_series(rows: pd.DataFrame, columns: Sequence[Any]) -> list[list[str]]:
+    """Return the values of `SERIES` in each row, sorted by attention, then by falling `columns`; bounds are last."""
     attentions = list(rows["attention"].unique())
     keys = rows[list(columns)].assign(place=rows["attention"].map(attentions.index), bound=rows["bound"].notna())
     ascending = [True, True, *(False for _ in columns)]
@@ -189,12 +217,12 @@ def _in_order(rows: pd.DataFrame, columns: Sequence[Any]) -> list[list[str]]:
     return rows.loc[order, list(SERIES)].to_numpy().tolist()
 
 
-def _value(row: Any, column: str, digits: int, best: bool) -> Cell:
-    """Return a cell with a value and its interval."""
+def _value_cell(row: Any, column: str, digits: int, best: bool) -> Cell:
+    """Return a cell with a value and half the width of its interval."""
     if pd.isna(row[column]):
         return Cell("–", "", True)
     half = half_width(row, column)
     least = 10**-digits
     rounded = f"{half:.{digits}f}" if half >= least / 2 else f"<{least:g}"
     interval = f"±\N{NO-BREAK SPACE}{rounded}" if half > 0 else ""
-    return Cell(number(row[column], digits=digits), repr(float(row[column])), True, bool(best), interval)
+    return Cell(format_number(row[column], digits=digits), repr(float(row[column])), True, bool(best), interval)

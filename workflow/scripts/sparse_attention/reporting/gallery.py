@@ -1,4 +1,4 @@
-"""A page of functions whose tokens are coloured by the last layer that they reach."""
+"""Write the HTML page that colours the tokens of test functions by the last layer that they reach."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from sparse_attention.reporting.painting import as_html, shade
 from sparse_attention.summaries.wording import spell_pruning
 
 OUTCOMES = {(1, 1): "defect found", (1, 0): "defect missed", (0, 1): "false alarm", (0, 0): "rightly cleared"}
-"""By label and prediction."""
+"""Text for each pair of label and prediction."""
 
 
-def choose(functions: Sequence[Function], traced: Mapping[int, Traced], count: int) -> list[int]:
-    """Return up to `count` functions, of each outcome in turn, in their order."""
+def choose_functions(functions: Sequence[Function], traced: Mapping[int, Traced], count: int) -> list[int]:
+    """Return the numbers of up to `count` functions, taken from the four outcomes in turn, in rising order."""
     groups: dict[tuple[int, int], list[int]] = {outcome: [] for outcome in OUTCOMES}
     for number, found in traced.items():
         groups[functions[number].label, int(found.probability >= 0.5)].append(number)
@@ -35,20 +35,20 @@ def render(
     language: str,
     context: Mapping[str, Any],
 ) -> str:
-    """Return the page.
+    """Return the page as HTML.
 
     Parameters
     ----------
     template : str
-        The Jinja template.
+        Path of the Jinja template.
     functions : sequence of Function
-        All of them.
+        All functions; their index is their number.
     traced : mapping
-        Those to show.
+        The functions to show, by number.
     layers : int
-        Of the model.
+        Number of layers of the model.
     language : str
-        A language of pygments.
+        The name of a language in pygments.
     context : mapping
         `corpus`, `classifier`, `pruning` (its path segment) and `seed`.
     """
@@ -74,5 +74,5 @@ def render(
         trim_blocks=True, lstrip_blocks=True,
     )  # fmt: skip
     shades = [(shade(layer, layers), sum(shade(layer, layers)) < 380) for layer in range(layers + 1)]
-    spelt = {**context, "pruning": spell_pruning(context["pruning"])}
-    return environment.get_template(name).render(context=spelt, items=items, layers=layers, shades=shades)
+    shown = {**context, "pruning": spell_pruning(context["pruning"])}
+    return environment.get_template(name).render(context=shown, items=items, layers=layers, shades=shades)

@@ -1,4 +1,4 @@
-"""Puts findings, figures and tables into the page."""
+"""Assemble the report from sentences, figures and tables."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ from sparse_attention.summaries.wording import kept_tokens, spell, spell_pruning
 
 KEY_PACKAGES = ("torch", "transformers", "scikit-learn", "numpy", "pandas", "matplotlib", "snakemake")
 REM_PER_POINT = 0.1
-"""Figures are shown a fifth larger than printed, all at one scale."""
+"""Scale of all figures on the page: about a fifth larger than in print."""
 
 
 class Setting(NamedTuple):
-    """What the figures show: the window, the kept tokens, and the sparsity at which single points are compared."""
+    """The window and the kept tokens that the figures show, and the sparsity at which single points are compared."""
 
     window: int
     keep: str
@@ -42,7 +42,7 @@ class Setting(NamedTuple):
 
 @dataclass(frozen=True)
 class Figure:
-    """A figure of the page; its width is in rem."""
+    """A figure of the page: its SVG as a data URL in `source`, and its width in rem."""
 
     name: str
     title: str
@@ -53,19 +53,19 @@ class Figure:
 
 
 class Inputs:
-    """What the page is made from, each part by the stem of its file; any part may be missing."""
+    """The tables and the paths of the figures, by the stem of their files; any of them may be missing."""
 
     def __init__(self, tables: Iterable[str], figures: Iterable[str]) -> None:
         self.tables = {Path(path).stem: read_table(path) for path in tables}
         self.paths = {Path(path).stem: Path(path) for path in figures}
 
     def table(self, name: str) -> pd.DataFrame | None:
-        """Return a table that has rows, or None."""
+        """Return a table, or None if it is missing or has no rows."""
         frame = self.tables.get(name)
         return None if frame is None or frame.empty else frame
 
     def figures(self) -> list[Figure]:
-        """Return the figures in the order of the story."""
+        """Return the figures in the order of the report."""
         drawn = []
         for name, info in plots.discover().items():
             if name in self.paths:
@@ -78,7 +78,7 @@ class Inputs:
 
 
 def marked_up(text: str) -> Markup:
-    """Turn a caption (plain reStructuredText: words and ``literals``) into HTML."""
+    """Turn a caption into HTML; it is plain reStructuredText with words and ``literals`` only."""
     return Markup(re.sub(r"``(.+?)``", r"<code>\1</code>", html.escape(text, quote=False)))
 
 
@@ -90,20 +90,20 @@ def render(
     setting: Setting,
     pages: Sequence[str] = (),
 ) -> str:
-    """Return the page.
+    """Return the page as HTML.
 
     Parameters
     ----------
     template : path
-        The Jinja template.
+        Path of the Jinja template.
     inputs : Inputs
-        Tables and figures.
+        The tables and figures to show.
     manifest : mapping
         The provenance manifest.
     context : mapping
         `corpus` and `model`.
     setting : Setting
-        That of the figures.
+        The setting that the figures show.
     pages : sequence of str
         Pages of surviving tokens, `.../seed~<seed>/<pruning>/<page>`, relative to the report.
     """
@@ -122,10 +122,10 @@ def render(
         manifest=manifest,
         config_text=json.dumps(config, indent=2, ensure_ascii=False),
         key_packages={name: manifest["packages"][name] for name in KEY_PACKAGES if name in manifest["packages"]},
-        facts=facts(inputs, manifest, context),
-        findings=told(inputs, config, setting),
+        facts=run_facts(inputs, manifest, context),
+        findings=section_findings(inputs, config, setting),
         figures=inputs.figures(),
-        tables=tables_shown(inputs, setting),
+        tables=shown_tables(inputs, setting),
         papers=papers(inputs.table("predictors")),
         metrics=support_metrics().values(),
         files=[
@@ -135,76 +135,76 @@ def render(
         ],
         setting=setting,
         kept=kept_tokens(setting.keep),
-        pages=[(page, words_of_page(page)) for page in pages],
+        pages=[(page, page_label(page)) for page in pages],
     )
 
 
-def words_of_page(page: str) -> str:
-    """Tell a page of surviving tokens from others by its pruning and seed."""
+def page_label(page: str) -> str:
+    """Return the label of a page of surviving tokens: its pruning and seed."""
     seed, name = Path(page).parts[-3:-1]
     return f"{spell_pruning(name)}, {spell(seed)}"
 
 
-def told(inputs: Inputs, config: Mapping[str, Any], setting: Setting) -> dict[str, list[str]]:
-    """Return the sentences of each section; a section whose table is missing has none."""
+def section_findings(inputs: Inputs, config: Mapping[str, Any], setting: Setting) -> dict[str, list[str]]:
+    """Return the sentences of each section; the list is empty if a table is missing."""
     table, windows, keep = inputs.table, str(setting.window), setting.keep
     trained = not (config.get("train_mlm") or {}).get("source")
 
-    def said(name: str, sentences: Callable[[pd.DataFrame], list[str]]) -> list[str]:
+    def sentences_of(name: str, sentences: Callable[[pd.DataFrame], list[str]]) -> list[str]:
         frame = table(name)
         return [] if frame is None else sentences(frame)
 
     fixed = "predictors_at_sparsity"
     return {
-        "models": said("masked_lm", lambda rows: findings.language_models(rows, trained)),
-        "gold": said("gold_sparsity", findings.gold_attention),
-        "predictors": said(fixed, lambda rows: findings.predictors(rows, windows, keep)),
-        "areas": said("areas", lambda rows: insights.areas(rows, windows, keep)),
-        "windows": said(fixed, lambda rows: findings.with_more_kept(rows, windows, keep)),
-        "computation": said("predictors", lambda rows: insights.computation(rows, setting.window, keep)),
-        "heads": said("best_by_head", insights.heads),
-        "distances": said("offsets", insights.distances),
+        "models": sentences_of("masked_lm", lambda rows: findings.language_models(rows, trained)),
+        "gold": sentences_of("gold_sparsity", findings.gold_attention),
+        "predictors": sentences_of(fixed, lambda rows: findings.predictors(rows, windows, keep)),
+        "areas": sentences_of("areas", lambda rows: insights.areas(rows, windows, keep)),
+        "windows": sentences_of(fixed, lambda rows: findings.with_more_kept(rows, windows, keep)),
+        "computation": sentences_of("predictors", lambda rows: insights.computation(rows, setting.window, keep)),
+        "heads": sentences_of("best_by_head", insights.heads),
+        "distances": sentences_of("offsets", insights.distances),
         "buckets": insights.buckets(table("buckets"), table("common_buckets"), setting.sparsity),
-        "deviations": said("deviations", insights.deviations),
-        **told_of_code(inputs),
+        "deviations": sentences_of("deviations", insights.deviations),
+        **code_findings(inputs),
     }
 
 
-def told_of_code(inputs: Inputs) -> dict[str, list[str]]:
-    """Return the sentences on the classifiers of code; none without their tables."""
+def code_findings(inputs: Inputs) -> dict[str, list[str]]:
+    """Return the sentences on the classifiers of code; the lists are empty if a table is missing."""
     quality, gains, baselines = (inputs.table(name) for name in ("pruning", "pruning_gains", "text_baselines"))
     if quality is None or gains is None:
         return {"classifier": [], "pruning": []}
-    beside = [] if baselines is None else pruning.text_against_model(quality, baselines)
-    return {"classifier": beside, "pruning": pruning.pruned(quality, gains)}
+    compared = [] if baselines is None else pruning.text_against_model(quality, baselines)
+    return {"classifier": compared, "pruning": pruning.pruned_classifiers(quality, gains)}
 
 
-def facts(inputs: Inputs, manifest: Mapping[str, Any], context: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """Return what was run, as pairs of a name and a value; only what is known."""
-    found = [(name, str(context[name])) for name in ("corpus", "model") if context.get(name)]
+def run_facts(inputs: Inputs, manifest: Mapping[str, Any], context: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Return facts on the run, such as its corpus and seeds, as pairs of name and value; unknown ones are left out."""
+    facts = [(name, str(context[name])) for name in ("corpus", "model") if context.get(name)]
     points, gold, corpus = (inputs.table(name) for name in ("predictors", "gold_sparsity", "corpus"))
     if gold is not None:
-        found.append(("attention", ", ".join(spell(name) for name in gold["attention"].unique())))
-        found.append(("layers × heads", f"{gold['layer'].nunique()} × {gold['head'].nunique()}"))
-    found.append(("seeds", ", ".join(str(seed) for seed in manifest.get("seeds", ()))))
+        facts.append(("attention", ", ".join(spell(name) for name in gold["attention"].unique())))
+        facts.append(("layers × heads", f"{gold['layer'].nunique()} × {gold['head'].nunique()}"))
+    facts.append(("seeds", ", ".join(str(seed) for seed in manifest.get("seeds", ()))))
     if corpus is not None:
         train = corpus[corpus["split"] == "train"]
-        found.append(("documents", f"{corpus['documents'].sum():,.0f}"))
+        facts.append(("documents", f"{corpus['documents'].sum():,.0f}"))
         if "tokens" in corpus and len(train):
-            found.append(("training tokens", f"{train['tokens'].iloc[0]:,.0f}"))
+            facts.append(("training tokens", f"{train['tokens'].iloc[0]:,.0f}"))
     if points is not None:
-        found.append(("examples evaluated", f"{points['examples'].max():,.0f}"))
+        facts.append(("examples evaluated", f"{points['examples'].max():,.0f}"))
         real = points[points["bound"].isna()]
-        found.append(("predictors", f"{real['predictor'].nunique()} at {len(real)} points"))
+        facts.append(("predictors", f"{real['predictor'].nunique()} at {len(real)} points"))
     code = inputs.table("code")
     if code is not None:
-        found.append(("code", ", ".join(code["code"].unique())))
-        found.append(("functions", f"{code['functions'].sum():,.0f}"))
-    return [(name, value) for name, value in found if value]
+        facts.append(("code", ", ".join(code["code"].unique())))
+        facts.append(("functions", f"{code['functions'].sum():,.0f}"))
+    return [(name, value) for name, value in facts if value]
 
 
-def tables_shown(inputs: Inputs, setting: Setting) -> list[content.Table]:
-    """Return the tables that the page shows, in the order of the story."""
+def shown_tables(inputs: Inputs, setting: Setting) -> list[content.Table]:
+    """Return the tables that the page shows, in the order of the report."""
     windows, keep = str(setting.window), setting.keep
     here = ", ".join(filter(None, [f"window {windows}" if setting.window else "no window", kept_tokens(keep)]))
     tables = []
@@ -213,20 +213,20 @@ def tables_shown(inputs: Inputs, setting: Setting) -> list[content.Table]:
         if frame is None or info.large:
             continue
         if name == "predictors_at_sparsity":
-            tables.append(placed(content.at_sparsity(name, frame, windows, keep), info, here))
+            tables.append(with_declaration(content.sparsity_table(name, frame, windows, keep), info, here))
             tables += with_any_window(frame, keep)
         elif name == "areas":
-            tables.append(placed(content.areas(name, frame, windows, keep), info, here))
+            tables.append(with_declaration(content.areas_table(name, frame, windows, keep), info, here))
         else:
             if name == "predictors":
                 frame = frame[(frame["window"] == setting.window) & (frame["keep"] == keep)]
             hidden = [str(name) for name in frame if any(fnmatch(str(name), part) for part in info.left_out)]
-            tables.append(placed(content.plain(name, frame, hidden), info, here))
+            tables.append(with_declaration(content.plain_table(name, frame, hidden), info, here))
     return tables
 
 
-def placed(table: content.Table, info: TableInfo, here: str) -> content.Table:
-    """Say of a table what its class declares."""
+def with_declaration(table: content.Table, info: TableInfo, here: str) -> content.Table:
+    """Return `table` with the title, caption and section that its class declares; `here` describes the setting."""
     return replace(
         table,
         title=info.title.format(here=here),
@@ -238,21 +238,21 @@ def placed(table: content.Table, info: TableInfo, here: str) -> content.Table:
 
 
 def with_any_window(fixed: pd.DataFrame, keep: str) -> list[content.Table]:
-    """Return the table at fixed sparsities with the best window at each, once for everything that was kept."""
+    """Return a table with the best window at each fixed sparsity, for each choice of kept tokens."""
     tables = []
     if (fixed["windows"].astype(str) == "all").any():
         others = [str(kept) for kept in fixed["keep"].unique() if kept != keep]
         for kept in [*([keep] if (fixed["keep"] == keep).any() else []), *others]:
             words = f", {kept_tokens(kept)}" if kept != keep else ""
             name = f"predictors_at_sparsity_all{f'_{kept}' if kept != keep else ''}"
-            table = content.at_sparsity(name, fixed, "all", kept)
-            title = f"At fixed sparsities, the window chosen freely{words}"
-            caption = "As above, with the best window at each sparsity."
+            table = content.sparsity_table(name, fixed, "all", kept)
+            title = f"At fixed sparsities, with any window{words}"
+            caption = "As the table at fixed sparsities, with the best window of each predictor at each sparsity."
             tables.append(replace(table, title=title, caption=caption, section="windows"))
     return tables
 
 
 def write(text: str, path: str | os.PathLike[str]) -> None:
-    """Write the page at once."""
+    """Write the page to `path`, which appears only when it is complete."""
     with atomic_path(path) as partial:
         partial.write_text(text, encoding="utf-8")

@@ -1,4 +1,4 @@
-"""Source text painted by the last layer that its tokens reach: as HTML, and for a terminal."""
+"""Colour source text by the last layer that its tokens reach, as HTML and for a terminal."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from typing import Any, NamedTuple
 from sparse_attention.errors import InputError
 
 UNREAD = -1
-"""In the place of a layer: characters that no token covers, because the end of the function was cut."""
+"""Layer number of characters without a token, because the end of the function was cut off."""
 SHADES = ("#f3f3f4", "#cfe1f2", "#93c3df", "#4b97c9", "#08519c")
-"""From tokens that the first layer prunes to those that survive; in between by interpolation."""
+"""Colours from tokens that the first layer prunes to tokens that survive; others are interpolated."""
 STYLES = {"Keyword": "k", "Comment": "c", "Literal.String": "s", "Name.Function": "f"}
-"""How the kinds of pygments' tokens are told apart, by the class of the page."""
+"""CSS class of each kind of token of pygments."""
 
 
 class Piece(NamedTuple):
-    """Characters that look alike: `layer` as in `Traced.last_layer`, or `UNREAD`; `kind` of `STYLES`, or empty."""
+    """Characters with one style: `layer` as in `Traced.last_layer` or `UNREAD`; `kind` a class of `STYLES` or empty."""
 
     text: str
     layer: int
@@ -26,7 +26,7 @@ class Piece(NamedTuple):
 
 
 def check_language(language: str) -> None:
-    """Raise `InputError` when pygments has no such language."""
+    """Raise `InputError` when pygments does not know `language`."""
     from pygments.lexers import get_lexer_by_name
     from pygments.util import ClassNotFound
 
@@ -34,12 +34,12 @@ def check_language(language: str) -> None:
         get_lexer_by_name(language)
     except ClassNotFound:
         raise InputError(
-            f"show_pruning.language: {language!r}; allowed: a language of pygments, such as python, c or powershell"
+            f"show_pruning.language: {language!r} is not allowed; allowed: a language of pygments, such as python or c"
         ) from None
 
 
 def kinds_of(source: str, language: str) -> list[str]:
-    """Return the kind of every character, as `STYLES` tells them apart."""
+    """Return the kind of every character: a class of `STYLES`, or empty."""
     from pygments.lexers import get_lexer_by_name
 
     kinds = [""] * len(source)
@@ -51,7 +51,19 @@ def kinds_of(source: str, language: str) -> list[str]:
 
 
 def layers_of_characters(source: str, spans: Sequence[Sequence[int]], last_layer: Sequence[int]) -> list[int]:
-    """Return the layer of every character; one between two tokens is as the less lasting of them."""
+    """Return the last layer that each character reaches; `UNREAD` behind the last token.
+
+    A character between two tokens has the lower layer of the two.
+
+    Parameters
+    ----------
+    source : str
+        The text of the function.
+    spans : sequence of (int, int)
+        Start and end of each token in `source`.
+    last_layer : sequence of int
+        The last layer that each token reaches.
+    """
     layers = [UNREAD] * len(source)
     before = (0, max(last_layer, default=0))
     for (start, end), last in zip(spans, last_layer, strict=True):
@@ -66,20 +78,20 @@ def layers_of_characters(source: str, spans: Sequence[Sequence[int]], last_layer
 def lines(
     source: str, spans: Sequence[Sequence[int]], last_layer: Sequence[int], language: str
 ) -> Iterator[list[Piece]]:
-    """Yield each line of the source as pieces."""
+    """Yield each line of the source as a list of pieces of one style."""
     painted = list(
         zip(source, layers_of_characters(source, spans, last_layer), kinds_of(source, language), strict=True)
     )
     start = 0
     for line in source.split("\n"):
         own = painted[start : start + len(line)]
-        groups = itertools.groupby(own, key=lambda one: one[1:])
-        yield [Piece("".join(one[0] for one in group), *look) for look, group in groups]
+        groups = itertools.groupby(own, key=lambda character: character[1:])
+        yield [Piece("".join(character[0] for character in group), *own_style) for own_style, group in groups]
         start += len(line) + 1
 
 
 def shade(layer: int, layers: int) -> tuple[int, int, int]:
-    """Return the colour of tokens that reach `layer` of `layers`, red, green and blue from 0 to 255."""
+    """Return the colour of tokens that reach `layer` of `layers`: red, green and blue from 0 to 255."""
     place = layer / max(layers, 1) * (len(SHADES) - 1)
     low = min(int(place), len(SHADES) - 2)
     ends = [[int(code[first : first + 2], 16) for first in (1, 3, 5)] for code in SHADES[low : low + 2]]
@@ -87,7 +99,10 @@ def shade(layer: int, layers: int) -> tuple[int, int, int]:
 
 
 def as_html(row: Mapping[str, Any], source: str, language: str, marked: Sequence[int] = ()) -> str:
-    """Return a function as lines of HTML; classes say the layer (`l3`, `u` for unread), the kind and a marked line."""
+    """Return a function as lines of HTML.
+
+    CSS classes are `l3` for layer 3, `u` for unread text, a kind of `STYLES`, and `found` for the lines in `marked`.
+    """
     result = []
     for number, pieces in enumerate(lines(source, row["spans"], row["last_layer"], language), start=1):
         spans = []
@@ -100,7 +115,7 @@ def as_html(row: Mapping[str, Any], source: str, language: str, marked: Sequence
 
 
 def as_terminal(row: Mapping[str, Any], source: str, layers: int, marked: Sequence[int] = ()) -> str:
-    """Return a function for a terminal of 24-bit colours; marked lines have an arrow."""
+    """Return a function as text for a terminal with 24-bit colours; the lines in `marked` start with an arrow."""
     result = []
     for number, pieces in enumerate(lines(source, row["spans"], row["last_layer"], "text"), start=1):
         text = ""

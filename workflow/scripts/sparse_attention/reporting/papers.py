@@ -1,4 +1,4 @@
-"""Whom to cite for the predictors of a run."""
+"""List the papers to cite for the predictors of a run."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from sparse_attention.summaries.wording import joined
 
 
 def papers(points: pd.DataFrame | None) -> list[tuple[str, str]]:
-    """Return each paper with the predictors that come from it, in the order of the table.
+    """Return each paper with the labels of its predictors, in the order of the table.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Sentences on the pruned classifiers."""
+"""Write the sentences on the pruned classifiers."""
 
 from __future__ import annotations
 
@@ -7,11 +7,12 @@ import pandas as pd
 from sparse_attention.reporting.findings import percent
 from sparse_attention.summaries.wording import spell_pruning
 
-OTHERS = {"manual": "linear thresholds", "topk": "top-k", "random": "random", "text": "text pruned before"}
+BASELINES = {"manual": "linear thresholds", "topk": "top-k", "random": "random", "text": "text pruned before"}
+"""Systems that choose the same number of tokens in other ways."""
 
 
-def pruned(quality: pd.DataFrame, gains: pd.DataFrame) -> list[str]:
-    """Say what each pruning leaves, costs and loses against the dense classifier.
+def pruned_classifiers(quality: pd.DataFrame, gains: pd.DataFrame) -> list[str]:
+    """Compare each pruning with the dense classifier: kept tokens, multiply-adds and F1.
 
     Parameters
     ----------
@@ -22,7 +23,7 @@ def pruned(quality: pd.DataFrame, gains: pd.DataFrame) -> list[str]:
     several = quality["pruning"].nunique() > 1
     for name, rows in quality.groupby("pruning", sort=False):
         way = "dropped" if "dropped" in set(rows.loc[rows["system"] == "hard", "way"]) else "masked"
-        anew = rows[rows["system"] == "retrained"]
+        retrained = rows[rows["system"] == "retrained"]
         rows = rows[rows["way"] == way]
         by_system = rows.set_index("system").to_dict("index")
         if not {"dense", "hard"} <= set(by_system):
@@ -33,21 +34,23 @@ def pruned(quality: pd.DataFrame, gains: pd.DataFrame) -> list[str]:
         share = hard["relative_flops"] / dense["relative_flops"]
         start = f"{spell_pruning(name).capitalize()}: l" if several else "L"
         sentences.append(
-            f"{start}ayers leave {percent(hard['kept_share'])} of the tokens on average and need "
+            f"{start}ayers keep {percent(hard['kept_share'])} of the tokens on average and need "
             f"{percent(share)} of the dense model's multiply-adds; F1 goes from {dense['f1']:.3f} to "
             f"{hard['f1']:.3f} (difference {100 * f1['gain']:+.1f} points{_between(f1)})."
         )
-        others = [f"{words} {by_system[system]['f1']:.3f}" for system, words in OTHERS.items() if system in by_system]
+        others = [
+            f"{words} {by_system[system]['f1']:.3f}" for system, words in BASELINES.items() if system in by_system
+        ]
         if others:
-            sentences.append(f"F1 with as many tokens that are chosen otherwise: {', '.join(others)}.")
-        if len(anew):
-            f1_anew = anew["f1"].iloc[0]
-            sentences.append(f"Trained anew on the text that survives, the classifier reaches an F1 of {f1_anew:.3f}.")
+            sentences.append(f"F1 if the same number of tokens is chosen in other ways: {', '.join(others)}.")
+        if len(retrained):
+            f1_retrained = retrained["f1"].iloc[0]
+            sentences.append(f"Retrained on the surviving text, the classifier reaches an F1 of {f1_retrained:.3f}.")
     return sentences
 
 
 def text_against_model(quality: pd.DataFrame, baselines: pd.DataFrame) -> list[str]:
-    """Say how the dense classifier stands beside the ones without a neural network, on test."""
+    """Compare the dense classifier on the test split with the classifiers that have no neural network."""
     dense = quality[(quality["system"] == "dense") & (quality["way"] == "dropped")].iloc[0]
     test = baselines[baselines["split"] == "test"].set_index("classifier")
     parts = ", ".join(f"{name} {row['f1']:.3f} and {row['roc_auc']:.3f}" for name, row in test.iterrows())

@@ -1,4 +1,4 @@
-"""Layer by head: which predictor is best there."""
+"""Figure: the best predictor of every layer and head."""
 
 from __future__ import annotations
 
@@ -15,21 +15,22 @@ from matplotlib.patches import Patch
 
 from sparse_attention.plotting import style
 from sparse_attention.plotting.base import Plot
-from sparse_attention.plotting.heatmaps import MOST_NUMBERS, label_cells, readable
-from sparse_attention.plotting.predictor_looks import CATEGORIES
+from sparse_attention.plotting.heatmaps import MOST_NUMBERS, contrasting_ink, label_cells
+from sparse_attention.plotting.predictor_styles import CATEGORY_COLOURS
 from sparse_attention.summaries.wording import count, kept_tokens, spell
 
 CLOSE = 0.01
-"""A lead in recall below this is drawn pale."""
+"""A cell is pale if the best predictor leads by less than this in recall."""
 PALE = 0.6
 """Share of white in a pale colour."""
 REST = "#9aa0a8"
+"""Colour of all predictors that have no colour of their own."""
 CELL, SHORTEST, LEFT, RIGHT, HEAD, ABOVE, BELOW = 0.36, 0.17, 0.5, 1.95, 0.45, 0.35, 0.45
-"""Cells and margins in inches, as in the other heat maps; the legend stands in the right margin."""
+"""Cells and margins in inches, as in the other heat maps; the legend is in the right margin."""
 
 
 class HeatmapBest(Plot):
-    """A panel per attention; the colour tells the best predictor, the number its recall in per cent."""
+    """A panel per attention; the colour is the best predictor, the number its recall in per cent."""
 
     name = "heatmap_best"
     title = "The best predictor by layer and head"
@@ -40,14 +41,14 @@ class HeatmapBest(Plot):
     caption = """
     Which predictor recalls most in each layer and head at equal sparsity, bounds left out; the number is its recall
     in per cent.
-    Pale cells are close: the next predictor is less than one point behind. A figure of one colour means that one
-    predictor serves everywhere, a patchwork that heads want different ones.
+    In pale cells the next predictor is less than one point behind. One colour everywhere means that one predictor is
+    best for all heads; many colours mean that different heads need different predictors.
     """
 
     def draw(self, tables: Mapping[str, pd.DataFrame], setting: Mapping[str, Any]) -> Figure:
         table = tables["best_by_head"]
         wins = table.groupby("predictor", sort=False).size().sort_values(ascending=False, kind="stable")
-        named = dict(zip(wins.index, CATEGORIES[: len(CATEGORIES) - 1], strict=False))
+        named = dict(zip(wins.index, CATEGORY_COLOURS[: len(CATEGORY_COLOURS) - 1], strict=False))
         parts = list(table.groupby("attention", sort=False))
         layers, heads = table["layer"].nunique(), table["head"].nunique()
         cell = min(CELL, (style.WIDTH - LEFT - RIGHT) / heads)
@@ -58,19 +59,19 @@ class HeatmapBest(Plot):
             figure = Figure(figsize=(width, height))
             for place, (attention, rows) in enumerate(parts):
                 bottom = height - HEAD - place * shown - ABOVE - layers * tall
-                panel = figure.add_axes(style.inches(figure, (LEFT, bottom, heads * cell, layers * tall)))
-                _panel(panel, rows, named)
-                _legend(panel, rows, named)
+                panel = figure.add_axes(style.figure_shares(figure, (LEFT, bottom, heads * cell, layers * tall)))
+                _draw_panel(panel, rows, named)
+                _draw_legend(panel, rows, named)
                 style.panel_title(panel, spell(attention) if len(parts) > 1 else "Best predictor, and its recall in %")
             first = table.iloc[0]
             window = f"window {first['window']}" if first["window"] else "no window"
-            statement = style.state(setting, table, window, kept_tokens(str(first["keep"])))
+            description = style.describe_data(setting, table, window, kept_tokens(str(first["keep"])))
             title = f"The best predictor of every head at {100 * first['at_sparsity']:.4g}% sparsity"
-            style.head_line(figure, title, statement)
+            style.draw_title(figure, title, description)
         return figure
 
 
-def _panel(axes: Axes, rows: pd.DataFrame, named: Mapping[str, str]) -> None:
+def _draw_panel(axes: Axes, rows: pd.DataFrame, named: Mapping[str, str]) -> None:
     grids = {name: rows.pivot(index="layer", columns="head", values=name) for name in ("predictor", "recall", "margin")}
     colours = np.ones((*grids["predictor"].shape, 3))
     for place, name in np.ndenumerate(grids["predictor"].to_numpy()):
@@ -85,14 +86,14 @@ def _panel(axes: Axes, rows: pd.DataFrame, named: Mapping[str, str]) -> None:
     axes.grid(which="major", visible=False)
     axes.tick_params(which="minor", length=0)
     if colours.shape[1] <= MOST_NUMBERS:
-        inks = readable(colours)
+        inks = contrasting_ink(colours)
         for (row, column), recall in np.ndenumerate(100 * grids["recall"].to_numpy(dtype=float)):
             if not np.isnan(recall):
                 axes.text(column, row, f"{recall:.0f}", ha="center", va="center", fontsize=6.5, color=inks[row, column])
 
 
-def _legend(axes: Axes, rows: pd.DataFrame, named: Mapping[str, str]) -> None:
-    """Name the predictors, those that are best most often first."""
+def _draw_legend(axes: Axes, rows: pd.DataFrame, named: Mapping[str, str]) -> None:
+    """Draw the legend; predictors that are best for the most heads come first."""
     wins, labels = rows.groupby("predictor").size(), rows.drop_duplicates("predictor").set_index("predictor")["label"]
     handles = [
         Patch(color=colour, label=textwrap.fill(f"{labels[name]} ({wins[name]})", 27))

@@ -1,4 +1,4 @@
-"""Layer by head: how sparse the gold attention is."""
+"""Figure: the gold sparsity of every layer and head."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ class HeatmapGold(Plot):
     caption = """
     Gold sparsity of every layer and head: the share of query–key pairs that get exactly zero probability in full
     entmax attention.
-    Dark heads are sparse: there is most to gain from predicting their support.
+    Dark cells are sparse heads, for which predicting the support saves most.
     """
 
     def draw(self, tables: Mapping[str, pd.DataFrame], setting: Mapping[str, Any]) -> Figure:
         gold = tables["gold_sparsity"]
         panels = [(spell(str(name)), rows, "gold_sparsity") for name, rows in gold.groupby("attention", sort=False)]
-        return draw_panels([panels], "Gold sparsity of every head", style.state(setting, gold))
+        return draw_panels([panels], "Gold sparsity of every head", style.describe_data(setting, gold))

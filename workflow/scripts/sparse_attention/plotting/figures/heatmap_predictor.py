@@ -1,4 +1,4 @@
-"""Layer by head: how well one predictor follows the gold attention."""
+"""Figure: sparsity and recall of one predictor in every layer and head."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class HeatmapPredictor(Plot):
     settings = ("figures.heatmap.predictor", "figures.heatmap.sparsity", "figures.window", "figures.keep")
     caption = """
     Sparsity and recall of every layer and head for one predictor, at its point nearest the configured sparsity.
-    Heads differ: the average hides some that are predicted well and some that are not.
+    Heads differ: an average over them hides heads that are predicted well and heads that are predicted badly.
     """
 
     def draw(self, tables: Mapping[str, pd.DataFrame], setting: Mapping[str, Any]) -> Figure:
@@ -38,12 +38,12 @@ class HeatmapPredictor(Plot):
         for _, point in points.iterrows():
             rows = by_head[(by_head[keys] == point[keys]).all(axis=1)]
             prefix = f"{spell(point['attention'])}: " if len(points) > 1 else ""
-            grid.append([(f"{prefix}{what}", rows, what) for what in ("sparsity", "recall")])
+            grid.append([(f"{prefix}{column}", rows, column) for column in ("sparsity", "recall")])
         first = points.iloc[0]
-        spelt = ", ".join(dict.fromkeys(spell(name) for name in points["point"]))
+        point_names = ", ".join(dict.fromkeys(spell(name) for name in points["point"]))
         window = f"window {first['window']}" if first["window"] else "no window"
-        statement = style.state(setting, points, spell(first["projection"]), spelt, window)
-        return draw_panels(grid, f"{first['label']}: sparsity and recall of every head", statement)
+        description = style.describe_data(setting, points, spell(first["projection"]), point_names, window)
+        return draw_panels(grid, f"{first['label']}: sparsity and recall of every head", description)
 
 
 def chosen_point(points: pd.DataFrame, predictor: str, sparsity: float, window: int, keep: str) -> pd.DataFrame:
@@ -52,7 +52,7 @@ def chosen_point(points: pd.DataFrame, predictor: str, sparsity: float, window: 
     Raises
     ------
     InputError
-        When the predictor has no point at this window and keep.
+        When the predictor has no point with this window and these kept tokens.
     """
     at = points[(points["window"] == window) & (points["keep"] == keep)]
     rows = at[at["predictor"] == predictor]

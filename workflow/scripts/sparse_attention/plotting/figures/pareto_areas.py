@@ -1,4 +1,4 @@
-"""Predictors in order: the areas under their fronts, with intervals."""
+"""Figure: predictors ranked by the areas under their Pareto fronts, with intervals."""
 
 from __future__ import annotations
 
@@ -16,15 +16,22 @@ from sparse_attention.errors import InputError
 from sparse_attention.metrics.facts import compared_metrics
 from sparse_attention.plotting import style
 from sparse_attention.plotting.base import Plot
-from sparse_attention.plotting.predictor_looks import BOUND, CATEGORIES, DOTTED, OTHERS, group_of, is_bound
+from sparse_attention.plotting.predictor_styles import (
+    BOUND_COLOUR,
+    CATEGORY_COLOURS,
+    DOTTED,
+    OTHERS,
+    group_of,
+    is_bound,
+)
 from sparse_attention.predictors.registry import GROUPS
 from sparse_attention.summaries.wording import kept_tokens, spell
 
 METRICS = compared_metrics()
 LEFT, RIGHT, HEAD, ROW, TITLE, BOTTOM = 1.95, 0.15, 0.42, 0.185, 0.5, 0.85
-"""In inches: of the row labels, the right margin, the title, a row, a panel's title, and the axis with the key."""
+"""Sizes in inches: row labels, right margin, title, a row, a panel's title, and the axis with the legend."""
 SIZES = {"area": ("o", 4.6), "hypervolume": ("D", 3.2)}
-"""Marker and its size."""
+"""Marker and its size for each quantity."""
 
 
 class ParetoAreas(Plot):
@@ -38,13 +45,13 @@ class ParetoAreas(Plot):
     needs = ("areas",)
     settings = ("figures.window", "figures.keep")
     caption = """
-    All predictors in order: the area under the front (the mean of what a predictor attains over the sparsities that
-    the title names) and the hypervolume (the area that its points dominate over all sparsities), with 95 %
-    bootstrap intervals over documents and seeds.
-    Predictors whose intervals overlap widely are not told apart by this run. The hypervolume also grows with how
-    dense and how sparse a predictor was tried, so areas compare predictors better.
-    A dot is the best projection of its predictor, strokes are the others; dotted lines are the areas of random
-    pairs and of the oracle.
+    All predictors, ranked by the area under the front (the mean value that a predictor attains over the sparsities in
+    the title). The hypervolume is the area that its points dominate over all sparsities. Intervals are 95 % bootstrap
+    intervals over documents and seeds.
+    This run cannot rank predictors whose intervals overlap widely. The hypervolume also depends on the range of
+    sparsities that was tried, so areas compare predictors better.
+    A dot is the best projection of a predictor, strokes are its other projections; dotted lines are the areas of
+    random pairs and of the oracle.
     """
 
     def draw(self, tables: Mapping[str, pd.DataFrame], setting: Mapping[str, Any]) -> Figure:
@@ -63,36 +70,38 @@ class ParetoAreas(Plot):
                 tall = ROW * len(rows[attention])
                 for place, metric in enumerate(METRICS):
                     box = (LEFT + place * width, top - TITLE - tall, width - 0.15, tall)
-                    panel = figure.add_axes(style.inches(figure, box))
-                    _panel(panel, own, metric, rows[attention], bare=place > 0)
+                    panel = figure.add_axes(style.figure_shares(figure, box))
+                    _draw_panel(panel, own, metric, rows[attention], bare=place > 0)
                     first = len(parts) > 1 and not place
-                    told = f"{spell(attention)}: {METRICS[metric].words}" if first else METRICS[metric].title
-                    style.panel_title(panel, told)
+                    name = f"{spell(attention)}: {METRICS[metric].words}" if first else METRICS[metric].title
+                    style.panel_title(panel, name)
                 top -= TITLE + tall
             start = chosen["area_from"].iloc[0]
-            statement = style.state(setting, chosen, f"window {window}" if window else "no window", kept_tokens(keep))
-            style.head_line(
-                figure, f"Areas under the fronts from {100 * start:.4g}% sparsity, and hypervolumes", statement
+            description = style.describe_data(
+                setting, chosen, f"window {window}" if window else "no window", kept_tokens(keep)
             )
-            _key(figure, chosen)
+            style.draw_title(
+                figure, f"Areas under the fronts from {100 * start:.4g}% sparsity, and hypervolumes", description
+            )
+            _draw_key(figure, chosen)
         return figure
 
 
 def _ranked(rows: pd.DataFrame) -> list[str]:
-    """Return the predictors, the one with the largest area of recall last: at the top of the axis."""
+    """Return the predictors by rising area of recall, so that the best one is at the top of the axis."""
     best = rows[~is_bound(rows)].groupby("predictor", sort=False)["area_recall"].max()
     return [str(name) for name in best.sort_values(ascending=False, kind="stable").index[::-1]]
 
 
 def colours() -> dict[str, str]:
-    """Return the colour of each group."""
-    return dict(zip((*GROUPS, OTHERS), CATEGORIES, strict=False))
+    """Return the colour of each group of predictors."""
+    return dict(zip((*GROUPS, OTHERS), CATEGORY_COLOURS, strict=False))
 
 
-def _panel(axes: Axes, rows: pd.DataFrame, metric: str, names: list[str], bare: bool) -> None:
+def _draw_panel(axes: Axes, rows: pd.DataFrame, metric: str, names: list[str], bare: bool) -> None:
     bounds = is_bound(rows)
     for value in rows.loc[bounds].groupby("predictor", sort=False)[f"area_{metric}"].max():
-        axes.axvline(value, color=BOUND, linestyle=DOTTED, linewidth=1.3, zorder=1)
+        axes.axvline(value, color=BOUND_COLOUR, linestyle=DOTTED, linewidth=1.3, zorder=1)
     for name, own in rows[~bounds].groupby("predictor", sort=False):
         colour = colours()[group_of(name)]
         best = own.sort_values("area_recall", kind="stable").iloc[[-1]]
@@ -100,7 +109,7 @@ def _panel(axes: Axes, rows: pd.DataFrame, metric: str, names: list[str], bare: 
             place = names.index(str(name))
             drawn: dict[str, Any] = {"marker": marker, "markersize": large, "color": colour}
             column = f"{size}_{metric}"
-            low, high = style.limits(best, column)
+            low, high = style.interval_ends(best, column)
             face = colour if size == "area" else "white"
             if np.isfinite(low).all():
                 axes.plot([low[0], high[0]], [place, place], color=colour, linewidth=1.1, alpha=0.6, zorder=2)
@@ -119,7 +128,7 @@ def _panel(axes: Axes, rows: pd.DataFrame, metric: str, names: list[str], bare: 
     axes.grid(True)
 
 
-def _key(figure: Figure, rows: pd.DataFrame) -> None:
+def _draw_key(figure: Figure, rows: pd.DataFrame) -> None:
     real = rows[~is_bound(rows)]
     found = real["predictor"].map(group_of).unique()
     handles = [
@@ -136,6 +145,6 @@ def _key(figure: Figure, rows: pd.DataFrame) -> None:
         handles.append(Line2D([], [], label="area with another projection", **other))
     if is_bound(rows).any():
         names = " and ".join(rows.loc[is_bound(rows), "label"].unique())
-        handles.append(Line2D([], [], color=BOUND, linestyle=DOTTED, label=f"area of {names}"))
+        handles.append(Line2D([], [], color=BOUND_COLOUR, linestyle=DOTTED, label=f"area of {names}"))
     place: dict[str, Any] = {"loc": "lower left", "bbox_to_anchor": (0.02, 0.03 / figure.get_figheight())}
     figure.legend(handles=handles, ncols=3, fontsize=7.5, borderaxespad=0, borderpad=0, **place)

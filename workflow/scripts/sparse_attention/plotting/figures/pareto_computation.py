@@ -1,4 +1,4 @@
-"""Recall against computation sparsity."""
+"""Figure: recall against computation sparsity."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from sparse_attention.plotting.pareto_points import COMPUTATION
 
 
 class ParetoComputation(Plot):
-    """Recall against what is saved when predicting is paid for."""
+    """Recall against the computation that is saved, the cost of predicting included."""
 
     name = "pareto_computation"
     title = "Recall against computation sparsity"
@@ -24,13 +24,13 @@ class ParetoComputation(Plot):
     needs = ("predictors",)
     settings = ("figures.window", "figures.keep")
     caption = """
-    Recall against computation sparsity: the share of full attention's scores that need not be computed when
-    predicting is paid for as well, in multiply-adds.
-    A predictor that compares every query with every key has spent much of what it saves; right of the dashed line
-    it is cheaper than full attention, left of it dearer.
-    Here the bounds are drawn as if they cost nothing. Sparsity is what a support could save, computation sparsity
-    what this way of finding it leaves of that; time on a device is another matter.
+    Recall against computation sparsity: the share of full attention's multiply-adds that is saved after the cost of
+    predicting is subtracted.
+    A predictor that compares every query with every key spends much of what it saves. Points to the right of the
+    dashed line cost less than full attention, points to the left cost more.
+    The bounds are drawn as if predicting cost nothing. Sparsity is what a support could save; computation sparsity
+    is what remains after finding it. Neither measures time on a device.
     """
 
     def draw(self, tables: Mapping[str, pd.DataFrame], setting: Mapping[str, Any]) -> Figure:
-        return tradeoff(tables["predictors"], "recall", setting, across=COMPUTATION)
+        return tradeoff(tables["predictors"], "recall", setting, x_axis=COMPUTATION)

@@ -1,4 +1,4 @@
-"""Exactness against sparsity."""
+"""Figure: exactness against sparsity."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from sparse_attention.plotting.pareto import tradeoff
 
 
 class ParetoExactness(Plot):
-    """Exactness, a curve per predictor."""
+    """Exactness against sparsity, a curve per predictor."""
 
     name = "pareto_exactness"
     title = "Exactness against sparsity"

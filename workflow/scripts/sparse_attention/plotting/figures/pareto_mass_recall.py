@@ -1,4 +1,4 @@
-"""Mass recall against sparsity."""
+"""Figure: mass recall against sparsity."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from sparse_attention.plotting.pareto import tradeoff
 
 
 class ParetoMassRecall(Plot):
-    """Mass recall, a curve per predictor."""
+    """Mass recall against sparsity, a curve per predictor."""
 
     name = "pareto_mass_recall"
     title = "Mass recall against sparsity"
@@ -23,8 +23,8 @@ class ParetoMassRecall(Plot):
     needs = ("predictors",)
     settings = ("figures.window", "figures.keep")
     caption = """
-    Mass recall against sparsity: as for recall, but each gold pair counts with its attention probability.
-    A predictor that misses only weak pairs is higher here than in recall.
+    Mass recall against sparsity: recall in which each gold pair is weighted by its attention probability.
+    A predictor that misses only pairs of low probability has a higher mass recall than recall.
     """
 
     def draw(self, tables: Mapping[str, pd.DataFrame], setting: Mapping[str, Any]) -> Figure:

@@ -1,4 +1,4 @@
-"""Recall against sparsity."""
+"""Figure: recall against sparsity."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from sparse_attention.plotting.pareto import tradeoff
 
 
 class ParetoRecall(Plot):
-    """Recall, a curve per predictor."""
+    """Recall against sparsity, a curve per predictor."""
 
     name = "pareto_recall"
     title = "Recall against sparsity"
@@ -24,13 +24,13 @@ class ParetoRecall(Plot):
     settings = ("figures.window", "figures.keep")
     caption = """
     Recall against sparsity, averaged over layers, heads and examples: up and to the right is better.
-    Each curve joins the points of one predictor that none of its other points beats (its Pareto front), by what
-    using the one point for some queries and the next for the rest gives; faint markers are the points that are
-    beaten, bands are 95 % intervals over seeds.
-    Many predictors are divided into panels of predictors alike; the thick pale line is then the best that the other
-    panels offer, so a curve above it leads. Legends name the curve with the largest area first.
-    Dashed curves ignore content. Random pairs are the floor; the oracle takes the k keys of each query with the
-    highest true scores.
+    Each curve joins the points on the Pareto front of one predictor. Between two points it shows the result of using
+    one point for some queries and the next point for the rest. Faint markers are points below the front; bands are
+    95 % intervals over seeds.
+    Many predictors are divided into a panel for each group. The thick pale line is then the best front of the other
+    panels, so a curve above it is the best of all. Legends list the curve with the largest area first.
+    Dashed curves are patterns that ignore content. Random pairs are the lower bound; the oracle keeps the k keys of
+    each query with the highest true scores and is the upper bound.
     The gold line is the sparsity of the gold support: a perfect predictor would reach recall 1 there.
     """
 

@@ -1,4 +1,4 @@
-"""How the projections are fitted."""
+"""Figure: training curves of the projections."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from sparse_attention.plotting.curves import draw_curve, layer_colours
 from sparse_attention.summaries.wording import spell
 
 TRAIN = (0, (3, 1.2))
+"""Dashes of the lines for the train split."""
 
 
 class ProjectionCurves(Plot):
@@ -30,9 +31,9 @@ class ProjectionCurves(Plot):
     order = 10
     needs = ("projections",)
     caption = """
-    Fitting the projections, layer by layer: the hinge loss, and recall and sparsity of what lies closer than the
-    margin.
-    Solid lines are the validation split, dashed lines the train split; a gap between them is over-fitting.
+    Fitting the projections, layer by layer: the hinge loss, and recall and sparsity of the pairs that are closer than
+    the margin.
+    Solid lines are the validation split, dashed lines the train split; a gap between them shows over-fitting.
     """
 
     def draw(self, tables: Mapping[str, pd.DataFrame], setting: Mapping[str, Any]) -> Figure:
@@ -47,19 +48,21 @@ class ProjectionCurves(Plot):
             )
             for ((attention, projection), own), panels in zip(rows, axes, strict=True):
                 for column, panel in zip(("loss", "recall", "sparsity"), panels, strict=True):
-                    _by_layer(panel, own, column, colours)
+                    _draw_layers(panel, own, column, colours)
                 if len(rows) > 1:
                     label = f"{spell(attention)}: {spell(projection)}"
                     panels[0].text(0, 1.16, label, transform=panels[0].transAxes, fontsize=8, color=style.MUTED)
             for panel in axes[-1]:
                 panel.set_xlabel("optimiser step")
-            _layer_legend(axes[0, -1], colours)
+            _draw_legend(axes[0, -1], colours)
             projection = spell(rows[0][0][1]) if len(rows) == 1 else ""
-            style.head_line(figure, "Projections being fitted, by layer", style.state(setting, curves, projection))
+            style.draw_title(
+                figure, "Projections being fitted, by layer", style.describe_data(setting, curves, projection)
+            )
         return figure
 
 
-def _by_layer(axes: Axes, rows: pd.DataFrame, column: str, colours: Mapping[Any, Any]) -> None:
+def _draw_layers(axes: Axes, rows: pd.DataFrame, column: str, colours: Mapping[Any, Any]) -> None:
     for layer, colour in colours.items():
         own = rows[rows["layer"] == layer]
         draw_curve(axes, own[own["split"] == "train"], colour, column, linestyle=TRAIN, linewidth=0.8, alpha=0.6)
@@ -70,7 +73,7 @@ def _by_layer(axes: Axes, rows: pd.DataFrame, column: str, colours: Mapping[Any,
     axes.grid(True, axis="y")
 
 
-def _layer_legend(axes: Axes, colours: Mapping[Any, Any]) -> None:
+def _draw_legend(axes: Axes, colours: Mapping[Any, Any]) -> None:
     layers = list(colours)
     shown = layers if len(layers) <= 12 else [layers[i] for i in np.linspace(0, len(layers) - 1, 8).round().astype(int)]
     handles = [Line2D([], [], color=colours[layer], linewidth=2.2, label=f"layer {layer}") for layer in shown]

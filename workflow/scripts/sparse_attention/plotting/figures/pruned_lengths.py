@@ -1,4 +1,4 @@
-"""Pruned classifiers: lengths of the functions before and after, in the first pruning and seed."""
+"""Figure of the pruned classifiers: lengths of the test functions before and after, for the first pruning and seed."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from matplotlib.figure import Figure
 
 from sparse_attention.plotting import style
 from sparse_attention.plotting.base import Plot
-from sparse_attention.plotting.pruning import best_way
+from sparse_attention.plotting.pruning import dropped_where_possible
 
 
 class PrunedLengths(Plot):
-    """Each function's tokens against those that the last layer leaves, and how lengths are spread by layer."""
+    """Length of each function before pruning against its length after the last layer; distributions by layer."""
 
     name = "pruned_lengths"
     title = "Lengths before and after"
@@ -27,38 +27,39 @@ class PrunedLengths(Plot):
     needs = ("kept", "predictions")
     subject = ("code", "classifier")
     caption = """
-    Left: tokens of each test function against those that the last layer leaves; the dashed line is no pruning.
-    Right: how the lengths are spread before, and after each layer. Of the first pruning and seed.
+    Left: number of tokens of each test function, before pruning against after the last layer; on the dashed line
+    nothing is pruned. Right: distribution of the lengths before pruning and after each layer. The first pruning and
+    seed are shown.
     """
 
     def draw(self, tables: Mapping[str, pd.DataFrame], setting: Mapping[str, Any]) -> Figure:
         kept, predictions = tables["kept"], tables["predictions"]
-        own = best_way(kept[kept["system"] == "hard"])
-        said = best_way(predictions[predictions["system"] == "hard"]).set_index("function")
+        own = dropped_where_possible(kept[kept["system"] == "hard"])
+        predicted = dropped_where_possible(predictions[predictions["system"] == "hard"]).set_index("function")
         last = own[own["layer"] == own["layer"].max()].set_index("function")["kept"]
-        right = (said["probability"] >= 0.5) == (said["label"] == 1)
+        correct = (predicted["probability"] >= 0.5) == (predicted["label"] == 1)
         with style.house_style():
             figure, axes = style.canvas(1, 2, (3.2, 2.7), (0.55, 0.2, 0.6, 0.45), gridspec_kw={"wspace": 0.3})
             for wanted, colour, label in ((True, "#0072B2", "classified rightly"), (False, "#D55E00", "wrongly")):
-                chosen = right[right == wanted].index
+                chosen = correct[correct == wanted].index
                 axes[0, 0].plot(
-                    said["tokens"][chosen], last[chosen], ".", color=colour, markersize=3.5, alpha=0.6, label=label
+                    predicted["tokens"][chosen], last[chosen], ".", color=colour, markersize=3.5, alpha=0.6, label=label
                 )  # fmt: skip
-            longest = int(said["tokens"].max())
+            longest = int(predicted["tokens"].max())
             axes[0, 0].plot([0, longest], [0, longest], color=style.MUTED, linewidth=0.8, linestyle=(0, (3, 1.2)))
             axes[0, 0].set_xlabel("tokens of the function")
             axes[0, 0].set_ylabel("tokens left by the last layer")
             axes[0, 0].legend(loc="upper left")
-            _histograms(axes[0, 1], said["tokens"], own, longest)
-            style.head_line(figure, "Lengths before and after", style.state(setting, own))
+            _draw_histograms(axes[0, 1], predicted["tokens"], own, longest)
+            style.draw_title(figure, "Lengths before and after", style.describe_data(setting, own))
         return figure
 
 
-def _histograms(axes: Axes, tokens: pd.Series[Any], kept: pd.DataFrame, longest: int) -> None:
+def _draw_histograms(axes: Axes, tokens: pd.Series[Any], kept: pd.DataFrame, longest: int) -> None:
     layers = sorted(kept["layer"].unique())
     shades = _shades(len(layers) + 1)
     bins = np.linspace(0, longest, 25).tolist()
-    # wide, so that it is seen where the first layer leaves all
+    # a wide line stays visible where the first layer keeps all tokens
     axes.hist(tokens, bins=bins, histtype="step", color=shades[0], label="before", linewidth=3.5)
     for layer, colour in zip(layers, shades[1:], strict=True):
         values = kept[kept["layer"] == layer]["kept"]

@@ -1,4 +1,4 @@
-"""Pruned classifiers: F1 against cost."""
+"""Figure of the pruned classifiers: F1 against cost."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from sparse_attention.plotting.base import Plot
-from sparse_attention.plotting.pruning import quality
+from sparse_attention.plotting.pruning import draw_quality
 
 
 class PruningF1(Plot):
-    """F1 of every system against what it costs."""
+    """F1 of every system against its multiply-adds."""
 
     name = "pruning_f1"
     title = "F1 against cost"
@@ -23,12 +23,12 @@ class PruningF1(Plot):
     needs = ("pruning",)
     subject = ("code", "classifier")
     caption = """
-    F1 of defects on test against the multiply-adds of the layers, relative to the dense library model without
-    padding; tokens are removed. Bars are bootstrap intervals (95 %) over functions, and over seeds when there are
-    several; those of a pruning's systems with the same cost stand side by side, around it. The marker tells the
-    pruning. The dense model lies below 100 % since our last layer computes CLS alone, for which it folds the
-    projections.
+    F1 of the class "defect" on the test split against the multiply-adds of the layers, relative to the library's dense
+    model without padding; pruned tokens are removed. Bars are 95 % bootstrap intervals over functions, and over seeds
+    when there are several. Systems of a pruning with equal cost are drawn side by side around that cost. The shape of
+    the marker shows the pruning. The dense model is below 100 % because our last layer computes only the CLS token
+    and merges its projections for that.
     """
 
     def draw(self, tables: Mapping[str, pd.DataFrame], setting: Mapping[str, Any]) -> Figure:
-        return quality(tables["pruning"], "f1", setting)
+        return draw_quality(tables["pruning"], "f1", setting)

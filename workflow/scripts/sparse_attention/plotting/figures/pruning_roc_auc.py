@@ -1,4 +1,4 @@
-"""Pruned classifiers: ROC AUC against cost."""
+"""Figure of the pruned classifiers: ROC AUC against cost."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from sparse_attention.plotting.base import Plot
-from sparse_attention.plotting.pruning import quality
+from sparse_attention.plotting.pruning import draw_quality
 
 
 class PruningRocAuc(Plot):
-    """ROC AUC of every system against what it costs."""
+    """ROC AUC of every system against its multiply-adds."""
 
     name = "pruning_roc_auc"
     title = "ROC AUC against cost"
@@ -23,8 +23,8 @@ class PruningRocAuc(Plot):
     needs = ("pruning",)
     subject = ("code", "classifier")
     caption = """
-    As before, with ROC AUC, which does not depend on a threshold of the probability.
+    As the figure of F1, with ROC AUC, which does not depend on a threshold of the probability.
     """
 
     def draw(self, tables: Mapping[str, pd.DataFrame], setting: Mapping[str, Any]) -> Figure:
-        return quality(tables["pruning"], "roc_auc", setting)
+        return draw_quality(tables["pruning"], "roc_auc", setting)

@@ -1,4 +1,4 @@
-"""Pruned classifiers: thresholds before and after they were learned."""
+"""Figure of the pruned classifiers: thresholds before and after training."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from matplotlib.ticker import MaxNLocator
 
 from sparse_attention.plotting import style
 from sparse_attention.plotting.base import Plot
-from sparse_attention.plotting.pruning import line_looks, short
+from sparse_attention.plotting.pruning import line_styles, short_label
 
 
 class ThresholdCurves(Plot):
-    """The thresholds of each layer before and after they were learned."""
+    """Thresholds of each layer before and after training."""
 
     name = "threshold_curves"
     title = "Thresholds before and after"
@@ -27,20 +27,24 @@ class ThresholdCurves(Plot):
     may_be_empty = ("thresholds",)
     subject = ("code", "classifier")
     caption = """
-    Thresholds of the importance score, by layer: dashed as they start, solid as they were learned.
+    Thresholds of the importance score, by layer: dashed lines before training, solid lines after it.
     """
 
     def draw(self, tables: Mapping[str, pd.DataFrame], setting: Mapping[str, Any]) -> Figure:
         table = tables["thresholds"]
         if table.empty:
-            return style.blank(self.title, style.state(setting, table), "No pruning has thresholds.")
+            return style.blank_figure(self.title, style.describe_data(setting, table), "No pruning has thresholds.")
         with style.house_style():
             figure, axes = style.canvas(1, 1, (4.4, 2.8), (0.75, 2.1, 0.55, 0.45))
             panel = axes[0, 0]
-            for (name, rows), (colour, marker) in zip(table.groupby("pruning", sort=False), line_looks(), strict=False):
+            for (name, rows), (colour, marker) in zip(
+                table.groupby("pruning", sort=False), line_styles(), strict=False
+            ):
                 depths = rows["layer"] + 1
                 panel.plot(depths, rows["before"], color=colour, linestyle=(0, (3, 1.2)), linewidth=1, alpha=0.7)
-                panel.plot(depths, rows["after"], color=colour, marker=marker, label=short(name, table["pruning"]))
+                panel.plot(
+                    depths, rows["after"], color=colour, marker=marker, label=short_label(name, table["pruning"])
+                )
             handles, labels = panel.get_legend_handles_labels()
             handles.append(Line2D([], [], color=style.MUTED, linestyle=(0, (3, 1.2)), linewidth=1))
             style.legend_beside(panel, handles, [*labels, "before"])
@@ -49,5 +53,5 @@ class ThresholdCurves(Plot):
             panel.set_ylim(bottom=min(0, panel.get_ylim()[0]))
             panel.xaxis.set_major_locator(MaxNLocator(integer=True))
             panel.grid(True, axis="y")
-            style.head_line(figure, "Thresholds before and after", style.state(setting, table))
+            style.draw_title(figure, "Thresholds before and after", style.describe_data(setting, table))
         return figure

@@ -1,4 +1,4 @@
-"""How the language models learn."""
+"""Figure: training curves of the language models."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from sparse_attention.summaries.wording import spell
 
 
 class TrainingCurves(Plot):
-    """Losses while the language models are fine-tuned, with the unigram loss as a dotted line."""
+    """Loss during fine-tuning of the language models, with the unigram loss as a dotted line."""
 
     name = "training_curves"
     title = "Training curves"
@@ -29,11 +29,11 @@ class TrainingCurves(Plot):
     needs = ("training", "masked_lm")
     may_be_empty = ("masked_lm",)
     caption = """
-    Loss of the masked language models while they are fine-tuned, with entmax and, as a control, with softmax.
+    Loss of the masked language models during fine-tuning, with entmax and, as a control, with softmax.
     Lines with markers are the validation split, thin lines the training batches; bands are 95 % intervals over
     seeds.
-    The dotted line is the unigram loss of the validation split: what a model knows that has only learned how
-    frequent tokens are.
+    The dotted line is the unigram loss of the validation split: the loss of a model that knows only how frequent each
+    token is.
     """
 
     def draw(self, tables: Mapping[str, pd.DataFrame], setting: Mapping[str, Any]) -> Figure:
@@ -48,17 +48,17 @@ class TrainingCurves(Plot):
                 draw_curve(
                     panel, own[own["phase"] == "validation"], colour, marker="o", markersize=4, markeredgecolor="white"
                 )
-            _unigram(panel, quality)
+            _draw_unigram(panel, quality)
             panel.set_xlabel("optimiser step")
             panel.set_ylabel("loss (nats per masked token)")
             panel.xaxis.set_major_locator(MaxNLocator(integer=True))
             panel.grid(True, axis="y")
-            _training_legend(panel, curves, attentions)
-            style.head_line(figure, "Masked language models in training", style.state(setting, curves))
+            _draw_legend(panel, curves, attentions)
+            style.draw_title(figure, "Masked language models in training", style.describe_data(setting, curves))
         return figure
 
 
-def _unigram(axes: Axes, quality: pd.DataFrame) -> None:
+def _draw_unigram(axes: Axes, quality: pd.DataFrame) -> None:
     losses = quality["unigram_loss"].dropna()
     if len(losses):
         axes.axhline(float(losses.mean()), color=style.MUTED, linestyle=(0, (1, 1.5)), linewidth=1.1)
@@ -68,7 +68,7 @@ def _unigram(axes: Axes, quality: pd.DataFrame) -> None:
         )  # fmt: skip
 
 
-def _training_legend(axes: Axes, curves: pd.DataFrame, attentions: list[str]) -> None:
+def _draw_legend(axes: Axes, curves: pd.DataFrame, attentions: list[str]) -> None:
     handles = []
     for attention, colour in zip(attentions, itertools.cycle(style.ATTENTION_COLOURS), strict=False):
         losses = curves[(curves["attention"] == attention) & (curves["phase"] == "validation")].sort_values("step")[
