@@ -70,12 +70,12 @@ def test_functions_can_be_read_as_those_of_a_code_corpus(exported):
 def test_csv_files_can_be_read_as_tables(exported):
     folder = Path(exported.output.csv)
     own = {split: [folder / f"{split}.csv"] for split in SPLITS}
-    found = list(Table().read(own, Intake("drop"), {"project_column": "project"}))
+    found = list(Table(project_column="project").read(own, Intake("drop")))
     expected = [replace(one, path="", rule="") for split in SPLITS for one in exported.left if one.split == split]
     assert found == [one for one in expected if one.source.strip()] and found
     names = {"train": "train", "validation": "dev", "test": "test"}
     original = {split: [folder / "original" / f"{name}_pruned.csv"] for split, name in names.items()}
-    same = list(Table().read(original, Intake("drop"), {"text_column": "code"}))
+    same = list(Table(text_column="code").read(original, Intake("drop")))
     assert same == [replace(one, project="") for one in found]
     assert len(list(folder.rglob("*"))) == 7
 

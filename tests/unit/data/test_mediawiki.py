@@ -46,7 +46,7 @@ PAGES = dump(
 def test_articles_of_the_newest_revision(tmp_path, name, pack):
     (tmp_path / name).write_bytes(pack(PAGES))
     reading = Reading(0, None)
-    documents = list(reading.filter(mediawiki.MediaWiki().read([tmp_path / name], reading, {})))
+    documents = list(reading.filter(mediawiki.MediaWiki().read([tmp_path / name], reading)))
     assert [(doc.id, doc.title, doc.text, doc.revision) for doc in documents] == [
         ("1", "Title 1", "Text one.", "71"),
         ("5", "Title 5", "Text five.", "75"),
@@ -57,7 +57,7 @@ def test_articles_of_the_newest_revision(tmp_path, name, pack):
 def test_a_page_of_unclosed_tables_is_counted_and_the_next_one_read(tmp_path):
     (tmp_path / "a.xml").write_bytes(dump(page(1, "Some text.\n" + "{|\n" * 3000), page(2)))
     reading = Reading(0, None)
-    documents = list(reading.filter(mediawiki.MediaWiki().read([tmp_path / "a.xml"], reading, {})))
+    documents = list(reading.filter(mediawiki.MediaWiki().read([tmp_path / "a.xml"], reading)))
     assert [doc.text for doc in documents] == ["Some text.", "Some text here."]
     assert reading.summary() == "2 read, 2 kept; 1 pages whose very many unclosed marks became text"
 
@@ -109,7 +109,7 @@ def test_memory_does_not_grow_with_the_dump(tmp_path):
 
 def articles(*files):
     reading = Reading(0, None)
-    return list(reading.filter(mediawiki.MediaWiki().read(list(files), reading, {}))), reading
+    return list(reading.filter(mediawiki.MediaWiki().read(list(files), reading))), reading
 
 
 def test_references_to_halves_of_a_character_make_one(tmp_path):

@@ -10,6 +10,7 @@ import pytest
 
 from sparse_attention.data.code.readers import registry as code_readers
 from sparse_attention.data.code.readers.base import CodeReader
+from sparse_attention.data.reader import find_readers
 from sparse_attention.data.readers import registry as text_readers
 from sparse_attention.data.readers.base import TextReader
 from sparse_attention.errors import InputError
@@ -28,12 +29,32 @@ def test_there_is_one_for_each_format():
 
 @pytest.mark.parametrize(("registry", "base", "name"), KINDS, ids=[name for *_, name in KINDS])
 def test_what_is_read_is_what_the_class_says(registry, base, name):
-    plugin, reader = registry.discover()[name], registry.create(name)
+    plugin, reader = registry.discover()[name], registry.create(name, {"path": "files", "format": name})
     assert isinstance(reader, base) and reader.name == name
     assert plugin.declared.get("options", {}) == reader.options
     assert reader.suffixes and all(suffix == suffix.lower() and suffix[0] == "." for suffix in reader.suffixes)
     for schema in reader.options.values():
         jsonschema.Draft202012Validator.check_schema(schema)
+
+
+@pytest.mark.parametrize(("registry", "base", "name"), KINDS, ids=[name for *_, name in KINDS])
+def test_a_reader_has_the_options_that_its_entry_gives(registry, base, name):
+    options = {option: object() for option in registry.discover()[name].declared.get("options", {})}
+    reader = registry.create(name, {"path": "files", "format": name, **options})
+    assert {option: getattr(reader, option) for option in options} == options
+
+
+def test_an_option_without_an_attribute_is_refused(tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(tmp_path)
+    (tmp_path / "undecorated.py").write_text(
+        "from sparse_attention.data.readers.base import TextReader\n\n\n"
+        "class Undecorated(TextReader):\n"
+        "    name = 'undecorated'\n"
+        "    options = {'separator': {'type': 'string'}}\n"
+        "    separator: str = '%'\n"
+    )
+    with pytest.raises(InputError, match="^undecorated: Undecorated has no attribute for the option separator; "):
+        find_readers(tmp_path)["undecorated"].load().of({})
 
 
 def test_they_are_found_without_the_packages_that_they_need():

@@ -13,9 +13,9 @@ from sparse_attention.data.readers.wikitext import WikiText
 from sparse_attention.errors import InputError
 
 
-def read(reader, *files, **options):
+def read(reader, *files):
     reading = Reading(0, None)
-    return list(reading.filter(reader.read(list(files), reading, options))), reading
+    return list(reading.filter(reader.read(list(files), reading))), reading
 
 
 @pytest.fixture
@@ -103,7 +103,7 @@ class TestRows:
         with pytest.raises(
             InputError, match=f"{name}: there is no column body( in line 1)?; its columns: text, title, id"
         ):
-            read(Datasets(), folder / name, text_column="body")
+            read(Datasets("body"), folder / name)
 
     @pytest.mark.parametrize("name", ["a.parquet", "a.arrow"])
     def test_truncated_tables_are_named(self, folder, name):

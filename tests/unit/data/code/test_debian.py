@@ -58,7 +58,7 @@ def package(folder, files, patches, series=None, name="tool"):
 
 def read(files, **options):
     intake = Intake()
-    return list(debian.Debian().read({"": files}, intake, {"threads": 1, **options})), intake
+    return list(debian.Debian(**options).read({"": files}, intake)), intake
 
 
 def bodies(text):
@@ -262,7 +262,7 @@ def test_a_package_without_a_series_has_no_patches(tmp_path):
 
 def test_splits_of_the_data_set_stay(tmp_path):
     files = package(tmp_path, {"a.c": COPY}, {"CVE-2024-1111.patch": diff("a.c", COPY, FIXED)})
-    functions = list(debian.Debian().read({"test": files}, Intake(), {"threads": 1}))
+    functions = list(debian.Debian().read({"test": files}, Intake()))
     assert {f.split for f in functions} == {"test"}
 
 

@@ -44,7 +44,7 @@ def written(path, rows=ROWS):
 
 
 def read(path, intake=None, options=OPTIONS):
-    return list(Table().read({"test": [path]}, intake or Intake(), options))
+    return list(Table(**options).read({"test": [path]}, intake or Intake()))
 
 
 @pytest.mark.parametrize("name", ["a.csv", "a.csv.bz2", "a.jsonl", "a.json", "a.parquet", "a.hdf5"])

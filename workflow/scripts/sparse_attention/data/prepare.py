@@ -66,14 +66,14 @@ def prepare(
         The corpus's own settings: `format` and those of its reader.
     options : PrepareOptions
     """
-    reader = create(entry["format"])
+    reader = create(entry["format"], entry)
     files = corpus_files(dataset, reader)
     reading = Reading(options.min_characters, options.max_documents)
     with atomic_path(documents) as target:
         # two passes over a file on disk: the split needs all ids, memory should not need all texts
         unsplit = target.with_suffix(".unsplit")
         try:
-            ids, lengths = _write_unsplit(unsplit, reading.filter(reader.read(files, reading, entry)))
+            ids, lengths = _write_unsplit(unsplit, reading.filter(reader.read(files, reading)))
             logger.info("%s: %s", dataset.name, reading.summary())
             reading.require_some(files)
             assigned = split_documents(ids, options.split)

@@ -95,9 +95,8 @@ def prepare(dataset: Dataset, entry: Mapping[str, Any], options: CodeOptions, th
         When a file, column or row cannot be used, splits overlap where that is refused, or a split lacks a label.
     """
     intake = Intake(options.bad_rows)
-    reader = create(entry["format"])
-    reading = {**entry, "ignored_rules": options.ignored_rules, "threads": threads}
-    functions = list(reader.read(code_files(dataset, reader, entry), intake, reading))
+    reader = create(entry["format"], {**entry, "ignored_rules": options.ignored_rules, "threads": threads})
+    functions = list(reader.read(code_files(dataset, reader, entry), intake))
     functions = selection.within_lines(functions, options.min_lines, options.max_lines, intake)
     selection.require_some(functions, dataset.name, intake)
     functions = selection.assign_splits(functions, options.split, entry.get("projects"))

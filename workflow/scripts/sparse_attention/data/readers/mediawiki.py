@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import xml.etree.ElementTree as ET
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from sparse_attention.data.documents import Document, Reading
 from sparse_attention.data.files import open_bytes
@@ -38,7 +37,7 @@ class MediaWiki(TextReader):
     name = "mediawiki"
     suffixes = (".xml",)
 
-    def read(self, files: list[Path], reading: Reading, options: Mapping[str, Any]) -> Iterator[Document]:
+    def read(self, files: list[Path], reading: Reading) -> Iterator[Document]:
         """Yield the articles of all dumps."""
         for file in files:
             for page in pages(file):

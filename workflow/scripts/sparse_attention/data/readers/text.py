@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 from sparse_attention.data.documents import Document, Reading
 from sparse_attention.data.files import read_lines
@@ -23,7 +22,7 @@ class Text(TextReader):
     name = "text"
     suffixes = (".txt", ".text", ".md")
 
-    def read(self, files: list[Path], reading: Reading, options: Mapping[str, Any]) -> Iterator[Document]:
+    def read(self, files: list[Path], reading: Reading) -> Iterator[Document]:
         """Yield the documents of all files."""
         for file, name in zip(files, names_of(files), strict=True):
             parts: list[list[str]] = [[]]

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 from sparse_attention.data.cells import BadCell, text_of
 from sparse_attention.data.documents import Document, Reading
@@ -29,7 +28,7 @@ class WikiText(TextReader):
     name = "wikitext"
     suffixes = (".raw", ".txt", ".tokens", *ROWS)
 
-    def read(self, files: list[Path], reading: Reading, options: Mapping[str, Any]) -> Iterator[Document]:
+    def read(self, files: list[Path], reading: Reading) -> Iterator[Document]:
         """Yield the articles of all files; `InputError` where there is no title at all."""
         identity, title, number = "", "", 0
         body: list[str] = []

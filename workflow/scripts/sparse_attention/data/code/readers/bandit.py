@@ -17,7 +17,6 @@ import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
 
 from sparse_attention.data.code.functions import Function, Intake
 from sparse_attention.data.code.readers.base import CodeReader
@@ -39,21 +38,19 @@ class Bandit(CodeReader):
     name = "bandit"
     suffixes = (".whl",)
 
-    def read(self, files: Mapping[str, list[Path]], intake: Intake, options: Mapping[str, Any]) -> Iterator[Function]:
+    def read(self, files: Mapping[str, list[Path]], intake: Intake) -> Iterator[Function]:
         """Yield the functions of each wheel, in the order of paths and lines.
 
         Parameters
         ----------
         files : mapping
-            Wheels by split; the split "" when the data set does not say.
+            Wheels by split; under "" when the data set does not name splits.
         intake : Intake
             Counts files that Python cannot read.
-        options : mapping
-            `ignored_rules`: bandit's rules that do not count; `threads`: wheels that are analysed at the same time.
         """
         given = [(split, wheel) for split, wheels in files.items() for wheel in wheels]
-        with ThreadPoolExecutor(options["threads"]) as pool:
-            packages = pool.map(lambda item: _functions_of(item[1], item[0], options["ignored_rules"]), given)
+        with ThreadPoolExecutor(self.threads) as pool:
+            packages = pool.map(lambda item: _functions_of(item[1], item[0], self.ignored_rules), given)
             for functions, own in progress(packages, len(given), "labelling packages"):
                 intake.add(own)
                 yield from functions

@@ -6,9 +6,9 @@ import fnmatch
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
 
 from sparse_attention.data.code import c_functions
 from sparse_attention.data.code.debian_packages import Package, Patch, Source, packages_of, unpacked
@@ -18,12 +18,12 @@ from sparse_attention.data.files import some_of
 from sparse_attention.errors import InputError
 from sparse_attention.jobs.progress import progress
 
-PATCHES = ("*CVE*",)
 CVE = re.compile(r"CVE-\d{4}-\d{4,}", re.IGNORECASE)
 # what a fix changes in tests is no defect of the program
 TESTS = re.compile(r"(^|/)(test|fuzz|regress/)|[-_]tests?\.[ch]$", re.IGNORECASE)
 
 
+@dataclass(frozen=True)
 class Debian(CodeReader):
     """The functions that patches of source packages fix, and others beside them.
 
@@ -31,6 +31,11 @@ class Debian(CodeReader):
     in more than comments and layout, the version before it is labelled 1. Label 0 have, in all files that fixes change,
     the functions as they are after the last patch, fixed or never touched. A function that a fix removes or renames has
     no version after it and is left out.
+
+    Attributes
+    ----------
+    patches : sequence of str
+        Patterns of the names of the patches that are fixes, in any case, such as ``*CVE*``.
     """
 
     name = "debian"
@@ -39,29 +44,28 @@ class Debian(CodeReader):
     }
     suffixes = (".tar", ".xz")  # `.tar` is what is left of .tar.gz and .tar.bz2
 
-    def read(self, files: Mapping[str, list[Path]], intake: Intake, options: Mapping[str, Any]) -> Iterator[Function]:
+    patches: Sequence[str] = ("*CVE*",)
+
+    def read(self, files: Mapping[str, list[Path]], intake: Intake) -> Iterator[Function]:
         """Yield the functions of label 1 and then those of label 0, so that label 1 stays where repeats are dropped.
 
         Parameters
         ----------
         files : mapping
-            Tarballs by split, see `packages_of`; the split "" when the data set does not say.
+            Tarballs by split, see `packages_of`; under "" when the data set does not name splits.
         intake : Intake
             Counts patches that do not apply, files of tests and those that are not UTF-8, and functions that are left
             out.
-        options : mapping
-            `patches`: patterns of the names of the patches that are fixes, in any case (`*CVE*`); `threads`: packages
-            that are read at the same time.
 
         Raises
         ------
         InputError
             When a tarball is damaged, unsafe or lacks its other half, there is no git, or no patch fits the patterns.
         """
-        patterns = options.get("patches", PATCHES)
+        patterns = self.patches
         given = [(split, package) for split, paths in files.items() for package in packages_of(paths)]
         positives, others, names = [], [], set()
-        with ThreadPoolExecutor(options["threads"]) as pool:
+        with ThreadPoolExecutor(self.threads) as pool:
             histories = pool.map(lambda item: _history_of(item[1], item[0], patterns), given)
             for history in progress(histories, len(given), "reading packages"):
                 intake.add(history.intake)
