@@ -82,7 +82,7 @@ def test_a_list_of_one_is_read_back_as_what_it_holds():
 
 @pytest.mark.parametrize("setting", REFUSED.values(), ids=list(REFUSED))
 def test_what_could_not_be_read_back_is_refused(setting):
-    with pytest.raises(InputError, match="cannot (stand in|be read back from) a path; allowed: "):
+    with pytest.raises(InputError, match="cannot be (written in|read back from) a path; allowed: "):
         segment(setting)
 
 

@@ -55,18 +55,18 @@ def test_parts_of_a_section_are_put_together_and_repeats_refused():
         "train_mlm": {"steps": 20, "bf16": True}
     }
     for entries in (["seeds=[1]", "seeds=[2]"], ["train_mlm={steps: 1}", "train_mlm={steps: 2}"]):
-        with pytest.raises(InputError, match=r"--config: (seeds|train_mlm\.steps): stands twice"):
+        with pytest.raises(InputError, match=r"--config: (seeds|train_mlm\.steps): appears twice"):
             read_settings(entries, schema())
-    with pytest.raises(InputError, match=r"--config: train_mlm\.steps: stands twice"):
+    with pytest.raises(InputError, match=r"--config: train_mlm\.steps: appears twice"):
         read_settings(["train_mlm={steps: 1, steps: 2}"], schema())
 
 
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        ("--configfile a.yaml --cores 1 --configfile b.yaml", "--configfile stands twice"),
-        ("--configfile=a.yaml --configfiles b.yaml", "--configfile stands twice"),
-        ("--config seeds=[1] -C code=null", "--config stands twice"),
+        ("--configfile a.yaml --cores 1 --configfile b.yaml", "--configfile appears twice"),
+        ("--configfile=a.yaml --configfiles b.yaml", "--configfile appears twice"),
+        ("--config seeds=[1] -C code=null", "--config appears twice"),
     ],
 )
 def test_an_option_of_which_only_the_last_counts_is_refused(arguments, words):
@@ -94,8 +94,8 @@ def test_what_snakemake_cannot_read_is_told(tmp_path):
         "figures",
     ]
     duplicate, none, target, dotted, bare = problems_of(arguments)
-    assert "a.yaml, lines 1 and 2: seeds: stands twice" in duplicate
+    assert "a.yaml, lines 1 and 2: seeds: appears twice" in duplicate
     assert none == "none.yaml: no such file"
-    assert target.startswith("figures: no such file; ") and "put targets before it" in target
+    assert target.startswith("figures: no such file; ") and "put targets before --configfile" in target
     assert dotted.endswith("write train_mlm='{anneal: {steps: 3}}'")
     assert "'seeds' is not allowed; allowed: KEY=VALUE" in bare

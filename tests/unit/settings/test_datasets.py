@@ -71,7 +71,7 @@ def test_own_entries_add_and_replace(tmp_path):
         (changed(version=2016), ["a.version: 2016 is not allowed", "write '2016' in quotes"]),
         (changed(version="1/2"), ["a.version: '1/2' is not allowed; allowed: a text of letters"]),
         (changed(files=[{"path": "x/b"}, {"path": "y/b"}]), ["a.files: two files would be called 'b'"]),
-        (changed(files=[{"path": "b", "name": "../b"}]), ["a.files: '../b' leaves the data set's folder"]),
+        (changed(files=[{"path": "b", "name": "../b"}]), ["a.files: '../b' is outside of the data set's folder"]),
         (
             changed(source={"type": "wheel", "package": "p", "version": "1"}, files=[{"path": "b"}]),
             ["a.files[0].sha256: is missing"],
@@ -109,7 +109,7 @@ def test_a_file_that_is_no_yaml_is_named(tmp_path):
 def test_an_entry_that_stands_twice_is_refused(tmp_path):
     file = tmp_path / "datasets.yaml"
     file.write_text("a: {kind: text}\nb: {kind: text}\na: {kind: code}\n", encoding="utf-8")
-    with pytest.raises(InputError, match=r"datasets\.yaml, lines 1 and 3: a: stands twice"):
+    with pytest.raises(InputError, match=r"datasets\.yaml, lines 1 and 3: a: appears twice"):
         load_registry(file)
 
 
