@@ -109,7 +109,7 @@ def test_a_machine_without_apt_is_told_how_each_file_comes(machine, tmp_path):
     with pytest.raises(InputError) as error:
         retrieve("toy", entry(*BOTH), tmp_path / "toy" / "receipt.json")
     text = str(error.value)
-    assert "toy: cannot be fetched: apt-get is not on this machine" in text
+    assert "toy: cannot be fetched: apt-get is not installed on this machine" in text
     assert "`apt-get source --download-only tool=1:1-2` where deb-src of bookworm is" in text
     assert all(f"put it at {tmp_path / 'toy' / name}" in text and f"take {name}" in text for name in BOTH)
 
@@ -185,5 +185,5 @@ def test_a_suite_that_the_machine_does_not_have_is_told(machine, tmp_path):
     here = machine()
     (here / "etc" / "sources.list.d" / "debian.sources").unlink()
     (here / "etc" / "sources.list").write_text("deb http://m.invalid trixie main\n")
-    with pytest.raises(InputError, match=f"no entry in {here / 'etc'} has main of the suite bookworm"):
+    with pytest.raises(InputError, match=f"no entry in {here / 'etc'} lists the component main of the suite bookworm"):
         retrieve("toy", entry(*BOTH), tmp_path / "toy" / "receipt.json")

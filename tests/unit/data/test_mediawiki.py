@@ -75,7 +75,7 @@ def test_several_bz2_streams_in_one_file(tmp_path):
         ("a.xml.gz", gzip.compress(PAGES)[:-20], "truncated: the compressed stream ends too early"),
         ("a.xml", PAGES[:-40], "damaged or truncated after page 4"),
         ("a.xml", b"", "not a complete MediaWiki XML dump: no element found"),
-        ("a.xml", b"<html><body/></html>", "its root element is <html>; allowed: a MediaWiki export"),
+        ("a.xml", b"<html><body/></html>", "the root element <html> is not allowed; allowed: <mediawiki>"),
         ("a.xml", b"Just some text.", "not a complete MediaWiki XML dump: syntax error"),
         ("a.xml", PAGES.replace(b"Title 5", b"Title \xff"), "damaged or truncated after page 4: not well-formed"),
         ("a.xml.bz2", PAGES, r"not a readable \.bz2 file"),
@@ -127,7 +127,7 @@ def test_page_ids_of_two_wikis_stand_for_two_pages(tmp_path):
     documents, reading = articles(tmp_path / "a.xml", tmp_path / "b.xml")
     texts = ["The main page of a wiki.", "A page of both.", "The main page of another."]
     assert [document.text for document in documents] == texts
-    assert len({document.id for document in documents}) == 3 and dict(reading.dropped) == {"came before": 1}
+    assert len({document.id for document in documents}) == 3 and dict(reading.dropped) == {"repeated": 1}
 
 
 @pytest.mark.parametrize("encoding", [b"no-such-code", b"utf-7", b"gb18030"])

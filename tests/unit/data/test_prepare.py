@@ -80,7 +80,7 @@ def test_a_column_can_be_named(tmp_path):
 
 def test_a_folder_without_the_formats_files_is_refused(tmp_path):
     dataset = corpus(tmp_path, **{"a.txt": "abc", "b.txt": "abc"})
-    with pytest.raises(InputError, match=r"no file of format mediawiki; they end in \.xml"):
+    with pytest.raises(InputError, match=r"has no file of format mediawiki; allowed: suffixes \.xml"):
         run(tmp_path, dataset, {"format": "mediawiki"})
 
 

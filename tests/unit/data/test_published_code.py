@@ -176,7 +176,7 @@ def test_content_that_is_not_the_projects_is_refused(draper, server, tmp_path):
 def test_files_that_a_project_lacks_are_named(draper, tmp_path):
     with pytest.raises(InputError, match=r"the project d45bw has no other\.hdf5; it has .*VDISC_train\.hdf5") as error:
         retrieve("draper-vdisc", draper | {"files": [{"path": "other.hdf5"}]}, tmp_path / "receipt.json")
-    assert "To bring it by hand: download other.hdf5 from https://osf.io/d45bw/" in str(error.value)
+    assert "To get it by hand: download other.hdf5 from https://osf.io/d45bw/" in str(error.value)
 
 
 @pytest.mark.parametrize("answer", [None, b"no json", b"[]", b"{}"], ids=["absent", "not JSON", "a list", "no data"])

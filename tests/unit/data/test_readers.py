@@ -80,7 +80,7 @@ def test_a_job_counts_the_module_of_the_reader_that_it_uses(selection, name, mod
 def test_one_option_has_one_meaning():
     kinds = ({"type": "string"}, {"type": "integer"})
     readers = {str(n): Plugin(f"m{n}", "C", (), {"name": str(n), "options": {"x": kinds[n]}}) for n in (0, 1)}
-    with pytest.raises(InputError, match="m1: the option x exists already, with other values"):
+    with pytest.raises(InputError, match="m1: the option x exists already with another schema"):
         settings._with_options({}, readers)
     with pytest.raises(InputError, match="m0: the option x exists already"):
         settings._with_options({"x": {"minLength": 1}}, readers)

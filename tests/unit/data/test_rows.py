@@ -99,9 +99,9 @@ def test_hdf5_that_is_no_table_is_told_with_column_and_shape(content, message, t
         ("a.json", b'[{"text": "a", "label": 0, "label": 1}]'),
     ],
 )
-def test_a_column_that_stands_twice_is_refused_where_it_is_used(name, content, tmp_path):
+def test_a_column_that_appears_twice_is_refused_where_it_is_used(name, content, tmp_path):
     (tmp_path / name).write_bytes(content)
-    with pytest.raises(InputError, match="label stands (twice|2 times); allowed: once"):
+    with pytest.raises(InputError, match="label appears (twice|2 times); allowed: once"):
         read(tmp_path / name)
     assert len(read(tmp_path / name, ["text"])) == 1
 
@@ -111,7 +111,7 @@ def test_parquet_and_arrow_columns_may_not_stand_twice(tmp_path):
     arrow(tmp_path / "a.arrow", twice)
     parquet.write_table(twice, tmp_path / "a.parquet")
     for name in ("a.arrow", "a.parquet"):
-        with pytest.raises(InputError, match=f"{name}: the column text stands 2 times"):
+        with pytest.raises(InputError, match=f"{name}: the column text appears 2 times"):
             read(tmp_path / name, ["text"])
 
 

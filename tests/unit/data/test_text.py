@@ -143,7 +143,7 @@ class TestRows:
         documents, reading = read(Datasets(), *shards)
         assert [document.text for document in documents] == ["one", "two", "three"]
         assert [document.id for document in documents][:2] == ["0", "1"] and documents[2].id.startswith("0#")
-        assert "1 came before; 1 ids that stood for another document too" in reading.summary()
+        assert "1 repeated; 1 ids changed because another document has the same" in reading.summary()
         assert {document.id for document in read(Datasets(), *shards[::-1])[0]} >= {"0", "1"}
 
     def test_halves_of_characters_are_replaced_and_counted(self, tmp_path):

@@ -193,7 +193,7 @@ def test_a_broken_sidecar_is_named_with_what_is_allowed(content, message, model_
     ("damage", "message"),
     [
         (lambda file: file.unlink(), "there is no such file"),
-        (lambda file: file.write_bytes(file.read_bytes()[:-4]), "is no whole safetensors file"),
+        (lambda file: file.write_bytes(file.read_bytes()[:-4]), "is not a complete safetensors file"),
         (lambda file: save_file({"train.tokens": torch.zeros(1)}, file), "lacks train.lengths, train.documents, val"),
     ],
     ids=["missing", "truncated", "other tensors"],

@@ -81,7 +81,7 @@ def test_wheels_come_in_their_order_whatever_the_threads(wheel, tmp_path):
 
 def test_a_damaged_wheel_is_named(tmp_path):
     (tmp_path / "bad-1-py3-none-any.whl").write_bytes(b"zip")
-    with pytest.raises(InputError, match="bad-1-py3-none-any.whl: not a readable wheel"):
+    with pytest.raises(InputError, match="bad-1-py3-none-any.whl: is not a readable wheel"):
         list(bandit.Bandit(**OPTIONS).read({"": [tmp_path / "bad-1-py3-none-any.whl"]}, Intake()))
 
 
@@ -113,7 +113,7 @@ def test_functions_are_the_same_however_a_file_was_written(content):
 def test_a_wheel_with_damage_inside_is_named(wheel):
     content = wheel.read_bytes()
     wheel.write_bytes(content[:60] + b"\xff" * 40 + content[100:])
-    with pytest.raises(InputError, match="Some_Package-1.0-py3-none-any.whl: not a readable wheel: "):
+    with pytest.raises(InputError, match="Some_Package-1.0-py3-none-any.whl: is not a readable wheel: "):
         list(bandit.Bandit(**OPTIONS).read({"": [wheel]}, Intake()))
 
 

@@ -36,7 +36,7 @@ def test_named_projects_go_where_they_are_named():
     found = selection.assign_splits(functions(), SHARES, {"validation": ["p3"], "test": ["p0", "p7"]})
     assert {f.project for f in found if f.split == "validation"} == {"p3"}
     assert {f.project for f in found if f.split == "test"} == {"p0", "p7"}
-    with pytest.raises(InputError, match="projects: luigi not found; allowed: p0, p1"):
+    with pytest.raises(InputError, match="projects: luigi: not in the data set; allowed: p0, p1"):
         selection.assign_splits(functions(), SHARES, {"validation": ["p3"], "test": ["luigi"]})
 
 
@@ -82,7 +82,7 @@ def test_a_repeat_leaves_training_first():
     assert intake.dropped == {"repeats another one": 1, "nearly repeats another one": 1}
     assert len(selection.without_repeats(given, None, "drop", Intake())) == 3
     assert len(selection.without_repeats(given, 0.8, "keep", Intake())) == 4
-    with pytest.raises(InputError, match=r"1 functions are in two splits, one is 'w0 w1.*prepare_code.overlap: drop"):
+    with pytest.raises(InputError, match=r"1 functions are in two splits, as 'w0 w1.*prepare_code.overlap: drop"):
         selection.without_repeats(given, 0.8, "refuse", Intake())
 
 

@@ -121,7 +121,7 @@ def test_a_file_gives_back_what_was_saved(cut, tmp_path):
             lambda path: save_file({"ids": torch.ones(2)}, path),
             r"holds \['ids'\]; allowed: ids, spans, .*tokenise_code",
         ),
-        (lambda path: path.write_bytes(b"no tensors"), "is no whole safetensors file"),
+        (lambda path: path.write_bytes(b"no tensors"), "is not a complete safetensors file"),
         (lambda path: None, "there is no such file"),
     ],
     ids=["other tensors", "damaged", "missing"],
@@ -158,7 +158,11 @@ def test_a_saved_tokenizer_is_loaded(tokenizer, tmp_path):
     ("special", "files", "message"),
     [
         ({"pad_token": None}, {}, ": its tokenizer has no padding token; allowed: a fast tokenizer of an encoder"),
-        ({}, {"tokenizer_config.json": '{"tokenizer_class": "CanineTokenizer"}'}, ": its tokenizer is not a fast one"),
+        (
+            {},
+            {"tokenizer_config.json": '{"tokenizer_class": "CanineTokenizer"}'},
+            ": its tokenizer is not a fast tokenizer",
+        ),
         ({}, {"tokenizer.json": "{"}, r"/tokenizer\.json: not valid JSON"),
         ({}, {"tokenizer.json": "{}"}, r"/tokenizer\.json: its tokenizer cannot be loaded: .*; allowed: one that tok"),
     ],

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from sparse_attention.data.sources.path import located, repeats, resolve, stamp, watchable
+from sparse_attention.data.sources.path import locate, repeats, resolve, stamp, watchable
 from sparse_attention.errors import InputError
 
 
@@ -62,9 +62,9 @@ def test_a_file_with_two_names_is_told_with_the_one_to_keep(texts):
 @pytest.mark.parametrize("target", ["gone", "gone/x", "broken"], ids=["missing", "missing folder", "itself"])
 def test_a_link_to_nothing_is_an_error(texts, way, target):
     (texts / "sub/broken").symlink_to(target)
-    with pytest.raises(InputError, match=f"texts/sub/broken: a link to {target}, which does not exist; mend"):
+    with pytest.raises(InputError, match=f"texts/sub/broken: is a link to {target}, which does not exist; repair"):
         resolve(f"{texts}{way}")
-    with pytest.raises(InputError, match="texts/sub/broken: a link to"):
+    with pytest.raises(InputError, match="texts/sub/broken: is a link to"):
         resolve(f"{texts}/sub/broken")
 
 
@@ -104,14 +104,14 @@ def test_a_pattern_that_names_no_file_still_matches(tmp_path):
     assert found(tmp_path / "[12]/?.txt") == ["1/a.txt", "2/b.txt"]
     assert found(tmp_path / "[!12]/*") == ["3/c.txt"]
     assert found(tmp_path / "*/../2/*.txt") == ["1/../2/b.txt", "2/../2/b.txt", "3/../2/b.txt"]
-    with pytest.raises(InputError, match=r"\*\.pdf: there is no file"):
+    with pytest.raises(InputError, match=r"\*\.pdf: matches no file"):
         resolve(str(tmp_path / "*.pdf"))
 
 
 def test_the_home_folder(tmp_path, monkeypatch):
     monkeypatch.setenv("HOME", str(tmp_path))
     write(tmp_path / "a.txt")
-    assert located("~/a.txt") == tmp_path / "a.txt"
+    assert locate("~/a.txt") == tmp_path / "a.txt"
     with pytest.raises(InputError, match="~nobody-of-that-name/x: the home folder is not known"):
         resolve("~nobody-of-that-name/x")
 
@@ -126,10 +126,10 @@ def test_the_home_folder(tmp_path, monkeypatch):
         ("none/**", "none: No such file or directory"),
         ("x" * 5000, "File name too long"),
         ("x/" * 5000, "File name too long"),
-        ("a\0b", r"a\\x00b: holds a null character"),
-        ("a\0/*", "holds a null character"),
-        ("socket", "socket: neither a file nor a folder"),
-        ("empty", "empty: there is no file"),
+        ("a\0b", r"a\\x00b: contains a null character"),
+        ("a\0/*", "contains a null character"),
+        ("socket", "socket: is neither a file nor a folder"),
+        ("empty", "empty: contains no file"),
     ],
     ids=lambda value: ascii(value)[:20],
 )

@@ -35,7 +35,7 @@ class TextReader(Reader):
 
 
 def names_of(files: list[Path]) -> list[str]:
-    """Return each file's path below the folder that all share, so that ids do not depend on where that folder lies."""
+    """Return each file's path below the folder that all files share, so that ids do not depend on that folder."""
     parents = [set(file.parents) for file in files]
     common = max(set.intersection(*parents), key=lambda folder: len(folder.parts), default=Path()) if files else Path()
     return [file.relative_to(common).as_posix() for file in files]

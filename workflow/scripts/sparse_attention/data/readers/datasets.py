@@ -15,9 +15,9 @@ from sparse_attention.errors import InputError
 
 @dataclass(frozen=True)
 class Datasets(TextReader):
-    """The rows of parquet, JSON lines or a folder of `Dataset.save_to_disk`, one document a row.
+    """Reads one document from each row of Parquet, JSON lines or a folder of `Dataset.save_to_disk`.
 
-    `title` and `id` are read when there are such columns; ids default to the file's path and the row's number.
+    The columns `title` and `id` are read if there are any; else ids are made of the file's path and the row's number.
 
     Attributes
     ----------
@@ -37,7 +37,7 @@ class Datasets(TextReader):
         Raises
         ------
         InputError
-            When a file lacks the column, or a cell of it holds something else than text.
+            When a file lacks the column, or a cell of it is not text.
         """
         column = self.text_column
         for file, name in zip(files, names_of(files), strict=True):

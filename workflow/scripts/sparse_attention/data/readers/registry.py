@@ -22,5 +22,4 @@ def discover(folder: Path = FOLDER) -> dict[str, Plugin]:
 
 def create(name: str, section: Mapping[str, Any]) -> TextReader:
     """Return the reader of the format `name`, one that `discover` finds, with the options in `section`."""
-    reader: TextReader = discover()[name].load().of(section)
-    return reader
+    return discover()[name].load().of(section)

@@ -13,10 +13,10 @@ SEPARATOR = "---"
 
 
 class Text(TextReader):
-    """Plain UTF-8 text, plain or compressed: a file is one document.
+    """Reads each UTF-8 text file, plain or compressed, as one document.
 
-    A file with lines that hold only `---` is cut there into several. Ids are the file's path below the common folder,
-    with `#number` when it is cut.
+    A file with lines that contain only `---` is cut there into several documents. The id of a document is the file's
+    path below the folder that all files share, followed by `#number` when the file is cut.
     """
 
     name = "text"

@@ -1,4 +1,4 @@
-"""Labelled functions in tables of any format that `rows` reads, with a text column and label columns."""
+"""Reads labelled functions from tables of all formats that `data.rows` reads."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sparse_attention.data.cells import BadCell, name_of, plain, text_of, whole_characters
+from sparse_attention.data.cells import BadCell, as_python, name_of, text_of, whole_characters
 from sparse_attention.data.code.functions import Function, Intake, label_of
 from sparse_attention.data.code.readers.base import CodeReader
 from sparse_attention.data.rows import READERS, read_rows
@@ -16,9 +16,9 @@ from sparse_attention.files.yaml_values import shown
 
 @dataclass(frozen=True)
 class Table(CodeReader):
-    """The rows of tables; one is labelled 1 when any of its label columns is.
+    """Reads a function from each row of a table; its label is 1 when any of its label columns is 1.
 
-    Every end of a line becomes a newline, so that lines are counted alike wherever a function was written.
+    All kinds of line ends become newlines, so that lines are counted in the same way on every system.
 
     Attributes
     ----------
@@ -59,12 +59,12 @@ class Table(CodeReader):
         files : mapping
             Tables by split; under "" when the data set does not name splits.
         intake : Intake
-            Counts, or refuses, rows without text or with labels other than 0 and 1, and bytes that are not UTF-8.
+            Counts or refuses rows without text, with labels other than 0 and 1, or with bytes that are not UTF-8.
 
         Raises
         ------
         InputError
-            When a column is missing, with the columns that there are; when a file is damaged; see `Intake.bad`.
+            When a column is missing, a file is damaged, or `intake` refuses a row.
         """
         text, labels = self.text_column, self.label_columns
         given = {"project": self.project_column, "path": self.path_column, "rule": self.rule_column}
@@ -96,9 +96,9 @@ def _source(cell: object, column: str) -> str:
 
 
 def _label(cell: object, column: str) -> int:
-    label = label_of(plain(cell))
+    label = label_of(as_python(cell))
     if label is None:
-        raise BadCell(f"{column} is not a label ({shown(plain(cell))})", "0 or 1")
+        raise BadCell(f"{column} is not a label ({shown(as_python(cell))})", "0 or 1")
     return label
 
 
