@@ -215,7 +215,7 @@ def unigram_loss(splits: dict[str, SplitBlocks], vocabulary: int, extra: tuple[i
 
 
 def save(path: Path, info_path: Path, splits: dict[str, SplitBlocks], tokeniser: Tokeniser) -> None:
-    """Write the blocks and their sidecar."""
+    """Write the blocks to the safetensors file `path`, and their sidecar to the JSON file `info_path`."""
     tensors, described = {}, {}
     for name, split in splits.items():
         tensors[f"{name}.tokens"] = np.array(split.tokens, dtype=np.int32).reshape(-1, tokeniser.length)

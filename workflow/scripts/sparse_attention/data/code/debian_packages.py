@@ -157,6 +157,15 @@ def unpack(archive: Path, folder: Path, suffixes: tuple[str, ...] = ("",)) -> Pa
 
     Links and special files are left out, because they contain no source code.
 
+    Parameters
+    ----------
+    archive : Path
+        The tar archive.
+    folder : Path
+        The folder to create.
+    suffixes : tuple of str
+        Suffixes of the files to unpack; by default all files.
+
     Raises
     ------
     InputError

@@ -101,20 +101,20 @@ class CodeTokens:
         """Return the indices of a split's functions, int64 ``(functions,)``."""
         return (self.splits == SPLITS.index(split)).nonzero()[:, 0]
 
-    def place(self, function: int) -> slice:
+    def slice_of(self, function: int) -> slice:
         """Return the slice of `ids` and `spans` that holds a function's tokens."""
         start = int(self._starts[function])
         return slice(start, start + int(self.lengths[function]))
 
     def batch(self, functions: Sequence[int]) -> Batch:
         """Return the functions with the given indices as a batch."""
-        places = [self.place(function) for function in functions]
-        longest = max(place.stop - place.start for place in places)
-        ids = torch.full((len(places), longest), self.info.pad, dtype=torch.int64)
+        slices = [self.slice_of(function) for function in functions]
+        longest = max(tokens.stop - tokens.start for tokens in slices)
+        ids = torch.full((len(slices), longest), self.info.pad, dtype=torch.int64)
         mask = torch.zeros_like(ids)
-        for row, place in enumerate(places):
-            length = place.stop - place.start
-            ids[row, :length] = self.ids[place]
+        for row, tokens in enumerate(slices):
+            length = tokens.stop - tokens.start
+            ids[row, :length] = self.ids[tokens]
             mask[row, :length] = 1
         return Batch(ids, mask, self.labels[torch.tensor(functions)].long())
 
@@ -167,7 +167,16 @@ def load_tokenizer(folder: Path | str) -> PreTrainedTokenizerBase:
 
 
 def tokenise(functions: Sequence[Function], tokenizer: PreTrainedTokenizerBase, max_tokens: int) -> CodeTokens:
-    """Tokenise functions and cut their ends to `max_tokens`; the special tokens are kept and counted."""
+    """Tokenise functions and cut the ends of those that are too long.
+
+    Parameters
+    ----------
+    functions : sequence of Function
+    tokenizer : PreTrainedTokenizerBase
+        A fast tokenizer, as `load_tokenizer` returns it.
+    max_tokens : int
+        The most tokens per function, special tokens included; these are kept.
+    """
     texts = [function.source for function in functions]
     tokenizer.truncation_side = "right"
     short = tokenizer(texts, truncation=True, max_length=max_tokens, return_offsets_mapping=True, verbose=False)

@@ -98,7 +98,21 @@ def analyse(root: Path, ignored: Sequence[str]) -> tuple[dict[str, dict[int, lis
 def functions_in(
     content: bytes, findings: Findings, project: str, path: str, intake: Intake, split: str = ""
 ) -> Iterator[Function]:
-    """Yield the outermost functions of one module, labelled by the findings in their lines."""
+    """Yield the outermost functions of one module, labelled by the findings in their lines.
+
+    Parameters
+    ----------
+    content : bytes
+        The source of the module.
+    findings : mapping
+        Bandit's rules by line, counted from 1.
+    project, path : str
+        The package, and the module's path in it.
+    intake : Intake
+        Counts modules that Python cannot parse.
+    split : str
+        The split of the functions; "" when it is not known.
+    """
     try:
         # lines as Python counts them: unlike for `str.splitlines`, a form feed does not end one
         lines = io.StringIO(content.decode("utf-8-sig"), newline=None).readlines()
