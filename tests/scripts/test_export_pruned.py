@@ -43,7 +43,7 @@ def test_rows_are_of_all_functions_and_their_tokens(exported):
     for row, function in zip(exported.rows, FUNCTIONS, strict=True):
         for name in ("split", "label", "project", "path", "rule"):
             assert row[name] == getattr(function, name)
-        place = tokens.place(row["function"])
+        place = tokens.slice_of(row["function"])
         assert row["token_ids"] == tokens.ids[place].tolist() and row["spans"] == tokens.spans[place].tolist()
         assert len(row["last_layer"]) == len(row["score"]) == len(row["token_ids"]) and 0 < row["probability"] < 1
         assert row["last_layer"][0] == 2, "the first token is never pruned"

@@ -112,7 +112,7 @@ def articles(*files):
     return list(reading.filter(mediawiki.MediaWiki().read(list(files), reading))), reading
 
 
-def test_references_to_halves_of_a_character_make_one(tmp_path):
+def test_references_to_two_surrogates_make_one_character(tmp_path):
     (tmp_path / "a.xml").write_bytes(
         dump(page(1, "A &amp;#xD83D;&amp;#xDE00; on a page."), page(2, "A cut &amp;#xD83D; too."))
     )
@@ -121,7 +121,7 @@ def test_references_to_halves_of_a_character_make_one(tmp_path):
     assert reading.summary() == "2 read, 2 kept; 1 halves of characters replaced"
 
 
-def test_page_ids_of_two_wikis_stand_for_two_pages(tmp_path):
+def test_equal_page_ids_of_two_wikis_are_two_pages(tmp_path):
     (tmp_path / "a.xml").write_bytes(dump(page(1, "The main page of a wiki."), page(2, "A page of both.")))
     (tmp_path / "b.xml").write_bytes(dump(page(1, "The main page of another."), page(2, "A page of both.")))
     documents, reading = articles(tmp_path / "a.xml", tmp_path / "b.xml")
@@ -131,7 +131,7 @@ def test_page_ids_of_two_wikis_stand_for_two_pages(tmp_path):
 
 
 @pytest.mark.parametrize("encoding", [b"no-such-code", b"utf-7", b"gb18030"])
-def test_an_encoding_that_cannot_be_read_is_told(tmp_path, encoding):
+def test_an_unknown_encoding_is_refused(tmp_path, encoding):
     (tmp_path / "a.xml").write_bytes(b'<?xml version="1.0" encoding="' + encoding + b'"?>' + PAGES)
     with pytest.raises(InputError, match=r"a\.xml: not a complete MediaWiki XML dump: "):
         list(mediawiki.pages(tmp_path / "a.xml"))

@@ -22,13 +22,13 @@ KINDS = [(text_readers, TextReader, name) for name in text_readers.discover()]
 KINDS += [(code_readers, CodeReader, name) for name in code_readers.discover()]
 
 
-def test_there_is_one_for_each_format():
+def test_there_is_one_reader_for_each_format():
     assert list(text_readers.discover()) == ["datasets", "mediawiki", "text", "wikitext"]
     assert list(code_readers.discover()) == ["bandit", "debian", "table"]
 
 
 @pytest.mark.parametrize(("registry", "base", "name"), KINDS, ids=[name for *_, name in KINDS])
-def test_what_is_read_is_what_the_class_says(registry, base, name):
+def test_the_declarations_that_are_read_are_those_of_the_class(registry, base, name):
     plugin, reader = registry.discover()[name], registry.create(name, {"path": "files", "format": name})
     assert isinstance(reader, base) and reader.name == name
     assert plugin.declared.get("options", {}) == reader.options
@@ -57,7 +57,7 @@ def test_an_option_without_an_attribute_is_refused(tmp_path, monkeypatch):
         find_readers(tmp_path)["undecorated"].load().of({})
 
 
-def test_they_are_found_without_the_packages_that_they_need():
+def test_readers_are_found_without_the_packages_that_they_need():
     names = "numpy", "pandas", "pyarrow", "tree_sitter", "mwparserfromhell", "torch"
     code = f"import sys; sys.modules.update(dict.fromkeys({names}))\n"
     for room in ("data", "data.code"):

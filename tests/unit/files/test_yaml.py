@@ -1,4 +1,4 @@
-"""What a YAML or JSON reader would pass over in silence is refused, with file, line and key."""
+"""Mistakes that parsers of YAML and JSON ignore are refused with file, line and key."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def complaint(file: Path, content: str | bytes) -> list[str]:
     ],
     ids=lambda value: repr(value)[:40] if isinstance(value, str) else None,
 )  # fmt: skip
-def test_what_would_be_read_otherwise_than_it_looks(tmp_path, content, start):
+def test_values_that_yaml_reads_differently_than_they_look_are_refused(tmp_path, content, start):
     lines = complaint(tmp_path / "mine.yaml", content)
     assert len(lines) == len(start)
     for line, words in zip(lines, start, strict=True):
@@ -76,12 +76,12 @@ def test_what_would_be_read_otherwise_than_it_looks(tmp_path, content, start):
     ids=["empty", "remarks", "list", "text", "json-list", "tab", "syntax", "quote", "alias", "documents", "control",
          "object", "utf-16", "latin-1", "template", "deep"],
 )  # fmt: skip
-def test_what_cannot_be_read_is_one_line(tmp_path, content, line):
+def test_an_unreadable_file_gives_one_line(tmp_path, content, line):
     (found,) = complaint(tmp_path / "mine.yaml", content)
     assert found.startswith(line)
 
 
-def test_what_is_right_is_read(tmp_path):
+def test_correct_files_are_read(tmp_path):
     file = tmp_path / "mine.yaml"
     file.write_bytes(b"\xef\xbb\xbfbase: &base {a: 1, b: [x, 'on']}\nmine: {<<: *base, a: 2}\nagain: *base\n")
     base = {"a": 1, "b": ["x", "on"]}
@@ -90,7 +90,7 @@ def test_what_is_right_is_read(tmp_path):
     assert read_mapping(file) == {"a": 1e-4, "b": [None, True]}
 
 
-def test_an_alias_of_aliases_is_read_in_no_time(tmp_path):
+def test_nested_aliases_are_read_fast(tmp_path):
     lines = ["a0: &a0 {x: 1}", *(f"a{n}: &a{n} [*a{n - 1}, *a{n - 1}]" for n in range(1, 60))]
     file = tmp_path / "mine.yaml"
     file.write_text("\n".join(lines))
@@ -98,11 +98,11 @@ def test_an_alias_of_aliases_is_read_in_no_time(tmp_path):
 
 
 @pytest.mark.parametrize("file", sorted((ROOT / "config").rglob("*.yaml")), ids=lambda path: path.name)
-def test_what_ships_is_read(file):
+def test_the_files_of_the_repository_are_read(file):
     assert read_mapping(file)
 
 
-def test_files_that_are_not_there_are_named(tmp_path):
+def test_missing_files_are_refused(tmp_path):
     with pytest.raises(InputError, match=r"none\.yaml: no such file"):
         read_mapping(tmp_path / "none.yaml")
     with pytest.raises(InputError, match="not a plain file"):

@@ -58,7 +58,7 @@ def test_segments_name_only_what_is_not_the_default(name):
 
 
 @pytest.mark.parametrize("name", EXPANDED)
-def test_such_entries_are_valid(config, name):
+def test_entries_with_blocks_and_concat_are_valid(config, name):
     entries, _ = EXPANDED[name]
     settings.validate(config | {"projections": entries}, Origins(), REGISTRY, ROOT)
 
@@ -82,7 +82,7 @@ def test_such_entries_are_valid(config, name):
     ],
     ids=["zero", "half", "repeats", "text", "separate", "also separate", "none", "none with dim", "no dim", "typo"],
 )
-def test_what_does_not_go_together_is_named(config, entry, words):
+def test_settings_that_exclude_each_other_are_reported(config, entry, words):
     with pytest.raises(InputError) as caught:
         settings.validate(config | {"projections": [entry]}, Origins(), REGISTRY, ROOT)
     assert words in str(caught.value)

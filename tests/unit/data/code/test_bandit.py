@@ -1,4 +1,4 @@
-"""Wheels become labelled functions: bandit's findings, the outermost functions, no comment that tells the label."""
+"""Wheels become labelled functions: bandit's findings, the outermost functions, no comments that reveal the label."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def test_findings_label_functions(wheel):
     assert (intake.read, dict(intake.dropped)) == (3, {"files that Python 3 cannot read": 2})
 
 
-def test_text_is_dedented_python_that_does_not_tell_its_label(wheel):
+def test_text_is_dedented_python_that_does_not_reveal_its_label(wheel):
     for function in bandit.Bandit(**OPTIONS).read({"": [wheel]}, Intake()):
         ast.parse(function.source)
         assert "nosec" not in function.source and function.source.startswith(("def ", "async def "))
@@ -70,7 +70,7 @@ def test_ignored_rules_do_not_count(wheel):
     assert [f.label for f in ignored] == [0, 0, 0] and {f.split for f in ignored} == {"train"}
 
 
-def test_wheels_come_in_their_order_whatever_the_threads(wheel, tmp_path):
+def test_the_order_of_wheels_does_not_depend_on_threads(wheel, tmp_path):
     other = tmp_path / "another-2-py3-none-any.whl"
     with zipfile.ZipFile(other, "w") as archive:
         archive.writestr("a.py", "def f():\n    pass\n")
@@ -103,7 +103,7 @@ def test_comments_for_analysers_are_removed(line, left):
     [b"\xef\xbb\xbf" + MODULE.encode(), MODULE.replace("\n", "\r\n").encode(), ("# \f\f\x1c\n" + MODULE).encode()],
     ids=["byte order mark", "windows", "form feeds"],
 )
-def test_functions_are_the_same_however_a_file_was_written(content):
+def test_line_ends_and_byte_order_marks_do_not_change_functions(content):
     def found(module):
         return [function.source for function in bandit.functions_in(module, {}, "p", "a.py", Intake())]
 
@@ -117,7 +117,7 @@ def test_a_wheel_with_damage_inside_is_named(wheel):
         list(bandit.Bandit(**OPTIONS).read({"": [wheel]}, Intake()))
 
 
-def test_a_file_that_bandit_gives_up_on_has_no_labels(tmp_path):
+def test_a_file_that_bandit_cannot_read_is_left_out(tmp_path):
     path = tmp_path / "deep-1.0-py3-none-any.whl"
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("deep/a.py", "def f(a):\n    return eval(a)\n\nx = " + "1 + " * 2000 + "1\n")
