@@ -59,7 +59,7 @@ def test_jobs_read_the_command_line_as_the_run_does(checkout):
 def test_what_snakemake_would_lose_is_refused(checkout):
     overlay = checkout.write("mine.yaml", "seeds: [2]\n")
     output = refused(checkout, "--configfile", overlay, "--cores", "1")
-    assert "--configfile appears twice, and only the last value would count" in output
+    assert "--configfile appears twice, and only the last would count" in output
 
 
 @pytest.mark.parametrize(
