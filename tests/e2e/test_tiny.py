@@ -128,7 +128,7 @@ def test_the_pruned_data_set_enters_as_a_corpus(finished):
     rows = pd.read_parquet(folder / "pruned.parquet")
     assert len(rows) == 120 and rows["last_layer"].map(max).max() == 2 and rows["last_layer"].map(min).min() == 0
     files = {split: [folder / "csv" / f"{split}.csv"] for split in ("train", "validation", "test")}
-    found = list(Table().read(files, Intake("refuse"), {"project_column": "project"}))
+    found = list(Table(project_column="project").read(files, Intake("refuse")))
     assert [f.label for f in found if f.split == "test"] == rows[rows["split"] == "test"]["label"].tolist()
     for name in ("train", "dev", "test"):
         assert list(pd.read_csv(folder / "csv/original" / f"{name}_pruned.csv")) == ["label", "code"]

@@ -137,19 +137,18 @@ def _dataset(folder: Path) -> Dataset:
 
 def _corpus(form: str) -> Callable[[Path], object]:
     def read(folder: Path) -> object:
-        reader, reading = text_readers.create(form), Reading(1, None)
+        reader, reading = text_readers.create(form, {}), Reading(1, None)
         files = prepare.corpus_files(_dataset(folder), reader)
-        return list(reading.filter(reader.read(files, reading, {})))
+        return list(reading.filter(reader.read(files, reading)))
 
     return read
 
 
 def _code(form: str, bad_rows: str = "refuse", **entry: Any) -> Callable[[Path], object]:
     def read(folder: Path) -> object:
-        options = {"format": form, "ignored_rules": [], "threads": 1, **entry}
-        reader = code_readers.create(form)
-        files = prepare_code.code_files(_dataset(folder), reader, options)
-        return list(reader.read(files, Intake(bad_rows), options))
+        reader = code_readers.create(form, entry)
+        files = prepare_code.code_files(_dataset(folder), reader, entry)
+        return list(reader.read(files, Intake(bad_rows)))
 
     return read
 

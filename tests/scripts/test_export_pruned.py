@@ -43,7 +43,7 @@ def test_rows_are_of_all_functions_and_their_tokens(exported):
     for row, function in zip(exported.rows, FUNCTIONS, strict=True):
         for name in ("split", "label", "project", "path", "rule"):
             assert row[name] == getattr(function, name)
-        place = tokens.place(row["function"])
+        place = tokens.slice_of(row["function"])
         assert row["token_ids"] == tokens.ids[place].tolist() and row["spans"] == tokens.spans[place].tolist()
         assert len(row["last_layer"]) == len(row["score"]) == len(row["token_ids"]) and 0 < row["probability"] < 1
         assert row["last_layer"][0] == 2, "the first token is never pruned"
@@ -70,12 +70,12 @@ def test_functions_can_be_read_as_those_of_a_code_corpus(exported):
 def test_csv_files_can_be_read_as_tables(exported):
     folder = Path(exported.output.csv)
     own = {split: [folder / f"{split}.csv"] for split in SPLITS}
-    found = list(Table().read(own, Intake("drop"), {"project_column": "project"}))
+    found = list(Table(project_column="project").read(own, Intake("drop")))
     expected = [replace(one, path="", rule="") for split in SPLITS for one in exported.left if one.split == split]
     assert found == [one for one in expected if one.source.strip()] and found
     names = {"train": "train", "validation": "dev", "test": "test"}
     original = {split: [folder / "original" / f"{name}_pruned.csv"] for split, name in names.items()}
-    same = list(Table().read(original, Intake("drop"), {"text_column": "code"}))
+    same = list(Table(text_column="code").read(original, Intake("drop")))
     assert same == [replace(one, project="") for one in found]
     assert len(list(folder.rglob("*"))) == 7
 

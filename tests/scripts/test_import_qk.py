@@ -192,7 +192,7 @@ def test_what_is_not_there_is_named(tmp_path):
     (tmp_path / "folder").mkdir()
     with pytest.raises(InputError, match=r"nowhere.pt: no such file or folder"):
         run(tmp_path, dump=tmp_path / "nowhere.pt")
-    with pytest.raises(InputError, match=r"folder: there is no file"):
+    with pytest.raises(InputError, match=r"folder: contains no file"):
         run(tmp_path, dump=tmp_path / "folder")
     (tmp_path / "folder" / "notes.txt").touch()
     with pytest.raises(

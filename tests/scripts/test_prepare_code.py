@@ -71,7 +71,7 @@ def test_files_of_the_splits_with_validation_cut_from_train(tmp_path):
 @pytest.mark.parametrize(
     ("entry", "changes", "content", "message"),
     [
-        ({"files": {"train": "no.csv", "test": "a.csv"}}, {}, rows(9), r"no file fits files.train 'no.csv'; there"),
+        ({"files": {"train": "no.csv", "test": "a.csv"}}, {}, rows(9), r"no file matches files.train 'no.csv'"),
         ({"format": "bandit"}, {}, rows(9), r"has no file of format bandit; allowed: .whl"),
         ({"label_columns": ["CWE-119"]}, {}, rows(9), r"a.csv: there is no column CWE-119; its columns:"),
         ({}, {}, [row(n, 1) for n in range(30)], r"the split train has 0 functions of label 0"),

@@ -1,4 +1,4 @@
-"""What users read is a line that can be shown, whatever it quotes."""
+"""Messages for users are printable lines, whatever they quote."""
 
 import pytest
 
@@ -16,12 +16,12 @@ from sparse_attention.errors import LONGEST_LINE, InputError, reason
         ("a:\u2028b\u202e", r"a: b\u202e"),
     ],
 )
-def test_a_message_is_one_line_that_can_be_shown(text, shown):
+def test_a_message_is_one_printable_line(text, shown):
     assert str(InputError(text)) == shown
     shown.encode()
 
 
-def test_what_is_long_keeps_its_start_and_its_end():
+def test_a_long_message_keeps_its_start_and_its_end():
     text = str(InputError(f"file.csv: there is no column label; its columns: {'x' * 10**6}; allowed: one"))
     assert text.startswith("file.csv: there is no column label") and text.endswith("xxx; allowed: one")
     assert len(text) <= LONGEST_LINE and " … " in text
@@ -43,7 +43,7 @@ def test_a_list_of_problems_keeps_its_lines():
     ],
     ids=["lines", "kind alone", "no text", "kind in front", "advice", "memory"],
 )
-def test_the_reason_is_what_a_library_says_in_one_line(error, text):
+def test_the_reason_is_the_librarys_message_in_one_line(error, text):
     assert reason(error) == text
 
 

@@ -22,7 +22,7 @@ def test_files_in_a_row_are_read_strictly_and_blamed_rightly(checkout):
     twice = checkout.write("twice.yaml", "train_mlm: {steps: 20}\nblocks: {length: 32}\ntrain_mlm: {batch_size: 2}\n")
     fine = checkout.write("fine.json", '{"blocks": {"length": 1}}')
     output = refused(checkout, configfiles=(TINY, twice, fine))
-    assert "twice.yaml, lines 1 and 3: train_mlm: stands twice" in output
+    assert "twice.yaml, lines 1 and 3: train_mlm: appears twice" in output
     checkout.write("twice.yaml", "train_mlm: {learning_rate: 5e-4}\nblocks: {length: 32}\n")
     output = refused(checkout, "--config", "seeds=[x]", configfiles=(TINY, twice, fine))
     assert "  twice.yaml: train_mlm.learning_rate: '5e-4' is not allowed; YAML reads it as text, write 5.0e-4" in output
@@ -59,16 +59,16 @@ def test_jobs_read_the_command_line_as_the_run_does(checkout):
 def test_what_snakemake_would_lose_is_refused(checkout):
     overlay = checkout.write("mine.yaml", "seeds: [2]\n")
     output = refused(checkout, "--configfile", overlay, "--cores", "1")
-    assert "--configfile stands twice, and only the last would count" in output
+    assert "--configfile appears twice, and only the last would count" in output
 
 
 @pytest.mark.parametrize(
     ("content", "words"),
     [
-        (b"", "mine.yaml: holds nothing"),
+        (b"", "mine.yaml: is empty"),
         ("seeds: [1]\n".encode("utf-16"), "mine.yaml, line 1: is UTF-16"),
         (b"threads:\n\ttrain: 1\n", "mine.yaml, line 2: not YAML: a tab"),
-        (b"seeds: [1]\nseeds: [2]\n", "mine.yaml, lines 1 and 2: seeds: stands twice"),
+        (b"seeds: [1]\nseeds: [2]\n", "mine.yaml, lines 1 and 2: seeds: appears twice"),
     ],
     ids=["empty", "utf-16", "tab", "twice"],
 )

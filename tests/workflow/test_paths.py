@@ -69,7 +69,7 @@ def test_a_project_folder_with_braces_is_refused_in_one_line(checkout, name):
     run = type(checkout)(checkout.folder.parent / name / "checkout").snakemake("--dry-run")
     assert run.returncode == 1
     output = run.stdout + run.stderr
-    assert f"{name}/checkout: Snakemake takes braces in a folder's name for wildcards; rename" in output
+    assert f"{name}/checkout: the name has braces, which Snakemake takes for wildcards; rename" in output
     assert "Traceback" not in output
 
 
@@ -84,7 +84,7 @@ def test_a_project_folder_that_is_not_utf8_is_refused_in_one_line(checkout):
     checkout.folder.rename(moved)
     run = subprocess.run([sys.executable, "-m", "snakemake", "--dry-run"], cwd=moved, capture_output=True, check=False)
     assert run.returncode == 1
-    assert b"caf\\udce9: Snakemake cannot write down a name that is not UTF-8; rename the folder\n" in run.stderr
+    assert b"caf\\udce9: the name is not UTF-8, which Snakemake cannot use; rename the folder\n" in run.stderr
     assert b"Traceback" not in run.stdout + run.stderr
 
 

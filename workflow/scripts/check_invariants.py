@@ -1,7 +1,7 @@
 """Check invariants of all evaluations; an evaluation that breaks one ends the run."""
 
 from sparse_attention.files.plain import write_json
-from sparse_attention.jobs.inputs import listed
+from sparse_attention.jobs.inputs import input_paths
 from sparse_attention.jobs.log import logger
 from sparse_attention.jobs.script import run
 from sparse_attention.summaries import invariants
@@ -16,7 +16,7 @@ ABOVE_ORACLE = (
 
 def main(snakemake):
     given, params = snakemake.input, snakemake.params
-    tables, documents = listed(given.evaluations), listed(given.documents)
+    tables, documents = input_paths(given.evaluations), input_paths(given.documents)
     found = invariants.check(tables, documents, params.runs, list(params.sparsities))
     logger.info("%d evaluations with %d rows: all invariants hold", found["tables"], found["rows"])
     above = found["above_oracle"]

@@ -2,13 +2,13 @@
 
 from sparse_attention.files.plain import write_json
 from sparse_attention.jobs import manifest
-from sparse_attention.jobs.inputs import listed
+from sparse_attention.jobs.inputs import input_paths
 from sparse_attention.jobs.script import run
 
 
 def main(snakemake):
     given = snakemake.input
-    receipts, tables = (listed(getattr(given, name, None)) for name in ("receipts", "tables"))
+    receipts, tables = (input_paths(getattr(given, name, None)) for name in ("receipts", "tables"))
     content = manifest.build(snakemake.params.config, receipts, tables)
     write_json(snakemake.output.manifest, content, indent=2, ensure_ascii=False)
 

@@ -1,7 +1,7 @@
 """Average the metrics of predictors over layers, heads and seeds; find Pareto fronts and each head's best predictor."""
 
 from sparse_attention.files.tables import write_table
-from sparse_attention.jobs.inputs import listed
+from sparse_attention.jobs.inputs import input_paths
 from sparse_attention.jobs.log import logger
 from sparse_attention.jobs.script import run
 from sparse_attention.summaries.heads import best_tables
@@ -10,7 +10,7 @@ from sparse_attention.summaries.predictors import predictor_tables
 
 def main(snakemake):
     params = snakemake.params
-    tables = predictor_tables(listed(snakemake.input.evaluations), params.runs)
+    tables = predictor_tables(input_paths(snakemake.input.evaluations), params.runs)
     points, heads = tables["predictors"], tables["predictors_by_head"]
     tables |= best_tables(points, heads, params.sparsity, params.window, params.keep)
     for name, table in tables.items():

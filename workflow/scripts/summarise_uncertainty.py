@@ -1,7 +1,7 @@
 """Compare predictors at fixed sparsities and by the areas under their fronts, with bootstrap intervals."""
 
 from sparse_attention.files.tables import write_table
-from sparse_attention.jobs.inputs import listed
+from sparse_attention.jobs.inputs import input_paths
 from sparse_attention.jobs.log import logger
 from sparse_attention.jobs.script import run
 from sparse_attention.summaries.uncertainty import uncertainty_tables
@@ -9,7 +9,7 @@ from sparse_attention.summaries.uncertainty import uncertainty_tables
 
 def main(snakemake):
     output, params = snakemake.output, snakemake.params
-    documents = listed(snakemake.input.documents)
+    documents = input_paths(snakemake.input.documents)
     tables = uncertainty_tables(documents, params.runs, list(params.sparsities), params.replicates)
     for name, table in tables.items():
         write_table(table, getattr(output, name))

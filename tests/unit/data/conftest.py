@@ -1,4 +1,4 @@
-"""Servers on this machine that stand for the internet, and a wheel and a model small enough for tests."""
+"""Local servers in place of the internet, and a wheel and a model small enough for tests."""
 
 from __future__ import annotations
 

@@ -77,7 +77,7 @@ def entry(*names, packages=("tool=1:1-2", "libx=0-1")):
 BOTH = ("tool_1.orig.tar.gz", "tool_1-2.debian.tar.xz", "libx_0.orig.tar.xz")
 
 
-def test_files_come_with_a_receipt_and_nothing_else_stays(machine, tmp_path):
+def test_files_get_a_receipt_and_no_other_file_is_left(machine, tmp_path):
     here = machine()
     retrieve("toy", entry(*BOTH), tmp_path / "toy" / "receipt.json")
     dataset = open_dataset(tmp_path / "toy" / "receipt.json")
@@ -97,7 +97,7 @@ def test_lists_and_sources_are_private(machine, tmp_path):
     assert 'Dir::Etc::sourceparts "PRIVATE/sources"' in settings and 'Dir::State::lists "PRIVATE/lists"' in settings
 
 
-def test_only_packages_of_missing_files_are_asked_for(machine, tmp_path):
+def test_only_packages_of_missing_files_are_downloaded(machine, tmp_path):
     here = machine()
     (tmp_path / "toy").mkdir()
     (tmp_path / "toy" / "libx_0.orig.tar.xz").write_text("libx_0.orig.tar.xz")
@@ -105,11 +105,11 @@ def test_only_packages_of_missing_files_are_asked_for(machine, tmp_path):
     assert "libx" not in (here / "asked.txt").read_text()
 
 
-def test_a_machine_without_apt_is_told_how_each_file_comes(machine, tmp_path):
+def test_without_apt_the_error_says_how_to_get_each_file(machine, tmp_path):
     with pytest.raises(InputError) as error:
         retrieve("toy", entry(*BOTH), tmp_path / "toy" / "receipt.json")
     text = str(error.value)
-    assert "toy: cannot be fetched: apt-get is not on this machine" in text
+    assert "toy: cannot be fetched: apt-get is not installed on this machine" in text
     assert "`apt-get source --download-only tool=1:1-2` where deb-src of bookworm is" in text
     assert all(f"put it at {tmp_path / 'toy' / name}" in text and f"take {name}" in text for name in BOTH)
 
@@ -124,7 +124,7 @@ def test_the_errors_of_apt_are_passed_on_without_passwords(machine, tmp_path, fa
     assert not (tmp_path / "toy" / "receipt.json").exists()
 
 
-def test_another_content_is_not_kept(machine, tmp_path):
+def test_a_file_with_other_content_is_not_kept(machine, tmp_path):
     here = machine()
     (here / "mirror" / "libx_0.orig.tar.xz").write_text("libx_0.orig.tar.xy")
     with pytest.raises(InputError, match=r"libx_0.orig.tar.xz has the wrong checksum: expected sha256 .* found"):
@@ -174,16 +174,16 @@ def test_a_file_that_no_package_has_is_named(machine, tmp_path, name, message):
         ("a.list.disabled", "deb http://m.invalid bookworm main\n", []),
     ],
 )
-def test_entries_are_taken_from_the_machine(tmp_path, monkeypatch, file, text, expected):
+def test_entries_come_from_the_system_settings(tmp_path, monkeypatch, file, text, expected):
     (tmp_path / "sources.list.d").mkdir()
     (tmp_path / "sources.list.d" / file).write_text(text)
     monkeypatch.setattr(apt, "SYSTEM", tmp_path)
     assert list(apt._entries("bookworm")) == expected
 
 
-def test_a_suite_that_the_machine_does_not_have_is_told(machine, tmp_path):
+def test_a_suite_that_the_system_does_not_list_is_reported(machine, tmp_path):
     here = machine()
     (here / "etc" / "sources.list.d" / "debian.sources").unlink()
     (here / "etc" / "sources.list").write_text("deb http://m.invalid trixie main\n")
-    with pytest.raises(InputError, match=f"no entry in {here / 'etc'} has main of the suite bookworm"):
+    with pytest.raises(InputError, match=f"no entry in {here / 'etc'} lists the component main of the suite bookworm"):
         retrieve("toy", entry(*BOTH), tmp_path / "toy" / "receipt.json")

@@ -9,7 +9,7 @@ from sparse_attention.data.cells import BadCell, name_of, text_of, whole_charact
 
 
 @pytest.mark.parametrize("value", [None, float("nan"), np.float32("nan")], ids=["none", "nan", "numpy's nan"])
-def test_a_missing_cell_is_no_text(value):
+def test_a_missing_cell_is_not_text(value):
     assert text_of(value, "code") is None and name_of(value, "project") == ""
 
 
@@ -19,7 +19,7 @@ def test_text_may_come_as_bytes(value):
 
 
 @pytest.mark.parametrize("value", [3, np.int64(3), 3.0, np.float64(3.0)])
-def test_a_whole_number_is_a_name_and_no_text(value):
+def test_a_whole_number_is_a_name_but_not_text(value):
     assert name_of(value, "project") == "3"
     with pytest.raises(BadCell, match="code is not text but a number"):
         text_of(value, "code")
@@ -31,7 +31,7 @@ def test_a_whole_number_is_a_name_and_no_text(value):
      (np.array([b"f()"]), "a ndarray"), (b"caf\xe9", "not UTF-8")],
     ids=["list", "mapping", "fraction", "boolean", "array", "latin-1"],
 )  # fmt: skip
-def test_everything_else_is_bad(value, kind):
+def test_all_other_cells_are_bad(value, kind):
     for read in (text_of, name_of):
         with pytest.raises(BadCell, match=f"column is .*{kind}"):
             read(value, "column")
@@ -43,6 +43,6 @@ def test_everything_else_is_bad(value, kind):
      ("\ude00b", "\ufffdb", 1), ("\ude00\ud83d", "\ufffd\ufffd", 2), ("\ud83d\ud83d\ude00", "\ufffd😀", 1),
      ("\udce9", "\ufffd", 1)],
 )  # fmt: skip
-def test_halves_of_characters_are_joined_or_replaced(text, expected, replaced):
+def test_surrogates_are_joined_or_replaced(text, expected, replaced):
     assert whole_characters(text) == (expected, replaced)
     assert whole_characters(text)[0].encode("utf-8")

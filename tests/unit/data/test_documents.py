@@ -1,4 +1,4 @@
-"""Documents that were prepared are read back, and what is not one of them is named."""
+"""Prepared documents are read back, and other files are refused."""
 
 from __future__ import annotations
 
@@ -22,23 +22,26 @@ def test_documents_are_read_back(tmp_path):
 @pytest.mark.parametrize(
     ("line", "message"),
     [
-        ('{"id": "1", "title": "On', f"line 2 is no document; {ALLOWED}"),
-        ("[1]", f"line 2 is no document; {ALLOWED}"),
-        ("[" * 10**5, f"line 2 is no document; {ALLOWED}"),
-        ("", f"line 2 is no document; {ALLOWED}"),
-        (json.dumps(DOCUMENT | {"text": None}), f"line 2 is no document; {ALLOWED}"),
-        (json.dumps({"id": "1", "text": "Words."}), f"line 2 is no document; {ALLOWED}"),
-        (json.dumps(DOCUMENT | {"split": "dev"}), "line 2: split 'dev'; allowed: train, validation, test"),
+        ('{"id": "1", "title": "On', f"line 2 is not a document; {ALLOWED}"),
+        ("[1]", f"line 2 is not a document; {ALLOWED}"),
+        ("[" * 10**5, f"line 2 is not a document; {ALLOWED}"),
+        ("", f"line 2 is not a document; {ALLOWED}"),
+        (json.dumps(DOCUMENT | {"text": None}), f"line 2 is not a document; {ALLOWED}"),
+        (json.dumps({"id": "1", "text": "Words."}), f"line 2 is not a document; {ALLOWED}"),
+        (
+            json.dumps(DOCUMENT | {"split": "dev"}),
+            "line 2: split 'dev' is not allowed; allowed: train, validation, test",
+        ),
     ],
     ids=["cut", "a list", "deep", "empty", "no text", "no title", "split"],
 )
-def test_a_line_that_is_no_document_is_named(tmp_path, line, message):
+def test_a_line_that_is_not_a_document_is_refused(tmp_path, line, message):
     (tmp_path / "documents.jsonl").write_text(f"{json.dumps(DOCUMENT)}\n{line}\n")
     with pytest.raises(InputError, match=rf"documents\.jsonl: {message}"):
         list(read_documents(tmp_path / "documents.jsonl"))
 
 
-def test_documents_that_are_no_text_are_refused(tmp_path):
+def test_a_file_that_is_not_text_is_refused(tmp_path):
     (tmp_path / "documents.jsonl").write_bytes(b'{"id": "\xff"}\n')
-    with pytest.raises(InputError, match="line 1 is no document"):
+    with pytest.raises(InputError, match="line 1 is not a document"):
         list(read_documents(tmp_path / "documents.jsonl"))

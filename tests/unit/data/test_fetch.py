@@ -54,7 +54,7 @@ class TestUrl:
         assert dataset.files[0].read_bytes() == CONTENT
         assert sorted(path.name for path in tmp_path.iterdir()) == ["a", "b", "receipt.json"]
 
-    def test_a_cut_download_is_resumed_where_it_stopped(self, server, tmp_path):
+    def test_an_interrupted_download_is_resumed_where_it_stopped(self, server, tmp_path):
         entry = from_url(server, a=CONTENT)
         server.cuts["/data/a"] = 98_304
         retrieve("toy", entry, tmp_path / "receipt.json")
@@ -88,13 +88,13 @@ class TestUrl:
         assert [path for _, path, _ in server.requests] == ["/data/b"]
         assert (tmp_path / "b").read_bytes() == b"b"
 
-    def test_busy_servers_are_asked_again(self, server, tmp_path):
+    def test_requests_to_busy_servers_are_repeated(self, server, tmp_path):
         entry = from_url(server, a=b"a")
         server.failures["/data/a"] = [503, 429]
         retrieve("toy", entry, tmp_path / "receipt.json")
         assert len(server.requests) == 3
 
-    def test_a_leftover_longer_than_the_file_is_thrown_away(self, server, tmp_path):
+    def test_a_partial_file_longer_than_the_file_is_deleted(self, server, tmp_path):
         entry = from_url(server, a=b"abc")
         (tmp_path / ".download").mkdir()
         (tmp_path / ".download" / "a.part").write_bytes(b"something longer")
@@ -115,7 +115,7 @@ class TestUrl:
         retrieve("toy", entry, tmp_path / "receipt.json")
         assert len(open_dataset(tmp_path / "receipt.json").files) == 2
 
-    def test_a_wrong_file_dropped_by_hand_is_named_with_both_checksums(self, server, tmp_path):
+    def test_a_wrong_file_put_there_by_hand_is_reported_with_both_checksums(self, server, tmp_path):
         entry = from_url(server, a=b"abc")
         del server.files["/data/a"]
         (tmp_path / "a").write_bytes(b"abd")
@@ -129,7 +129,7 @@ class TestUrl:
             retrieve("toy", entry, tmp_path / "receipt.json")
         assert not (tmp_path / "a").exists() and not (tmp_path / "receipt.json").exists()
 
-    def test_a_file_without_a_checksum_is_taken_and_its_checksum_told(self, server, tmp_path, messages):
+    def test_a_file_without_a_checksum_is_used_and_its_checksum_logged(self, server, tmp_path, messages):
         entry = from_url(server, a=b"abc")
         del entry["files"][0]["sha256"]
         retrieve("toy", entry, tmp_path / "receipt.json")
@@ -157,7 +157,7 @@ class TestWheel:
             wheel.unlink()
         retrieve("toy", self.entry(), tmp_path / "data" / "receipt.json")
 
-    def test_a_package_that_is_not_there_tells_the_way_by_hand(self, package_index, tmp_path):
+    def test_the_error_for_a_missing_package_says_how_to_get_it_by_hand(self, package_index, tmp_path):
         with pytest.raises(InputError) as error:
             retrieve("toy", self.entry(version="2.0"), tmp_path / "data" / "receipt.json")
         text = str(error.value)
@@ -165,7 +165,7 @@ class TestWheel:
         assert "pip download --no-deps --only-binary=:all: --platform=any --python-version=3.11 toy-data==2.0" in text
         assert f"put it at {tmp_path / 'data' / 'renamed.txt'}" in text
 
-    def test_a_path_that_the_wheel_lacks_is_named(self, package_index, tmp_path):
+    def test_a_path_that_is_not_in_the_wheel_is_reported(self, package_index, tmp_path):
         with pytest.raises(InputError, match=r"toy_data-1\.0-py3-none-any\.whl has no file 'toy_data/none'"):
             retrieve("toy", self.entry(path="toy_data/none"), tmp_path / "data" / "receipt.json")
 
@@ -185,15 +185,15 @@ class TestWheels:
         (wheel,) = open_dataset(tmp_path / "data/receipt.json").files
         assert (wheel.name, wheel.read_bytes()) == ("toy_data-1.0-py3-none-any.whl", content)
 
-    def test_a_wheel_that_is_not_there_tells_the_way_by_hand(self, package_index, tmp_path):
+    def test_the_error_for_a_missing_wheel_says_how_to_get_it_by_hand(self, package_index, tmp_path):
         with pytest.raises(InputError) as error:
             retrieve("toy", self.entry(b"", "toy_data-2.0-py3-none-any.whl"), tmp_path / "data" / "receipt.json")
         text = str(error.value)
         assert "pip download --no-deps --only-binary=:all: --platform=any --python-version=3.11 toy-data==2.0" in text
         assert f"put it at {tmp_path / 'data' / 'toy_data-2.0-py3-none-any.whl'}" in text
 
-    def test_a_name_that_is_no_wheels_is_told(self, package_index, tmp_path):
-        with pytest.raises(InputError, match="toy.zip: not the name of a wheel; allowed: name-version"):
+    def test_a_name_that_no_wheel_has_is_refused(self, package_index, tmp_path):
+        with pytest.raises(InputError, match="toy.zip: is not the name of a wheel; allowed: name-version"):
             retrieve("toy", self.entry(b"", "toy.zip"), tmp_path / "data" / "receipt.json")
 
 
@@ -202,7 +202,7 @@ class TestHub:
         source = {"type": "hub", "repo": "org/tiny", "revision": "main", **changes}
         return {"kind": "model", "version": "1", "source": source}
 
-    def test_a_snapshot_comes_with_its_commit(self, hub, tmp_path):
+    def test_the_commit_of_a_snapshot_is_recorded(self, hub, tmp_path):
         retrieve("tiny", self.entry(), tmp_path / "receipt.json")
         dataset = open_dataset(tmp_path / "receipt.json")
         assert [file.name for file in dataset.files] == ["README.md", "config.json", "model.safetensors"]
@@ -216,7 +216,7 @@ class TestHub:
         assert [file.name for file in open_dataset(tmp_path / "a/receipt.json").files] == ["config.json"]
         assert [file.name for file in open_dataset(tmp_path / "b/receipt.json").files] == ["README.md", "config.json"]
 
-    def test_files_that_are_there_need_no_hub(self, hub, tmp_path):
+    def test_files_that_are_there_are_not_looked_up_on_the_hub(self, hub, tmp_path):
         entry = self.entry() | {"files": [{"path": "config.json"}, {"path": "model.safetensors"}]}
         retrieve("tiny", entry, tmp_path / "receipt.json")
         hub.requests.clear()
@@ -224,16 +224,16 @@ class TestHub:
         assert not hub.requests
 
     @pytest.mark.parametrize("name", ["config.json", "model.safetensors"], ids=["git", "lfs"])
-    def test_content_that_is_not_the_hubs_is_refused(self, hub, tmp_path, name):
+    def test_content_that_differs_from_the_hubs_is_refused(self, hub, tmp_path, name):
         path = f"/org/tiny/resolve/0123456789abcdef0123456789abcdef01234567/{name}"
         hub.files[path] = hub.files[path][:-1] + b"!"
         with pytest.raises(InputError, match=r"expected (git sha1|sha256)"):
             retrieve("tiny", self.entry(), tmp_path / "receipt.json")
 
-    def test_what_the_repository_lacks_is_named(self, hub, tmp_path):
-        with pytest.raises(InputError, match=r"org/tiny at main does not hold vocab\.txt"):
+    def test_a_file_missing_in_the_repository_is_reported(self, hub, tmp_path):
+        with pytest.raises(InputError, match=r"org/tiny at main does not contain vocab\.txt"):
             retrieve("tiny", self.entry() | {"files": [{"path": "vocab.txt"}]}, tmp_path / "receipt.json")
-        with pytest.raises(InputError, match=r"does not hold anything like \*\.bin"):
+        with pytest.raises(InputError, match=r"does not contain anything like \*\.bin"):
             retrieve("tiny", self.entry(patterns=["*.bin"]), tmp_path / "receipt.json")
 
     def test_the_token_is_sent_and_never_shown(self, hub, tmp_path, monkeypatch, messages):
@@ -284,12 +284,12 @@ class TestPath:
         ("kind", "names"),
         [("text", ["a.txt", "b.txt", "c.txt"]), ("clusters", ["a.txt", "b.txt", "latest.txt", "c.txt"])],
     )
-    def test_a_text_with_two_names_is_read_once_and_that_is_said(self, folder, messages, kind, names):
+    def test_a_text_with_two_names_is_read_once_with_a_warning(self, folder, messages, kind, names):
         (folder / "in/latest.txt").symlink_to("b.txt")
         retrieve("mine", self.entry(folder / "in", kind), folder / "receipt.json")
         assert [file.name for file in open_dataset(folder / "receipt.json").files] == names
-        said = f"{folder}/in/latest.txt is a link to {folder}/in/b.txt: it is read once" in messages.text
-        assert said == (kind == "text")
+        warned = f"{folder}/in/latest.txt is the same file as {folder}/in/b.txt: it is read only once" in messages.text
+        assert warned == (kind == "text")
 
     def test_relative_paths_start_at_the_working_folder(self, folder, monkeypatch):
         monkeypatch.chdir(folder)
@@ -299,10 +299,10 @@ class TestPath:
         assert open_dataset(receipt).files[0].read_text() == "in/a.txt"
 
     @pytest.mark.parametrize("path", ["none.txt", "*.none"])
-    def test_what_is_not_there_is_named(self, folder, path):
-        with pytest.raises(InputError, match=r"no such file or folder|there is no file"):
+    def test_a_missing_path_is_reported(self, folder, path):
+        with pytest.raises(InputError, match=r"no such file or folder|matches no file|contains no file"):
             retrieve("mine", self.entry(folder / path), folder / "receipt.json")
 
-    def test_a_folder_that_is_no_model_is_refused(self, folder):
+    def test_a_folder_without_a_model_is_refused(self, folder):
         with pytest.raises(InputError, match=r"config\.json is missing"):
             retrieve("mine", self.entry(folder / "in", kind="model"), folder / "receipt.json")

@@ -1,4 +1,4 @@
-"""Data sets of the hub: a loading script is never run, and what a library says becomes one line."""
+"""Data sets of the hub: a loading script is never run, and a library's message becomes one line."""
 
 from __future__ import annotations
 

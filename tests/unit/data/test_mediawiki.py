@@ -46,7 +46,7 @@ PAGES = dump(
 def test_articles_of_the_newest_revision(tmp_path, name, pack):
     (tmp_path / name).write_bytes(pack(PAGES))
     reading = Reading(0, None)
-    documents = list(reading.filter(mediawiki.MediaWiki().read([tmp_path / name], reading, {})))
+    documents = list(reading.filter(mediawiki.MediaWiki().read([tmp_path / name], reading)))
     assert [(doc.id, doc.title, doc.text, doc.revision) for doc in documents] == [
         ("1", "Title 1", "Text one.", "71"),
         ("5", "Title 5", "Text five.", "75"),
@@ -57,7 +57,7 @@ def test_articles_of_the_newest_revision(tmp_path, name, pack):
 def test_a_page_of_unclosed_tables_is_counted_and_the_next_one_read(tmp_path):
     (tmp_path / "a.xml").write_bytes(dump(page(1, "Some text.\n" + "{|\n" * 3000), page(2)))
     reading = Reading(0, None)
-    documents = list(reading.filter(mediawiki.MediaWiki().read([tmp_path / "a.xml"], reading, {})))
+    documents = list(reading.filter(mediawiki.MediaWiki().read([tmp_path / "a.xml"], reading)))
     assert [doc.text for doc in documents] == ["Some text.", "Some text here."]
     assert reading.summary() == "2 read, 2 kept; 1 pages whose very many unclosed marks became text"
 
@@ -75,7 +75,7 @@ def test_several_bz2_streams_in_one_file(tmp_path):
         ("a.xml.gz", gzip.compress(PAGES)[:-20], "truncated: the compressed stream ends too early"),
         ("a.xml", PAGES[:-40], "damaged or truncated after page 4"),
         ("a.xml", b"", "not a complete MediaWiki XML dump: no element found"),
-        ("a.xml", b"<html><body/></html>", "its root element is <html>; allowed: a MediaWiki export"),
+        ("a.xml", b"<html><body/></html>", "the root element <html> is not allowed; allowed: <mediawiki>"),
         ("a.xml", b"Just some text.", "not a complete MediaWiki XML dump: syntax error"),
         ("a.xml", PAGES.replace(b"Title 5", b"Title \xff"), "damaged or truncated after page 4: not well-formed"),
         ("a.xml.bz2", PAGES, r"not a readable \.bz2 file"),
@@ -109,10 +109,10 @@ def test_memory_does_not_grow_with_the_dump(tmp_path):
 
 def articles(*files):
     reading = Reading(0, None)
-    return list(reading.filter(mediawiki.MediaWiki().read(list(files), reading, {}))), reading
+    return list(reading.filter(mediawiki.MediaWiki().read(list(files), reading))), reading
 
 
-def test_references_to_halves_of_a_character_make_one(tmp_path):
+def test_references_to_two_surrogates_make_one_character(tmp_path):
     (tmp_path / "a.xml").write_bytes(
         dump(page(1, "A &amp;#xD83D;&amp;#xDE00; on a page."), page(2, "A cut &amp;#xD83D; too."))
     )
@@ -121,17 +121,17 @@ def test_references_to_halves_of_a_character_make_one(tmp_path):
     assert reading.summary() == "2 read, 2 kept; 1 halves of characters replaced"
 
 
-def test_page_ids_of_two_wikis_stand_for_two_pages(tmp_path):
+def test_equal_page_ids_of_two_wikis_are_two_pages(tmp_path):
     (tmp_path / "a.xml").write_bytes(dump(page(1, "The main page of a wiki."), page(2, "A page of both.")))
     (tmp_path / "b.xml").write_bytes(dump(page(1, "The main page of another."), page(2, "A page of both.")))
     documents, reading = articles(tmp_path / "a.xml", tmp_path / "b.xml")
     texts = ["The main page of a wiki.", "A page of both.", "The main page of another."]
     assert [document.text for document in documents] == texts
-    assert len({document.id for document in documents}) == 3 and dict(reading.dropped) == {"came before": 1}
+    assert len({document.id for document in documents}) == 3 and dict(reading.dropped) == {"repeated": 1}
 
 
 @pytest.mark.parametrize("encoding", [b"no-such-code", b"utf-7", b"gb18030"])
-def test_an_encoding_that_cannot_be_read_is_told(tmp_path, encoding):
+def test_an_unknown_encoding_is_refused(tmp_path, encoding):
     (tmp_path / "a.xml").write_bytes(b'<?xml version="1.0" encoding="' + encoding + b'"?>' + PAGES)
     with pytest.raises(InputError, match=r"a\.xml: not a complete MediaWiki XML dump: "):
         list(mediawiki.pages(tmp_path / "a.xml"))

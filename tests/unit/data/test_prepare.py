@@ -63,7 +63,7 @@ def test_zero_documents_say_how_many_were_read_and_why_dropped(tmp_path):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["receipt.json", "source"]
 
 
-def test_two_documents_with_one_id_are_one(tmp_path):
+def test_a_document_that_is_repeated_with_its_id_is_kept_once(tmp_path):
     dataset = corpus(
         tmp_path, **{"a.jsonl": "".join(json.dumps({"id": n % 3, "text": "abc"}) + "\n" for n in range(6))}
     )
@@ -80,7 +80,7 @@ def test_a_column_can_be_named(tmp_path):
 
 def test_a_folder_without_the_formats_files_is_refused(tmp_path):
     dataset = corpus(tmp_path, **{"a.txt": "abc", "b.txt": "abc"})
-    with pytest.raises(InputError, match=r"no file of format mediawiki; they end in \.xml"):
+    with pytest.raises(InputError, match=r"has no file of format mediawiki; allowed: suffixes \.xml"):
         run(tmp_path, dataset, {"format": "mediawiki"})
 
 
@@ -89,7 +89,7 @@ def test_one_document_cannot_fill_three_splits(tmp_path):
         run(tmp_path, corpus(tmp_path, **{"a.txt": "abc"}))
 
 
-def test_a_saved_data_set_with_a_cache_beside_it_is_retrieved_and_read_without_it(tmp_path):
+def test_a_cache_beside_a_saved_data_set_is_neither_retrieved_nor_read(tmp_path):
     source = tmp_path / "source"
     texts = [f"text number {number}" for number in range(6)]
     datasets.Dataset.from_dict({"text": texts}).save_to_disk(source)

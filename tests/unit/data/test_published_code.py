@@ -1,4 +1,4 @@
-"""The published data sets of code, as they ship with us, from servers that hold small files in their exact form."""
+"""The registry's data sets of code are fetched and read, from local servers with small files in the same formats."""
 
 from __future__ import annotations
 
@@ -81,9 +81,9 @@ def draper(server, monkeypatch):
         content = hdf5(name.removeprefix("VDISC_").removesuffix(".hdf5"))
         server.files[f"/download/{name}"] = content
         hashes = {"md5": "0" * 32, "sha256": hashlib.sha256(content).hexdigest()}
-        told = {"kind": "file", "name": name, "materialized_path": f"/{folder}{name}", "size": len(content)}
+        attributes = {"kind": "file", "name": name, "materialized_path": f"/{folder}{name}", "size": len(content)}
         return {
-            "attributes": told | {"extra": {"hashes": hashes}},
+            "attributes": attributes | {"extra": {"hashes": hashes}},
             "links": {"download": f"{server.url}/download/{name}"},
         }
 
@@ -158,7 +158,7 @@ def test_the_shipped_entries_fetch_and_read(name, fixture, counts, request, tmp_
         )
 
 
-def test_a_project_tells_checksums(draper, tmp_path):
+def test_checksums_come_from_the_project(draper, tmp_path):
     retrieve("draper-vdisc", draper, tmp_path / "receipt.json")
     receipt = json.loads((tmp_path / "receipt.json").read_text())
     assert set(receipt["source"]["downloads"]) == {f"VDISC_{split}.hdf5" for split in ("train", "validate", "test")}
@@ -167,7 +167,7 @@ def test_a_project_tells_checksums(draper, tmp_path):
     assert (tmp_path / "all" / "notes" / "more.hdf5").is_file()
 
 
-def test_content_that_is_not_the_projects_is_refused(draper, server, tmp_path):
+def test_content_that_differs_from_the_projects_is_refused(draper, server, tmp_path):
     server.files["/download/VDISC_test.hdf5"] = server.files["/download/VDISC_test.hdf5"][:-1] + b"!"
     with pytest.raises(InputError, match=r"VDISC_test\.hdf5 has the wrong checksum"):
         retrieve("draper-vdisc", draper, tmp_path / "receipt.json")
@@ -176,11 +176,11 @@ def test_content_that_is_not_the_projects_is_refused(draper, server, tmp_path):
 def test_files_that_a_project_lacks_are_named(draper, tmp_path):
     with pytest.raises(InputError, match=r"the project d45bw has no other\.hdf5; it has .*VDISC_train\.hdf5") as error:
         retrieve("draper-vdisc", draper | {"files": [{"path": "other.hdf5"}]}, tmp_path / "receipt.json")
-    assert "To bring it by hand: download other.hdf5 from https://osf.io/d45bw/" in str(error.value)
+    assert "To get it by hand: download other.hdf5 from https://osf.io/d45bw/" in str(error.value)
 
 
 @pytest.mark.parametrize("answer", [None, b"no json", b"[]", b"{}"], ids=["absent", "not JSON", "a list", "no data"])
-def test_a_project_that_cannot_be_asked_tells_the_way_by_hand(answer, draper, server, tmp_path):
+def test_the_error_for_an_unreachable_project_says_how_to_get_files_by_hand(answer, draper, server, tmp_path):
     server.files["/v2/nodes/d45bw/files/osfstorage/"] = answer
     with pytest.raises(InputError, match=r"cannot be fetched: .*osfstorage/") as error:
         retrieve("draper-vdisc", draper, tmp_path / "receipt.json")

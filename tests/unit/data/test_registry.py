@@ -21,7 +21,7 @@ def receipt(tmp_path: Path) -> Path:
     return tmp_path / "receipt.json"
 
 
-def test_a_receipt_gives_back_what_was_written(receipt):
+def test_a_receipt_is_read_back_as_it_was_written(receipt):
     dataset = open_dataset(receipt)
     assert (dataset.name, dataset.version, dataset.root) == ("toy", "1", receipt.parent)
     assert dataset.files == [receipt.parent / "sub" / "a.txt"]
@@ -57,7 +57,7 @@ def test_files_that_changed_are_refused(receipt, change, message):
 
 
 @pytest.mark.parametrize("content", ["", "[]", json.dumps({"root": "."})], ids=["empty", "list", "keys missing"])
-def test_what_is_no_receipt_is_refused(tmp_path, content):
+def test_a_file_that_is_not_a_receipt_is_refused(tmp_path, content):
     (tmp_path / "receipt.json").write_text(content)
     with pytest.raises(InputError, match="not a receipt|allowed: a receipt; delete it"):
         open_dataset(tmp_path / "receipt.json")
@@ -110,12 +110,12 @@ class TestStale:
         Path("receipt.json").write_text(json.dumps(receipt))
         return why_stale(Path("receipt.json"), "web", self.PUBLISHED | changes)
 
-    def test_one_that_fits_is_not_nor_is_one_that_is_not_there(self):
+    def test_a_fitting_receipt_and_a_missing_one_are_not_stale(self):
         assert self.after(self.own()) is None
         assert self.published() is None and self.published(licence="CC0") is None
         assert why_stale(Path("none.json"), "mine", self.own()) is None
 
-    def test_a_tree_that_was_moved_still_fits(self, tmp_path, monkeypatch):
+    def test_a_receipt_fits_after_its_folder_was_moved(self, tmp_path, monkeypatch):
         (tmp_path / "project").mkdir()
         monkeypatch.chdir(tmp_path / "project")
         (tmp_path / "texts").rename("texts")
@@ -134,13 +134,13 @@ class TestStale:
         ],
         ids=["folder", "glob", "trained", "kind"],
     )
-    def test_another_source_is_told(self, now, reason):
+    def test_another_source_is_reported(self, now, reason):
         assert reason in self.after(self.own(), self.own(**now))
 
-    def test_another_name_is_told(self):
+    def test_another_name_is_reported(self):
         assert self.after(self.own(), name="yours") == "made for mine, version local, text"
 
-    def test_files_that_come_go_or_grow_are_told(self):
+    def test_files_that_are_added_removed_or_grow_are_reported(self):
         assert self.after(self.own()) is None
         Path("texts/c.txt").write_text("text")
         assert why_stale(Path("receipt.json"), "mine", self.own()) == "made of other files: c.txt"
@@ -163,7 +163,7 @@ class TestStale:
         ],
         ids=["url", "kind of source", "checksum", "size", "name", "one more", "version"],
     )
-    def test_an_entry_of_the_registry_that_changed_is_told(self, changes, reason):
+    def test_a_changed_entry_of_the_registry_is_reported(self, changes, reason):
         assert self.published(**changes).startswith(reason)
 
     @pytest.mark.parametrize("source", ['"x"', "{}"])
@@ -174,7 +174,7 @@ class TestStale:
         Path("receipt.json").write_text(f"{record}{source}}}")
         assert "not a receipt" in why_stale(Path("receipt.json"), "mine", self.own())
 
-    def test_what_is_no_receipt_is_made_again(self):
+    def test_a_file_that_is_not_a_receipt_is_made_again(self):
         Path("receipt.json").write_text("{}")
         assert "not a receipt" in why_stale(Path("receipt.json"), "mine", self.own())
 

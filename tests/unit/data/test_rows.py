@@ -1,4 +1,4 @@
-"""Every format of tables gives the same rows; what no row can be read from is one clear error."""
+"""Every format of tables gives the same rows; an unreadable table gives one clear error."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def test_every_format_gives_the_same_rows(name, tmp_path):
 
 
 @pytest.mark.parametrize("shape", [(2,), (2, 1)], ids=str)
-def test_hdf5_columns_may_stand_upright(shape, tmp_path):
+def test_hdf5_columns_may_have_two_dimensions(shape, tmp_path):
     with h5py.File(tmp_path / "a.h5", "w") as file:
         file["text"] = np.array(["a", "b"], dtype=h5py.string_dtype()).reshape(shape)
         file["label"] = np.array([0, 1]).reshape(shape)
@@ -80,7 +80,7 @@ def test_hdf5_columns_may_stand_upright(shape, tmp_path):
     ],
     ids=["ragged", "one-hot", "scalar", "group"],
 )
-def test_hdf5_that_is_no_table_is_told_with_column_and_shape(content, message, tmp_path):
+def test_hdf5_that_is_not_a_table_is_refused_with_column_and_shape(content, message, tmp_path):
     with h5py.File(tmp_path / "a.h5", "w") as file:
         for name, value in content.items():
             if value is None:
@@ -99,19 +99,19 @@ def test_hdf5_that_is_no_table_is_told_with_column_and_shape(content, message, t
         ("a.json", b'[{"text": "a", "label": 0, "label": 1}]'),
     ],
 )
-def test_a_column_that_stands_twice_is_refused_where_it_is_used(name, content, tmp_path):
+def test_a_column_that_appears_twice_is_refused_if_it_is_used(name, content, tmp_path):
     (tmp_path / name).write_bytes(content)
-    with pytest.raises(InputError, match="label stands (twice|2 times); allowed: once"):
+    with pytest.raises(InputError, match="label appears (twice|2 times); allowed: once"):
         read(tmp_path / name)
     assert len(read(tmp_path / name, ["text"])) == 1
 
 
-def test_parquet_and_arrow_columns_may_not_stand_twice(tmp_path):
+def test_parquet_and_arrow_columns_may_not_appear_twice(tmp_path):
     twice = pyarrow.Table.from_arrays([pyarrow.array(["a"])] * 2, names=["text", "text"])
     arrow(tmp_path / "a.arrow", twice)
     parquet.write_table(twice, tmp_path / "a.parquet")
     for name in ("a.arrow", "a.parquet"):
-        with pytest.raises(InputError, match=f"{name}: the column text stands 2 times"):
+        with pytest.raises(InputError, match=f"{name}: the column text appears 2 times"):
             read(tmp_path / name, ["text"])
 
 
@@ -131,7 +131,7 @@ def test_parquet_and_arrow_columns_may_not_stand_twice(tmp_path):
         ("a.csv.gz", LINES, "not a readable .gz file"),
     ],
 )
-def test_a_file_that_is_no_table_is_named(name, content, message, tmp_path):
+def test_a_file_that_is_not_a_table_is_refused(name, content, message, tmp_path):
     (tmp_path / name).write_bytes(content)
     with pytest.raises(InputError, match=f"{name}: {message}") as error:
         read(tmp_path / name)
@@ -139,7 +139,7 @@ def test_a_file_that_is_no_table_is_named(name, content, message, tmp_path):
 
 
 @pytest.mark.parametrize("suffix", sorted(READERS))
-def test_a_folder_and_a_missing_file_are_named(suffix, tmp_path):
+def test_a_folder_and_a_missing_file_are_refused(suffix, tmp_path):
     (tmp_path / f"folder{suffix}").mkdir()
     for name in ("folder", "missing"):
         with pytest.raises(InputError, match=f"{name}{suffix}: no such file"):
@@ -162,7 +162,7 @@ def test_text_that_is_not_utf8_comes_as_bytes(name, tmp_path):
         first.decode("utf-8")
 
 
-def test_escaped_halves_of_characters_stay_text(tmp_path):
+def test_escaped_surrogates_stay_text(tmp_path):
     (tmp_path / "a.jsonl").write_text('{"text": "a\\ud83d"}\n{"text": "\\ud83d\\ude00"}\n')
     assert [row["text"] for row in read(tmp_path / "a.jsonl", ["text"])] == ["a\ud83d", "😀"]
 
@@ -185,7 +185,7 @@ def test_only_the_data_of_a_saved_data_set_is_read(saved):
     }  # fmt: skip
 
 
-def test_caches_are_known_without_a_state(saved):
+def test_caches_are_recognised_without_a_state_file(saved):
     (saved / "train" / "state.json").unlink()
     data, _ = saved_files((saved / "train").glob("*.arrow"))
     assert [file.name for file in data] == ["data-00000-of-00001.arrow"]

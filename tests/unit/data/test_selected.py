@@ -19,7 +19,7 @@ def here(tmp_path, monkeypatch):
         os.utime(receipt, (1, 1))
 
 
-def test_a_name_that_changes_its_receipt_and_changes_it_back_is_told_each_time():
+def test_each_change_of_a_names_receipt_is_found_also_back_to_an_earlier_one():
     assert selected.replaced({"corpus wiki": ONE}) == {}
     selected.record({"corpus wiki": ONE})
     assert selected.replaced({"corpus wiki": ONE, "corpus other": TWO}) == {}
@@ -35,7 +35,7 @@ def test_other_names_stay():
     assert selected.replaced({"corpus wiki": TWO}) == {TWO: ONE}
 
 
-def test_a_receipt_that_takes_the_place_of_another_becomes_newer_than_what_that_one_made():
+def test_a_receipt_that_replaces_another_becomes_newer_than_the_others_results():
     selected.record({"corpus wiki": ONE})
     assert Path(ONE).stat().st_mtime == 1
     selected.record({"corpus wiki": TWO})
@@ -43,7 +43,7 @@ def test_a_receipt_that_takes_the_place_of_another_becomes_newer_than_what_that_
 
 
 @pytest.mark.parametrize("content", ["", "[]", "{", "\udcff"], ids=ascii)
-def test_a_damaged_record_counts_as_none(content):
+def test_a_damaged_record_is_ignored(content):
     selected.FILE.write_text(content, errors="surrogateescape")
     assert selected.replaced({"corpus wiki": TWO}) == {}
     selected.record({"corpus wiki": ONE})

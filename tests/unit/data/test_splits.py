@@ -22,7 +22,7 @@ def test_shares_are_met_on_average():
 
 
 @pytest.mark.parametrize("count", [30, 100, 1000])
-def test_added_documents_move_none(count):
+def test_adding_documents_moves_no_other_document(count):
     before = split_documents(ids(count), SHARES)
     assert split_documents(ids(2 * count), SHARES)[:count] == before
     assert split_documents(ids(2 * count)[::-1], SHARES)[::-1][:count] == before
@@ -38,7 +38,7 @@ def test_the_seed_decides():
     assert split_documents(ids(50), SHARES) != split_documents(ids(50), replace(SHARES, seed=1))
 
 
-def test_a_share_of_zero_gets_nothing():
+def test_a_share_of_zero_gets_no_documents():
     shares = Shares(0.5, 0.5, 0, seed=0)
     assert set(split_documents(ids(200), shares)) == {"train", "validation"}
     assert set(split_documents(ids(2), shares)) == {"train", "validation"}

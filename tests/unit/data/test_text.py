@@ -13,9 +13,9 @@ from sparse_attention.data.readers.wikitext import WikiText
 from sparse_attention.errors import InputError
 
 
-def read(reader, *files, **options):
+def read(reader, *files):
     reading = Reading(0, None)
-    return list(reading.filter(reader.read(list(files), reading, options))), reading
+    return list(reading.filter(reader.read(list(files), reading))), reading
 
 
 @pytest.fixture
@@ -41,13 +41,13 @@ class TestPlain:
         documents, _ = read(Text(), tmp_path / "a.txt")
         assert [(doc.id, doc.text) for doc in documents] == [("a.txt#1", "one"), ("a.txt#3", "two\n--- not alone")]
 
-    def test_bytes_that_are_not_utf8_are_placed(self, tmp_path):
+    def test_the_place_of_bytes_that_are_not_utf8_is_reported(self, tmp_path):
         (tmp_path / "a.txt").write_bytes(b"good\nb\xe4d\n")
         with pytest.raises(InputError, match=r"a\.txt: line 2, byte 1: 0xe4 is not UTF-8"):
             read(Text(), tmp_path / "a.txt")
 
     @pytest.mark.parametrize("encoding", ["utf-16", "utf-32"])
-    def test_wide_encodings_are_told(self, tmp_path, encoding):
+    def test_utf16_and_utf32_are_refused(self, tmp_path, encoding):
         (tmp_path / "a.txt").write_text("One\n", encoding=encoding)
         with pytest.raises(InputError, match=r"a\.txt: is UTF-16 or UTF-32; allowed: UTF-8 text"):
             read(Text(), tmp_path / "a.txt")
@@ -69,7 +69,7 @@ class TestWikitext:
         ("#2", "Tower", "Stone = brick = here ."),
     ]
 
-    def test_headings_of_the_first_level_begin_documents(self, tmp_path):
+    def test_headings_of_the_first_level_start_documents(self, tmp_path):
         (tmp_path / "wiki.train.raw").write_text(WIKITEXT, encoding="utf-8")
         documents, _ = read(WikiText(), tmp_path / "wiki.train.raw")
         assert [(doc.id.removeprefix("wiki.train.raw"), doc.title, doc.text) for doc in documents] == self.EXPECTED
@@ -80,7 +80,7 @@ class TestWikitext:
         documents, _ = read(WikiText(), tmp_path / "train.parquet")
         assert [(doc.id.removeprefix("train.parquet"), doc.title, doc.text) for doc in documents] == self.EXPECTED
 
-    def test_an_article_that_goes_on_in_the_next_file_is_one(self, tmp_path):
+    def test_an_article_that_continues_in_the_next_file_is_one_document(self, tmp_path):
         (tmp_path / "1.txt").write_text(" = A = \n\n One\n", encoding="utf-8")
         (tmp_path / "2.txt").write_text(" more\n = B = \n\n Two\n", encoding="utf-8")
         documents, _ = read(WikiText(), tmp_path / "1.txt", tmp_path / "2.txt")
@@ -99,11 +99,11 @@ class TestRows:
         assert [(doc.id, doc.title, doc.text) for doc in documents] == [("7", "A", "one"), ("8", "", "two")]
 
     @pytest.mark.parametrize("name", ["a.parquet", "a.jsonl", "a.arrow"])
-    def test_an_unknown_column_names_those_there_are(self, folder, name):
+    def test_the_error_for_an_unknown_column_names_the_columns(self, folder, name):
         with pytest.raises(
             InputError, match=f"{name}: there is no column body( in line 1)?; its columns: text, title, id"
         ):
-            read(Datasets(), folder / name, text_column="body")
+            read(Datasets("body"), folder / name)
 
     @pytest.mark.parametrize("name", ["a.parquet", "a.arrow"])
     def test_truncated_tables_are_named(self, folder, name):
@@ -113,7 +113,7 @@ class TestRows:
             read(Datasets(), folder / name)
 
     @pytest.mark.parametrize("line", ["{", "[1]", '"a"', "[" * 100_000], ids=["cut", "list", "string", "deep"])
-    def test_lines_that_are_no_objects_are_named(self, tmp_path, line):
+    def test_lines_that_are_not_objects_are_refused(self, tmp_path, line):
         (tmp_path / "a.jsonl").write_text(f'{{"text": "a"}}\n{line}\n', encoding="utf-8")
         with pytest.raises(InputError, match=r"a\.jsonl: line 2 is not"):
             read(Datasets(), tmp_path / "a.jsonl")
@@ -124,13 +124,13 @@ class TestRows:
         assert [doc.id for doc in documents] == ["a.jsonl#2"] and sum(reading.dropped.values()) == 1
 
     @pytest.mark.parametrize("content", ['["a"]', '{"a": 1}', "3"], ids=["list", "mapping", "number"])
-    def test_a_cell_that_is_no_text_is_named(self, tmp_path, content):
+    def test_a_cell_that_is_not_text_is_refused(self, tmp_path, content):
         (tmp_path / "a.jsonl").write_text(f'{{"text": "a"}}\n{{"text": {content}}}\n')
         for reader in (Datasets(), WikiText()):
             with pytest.raises(InputError, match=r"a\.jsonl: row 2: text is not text but a .*; allowed: text"):
                 read(reader, tmp_path / "a.jsonl")
 
-    def test_not_a_number_is_no_text_and_no_id(self, tmp_path):
+    def test_nan_is_a_missing_text_and_a_missing_id(self, tmp_path):
         (tmp_path / "a.jsonl").write_text('{"text": NaN, "id": 3}\n{"text": "a", "id": NaN, "title": NaN}\n')
         documents, reading = read(Datasets(), tmp_path / "a.jsonl")
         assert documents == [Document("a.jsonl#2", "", "a")] and dict(reading.dropped) == {"no text in column text": 1}
@@ -143,16 +143,16 @@ class TestRows:
         documents, reading = read(Datasets(), *shards)
         assert [document.text for document in documents] == ["one", "two", "three"]
         assert [document.id for document in documents][:2] == ["0", "1"] and documents[2].id.startswith("0#")
-        assert "1 came before; 1 ids that stood for another document too" in reading.summary()
+        assert "1 repeated; 1 ids changed because another document has the same" in reading.summary()
         assert {document.id for document in read(Datasets(), *shards[::-1])[0]} >= {"0", "1"}
 
-    def test_halves_of_characters_are_replaced_and_counted(self, tmp_path):
+    def test_lone_surrogates_are_replaced_and_counted(self, tmp_path):
         (tmp_path / "a.jsonl").write_text(r'{"text": "cut \ud83d", "title": "whole \ud83d\ude00"}')
         documents, reading = read(Datasets(), tmp_path / "a.jsonl")
         assert (documents[0].text, documents[0].title) == ("cut \ufffd", "whole 😀")
         assert "1 halves of characters replaced" in reading.summary()
 
-    def test_an_id_that_is_made_is_no_other_documents(self, tmp_path):
+    def test_a_new_id_differs_from_all_other_ids(self, tmp_path):
         rows = [{"id": "x", "text": text} for text in ("one", "two")]
         made = read(Datasets(), written(tmp_path / "a.jsonl", rows))[0][1].id
         more = [*rows, {"id": made, "text": "three"}]

@@ -42,7 +42,7 @@ def build(folder: Path, documents: list[dict], min_length: int) -> tuple[Blocks,
     return Blocks.load(folder / "blocks.safetensors"), statistics(splits).set_index("split").to_dict("index")
 
 
-def test_blocks_hold_every_token_once_between_special_ones(model_folder, documents):
+def test_each_token_is_in_one_block_between_special_tokens(model_folder, documents):
     blocks, _ = build(model_folder, documents, min_length=3)
     tokeniser = Tokeniser(model_folder, LENGTH)
     for split in ("train", "validation", "test"):
@@ -60,7 +60,7 @@ def test_blocks_hold_every_token_once_between_special_ones(model_folder, documen
         assert found == expected
 
 
-def test_tails_below_the_minimum_are_dropped_and_counted(model_folder, documents):
+def test_last_blocks_below_the_minimum_are_left_out_and_counted(model_folder, documents):
     blocks, table = build(model_folder, documents, min_length=LENGTH)
     assert blocks.split("train")[1].tolist() == [LENGTH] * 4
     assert blocks.info.splits["train"].documents == ["0", "2"]
@@ -71,7 +71,7 @@ def test_tails_below_the_minimum_are_dropped_and_counted(model_folder, documents
     assert table["validation"]["dropped_tokens"] == 3 and table["test"]["dropped_tokens"] == 1
 
 
-def test_the_sidecar_describes_what_the_tokens_cover(model_folder, documents):
+def test_the_sidecar_counts_the_tokens_and_their_characters(model_folder, documents):
     blocks, _ = build(model_folder, documents, min_length=LENGTH)
     assert blocks.info.special == {"pad": 0, "cls": 2, "sep": 3, "mask": 4}
     assert (blocks.info.length, blocks.info.vocabulary) == (LENGTH, 45)
@@ -119,14 +119,14 @@ def test_blocks_longer_than_the_model_reads_are_refused(model_folder):
     ],
     ids=str,
 )
-def test_blocks_are_as_long_as_training_reads(config, most, model_folder):
+def test_blocks_have_the_length_that_training_reads(config, most, model_folder):
     (model_folder / "config.json").write_text(json.dumps(config))
     Tokeniser(model_folder, most)
     with pytest.raises(InputError, match=rf"blocks\.length: {most + 1} .*allowed: at most {most}"):
         Tokeniser(model_folder, most + 1)
 
 
-def test_a_tokenizer_that_knows_more_than_the_model_is_refused(model_folder):
+def test_a_tokenizer_with_more_tokens_than_the_model_is_refused(model_folder):
     config = {"model_type": "bert", "vocab_size": 45}
     (model_folder / "config.json").write_text(json.dumps(config))
     Tokeniser(model_folder, LENGTH)
@@ -178,7 +178,7 @@ INFO = {"length": LENGTH, "special": {}, "vocabulary": 45, "unigram_loss": 3.0, 
     ],
     ids=["missing", "truncated", "not text", "no object", "no number", "no splits", "keys missing"],
 )
-def test_a_broken_sidecar_is_named_with_what_is_allowed(content, message, model_folder, documents):
+def test_a_broken_sidecar_is_refused(content, message, model_folder, documents):
     build(model_folder, documents, min_length=3)
     sidecar = model_folder / "blocks.json"
     if content is None:
@@ -193,12 +193,12 @@ def test_a_broken_sidecar_is_named_with_what_is_allowed(content, message, model_
     ("damage", "message"),
     [
         (lambda file: file.unlink(), "there is no such file"),
-        (lambda file: file.write_bytes(file.read_bytes()[:-4]), "is no whole safetensors file"),
+        (lambda file: file.write_bytes(file.read_bytes()[:-4]), "is not a complete safetensors file"),
         (lambda file: save_file({"train.tokens": torch.zeros(1)}, file), "lacks train.lengths, train.documents, val"),
     ],
     ids=["missing", "truncated", "other tensors"],
 )
-def test_blocks_that_are_not_whole_are_named(damage, message, model_folder, documents):
+def test_incomplete_blocks_are_refused(damage, message, model_folder, documents):
     build(model_folder, documents, min_length=3)
     damage(model_folder / "blocks.safetensors")
     with pytest.raises(InputError, match=rf"blocks\.safetensors: {message}"):

@@ -1,4 +1,4 @@
-"""The parser reads a page about once, whatever nobody closed; ordinary pages stay as they are."""
+"""The parser reads a page about once, even with many unclosed marks; ordinary pages do not change."""
 
 from __future__ import annotations
 
@@ -64,14 +64,14 @@ def test_a_mended_page_is_read_about_once(name):
 
 
 @pytest.mark.parametrize("name", NESTED)
-def test_so_is_a_page_whose_marks_lie_too_deep(name):
+def test_a_page_with_marks_nested_too_deeply_is_read_about_once(name):
     before, after = NESTED[name]
     page = before * 200 + "x" + after * 200
     assert mend(page, 0) != page and reads_per_character(mend(page, 0)) < 6
 
 
 @pytest.mark.parametrize("name", UNCLOSED)
-def test_the_text_stays_what_it_was(name):
+def test_mending_does_not_change_the_text(name):
     page = f"Some words before.\n\n{UNCLOSED[name] * 8}\n\nSome words after."
     texts = [Renderer().render(version) for version in (page, mend(page, 0))]
     assert texts[0] == texts[1] and GAP not in texts[1]
@@ -95,7 +95,7 @@ def test_the_text_stays_what_it_was(name):
         ("{{{{a}}", ["{{"]),
     ],
 )
-def test_what_is_unclosed(wikitext, unclosed):
+def test_unclosed_marks_are_found(wikitext, unclosed):
     assert marks(wikitext) == unclosed
 
 
@@ -104,13 +104,13 @@ def test_marks_count_by_what_follows_them():
     assert Scan("[http://a\n" + "b" * 100).reread == len("[http://a\n")
 
 
-def test_only_the_marks_that_lie_too_deep_become_text():
+def test_only_marks_nested_too_deeply_become_text():
     page = "<div>" * (DEEPEST + 2) + "a" + "</div>" * (DEEPEST + 2)
     assert len(Scan(page).unclosed) == 2 and mend(page, 0).count(GAP) == 2
     assert marks("<div>" * DEEPEST + "a" + "</div>" * DEEPEST) == []
 
 
-def test_a_page_within_the_budget_is_left_alone():
+def test_a_page_within_the_budget_is_not_changed():
     page = "{{a|" * 100
     cost = Scan(page).reread
     assert mend(page, cost) is page and mend(page, cost - 1) == "".join(f"{{{GAP}{{{GAP}a|" for _ in range(100))
@@ -118,7 +118,7 @@ def test_a_page_within_the_budget_is_left_alone():
 
 
 @pytest.mark.parametrize("name", UNCLOSED)
-def test_a_very_large_page_gets_through(name):
+def test_a_very_large_page_takes_little_time(name):
     renderer = Renderer()
     text = renderer.render(UNCLOSED[name] * 20_000 + "\n\nSome words after.")
     assert renderer.mended and not re.search(r"\{\{|\[\[|\x1f", text)

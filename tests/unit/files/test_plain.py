@@ -1,4 +1,4 @@
-"""What stands in for a file is told from the file itself, and JSON is an object or a clear error."""
+"""Pointers and web pages in place of a file are refused, and so is JSON that is not an object."""
 
 import pytest
 
@@ -24,13 +24,13 @@ READERS = [read_torch, read_safetensors, read_metadata, read_table, ShardReader,
     [(POINTER, "is a Git LFS pointer, .*run git lfs pull"), (PAGE, "is a web page, .*get the file again")],
     ids=["pointer", "web page"],
 )
-def test_a_stand_in_is_named_as_such(tmp_path, read, content, message):
+def test_pointers_and_web_pages_are_refused(tmp_path, read, content, message):
     (tmp_path / "file.pt").write_text(content)
     with pytest.raises(InputError, match=f"file.pt: {message}"):
         read(tmp_path / "file.pt")
 
 
-def test_a_folder_is_no_file(tmp_path):
+def test_a_folder_is_refused(tmp_path):
     with pytest.raises(InputError, match="is a folder, not a file; allowed: a dump"):
         require_file(tmp_path, "a dump")
 
@@ -45,7 +45,7 @@ def test_a_folder_is_no_file(tmp_path):
     ],
     ids=["cut", "no text", "a list", "deep"],
 )
-def test_what_is_no_json_object_is_refused(tmp_path, content, message):
+def test_a_file_without_a_json_object_is_refused(tmp_path, content, message):
     (tmp_path / "a.json").write_text(content, encoding="latin-1")
     with pytest.raises(InputError, match=f"a.json: {message}.*; allowed: facts"):
         read_json(tmp_path / "a.json", "facts")

@@ -68,7 +68,7 @@ REFUSED = {
 
 
 @pytest.mark.parametrize(("setting", "text"), WRITTEN.values(), ids=list(WRITTEN))
-def test_a_setting_is_written_so_and_read_back(setting, text):
+def test_a_setting_is_written_and_read_back(setting, text):
     assert segment(setting) == text
     found = parse_segment(text)
     assert found == setting
@@ -76,13 +76,13 @@ def test_a_setting_is_written_so_and_read_back(setting, text):
     assert [isinstance(value, bool) for value in found.values()] == [isinstance(v, bool) for v in setting.values()]
 
 
-def test_a_list_of_one_is_read_back_as_what_it_holds():
+def test_a_list_of_one_value_is_read_back_as_the_value():
     assert parse_segment(segment({"threshold": [0.1]})) == {"threshold": 0.1}
 
 
 @pytest.mark.parametrize("setting", REFUSED.values(), ids=list(REFUSED))
-def test_what_could_not_be_read_back_is_refused(setting):
-    with pytest.raises(InputError, match="cannot (stand in|be read back from) a path; allowed: "):
+def test_a_setting_that_could_not_be_read_back_is_refused(setting):
+    with pytest.raises(InputError, match="cannot be (written in|read back from) a path; allowed: "):
         segment(setting)
 
 
@@ -93,7 +93,7 @@ VALUES = ITEMS | st.sampled_from(["zero_based", "one_based", "as_published", "mi
 
 
 @given(st.dictionaries(KEYS, VALUES, max_size=5))
-def test_what_is_not_refused_is_read_back(setting):
+def test_every_setting_that_is_not_refused_is_read_back(setting):
     try:
         text = segment(setting)
     except InputError:
@@ -107,7 +107,7 @@ def test_what_is_not_refused_is_read_back(setting):
 
 
 @given(st.dictionaries(KEYS, VALUES, min_size=1, max_size=5), st.data())
-def test_a_segment_without_a_key_is_that_of_the_setting_without_it(setting, data):
+def test_removing_a_key_gives_the_segment_of_the_setting_without_it(setting, data):
     try:
         text = segment(setting)
     except InputError:
@@ -149,6 +149,6 @@ def test_a_damaged_segment_is_refused(text):
         parse_segment(text)
 
 
-def test_facts_of_segments():
+def test_block_size_and_alpha_are_read_from_segments():
     assert [block_size_of(name) for name in ("kind~none", "kind~linear_dim~4_block_size~16")] == [1, 16]
     assert [alpha_of(name) for name in ("entmax~1.5", "entmax~2", "softmax")] == [1.5, 2.0, 1.0]

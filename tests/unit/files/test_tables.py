@@ -26,12 +26,12 @@ def test_a_missing_column_is_named(tmp_path):
     "content", [b"", b"a\tb\n1\t2\t3\n1\n1\t2\t3\t4\n", b"a\tb\n\xff\t2\n", b"a\n\"1\n"],
     ids=["empty", "ragged", "no text", "open quote"],
 )  # fmt: skip
-def test_what_is_no_table_is_refused(tmp_path, content):
+def test_a_file_that_is_not_a_table_is_refused(tmp_path, content):
     (tmp_path / "t.tsv").write_bytes(content)
     with pytest.raises(InputError, match=r"t\.tsv: not a table \(.*; allowed: UTF-8 text, tabs"):
         read_table(tmp_path / "t.tsv")
 
 
-def test_a_missing_table_is_named(tmp_path):
+def test_a_missing_table_is_refused(tmp_path):
     with pytest.raises(InputError, match=r"t\.tsv: there is no such file"):
         read_table(tmp_path / "t.tsv")

@@ -18,7 +18,7 @@ def environment(monkeypatch):
 
 
 @pytest.mark.parametrize("home", ["/dev/null/x", "/proc/nonexistent", "/nonexistent", "relative"])
-def test_libraries_get_a_place_where_there_is_no_home(environment, tmp_path, home):
+def test_libraries_get_a_cache_folder_without_a_home_folder(environment, tmp_path, home):
     environment.setenv("HOME", home)
     environment.chdir(tmp_path)
     caches.provide()
@@ -27,14 +27,14 @@ def test_libraries_get_a_place_where_there_is_no_home(environment, tmp_path, hom
     assert not (tmp_path / "relative").exists()
 
 
-def test_what_the_user_names_stays(environment, tmp_path):
+def test_variables_that_are_set_stay(environment, tmp_path):
     environment.setenv("HOME", "/dev/null/x")
     environment.setenv("MPLCONFIGDIR", "/mine")
     caches.provide(tmp_path)
     assert os.environ["MPLCONFIGDIR"] == "/mine" and os.environ["TRITON_CACHE_DIR"] == str(tmp_path / "triton")
 
 
-def test_a_home_that_can_be_written_is_used_and_left_as_it_is(environment, tmp_path):
+def test_nothing_changes_when_the_home_folder_can_be_written(environment, tmp_path):
     environment.setenv("HOME", str(tmp_path))
     caches.provide()
     assert not set(caches.VARIABLES) & set(os.environ) and not list(tmp_path.iterdir())

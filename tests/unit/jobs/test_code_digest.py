@@ -80,7 +80,7 @@ def changed_by_an_edit(library, module):
 
 
 @pytest.mark.parametrize("module", WITHOUT_EFFECT)
-def test_an_edit_of_what_cannot_change_results_changes_no_digest(library, module):
+def test_an_edit_of_a_module_without_effect_changes_no_digest(library, module):
     assert changed_by_an_edit(library, module) == set()
 
 
@@ -132,14 +132,14 @@ def parsed(name):
 
 
 @pytest.mark.parametrize("module", WITHOUT_EFFECT)
-def test_what_no_digest_counts_imports_only_its_like_and_the_standard_library(module):
+def test_modules_without_effect_import_only_each_other_and_the_standard_library(module):
     # the rooms that compute without other packages, such as files, are not to be listed either
     assert module == "sparse_attention.errors" or module.startswith("sparse_attention.jobs.")
     for name, _ in imports(parsed(module)):
         assert name in WITHOUT_EFFECT or name.split(".")[0] in sys.stdlib_module_names
 
 
-def test_others_take_only_what_is_listed_from_what_no_digest_counts():
+def test_other_modules_import_only_listed_names_from_modules_without_effect():
     taken = {module: set() for module in WITHOUT_EFFECT}
     for path in [*SCRIPTS.glob("*.py"), *SCRIPTS.glob("sparse_attention/**/*.py")]:
         own = path.relative_to(SCRIPTS).with_suffix("").as_posix().replace("/", ".")

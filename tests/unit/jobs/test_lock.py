@@ -82,7 +82,7 @@ def test_process_of_another_machine_is_unknown(folder):
     assert lock.owner(folder).state == "unknown"
 
 
-def test_live_run_counts_before_unknown_before_dead(folder):
+def test_the_owner_is_alive_else_unknown_else_dead(folder):
     write_record(folder, ended_process(), LONG_AGO, lock._host())
     write_record(folder, 1, LONG_AGO, "elsewhere")
     assert lock.owner(folder).state == "unknown"
@@ -91,7 +91,7 @@ def test_live_run_counts_before_unknown_before_dead(folder):
     assert lock.owner(folder).state == "alive"
 
 
-def test_dead_records_stay_while_a_lock_may_be_theirs(folder):
+def test_records_of_dead_runs_stay_while_there_is_a_lock(folder):
     dead = write_record(folder, ended_process(), LONG_AGO, lock._host())
     lock_folder(folder)
     lock.record_start(folder)
@@ -119,6 +119,6 @@ def test_end_leaves_the_records_of_others(folder):
     ],
     ids=["empty", "list", "another version", "text for a number"],
 )
-def test_a_record_that_cannot_be_read_counts_as_none(folder, text):
+def test_an_unreadable_record_is_ignored(folder, text):
     write_record(folder, 1, LONG_AGO, "here").write_text(text)
     assert lock.owner(folder) is None

@@ -1,4 +1,4 @@
-"""The manifest says all that a reader needs and nothing about its user."""
+"""The manifest describes the run and does not name its user."""
 
 import getpass
 import hashlib
@@ -32,7 +32,7 @@ def test_absolute_paths_are_cut_to_their_last_part(value, expected):
     assert manifest.portable(value) == expected
 
 
-def test_nothing_tells_who_ran_it(fabricate, tmp_path, monkeypatch):
+def test_the_manifest_does_not_name_the_user(fabricate, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     table = Path("results/tables/corpus.tsv")
     table.parent.mkdir(parents=True)
@@ -52,7 +52,7 @@ def test_nothing_tells_who_ran_it(fabricate, tmp_path, monkeypatch):
     assert built["hardware"]["cores"] >= 1
 
 
-def test_the_commit_and_local_changes_are_told(tmp_path):
+def test_the_manifest_has_the_commit_and_whether_there_are_changes(tmp_path):
     def git(*arguments):
         identity = ["-c", "user.name=a", "-c", "user.email=a@example.org"]
         subprocess.run(["git", "-C", tmp_path, *identity, *arguments], check=True, capture_output=True)

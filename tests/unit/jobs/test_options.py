@@ -36,7 +36,7 @@ NESTED = {"split": Shares, "anneal": Anneal, "longformer": LongformerShape}
 
 
 @pytest.mark.parametrize("name", SECTIONS)
-def test_options_say_what_their_section_says(name):
+def test_options_have_the_values_of_their_section(name):
     section, kind = CONFIG[name], SECTIONS[name]
     options = kind.of(section)
     assert set(section) - {field.name for field in fields(kind)} <= {"source"}
@@ -45,7 +45,7 @@ def test_options_say_what_their_section_says(name):
         assert getattr(options, field.name) == (NESTED[field.name](**given) if field.name in NESTED else given)
 
 
-def test_keys_for_other_jobs_are_left_and_missing_ones_tell():
+def test_keys_for_other_jobs_are_ignored_and_missing_keys_raise_an_error():
     shares = {"train": 0.5, "validation": 0.3, "test": 0.2, "seed": 4}
     assert Shares.of(shares | {"other": 1}) == Shares(0.5, 0.3, 0.2, 4)
     with pytest.raises(TypeError, match="seed"):
@@ -61,7 +61,7 @@ def test_the_classifier_keeps_its_architecture_without_a_longformer():
     assert ClassifierOptions.of(CONFIG["train_classifier"] | {"longformer": None}).longformer is None
 
 
-def test_a_soft_stage_takes_what_its_section_says_of_thresholds():
+def test_a_soft_stage_takes_the_thresholds_settings_of_its_section():
     given = {"hard_share": 0.25, "final_temperature": 1e-4, "threshold_learning_rate": 0.3}
     options = SoftOptions.of(CONFIG["prune_soft"] | given | {"threshold_weight_decay": 0.4})
     assert Stage.soft(options, 0.7) == Stage("soft", 0.7, 0.25, 1e-4, 0.3, 0.4)

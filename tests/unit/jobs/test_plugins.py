@@ -12,7 +12,7 @@ SOURCE = (
 )
 
 
-def test_what_a_class_declares_is_read_without_importing_it(tmp_path):
+def test_attributes_are_read_without_importing_the_class(tmp_path):
     (tmp_path / "mine.py").write_text(SOURCE + "class Helper:\n    needs = ()\n")
     (tmp_path / "base.py").write_text("class Base:\n    name = 'base'\n")
     found = find_plugins(tmp_path, ["needs"], without=["base"])
@@ -22,7 +22,7 @@ def test_what_a_class_declares_is_read_without_importing_it(tmp_path):
     assert plugin.declared == {"name": "mine", "needs": ("tables",)}
 
 
-def test_what_it_does_not_declare_comes_from_the_class_that_it_extends(tmp_path):
+def test_missing_attributes_come_from_the_base_class(tmp_path):
     base = "class Base:\n    name = 'base'\n    needs, fits = ('tables',), False\n    group = 'far'\n"
     (tmp_path / "base.py").write_text(base)
     near = "class Near(Base):\n    group = 'near'\n\nclass Mine(Near):\n    name = 'mine'\n    fits: bool = True\n"
@@ -33,7 +33,7 @@ def test_what_it_does_not_declare_comes_from_the_class_that_it_extends(tmp_path)
     assert found["other"].declared == {"name": "other", "needs": ("tables",), "fits": False, "group": "far"}
 
 
-def test_an_edit_is_seen(tmp_path):
+def test_an_edited_file_is_read_again(tmp_path):
     path = tmp_path / "mine.py"
     path.write_text(SOURCE)
     assert list(find_plugins(tmp_path, [])) == ["mine"]
@@ -50,7 +50,7 @@ def test_an_edit_is_seen(tmp_path):
     ],
     ids=["syntax", "computed", "twice"],
 )
-def test_what_cannot_be_read_is_told_with_its_place(source, message, tmp_path):
+def test_an_unreadable_plugin_is_reported_with_its_place(source, message, tmp_path):
     (tmp_path / "mine.py").write_text(source)
     with pytest.raises(InputError, match=message):
         find_plugins(tmp_path, ["needs"])

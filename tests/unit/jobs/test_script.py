@@ -71,7 +71,7 @@ def save_with_torch(snakemake):
     ],
     ids=["device", "torch on device", "python", "rust", "torch"],
 )
-def test_a_full_disk_is_said_so(job, main):
+def test_a_full_disk_is_reported_as_such(job, main):
     with pytest.raises(SystemExit):
         script.run(main, job)
     log = open(job.log[0]).read()
@@ -131,15 +131,15 @@ HOSTILE = "caf\udcc3\udca9 \x1b[2J\x1b[31m\rgone\x00 \u2028 日本"
 @pytest.mark.parametrize(
     "locale", [{}, {"LC_ALL": "C"}, {"PYTHONIOENCODING": "ascii"}, {"PYTHONUTF8": "0", "LC_ALL": "C"}]
 )
-@pytest.mark.parametrize("how", ["input", "other", "said", "warned"])
-def test_a_message_is_logged_whatever_it_quotes_and_however_the_terminal_writes(tmp_path, locale, how):
+@pytest.mark.parametrize("how", ["input", "other", "logged", "warned"])
+def test_a_message_with_any_characters_is_logged_on_any_terminal(tmp_path, locale, how):
     code = (
         "import sys, warnings\nfrom types import SimpleNamespace\nfrom sparse_attention.jobs import log, script\n"
         "from sparse_attention.errors import InputError\n"
         f"text = {HOSTILE!a} + 'x' * 100_000\n"
         "def fail(error): raise error\n"
         "ways = {'input': lambda _: fail(InputError(text)), 'other': lambda _: fail(KeyError(text)),\n"
-        "        'said': lambda _: log.logger.info('%s', text), 'warned': lambda _: warnings.warn(text)}\n"
+        "        'logged': lambda _: log.logger.info('%s', text), 'warned': lambda _: warnings.warn(text)}\n"
         f"script.run(ways[{how!r}], SimpleNamespace(rule='toy', log=[{str(tmp_path / 'toy.log')!r}]))\n"
     )
     environment = os.environ | {"PYTHONPATH": str(Path(script.__file__).parents[2])} | locale

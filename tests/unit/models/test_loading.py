@@ -111,7 +111,7 @@ BROKEN = {
     "no weights": (lambda folder: (folder / "model.safetensors").unlink(), ": has no weights; allowed: model.safetens"),
     "broken weights": (
         lambda folder: (folder / "model.safetensors").write_bytes(b"x" * 100),
-        "/model.safetensors: is no whole safetensors file",
+        "/model.safetensors: is not a complete safetensors file",
     ),
     "a weight too few": (
         lambda folder: change(folder, lambda weights: weights.pop("encoder.layer.1.output.dense.weight")),

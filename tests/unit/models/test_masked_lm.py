@@ -93,7 +93,7 @@ def test_damaged_weights_are_refused(saved):
     folder = saved("bert")
     weights = folder / "model.safetensors"
     weights.write_bytes(weights.read_bytes()[:1000])
-    with pytest.raises(InputError, match=r"model\.safetensors: is no whole safetensors file"):
+    with pytest.raises(InputError, match=r"model\.safetensors: is not a complete safetensors file"):
         load_masked_lm(folder, "softmax")
 
 

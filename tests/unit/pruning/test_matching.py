@@ -82,7 +82,7 @@ def test_weights_of_tokens_are_those_of_a_plain_loop(model, tokens):
     functions = tokens.of("train").tolist()
     received = {token: [] for token in range(VOCABULARY)}
     for function in functions:
-        ids = tokens.ids[tokens.place(function)].long()
+        ids = tokens.ids[tokens.slice_of(function)].long()
         with torch.no_grad():
             scores = model(ids[None], torch.ones_like(ids[None]), "dense").scores
         for place, token in enumerate(ids.tolist()):
@@ -100,9 +100,9 @@ def test_the_heaviest_tokens_are_left_in_their_order():
     weights[[10, 11, 12, 13]] = torch.tensor([0.5, 2.0, 0.5, 3.0], dtype=torch.float64)
     fewer = shortened(tokens, [0, 2], weights, 0.7)
     # the first 10 rather than 12 or the second 10, which weigh as much
-    rows = [fewer.ids[fewer.place(function)].tolist() for function in range(3)]
+    rows = [fewer.ids[fewer.slice_of(function)].tolist() for function in range(3)]
     assert rows == [[CLS, 10, 11, 13, 11, SEP], [CLS, 20, 21, SEP], [CLS, 10, 13, 11, SEP]]
-    spans = [fewer.spans[fewer.place(function)].tolist() for function in range(3)]
+    spans = [fewer.spans[fewer.slice_of(function)].tolist() for function in range(3)]
     assert spans[0] == [[0, 0], [0, 2], [2, 4], [6, 8], [10, 12], [0, 0]]
     assert spans[2] == [[0, 0], [0, 2], [4, 6], [6, 8], [0, 0]]
     assert fewer.lengths.tolist() == [6, 4, 5] and fewer.lengths.dtype == torch.int32

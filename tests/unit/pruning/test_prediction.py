@@ -57,7 +57,7 @@ def test_probabilities_and_kept_are_the_models_own(tokens, make_model):
     model = make_model("roberta")
     found = predict(model, tokens, ASKED, "soft", 2)
     for place, function in enumerate(ASKED):
-        ids = tokens.ids[tokens.place(function)][None].long()
+        ids = tokens.ids[tokens.slice_of(function)][None].long()
         with torch.no_grad():
             expected = model(ids, torch.ones_like(ids), "soft")
         assert found.probabilities[place] == pytest.approx(float(expected.logits.softmax(-1)[0, 1]), abs=1e-5)

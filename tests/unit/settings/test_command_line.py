@@ -1,4 +1,4 @@
-"""What `--config` means is read as the configuration wants it, and what Snakemake would lose is refused."""
+"""Settings in `--config` get the types of the schema, and mistakes that Snakemake would ignore are refused."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ from sparse_attention.settings.config import command_line_settings, schema
         ("seeds=[010, x]", ["010", "x"]),
     ],
 )  # fmt: skip
-def test_values_are_read_as_they_are_meant(entry, value):
+def test_values_get_the_types_that_the_schema_asks_for(entry, value):
     (found,) = read_settings([entry], schema()).values()
     assert found == value and repr(found) == repr(value)
 
@@ -50,26 +50,26 @@ def test_settings_of_a_workflow_around_this_one_are_left_out():
     assert command_line_settings(["seeds=[1]", "other=3"], {"seeds": ["1"]}) == {"seeds": [1]}
 
 
-def test_parts_of_a_section_are_put_together_and_repeats_refused():
+def test_parts_of_a_section_are_merged_and_repeats_refused():
     assert read_settings(["train_mlm={steps: 20}", "train_mlm={bf16: true}"], schema()) == {
         "train_mlm": {"steps": 20, "bf16": True}
     }
     for entries in (["seeds=[1]", "seeds=[2]"], ["train_mlm={steps: 1}", "train_mlm={steps: 2}"]):
-        with pytest.raises(InputError, match=r"--config: (seeds|train_mlm\.steps): stands twice"):
+        with pytest.raises(InputError, match=r"--config: (seeds|train_mlm\.steps): appears twice"):
             read_settings(entries, schema())
-    with pytest.raises(InputError, match=r"--config: train_mlm\.steps: stands twice"):
+    with pytest.raises(InputError, match=r"--config: train_mlm\.steps: appears twice"):
         read_settings(["train_mlm={steps: 1, steps: 2}"], schema())
 
 
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        ("--configfile a.yaml --cores 1 --configfile b.yaml", "--configfile stands twice"),
-        ("--configfile=a.yaml --configfiles b.yaml", "--configfile stands twice"),
-        ("--config seeds=[1] -C code=null", "--config stands twice"),
+        ("--configfile a.yaml --cores 1 --configfile b.yaml", "--configfile appears twice"),
+        ("--configfile=a.yaml --configfiles b.yaml", "--configfile appears twice"),
+        ("--config seeds=[1] -C code=null", "--config appears twice"),
     ],
 )
-def test_an_option_of_which_only_the_last_counts_is_refused(arguments, words):
+def test_a_repeated_option_is_refused(arguments, words):
     with pytest.raises(InputError, match=words):
         refuse_repeated(arguments.split())
     assert any(words in problem for problem in problems_of(arguments.split()))
@@ -82,7 +82,7 @@ def test_a_command_line_that_can_be_read_has_no_problem(tmp_path):
     refuse_repeated(arguments)
 
 
-def test_what_snakemake_cannot_read_is_told(tmp_path):
+def test_arguments_that_snakemake_cannot_read_are_reported(tmp_path):
     (tmp_path / "a.yaml").write_text("seeds: [1]\nseeds: [2]\n")
     arguments = [
         "--config",
@@ -94,8 +94,8 @@ def test_what_snakemake_cannot_read_is_told(tmp_path):
         "figures",
     ]
     duplicate, none, target, dotted, bare = problems_of(arguments)
-    assert "a.yaml, lines 1 and 2: seeds: stands twice" in duplicate
+    assert "a.yaml, lines 1 and 2: seeds: appears twice" in duplicate
     assert none == "none.yaml: no such file"
-    assert target.startswith("figures: no such file; ") and "put targets before it" in target
+    assert target.startswith("figures: no such file; ") and "put targets before --configfile" in target
     assert dotted.endswith("write train_mlm='{anneal: {steps: 3}}'")
     assert "'seeds' is not allowed; allowed: KEY=VALUE" in bare

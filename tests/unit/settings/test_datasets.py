@@ -29,7 +29,7 @@ def changed(**changes: object) -> dict:
     return {**copy.deepcopy(GOOD), **changes}
 
 
-def test_what_ships_is_valid_and_pinned():
+def test_the_registry_of_the_workflow_is_valid_and_pinned():
     registry = load_registry(SHIPPED)
     assert {"enwiki-2016-excerpt", "all-minilm-l6-v2", "wikitext-103-raw", "roberta-base"} <= set(registry)
     for entry in registry.values():
@@ -41,7 +41,7 @@ def test_what_ships_is_valid_and_pinned():
             assert len(entry["source"]["revision"]) == 40 or entry is registry["devign"]
 
 
-def test_own_entries_add_and_replace(tmp_path):
+def test_own_entries_are_added_and_replace_others(tmp_path):
     registry = load_registry(write(tmp_path, {"a": GOOD}), {"a": changed(version="2"), "b": GOOD})
     assert registry["a"]["version"] == "2" and set(registry) == {"a", "b"}
 
@@ -71,7 +71,7 @@ def test_own_entries_add_and_replace(tmp_path):
         (changed(version=2016), ["a.version: 2016 is not allowed", "write '2016' in quotes"]),
         (changed(version="1/2"), ["a.version: '1/2' is not allowed; allowed: a text of letters"]),
         (changed(files=[{"path": "x/b"}, {"path": "y/b"}]), ["a.files: two files would be called 'b'"]),
-        (changed(files=[{"path": "b", "name": "../b"}]), ["a.files: '../b' leaves the data set's folder"]),
+        (changed(files=[{"path": "b", "name": "../b"}]), ["a.files: '../b' is outside of the data set's folder"]),
         (
             changed(source={"type": "wheel", "package": "p", "version": "1"}, files=[{"path": "b"}]),
             ["a.files[0].sha256: is missing"],
@@ -97,7 +97,7 @@ def test_every_problem_is_named(tmp_path, entry, messages):
         load_registry(write(tmp_path, {}), {"a": entry})
 
 
-def test_a_file_that_is_no_yaml_is_named(tmp_path):
+def test_a_file_that_is_not_yaml_is_refused(tmp_path):
     file = tmp_path / "datasets.yaml"
     file.write_text("a: [", encoding="utf-8")
     with pytest.raises(InputError, match=r"datasets\.yaml, line 1: not YAML"):
@@ -106,14 +106,14 @@ def test_a_file_that_is_no_yaml_is_named(tmp_path):
         load_registry(tmp_path / "none.yaml")
 
 
-def test_an_entry_that_stands_twice_is_refused(tmp_path):
+def test_an_entry_that_appears_twice_is_refused(tmp_path):
     file = tmp_path / "datasets.yaml"
     file.write_text("a: {kind: text}\nb: {kind: text}\na: {kind: code}\n", encoding="utf-8")
-    with pytest.raises(InputError, match=r"datasets\.yaml, lines 1 and 3: a: stands twice"):
+    with pytest.raises(InputError, match=r"datasets\.yaml, lines 1 and 3: a: appears twice"):
         load_registry(file)
 
 
-def test_an_entry_of_the_configuration_is_blamed_on_its_file(tmp_path):
+def test_the_error_for_an_own_entry_names_its_file(tmp_path):
     origins = Origins(("config.yaml", {"datasets": {}}), [("mine.yaml", {"datasets": {"a": {"version": 1}}})])
     with pytest.raises(InputError) as caught:
         load_registry(write(tmp_path, {}), {"a": {"version": 1}}, origins)

@@ -16,7 +16,7 @@ def test_product_takes_single_values_and_lists():
     assert grids.product({}) == [{}]
 
 
-def test_projections_are_expanded_once_each():
+def test_projections_are_expanded_without_repeats():
     doubled = config()
     doubled["projections"] *= 2
     assert list(grids.projections(doubled)) == [
@@ -36,7 +36,7 @@ def test_jobs_split_on_what_is_fitted_and_sweep_the_rest():
     assert (window.projection, window.point, window.grid) == ("kind~none", "all", {"width": [1, 3]})
 
 
-def test_a_predictor_that_is_switched_off_has_no_jobs():
+def test_a_predictor_that_is_turned_off_has_no_jobs():
     assert grids.predictor_jobs(config(window=None)) == []
 
 
@@ -61,7 +61,7 @@ def test_preflight_counts_points_and_jobs():
     )
 
 
-def test_settings_that_differ_in_a_late_digit_stay_two():
+def test_settings_that_differ_in_a_late_digit_have_two_segments():
     found = grids.prunings({"prunings": [{"mode": "topk", "final": [0.1234567, 0.1234568]}]})
     assert sorted(setting["final"] for setting in found.values()) == [0.1234567, 0.1234568]
 
@@ -82,6 +82,6 @@ def test_prunings_that_differ_in_lambda_only_are_found():
             assert setting["target"] == (0.5 if "target" in rest else None) and setting["ramp"] == "zero_based"
 
 
-def test_a_single_lambda_is_no_sweep():
+def test_a_single_lambda_is_not_a_sweep():
     assert grids.lambda_sweeps(grids.prunings({"prunings": [{**SWEPT, "lambda": 0.3}]})) == {}
     assert grids.lambda_sweeps([]) == {}

@@ -1,4 +1,4 @@
-"""The file that is blamed for a value is the one whose value counts."""
+"""Errors name the file whose value counts."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def origins(*overlays):
         ([], ("nowhere",), ""),
     ],
 )
-def test_the_value_that_counts_is_found(overlays, key, origin):
+def test_the_file_whose_value_counts_is_found(overlays, key, origin):
     assert origins(*overlays).of(key) == origin
 
 
@@ -51,7 +51,7 @@ def test_the_value_that_counts_is_found(overlays, key, origin):
         ([{"a": {"x": 3}}], ("new",), "base"),
     ],
 )
-def test_what_is_missing_is_blamed_on_who_began_the_mapping(overlays, key, origin):
+def test_for_a_missing_key_the_file_that_first_sets_the_mapping_is_named(overlays, key, origin):
     assert origins(*overlays).of(key, missing=True) == origin
 
 
@@ -65,7 +65,7 @@ def test_what_is_missing_is_blamed_on_who_began_the_mapping(overlays, key, origi
         [{"a": {}}, {"n": {"o": {}}}],
     ],
 )
-def test_the_blamed_file_has_the_value_that_snakemake_uses(overlays):
+def test_the_named_file_has_the_value_that_snakemake_uses(overlays):
     marked = [_marked(content, n) for n, content in enumerate([BASE, *overlays])]
     config, above = {}, {}
     update_config(config, marked[0])
@@ -91,7 +91,7 @@ def _leaves(config, key=()):
             yield from _leaves(value, (*key, name))
 
 
-def test_files_are_read_strictly_and_all_complaints_come_at_once(tmp_path, monkeypatch):
+def test_files_are_read_strictly_and_all_mistakes_reported_at_once(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "base.yaml").write_text("a: 1\n")
     (tmp_path / "one.yaml").write_text("a: 1\na: 2\n")

@@ -1,4 +1,4 @@
-"""What a run is made of, and which files it writes."""
+"""The sources and jobs of a run, and the files that it writes."""
 
 from __future__ import annotations
 
@@ -56,12 +56,12 @@ SMALL = {
     ],
     ids=["default", "dump", "no code", "imported", "blocks"],
 )  # fmt: skip
-def test_a_run_has_no_files_of_what_it_does_not_do(changes, missing):
+def test_a_run_has_no_files_of_stages_that_it_skips(changes, missing):
     files = Results(plan(**changes)).files
     assert KINDS - set(files) == missing and set(files) <= KINDS
 
 
-def test_what_is_retrieved_and_what_each_name_selects():
+def test_retrieved_sources_and_the_receipt_of_each_name():
     own = plan(**DUMP, fit_projections__source="fitted.pt")
     assert own.text is None and own.model is None
     assert sorted(name for name, _ in own.retrieved) == sorted(
@@ -104,7 +104,7 @@ def test_stages_of_a_pruning():
     assert "/soft/" in own.before_hard(soft) and "/dense/" in own.before_hard(hard)
 
 
-def test_every_file_has_what_is_known_of_it():
+def test_every_file_has_its_settings():
     own = plan(**SMALL)
     results = Results(own)
     for name, files in results.files.items():

@@ -58,7 +58,7 @@ def test_segments_name_only_what_is_not_the_default(name):
 
 
 @pytest.mark.parametrize("name", EXPANDED)
-def test_such_entries_are_valid(config, name):
+def test_entries_with_blocks_and_concat_are_valid(config, name):
     entries, _ = EXPANDED[name]
     settings.validate(config | {"projections": entries}, Origins(), REGISTRY, ROOT)
 
@@ -70,16 +70,19 @@ def test_such_entries_are_valid(config, name):
         (LINEAR | {"block_size": 2.5}, "projections[0].block_size: 2.5"),
         (LINEAR | {"block_size": [2, 2]}, "projections[0].block_size: [2, 2]"),
         (LINEAR | {"concat": "yes"}, "projections[0].concat: 'yes' is not allowed; allowed: true | false"),
-        (LINEAR | {"concat": True, "shared": False}, "projections[0].shared: false; allowed with concat: true"),
+        (LINEAR | {"concat": True, "shared": False}, "projections[0].shared: false is not allowed with concat"),
         (LINEAR | {"concat": True, "shared": [True, False]}, "projections[0].shared: false"),
-        ({"kind": "none", "concat": True}, "projections[0].concat: true; allowed with kind none: false"),
-        ({"kind": "none", "block_size": 2, "dim": 3}, "projections[0]: kind none takes nothing beside kind, shared"),
-        ({"kind": "linear", "block_size": 2}, "projections[0]: kind linear takes dim beside kind, shared, block_size"),
+        ({"kind": "none", "concat": True}, "projections[0].concat: true is not allowed with kind none; allowed: false"),
+        (
+            {"kind": "none", "block_size": 2, "dim": 3},
+            "projections[0]: kind none takes nothing in addition",
+        ),
+        ({"kind": "linear", "block_size": 2}, "projections[0]: kind linear takes dim in addition to kind, shared"),
         (LINEAR | {"blocksize": 2}, "projections[0].blocksize: no such key; did you mean block_size?"),
     ],
     ids=["zero", "half", "repeats", "text", "separate", "also separate", "none", "none with dim", "no dim", "typo"],
 )
-def test_what_does_not_go_together_is_named(config, entry, words):
+def test_settings_that_exclude_each_other_are_reported(config, entry, words):
     with pytest.raises(InputError) as caught:
         settings.validate(config | {"projections": [entry]}, Origins(), REGISTRY, ROOT)
     assert words in str(caught.value)

@@ -1,4 +1,4 @@
-"""Values are held against a schema, and a refused one is told how it was probably meant."""
+"""Values are checked against a schema, and messages say what a refused value may mean."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def test_numbers_are_written_so_that_yaml_reads_them(text):
 
 
 @pytest.mark.parametrize("text", ["", ".", "e5", "many", "1e", "nan", "inf", "0x10", "1e5x"])
-def test_other_text_is_no_number(text):
+def test_other_text_is_not_a_number(text):
     assert number_in_yaml(text) is None
 
 
@@ -85,7 +85,7 @@ def test_other_text_is_no_number(text):
         ("keep", False, "YAML reads yes, no, on and off"),
     ],
 )  # fmt: skip
-def test_a_refused_value_is_told_how_it_was_meant(name, value, words):
+def test_the_message_says_what_a_refused_value_may_mean(name, value, words):
     assert words in problems(**{name: value})[(name,)]
 
 
@@ -94,7 +94,7 @@ def test_items_of_a_list_are_named():
     assert problems(p=math.inf, rates=[0.5, 1], steps=None, rate=1) == {}
 
 
-def test_nothing_is_missing_where_it_is_not_known_what():
+def test_no_keys_are_missing_when_the_deciding_key_is_wrong():
     assert problems(entries=[{"mode": "topp"}]).keys() == {("entries", 0, "mode")}
     assert "did you mean topk?" in problems(entries=[{"mode": "topp"}])["entries", 0, "mode"]
     assert problems(entries=[{"mode": "topk"}]) == {("entries", 0, "final"): "is missing"}
@@ -109,7 +109,7 @@ def test_names_are_checked():
     ]  # fmt: skip
 
 
-def test_what_fits_is_known_below_references_and_alternatives():
+def test_fitting_values_are_known_below_references_and_alternatives():
     assert SCHEMA.fits(("rates",), 0.5) and SCHEMA.fits(("rates",), [0.5]) and not SCHEMA.fits(("rates",), "x")
     assert SCHEMA.fits(("rates", 3), 0.5) and not SCHEMA.fits(("rates", 3), -1)
     assert SCHEMA.fits(("no", "such", 1, "key"), object())
@@ -121,7 +121,7 @@ def test_long_values_are_cut():
     assert shown({"a": [None, True, math.nan], "b": "c"}) == "{a: [null, true, .nan], b: 'c'}"
 
 
-def test_text_that_cannot_be_shown_keeps_the_line_whole():
+def test_unprintable_text_is_escaped_in_one_line():
     for text in (problems(seeds="a\nb")[("seeds",)], problems(keep="\ud800")[("keep",)]):
         assert "\n" not in text and text.encode()
     assert dotted(("a\nb", 1, "\ud800", "c.d", "x" * 1000)).startswith(r"'a\nb'[1].'\ud800'.c.d.'xxx")

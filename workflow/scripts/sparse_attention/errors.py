@@ -1,4 +1,4 @@
-"""Errors of users: the one exception whose text is written for them, and what makes a text one that can be shown."""
+"""The exception for users' mistakes; its messages are safe to show, line by line."""
 
 from __future__ import annotations
 
@@ -9,21 +9,21 @@ LONGEST_LINE = 1200
 BREAK = re.compile(r"\s*[\n\r\t\v\f\x1c-\x1e\x85\u2028\u2029]\s*")
 CLASS = re.compile(r"<class '([^']*)'>")
 ADVICE = re.compile(r"trust_remote_code|weights_only|pip install|https?://|should be one of|out of date", re.I)
-"""What libraries advise and no user of ours should follow: running foreign code, or leaving the lock's versions."""
+"""Advice in messages of libraries that users must not follow: to run foreign code, or to change locked versions."""
 
 
 class InputError(ValueError):
-    """What a user gave cannot be used: the text names it, its value and what is allowed.
+    """An input of a user cannot be used; the message names the file or key, its value and what is allowed.
 
-    Whatever the text quotes from a file or a library, it is one line that can be shown: breaks become spaces, other
-    control characters and half characters are spelt out, and the middle of what is too long is left out.
+    Each line of the message is safe to show, also when it quotes a file or a library: line breaks become spaces, other
+    control characters and lone surrogates are escaped, and a line that is too long loses its middle.
 
     Parameters
     ----------
     text : str
-        The message.
+        The message, one line.
     *more : str
-        Further lines, for lists of problems.
+        More lines, one for each further problem.
     """
 
     def __init__(self, text: str, *more: str) -> None:
@@ -32,10 +32,10 @@ class InputError(ValueError):
 
 
 def reason(error: BaseException) -> str:
-    """Return what a library says of an error in one line, or its kind; advice not to be followed is left out."""
+    """Return the message of a library's error in one line without harmful advice, or its type if nothing is left."""
     parts = [" ".join(part.split()) for part in re.split(r"(?<=[.!?])\s+|\n+", str(error))]
     text = CLASS.sub(r"\1", " ".join(part for part in parts if part and not ADVICE.search(part)))
-    if "allocate" in text:  # in a library's words, with the place in its source
+    if "allocate" in text:  # a library's own wording, with a line of its source
         text = "its sizes do not fit into memory"
     name = type(error).__name__
     if not isinstance(error, (OSError, ValueError, RuntimeError)) and type(error) is not Exception:
@@ -44,9 +44,9 @@ def reason(error: BaseException) -> str:
 
 
 def printable(text: str) -> str:
-    """Return a text that any terminal and any file takes: control characters and lone surrogates are escaped.
+    """Return a text with control characters and lone surrogates escaped, except newlines.
 
-    Ends of lines stay.
+    Any terminal can show the result, and any file can hold it.
     """
     if text.isprintable():
         return text
@@ -54,6 +54,6 @@ def printable(text: str) -> str:
 
 
 def shortened(line: str) -> str:
-    """Return a line of bearable length, its middle left out where it is longer; both ends say what it is about."""
+    """Return a line with at most about `LONGEST_LINE` characters; a longer one loses its middle."""
     half = (LONGEST_LINE - 3) // 2
     return line if len(line) <= LONGEST_LINE else f"{line[:half]} … {line[-half:]}"

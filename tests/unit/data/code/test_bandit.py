@@ -1,4 +1,4 @@
-"""Wheels become labelled functions: bandit's findings, the outermost functions, no comment that tells the label."""
+"""Wheels become labelled functions: bandit's findings, the outermost functions, no comments that reveal the label."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def wheel(tmp_path):
 
 def test_findings_label_functions(wheel):
     intake = Intake()
-    safe, run, load = bandit.Bandit().read({"": [wheel]}, intake, OPTIONS)
+    safe, run, load = bandit.Bandit(**OPTIONS).read({"": [wheel]}, intake)
     assert [f.label for f in (safe, run, load)] == [0, 1, 1]
     assert {f.project for f in (safe, run, load)} == {"some-package"} and safe.path == "some_package/module.py"
     assert run.rule == "B602" and load.rule == "B301"
@@ -57,34 +57,32 @@ def test_findings_label_functions(wheel):
     assert (intake.read, dict(intake.dropped)) == (3, {"files that Python 3 cannot read": 2})
 
 
-def test_text_is_dedented_python_that_does_not_tell_its_label(wheel):
-    for function in bandit.Bandit().read({"": [wheel]}, Intake(), OPTIONS):
+def test_text_is_dedented_python_that_does_not_reveal_its_label(wheel):
+    for function in bandit.Bandit(**OPTIONS).read({"": [wheel]}, Intake()):
         ast.parse(function.source)
         assert "nosec" not in function.source and function.source.startswith(("def ", "async def "))
 
 
 def test_ignored_rules_do_not_count(wheel):
-    counted = list(bandit.Bandit().read({"": [wheel]}, Intake(), {"ignored_rules": [], "threads": 1}))
+    counted = list(bandit.Bandit().read({"": [wheel]}, Intake()))
     assert counted[2].rule == "B101,B301"
-    ignored = list(
-        bandit.Bandit().read({"train": [wheel]}, Intake(), {"ignored_rules": ["B101", "B301", "B602"], "threads": 1})
-    )
+    ignored = list(bandit.Bandit(ignored_rules=["B101", "B301", "B602"]).read({"train": [wheel]}, Intake()))
     assert [f.label for f in ignored] == [0, 0, 0] and {f.split for f in ignored} == {"train"}
 
 
-def test_wheels_come_in_their_order_whatever_the_threads(wheel, tmp_path):
+def test_the_order_of_wheels_does_not_depend_on_threads(wheel, tmp_path):
     other = tmp_path / "another-2-py3-none-any.whl"
     with zipfile.ZipFile(other, "w") as archive:
         archive.writestr("a.py", "def f():\n    pass\n")
     both = {"": [wheel, other]}
-    one, two = (list(bandit.Bandit().read(both, Intake(), OPTIONS | {"threads": threads})) for threads in (1, 2))
+    one, two = (list(bandit.Bandit(["B101"], threads).read(both, Intake())) for threads in (1, 2))
     assert one == two and [f.project for f in one] == ["some-package"] * 3 + ["another"]
 
 
 def test_a_damaged_wheel_is_named(tmp_path):
     (tmp_path / "bad-1-py3-none-any.whl").write_bytes(b"zip")
-    with pytest.raises(InputError, match="bad-1-py3-none-any.whl: not a readable wheel"):
-        list(bandit.Bandit().read({"": [tmp_path / "bad-1-py3-none-any.whl"]}, Intake(), OPTIONS))
+    with pytest.raises(InputError, match="bad-1-py3-none-any.whl: is not a readable wheel"):
+        list(bandit.Bandit(**OPTIONS).read({"": [tmp_path / "bad-1-py3-none-any.whl"]}, Intake()))
 
 
 @pytest.mark.parametrize(
@@ -105,7 +103,7 @@ def test_comments_for_analysers_are_removed(line, left):
     [b"\xef\xbb\xbf" + MODULE.encode(), MODULE.replace("\n", "\r\n").encode(), ("# \f\f\x1c\n" + MODULE).encode()],
     ids=["byte order mark", "windows", "form feeds"],
 )
-def test_functions_are_the_same_however_a_file_was_written(content):
+def test_line_ends_and_byte_order_marks_do_not_change_functions(content):
     def found(module):
         return [function.source for function in bandit.functions_in(module, {}, "p", "a.py", Intake())]
 
@@ -115,18 +113,18 @@ def test_functions_are_the_same_however_a_file_was_written(content):
 def test_a_wheel_with_damage_inside_is_named(wheel):
     content = wheel.read_bytes()
     wheel.write_bytes(content[:60] + b"\xff" * 40 + content[100:])
-    with pytest.raises(InputError, match="Some_Package-1.0-py3-none-any.whl: not a readable wheel: "):
-        list(bandit.Bandit().read({"": [wheel]}, Intake(), OPTIONS))
+    with pytest.raises(InputError, match="Some_Package-1.0-py3-none-any.whl: is not a readable wheel: "):
+        list(bandit.Bandit(**OPTIONS).read({"": [wheel]}, Intake()))
 
 
-def test_a_file_that_bandit_gives_up_on_has_no_labels(tmp_path):
+def test_a_file_that_bandit_cannot_read_is_left_out(tmp_path):
     path = tmp_path / "deep-1.0-py3-none-any.whl"
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("deep/a.py", "def f(a):\n    return eval(a)\n\nx = " + "1 + " * 2000 + "1\n")
         archive.writestr("deep/b.py", "def g(a):\n    return eval(a)\n")
         archive.writestr("deep/folder.py/c.py", "def h(a):\n    return a\n")
     intake = Intake()
-    assert [(f.path, f.label) for f in bandit.Bandit().read({"": [path]}, intake, OPTIONS)] == [
+    assert [(f.path, f.label) for f in bandit.Bandit(**OPTIONS).read({"": [path]}, intake)] == [
         ("deep/b.py", 1),
         ("deep/folder.py/c.py", 0),
     ]

@@ -1,4 +1,4 @@
-"""The functions of C files: which there are, what counts as a change, and where it lies."""
+"""The functions of C files: which are found, what counts as a change, and in which lines it is."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ def texts(content: str) -> dict[str, list[str]]:
     ],
     ids=["static", "old style", "braces in strings", "nested", "pointers", "comments", "ifdef", "macro", "struct"],
 )
-def test_a_function_is_found_whole(source, name):
+def test_the_whole_text_of_a_function_is_found(source, name):
     around = f"#include <x.h>\nint g(int);\n/* f */ {source}\nstatic int v = 3;\n"
     assert texts(around) == {name: [source]}
 
 
-def test_functions_keep_their_order_and_those_of_one_name_stand_together():
+def test_functions_are_grouped_by_name_in_order():
     source = "#if A\nint f(void) { return 1; }\n#else\nint f(void) { return 2; }\n#endif\nint e(void) { return 3; }\n"
     assert texts(source) == {
         "f": ["int f(void) { return 1; }", "int f(void) { return 2; }"],
@@ -46,7 +46,7 @@ def test_a_function_with_an_error_is_left_out_and_counted():
     assert list(parsed.functions) == ["z"] and parsed.broken == 1
 
 
-def test_nothing_is_in_an_empty_file():
+def test_an_empty_file_has_no_functions():
     assert c_functions.parse(b"") == c_functions.CFile({}, 0)
 
 
@@ -68,7 +68,7 @@ def test_text_is_cut_by_bytes_not_characters():
         ('int f(void) { "/* no */"; return 1; }', False),
     ],
 )
-def test_layout_and_comments_are_no_change(other, same):
+def test_layout_and_comments_do_not_count_as_changes(other, same):
     first, second = (
         c_functions.parse(text.encode()).functions["f"][0] for text in ("int f(void) { return 1; }", other)
     )
@@ -88,11 +88,11 @@ def test_layout_and_comments_are_no_change(other, same):
     ],
     ids=["same", "changed", "removed", "inserted", "in front of a blank one", "behind the last", "two"],
 )
-def test_lines_of_a_change_are_those_of_the_version_before(after, lines):
+def test_lines_of_a_change_are_lines_of_the_old_version(after, lines):
     assert c_functions.changed_lines("a\nb\n\nc\nd", after) == lines
 
 
-def test_functions_are_the_same_however_a_file_was_written():
+def test_line_ends_and_byte_order_marks_do_not_change_functions():
     source = "int f(int a)\n{\n\treturn a;\n}\n"
     expected = c_functions.parse(source.encode())
     for other in (b"\xef\xbb\xbf" + source.encode(), *(source.replace("\n", end).encode() for end in ("\r\n", "\r"))):
@@ -100,5 +100,5 @@ def test_functions_are_the_same_however_a_file_was_written():
     assert list(expected.functions) == ["f"]
 
 
-def test_a_form_feed_ends_no_line():
+def test_a_form_feed_does_not_end_a_line():
     assert c_functions.changed_lines("int f()\n{\f\n a;\n}", "int f()\n{\f\n b;\n}") == (3,)

@@ -58,7 +58,7 @@ def package(folder, files, patches, series=None, name="tool"):
 
 def read(files, **options):
     intake = Intake()
-    return list(debian.Debian().read({"": files}, intake, {"threads": 1, **options})), intake
+    return list(debian.Debian(**options).read({"": files}, intake)), intake
 
 
 def bodies(text):
@@ -66,7 +66,7 @@ def bodies(text):
     return text.rstrip("\n")
 
 
-def test_a_fix_labels_the_version_before_and_clears_the_rest(tmp_path):
+def test_a_fix_gives_the_old_version_label_1_and_the_rest_label_0(tmp_path):
     files = package(
         tmp_path,
         {"src/a.c": COPY + "\n" + SUM, "src/b.c": SUM.replace("sum", "other")},
@@ -81,7 +81,7 @@ def test_a_fix_labels_the_version_before_and_clears_the_rest(tmp_path):
     assert (intake.read, dict(intake.dropped)) == (3, {})
 
 
-def test_the_defective_version_is_the_one_that_stays_without_near_repeats(tmp_path):
+def test_of_near_repeats_the_defective_version_is_kept(tmp_path):
     body = COPY.replace(
         "    return i;\n", "".join(f"    to[{k}] = from[{k + 1}];\n" for k in range(30)) + "    return i;\n"
     )
@@ -121,7 +121,7 @@ def test_patches_follow_the_series(tmp_path):
     assert not intake.dropped
 
 
-def test_a_fix_that_is_taken_back_leaves_no_sound_version(tmp_path):
+def test_a_fix_that_is_reverted_leaves_no_function_of_label_0(tmp_path):
     patches = {"CVE-2024-1111.patch": diff("a.c", COPY, FIXED), "CVE-2024-1111-back.patch": diff("a.c", FIXED, COPY)}
     functions, _ = read(package(tmp_path, {"a.c": COPY}, patches))
     assert [(f.source, f.label) for f in functions] == [(bodies(COPY), 1), (bodies(FIXED), 1)]
@@ -145,7 +145,7 @@ def test_a_patch_that_does_not_apply_changes_nothing_and_is_counted(tmp_path):
     assert dict(intake.dropped) == {"patches that do not apply": 2}
 
 
-def test_only_what_a_patch_does_to_c_files_has_to_apply(tmp_path):
+def test_only_the_changes_to_c_files_must_apply(tmp_path):
     """Real ones hold binary files without their content, files that were left out, and renames of another folder."""
     patch = (
         "diff --git a/logo.png b/logo.png\nindex 1..2 100644\nBinary files a/logo.png and b/logo.png differ\n"
@@ -173,7 +173,7 @@ def test_a_renamed_file_is_followed(tmp_path):
     assert [(f.path, f.label) for f in functions] == [("b.c", 1), ("b.c", 0)] and not intake.dropped
 
 
-def test_functions_that_come_go_or_change_their_names(tmp_path):
+def test_functions_that_a_fix_adds_removes_or_renames(tmp_path):
     helper = "static int size(int n)\n{\n    return n + 1;\n}\n"
     old, new = COPY + SUM + helper, FIXED + SUM.replace("sum", "add") + helper.replace("size", "room") + helper
     functions, intake = read(package(tmp_path, {"a.c": old}, {"CVE-2024-1111.patch": diff("a.c", old, new)}))
@@ -191,13 +191,13 @@ def test_files_that_a_fix_adds_or_removes(tmp_path):
     assert dict(intake.dropped) == {"functions that a fix removes or renames": 1}
 
 
-def test_comments_and_layout_are_no_fix(tmp_path):
+def test_comments_and_layout_do_not_count_as_a_fix(tmp_path):
     other = COPY.replace("    int i;\n", "    int i;  /* counts */\n\n")
     functions, _ = read(package(tmp_path, {"a.c": COPY}, {"CVE-2024-1111.patch": diff("a.c", COPY, other)}))
     assert functions == [Function(bodies(other), 0, "tool", "a.c")]
 
 
-def test_alternatives_of_one_function_are_told_apart(tmp_path):
+def test_alternatives_of_one_function_are_compared_separately(tmp_path):
     both = f"#ifdef FAST\n{COPY}#else\n{COPY.replace('i++', 'i += 1')}#endif\n"
     after = both.replace("i <= n; i += 1", "i < n; i += 1")
     functions, _ = read(package(tmp_path, {"a.c": both}, {"CVE-2024-1111.patch": diff("a.c", both, after)}))
@@ -231,7 +231,7 @@ def test_functions_with_syntax_errors_are_left_out_and_counted(tmp_path):
         ("overflow.patch", "", "overflow.patch"),
     ],
 )
-def test_the_rule_is_what_the_patch_says(tmp_path, name, header, rule):
+def test_the_rule_is_the_cve_id_or_the_patchs_name(tmp_path, name, header, rule):
     text = header + diff("a.c", COPY + "/* CVE-1999-0001 */\n", FIXED + "/* CVE-1999-0001 */\n")
     files = package(tmp_path, {"a.c": COPY + "/* CVE-1999-0001 */\n"}, {name: text})
     functions, _ = read(files, patches=["*cve*", "overflow*"])
@@ -250,23 +250,24 @@ def test_patterns_choose_the_fixes(tmp_path):
         (bodies(COPY), 1, "v7.2.1.diff"), (bodies(CHECKED), 0, ""),
     ]  # fmt: skip
     with pytest.raises(
-        InputError, match=r"debian.tar.xz: no patch fits security/\* \(patches\); there are CVE-2024-1111.patch, v"
+        InputError,
+        match=r"tar.xz: no patch matches security/\* \(option patches\); there are CVE-2024-1111.patch, v",
     ):
         read(files, patches=["security/*"])
 
 
 def test_a_package_without_a_series_has_no_patches(tmp_path):
-    with pytest.raises(InputError, match=r"debian.tar.xz: no patch fits \*CVE\* \(patches\); there are no patches"):
+    with pytest.raises(InputError, match=r"tar.xz: no patch matches \*CVE\* \(option patches\); there are no patches"):
         read(package(tmp_path, {"a.c": COPY}, {}))
 
 
 def test_splits_of_the_data_set_stay(tmp_path):
     files = package(tmp_path, {"a.c": COPY}, {"CVE-2024-1111.patch": diff("a.c", COPY, FIXED)})
-    functions = list(debian.Debian().read({"test": files}, Intake(), {"threads": 1}))
+    functions = list(debian.Debian().read({"test": files}, Intake()))
     assert {f.split for f in functions} == {"test"}
 
 
-def test_components_lie_in_folders_of_their_names(tmp_path):
+def test_components_are_unpacked_to_folders_of_their_names(tmp_path):
     files = package(tmp_path, {"a.c": SUM}, {"CVE-2024-1111.patch": diff("extra/b.c", COPY, FIXED)})
     files.append(archive(tmp_path / "tool_1.0.orig-extra.tar.xz", {"whatever/b.c": COPY}))
     assert [(f.path, f.label) for f in read(files)[0]] == [("extra/b.c", 1), ("extra/b.c", 0)]
@@ -278,7 +279,7 @@ def test_archives_without_one_outer_folder(tmp_path):
     assert [f.label for f in read(files)[0]] == [1, 0]
 
 
-def test_a_lone_folder_of_c_files_beside_other_files_is_kept(tmp_path):
+def test_the_only_folder_with_c_files_is_kept_when_there_are_other_files(tmp_path):
     files = package(tmp_path, {"a.c": COPY}, {"CVE-2024-1111.patch": diff("src/a.c", COPY, FIXED)})
     archive(files[0], {"README": "text", "src/a.c": COPY})
     assert [f.path for f in read(files)[0]] == ["src/a.c", "src/a.c"]
@@ -316,7 +317,7 @@ def test_patches_cannot_reach_outside(tmp_path):
     assert dict(intake.dropped) == {"patches that do not apply": 1}
 
 
-def test_the_users_settings_of_git_have_no_say(tmp_path, monkeypatch):
+def test_the_users_settings_of_git_have_no_effect(tmp_path, monkeypatch):
     (tmp_path / "gitconfig").write_text("[apply]\n\twhitespace = fix\n[core]\n\tautocrlf = true\n")
     monkeypatch.setenv("GIT_CONFIG_GLOBAL", str(tmp_path / "gitconfig"))
     monkeypatch.setenv("GIT_DIR", str(tmp_path / "nowhere"))
@@ -325,10 +326,10 @@ def test_the_users_settings_of_git_have_no_say(tmp_path, monkeypatch):
     assert functions[1].source == bodies(after)
 
 
-def test_a_machine_without_git_is_told(tmp_path, monkeypatch):
+def test_missing_git_is_reported(tmp_path, monkeypatch):
     files = package(tmp_path, {"a.c": COPY}, {"CVE-2024-1111.patch": diff("a.c", COPY, FIXED)})
     monkeypatch.setenv("PATH", os.devnull)
-    with pytest.raises(InputError, match="git is not on this machine"):
+    with pytest.raises(InputError, match="git is not installed"):
         read(files)
 
 
@@ -346,14 +347,14 @@ def test_a_damaged_archive_is_named(tmp_path, place, damage):
 @pytest.mark.parametrize(
     ("names", "message"),
     [
-        (["tool_1.0.orig.tar.gz"], "tool 1.0: there is only .*tool_1.0.orig.tar.gz; allowed: NAME_VERSION.orig.tar"),
-        (["tool_1.0-1.debian.tar.xz"], "tool 1.0: there is only .*tool_1.0-1.debian.tar.xz"),
-        (["tool_1.0.orig.tar.gz", "tool_1.1-1.debian.tar.xz"], "tool 1.0: there is only .*tool_1.0.orig.tar.gz"),
+        (["tool_1.0.orig.tar.gz"], "tool 1.0: has .*tool_1.0.orig.tar.gz; allowed: NAME_VERSION.orig.tar"),
+        (["tool_1.0-1.debian.tar.xz"], "tool 1.0: has .*tool_1.0-1.debian.tar.xz"),
+        (["tool_1.0.orig.tar.gz", "tool_1.1-1.debian.tar.xz"], "tool 1.0: has .*tool_1.0.orig.tar.gz"),
         (["t_1.orig.tar.gz", "t_1-1.debian.tar.xz", "t_1-2.debian.tar.xz"], "t 1: .*one of each"),
         (["tool_1.0.tar.xz"], "tool_1.0.tar.xz: not a tarball of a Debian source package"),
     ],
 )
-def test_halves_that_do_not_pair_are_named(tmp_path, names, message):
+def test_packages_without_both_tarballs_are_refused(tmp_path, names, message):
     with pytest.raises(InputError, match=message):
         packages_of([tmp_path / name for name in names])
 

@@ -1,4 +1,4 @@
-"""Repeats are found exactly, and nearly as by sets of shingles compared pair by pair."""
+"""Exact repeats are found, and near repeats equal those of a comparison of all pairs."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def texts(count, seed=0):
 
 @pytest.mark.parametrize("similarity", [0.3, 0.7, 1.0])
 @pytest.mark.parametrize("rows", [7, 500], ids=["in pieces", "at once"])
-def test_near_repeats_are_those_of_a_comparison_pair_by_pair(similarity, rows, monkeypatch):
+def test_near_repeats_equal_those_of_a_comparison_of_all_pairs(similarity, rows, monkeypatch):
     monkeypatch.setattr(duplicates, "ROWS_AT_ONCE", rows)
     sources = texts(60)
     expected = by_pairs(sources, similarity)
@@ -46,7 +46,7 @@ def test_near_repeats_are_those_of_a_comparison_pair_by_pair(similarity, rows, m
     assert 0 < sum(expected) < len(sources)
 
 
-def test_a_text_is_not_left_out_for_one_that_is():
+def test_a_text_is_not_compared_with_texts_that_are_left_out():
     first = " ".join(f"a{n}" for n in range(30))
     second, third = first.replace("a29", "b29 b30"), first.replace("a29", "b29 b30 b31 b32 b33")
     assert duplicates.near([first, second, third], 0.85).tolist() == [False, True, False]
@@ -58,5 +58,5 @@ def test_layout_makes_no_difference_and_order_does():
     assert duplicates.exact(sources).tolist() == [False, True, False, True]
 
 
-def test_nothing_repeats_nothing():
+def test_no_texts_have_no_repeats():
     assert duplicates.near([], 0.8).tolist() == duplicates.exact([]).tolist() == np.zeros(0).tolist()

@@ -1,4 +1,4 @@
-"""Functions go through a file unharmed; what is left out is counted; labels are 0 and 1 and nothing else."""
+"""Functions are written and read back; functions left out are counted; only 0 and 1 are labels."""
 
 from __future__ import annotations
 
@@ -14,27 +14,27 @@ FUNCTIONS = [
 ]
 
 
-def test_a_file_gives_back_what_was_written(tmp_path):
+def test_functions_are_read_back_as_they_were_written(tmp_path):
     write_functions(FUNCTIONS, tmp_path / "f.parquet")
     assert list(read_functions(tmp_path / "f.parquet")) == FUNCTIONS
     frame = pd.read_parquet(tmp_path / "f.parquet")
     assert tuple(frame.columns) == COLUMNS and frame["label"].tolist() == [1, 0]
 
 
-def test_nothing_at_all_is_a_file_too(tmp_path):
+def test_a_file_may_have_no_functions(tmp_path):
     write_functions([], tmp_path / "f.parquet")
     assert list(read_functions(tmp_path / "f.parquet")) == []
 
 
 @pytest.mark.parametrize("content", [None, b"no parquet"], ids=["missing", "damaged"])
-def test_another_file_is_named(content, tmp_path):
+def test_a_file_of_another_kind_is_refused(content, tmp_path):
     if content:
         (tmp_path / "f.parquet").write_bytes(content)
     with pytest.raises(InputError, match=r"f\.parquet"):
         list(read_functions(tmp_path / "f.parquet"))
 
 
-def test_a_parquet_file_without_the_columns_is_named(tmp_path):
+def test_a_parquet_file_without_the_columns_is_refused(tmp_path):
     pd.DataFrame({"label": [1]}).to_parquet(tmp_path / "f.parquet")
     with pytest.raises(InputError, match="columns functionSource, project.* are missing"):
         list(read_functions(tmp_path / "f.parquet"))

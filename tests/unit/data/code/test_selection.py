@@ -1,4 +1,4 @@
-"""Splits do not share a project or a repeat; negatives have the lengths of positives; order knows no label."""
+"""Splits share no project and no repeat; negatives have the lengths of positives; order does not depend on labels."""
 
 from __future__ import annotations
 
@@ -26,17 +26,17 @@ def functions(projects=8, each=40, positive=0.2, seed=0):
     ]
 
 
-def test_projects_are_never_divided():
+def test_a_project_is_in_one_split_only():
     found = selection.assign_splits(functions(), SHARES)
     of_project = {(f.project, f.split) for f in found}
     assert len(of_project) == 8 and {split for _, split in of_project} == {"train", "validation", "test"}
 
 
-def test_named_projects_go_where_they_are_named():
+def test_named_projects_go_to_their_splits():
     found = selection.assign_splits(functions(), SHARES, {"validation": ["p3"], "test": ["p0", "p7"]})
     assert {f.project for f in found if f.split == "validation"} == {"p3"}
     assert {f.project for f in found if f.split == "test"} == {"p0", "p7"}
-    with pytest.raises(InputError, match="projects: luigi not found; allowed: p0, p1"):
+    with pytest.raises(InputError, match="projects: luigi: not in the data set; allowed: p0, p1"):
         selection.assign_splits(functions(), SHARES, {"validation": ["p3"], "test": ["luigi"]})
 
 
@@ -63,12 +63,12 @@ def test_validation_is_cut_from_train_and_never_from_test(project):
         assert len(units) == len({name for name, _ in units})
 
 
-def test_what_the_data_set_splits_stays():
+def test_splits_of_the_data_set_are_kept():
     given = [replace(f, split=("train", "validation", "test")[n % 3]) for n, f in enumerate(functions())]
     assert selection.assign_splits(given, SHARES) == given
 
 
-def test_a_repeat_leaves_training_first():
+def test_of_repeats_the_one_in_train_is_left_out_first():
     body = " ".join(f"w{n}" for n in range(40))
     given = [
         Function(body, 1, split="train"),
@@ -82,7 +82,7 @@ def test_a_repeat_leaves_training_first():
     assert intake.dropped == {"repeats another one": 1, "nearly repeats another one": 1}
     assert len(selection.without_repeats(given, None, "drop", Intake())) == 3
     assert len(selection.without_repeats(given, 0.8, "keep", Intake())) == 4
-    with pytest.raises(InputError, match=r"1 functions are in two splits, one is 'w0 w1.*prepare_code.overlap: drop"):
+    with pytest.raises(InputError, match=r"1 functions are in two splits, as 'w0 w1.*prepare_code.overlap: drop"):
         selection.without_repeats(given, 0.8, "refuse", Intake())
 
 
@@ -98,7 +98,7 @@ def test_negatives_have_the_lengths_and_projects_of_positives():
     assert abs(lengths[0] - lengths[1]) < 0.4 * abs(lengths[0] - before)
 
 
-def test_the_nearest_in_length_is_taken_each_once():
+def test_negatives_are_the_nearest_in_length_without_repeats():
     positives = [Function("x" * n, 1, "p") for n in (10, 10, 50)]
     others = [Function(c * n, 0, p) for c, n, p in (("a", 9, "p"), ("b", 12, "p"), ("c", 11, "q"), ("d", 48, "q"))]
     matched = selection._matched(positives, others, 3)
@@ -107,7 +107,7 @@ def test_the_nearest_in_length_is_taken_each_once():
 
 
 @pytest.mark.parametrize("negatives", [None, 1, 2.5])
-def test_at_most_so_many_functions(negatives):
+def test_the_number_of_functions_is_limited(negatives):
     chosen = selection.choose(functions(each=100), negatives, 70, 0)
     assert len(chosen) == pytest.approx(70, abs=1)
     if negatives is not None:
@@ -133,8 +133,10 @@ def test_a_split_needs_both_labels():
     intake.read = 9
     intake.drop("repeats another one", 3)
     selection.require_both_labels(good, intake, "keys")
-    told = r"allowed: some of each \(9 read; left out: 3 repeats another one; keys decide\)"
-    with pytest.raises(InputError, match=f"the split validation has 0 functions of label 0 and 1 of label 1; {told}"):
+    message = r"allowed: some of each \(9 read; left out: 3 repeats another one; keys decide\)"
+    with pytest.raises(
+        InputError, match=f"the split validation has 0 functions of label 0 and 1 of label 1; {message}"
+    ):
         selection.require_both_labels([f for f in good if (f.split, f.label) != ("validation", 0)], intake, "keys")
     with pytest.raises(InputError, match="the split test has 0 functions of label 0 and 0 of label 1"):
         selection.require_both_labels([f for f in good if f.split != "test"], intake, "keys")

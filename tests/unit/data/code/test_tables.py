@@ -1,4 +1,4 @@
-"""Tables of every format give the same functions; what is wrong in them is told or counted."""
+"""Tables of every format give the same functions; bad rows are refused or counted."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def written(path, rows=ROWS):
 
 
 def read(path, intake=None, options=OPTIONS):
-    return list(Table().read({"test": [path]}, intake or Intake(), options))
+    return list(Table(**options).read({"test": [path]}, intake or Intake()))
 
 
 @pytest.mark.parametrize("name", ["a.csv", "a.csv.bz2", "a.jsonl", "a.json", "a.parquet", "a.hdf5"])
@@ -52,7 +52,7 @@ def test_every_format_gives_the_same(name, tmp_path):
     assert read(written(tmp_path / name)) == EXPECTED
 
 
-def test_draper_vdisc_is_positive_where_any_flag_is(tmp_path):
+def test_draper_vdisc_is_positive_when_any_flag_is(tmp_path):
     flags = ("CWE-119", "CWE-120", "CWE-469", "CWE-476", "CWE-other")
     with h5py.File(tmp_path / "VDISC_test.hdf5", "w") as file:
         file["functionSource"] = np.array(["a();", "b();", "c();"] * 700, dtype=h5py.string_dtype())
@@ -62,14 +62,14 @@ def test_draper_vdisc_is_positive_where_any_flag_is(tmp_path):
     assert [f.label for f in found] == [1, 0, 1] * 700 and found[-1].source == "c();"
 
 
-def test_a_byte_order_mark_is_no_part_of_a_column(tmp_path):
+def test_a_byte_order_mark_is_not_part_of_a_column(tmp_path):
     path = written(tmp_path / "a.csv")
     path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes())
     assert read(path) == EXPECTED
 
 
 @pytest.mark.parametrize("name", ["a.csv", "a.jsonl", "a.parquet", "a.hdf5"])
-def test_a_missing_column_is_told_with_those_that_there_are(name, tmp_path):
+def test_the_error_for_a_missing_column_names_the_columns(name, tmp_path):
     path = written(tmp_path / name)
     with pytest.raises(
         InputError, match=rf"{name}: there is no column func( in line 1)?; its columns: .*functionSource"
@@ -97,7 +97,7 @@ def test_a_row_that_cannot_be_used_is_refused_or_counted(change, problem, tmp_pa
 
 
 @pytest.mark.parametrize("name", ["a.csv", "a.jsonl", "a.hdf5"])
-def test_bytes_that_are_no_text_spoil_their_row_only(name, tmp_path):
+def test_bytes_that_are_not_text_affect_only_their_row(name, tmp_path):
     rows = [dict(ROWS[0], functionSource="caf#"), ROWS[1]]
     path = written(tmp_path / name, rows)
     path.write_bytes(path.read_bytes().replace(b"caf#", b"caf\xe9"))
@@ -120,7 +120,7 @@ def test_bytes_that_are_no_text_spoil_their_row_only(name, tmp_path):
         ("a.hdf5", b"HDF", "not a readable HDF5 file"),
     ],
 )
-def test_a_damaged_file_is_named(name, content, message, tmp_path):
+def test_a_damaged_file_is_refused(name, content, message, tmp_path):
     (tmp_path / name).write_bytes(content)
     with pytest.raises(InputError, match=f"{name}: {message}"):
         read(tmp_path / name, options={})
@@ -136,7 +136,7 @@ def test_a_damaged_file_is_named(name, content, message, tmp_path):
     ],
     ids=["list", "mapping", "number", "nan"],
 )
-def test_a_cell_that_is_no_text_is_a_bad_row(cell, problem, tmp_path):
+def test_a_cell_that_is_not_text_makes_a_bad_row(cell, problem, tmp_path):
     path = written(tmp_path / "a.jsonl", [ROWS[0], ROWS[1] | {"functionSource": cell}])
     with pytest.raises(InputError, match=f"a.jsonl: row 2: {problem}; allowed: "):
         read(path)
@@ -144,14 +144,14 @@ def test_a_cell_that_is_no_text_is_a_bad_row(cell, problem, tmp_path):
     assert read(path, intake) == EXPECTED[:1] and dict(intake.dropped) == {problem: 1}
 
 
-def test_a_column_of_lists_in_parquet_is_no_text(tmp_path):
+def test_a_parquet_column_of_lists_is_not_text(tmp_path):
     rows = [dict(row, functionSource=row["functionSource"].split()) for row in ROWS]
     pd.DataFrame(rows).to_parquet(tmp_path / "a.parquet")
     with pytest.raises(InputError, match="a.parquet: row 1: functionSource is not text but a list"):
         read(tmp_path / "a.parquet")
 
 
-def test_a_missing_project_is_none_and_a_number_is_one(tmp_path):
+def test_a_missing_project_is_empty_and_a_number_is_a_name(tmp_path):
     rows = [
         dict(ROWS[1], functionSource=f"f{n}()", project=project) for n, project in enumerate([float("nan"), None, 7])
     ]
@@ -166,7 +166,7 @@ def test_a_project_that_is_not_utf8_is_a_bad_row(name, tmp_path):
         read(path)
 
 
-def test_halves_of_characters_are_replaced_and_counted(tmp_path):
+def test_lone_surrogates_are_replaced_and_counted(tmp_path):
     (tmp_path / "a.jsonl").write_text(
         r"""{"functionSource": "puts(\"\ud83d\");", "label": 1}
 {"functionSource": "puts(\"\ud83d\ude00\");", "label": 0}"""
@@ -181,6 +181,6 @@ def test_halves_of_characters_are_replaced_and_counted(tmp_path):
 
 @pytest.mark.parametrize("end", ["\r\n", "\r"], ids=["windows", "mac"])
 @pytest.mark.parametrize("name", ["a.csv", "a.jsonl", "a.hdf5"])
-def test_every_end_of_a_line_becomes_a_newline(name, end, tmp_path):
+def test_every_kind_of_line_end_becomes_a_newline(name, end, tmp_path):
     rows = [dict(row, functionSource=row["functionSource"].replace("\n", end)) for row in ROWS]
     assert read(written(tmp_path / name, rows)) == EXPECTED

@@ -49,9 +49,9 @@ def cut(tokenizer) -> CodeTokens:
     return tokenise(FUNCTIONS, tokenizer, 8)
 
 
-def test_spans_cover_the_source_and_are_empty_for_the_marks(whole, tokenizer):
+def test_spans_cover_the_source_and_are_empty_for_special_tokens(whole, tokenizer):
     for number, function in enumerate(FUNCTIONS):
-        place = whole.place(number)
+        place = whole.slice_of(number)
         ids, spans = whole.ids[place].tolist(), whole.spans[place].tolist()
         assert (ids[0], ids[-1]) == (2, 3) and spans[0] == spans[-1] == [0, 0]
         pieces = [function.source[start:end] for start, end in spans[1:-1]]
@@ -61,24 +61,24 @@ def test_spans_cover_the_source_and_are_empty_for_the_marks(whole, tokenizer):
     assert whole.info == TokensInfo(pad=0, vocabulary=15, max_tokens=100)
 
 
-def test_labels_and_splits_are_the_functions(whole):
+def test_labels_and_splits_are_those_of_the_functions(whole):
     assert whole.labels.tolist() == [0, 1, 1, 0, 1]
     found = {split: whole.of(split).tolist() for split in ("train", "validation", "test")}
     assert found == {"train": [0, 2, 4], "validation": [3], "test": [1]}
 
 
-def test_the_end_is_cut_and_its_mark_stays(whole, cut):
+def test_the_end_is_cut_and_the_last_special_token_stays(whole, cut):
     assert whole.lengths.tolist() == whole.whole_lengths.tolist() == cut.whole_lengths.tolist()
     assert cut.lengths.tolist() == [min(8, length) for length in whole.lengths.tolist()]
     assert (cut.lengths < whole.lengths).any() and (cut.lengths == whole.lengths).any()
     for number, length in enumerate(cut.lengths.tolist()):
         for part in ("ids", "spans"):
-            short, long = (getattr(tokens, part)[tokens.place(number)] for tokens in (cut, whole))
+            short, long = (getattr(tokens, part)[tokens.slice_of(number)] for tokens in (cut, whole))
             assert torch.equal(short[:-1], long[: length - 1]) and torch.equal(short[-1], long[-1])
 
 
-def test_places_lie_one_after_the_other(cut):
-    places = [cut.place(number) for number in range(len(FUNCTIONS))]
+def test_slices_of_functions_follow_each_other(cut):
+    places = [cut.slice_of(number) for number in range(len(FUNCTIONS))]
     assert [place.start for place in places] == [0, *(place.stop for place in places[:-1])]
     assert places[-1].stop == len(cut.ids) == len(cut.spans) == int(cut.lengths.sum())
 
@@ -90,7 +90,7 @@ def test_a_batch_is_padded_to_its_longest(functions, cut):
     assert batch.ids.shape == batch.mask.shape == (len(functions), int(lengths.max()))
     for row, number in enumerate(functions):
         length = int(lengths[row])
-        assert batch.ids[row, :length].tolist() == cut.ids[cut.place(number)].tolist()
+        assert batch.ids[row, :length].tolist() == cut.ids[cut.slice_of(number)].tolist()
         assert (batch.ids[row, length:] == 0).all() and batch.mask[row].sum() == batch.mask[
             row, :length
         ].sum() == length
@@ -103,7 +103,7 @@ def test_padding_is_the_tokenizers_own(tokenizer):
     assert tokens.info.pad == 11 and tokens.batch([0, 1]).ids[1].tolist() == [2, 3, 11, 11, 11, 11, 11, 11]
 
 
-def test_a_file_gives_back_what_was_saved(cut, tmp_path):
+def test_tokens_are_read_back_as_they_were_saved(cut, tmp_path):
     for name in ("a", "b"):
         cut.save(tmp_path / f"{name}.safetensors", tmp_path / f"{name}.json")
     again = CodeTokens.load(tmp_path / "a.safetensors")
@@ -121,12 +121,12 @@ def test_a_file_gives_back_what_was_saved(cut, tmp_path):
             lambda path: save_file({"ids": torch.ones(2)}, path),
             r"holds \['ids'\]; allowed: ids, spans, .*tokenise_code",
         ),
-        (lambda path: path.write_bytes(b"no tensors"), "is no whole safetensors file"),
+        (lambda path: path.write_bytes(b"no tensors"), "is not a complete safetensors file"),
         (lambda path: None, "there is no such file"),
     ],
     ids=["other tensors", "damaged", "missing"],
 )
-def test_another_file_is_named(write, message, tmp_path):
+def test_a_file_of_another_kind_is_refused(write, message, tmp_path):
     write(tmp_path / "tokens.safetensors")
     (tmp_path / "tokens.json").write_text("{}")
     with pytest.raises(InputError, match=rf"tokens\.safetensors: {message}"):
@@ -134,7 +134,7 @@ def test_another_file_is_named(write, message, tmp_path):
 
 
 @pytest.mark.parametrize("content", [None, "{"], ids=["missing", "damaged"])
-def test_a_sidecar_that_cannot_be_read_is_named(cut, content, tmp_path):
+def test_a_sidecar_that_cannot_be_read_is_refused(cut, content, tmp_path):
     cut.save(tmp_path / "tokens.safetensors", tmp_path / "other.json")
     if content:
         (tmp_path / "tokens.json").write_text(content)
@@ -158,13 +158,17 @@ def test_a_saved_tokenizer_is_loaded(tokenizer, tmp_path):
     ("special", "files", "message"),
     [
         ({"pad_token": None}, {}, ": its tokenizer has no padding token; allowed: a fast tokenizer of an encoder"),
-        ({}, {"tokenizer_config.json": '{"tokenizer_class": "CanineTokenizer"}'}, ": its tokenizer is not a fast one"),
+        (
+            {},
+            {"tokenizer_config.json": '{"tokenizer_class": "CanineTokenizer"}'},
+            ": its tokenizer is not a fast tokenizer",
+        ),
         ({}, {"tokenizer.json": "{"}, r"/tokenizer\.json: not valid JSON"),
         ({}, {"tokenizer.json": "{}"}, r"/tokenizer\.json: its tokenizer cannot be loaded: .*; allowed: one that tok"),
     ],
     ids=["no padding", "slow", "damaged", "newer"],
 )
-def test_a_tokenizer_of_no_use_is_told(special, files, message, tmp_path):
+def test_an_unusable_tokenizer_is_refused(special, files, message, tmp_path):
     make_tokenizer(**special).save_pretrained(tmp_path)
     for name, content in files.items():
         (tmp_path / name).write_text(content)
@@ -173,7 +177,7 @@ def test_a_tokenizer_of_no_use_is_told(special, files, message, tmp_path):
 
 
 @pytest.mark.parametrize("config", [None, "bert", "roberta"])
-def test_a_folder_without_a_tokenizer_is_told(config, tmp_path):
+def test_a_folder_without_a_tokenizer_is_refused(config, tmp_path):
     if config:
         (tmp_path / "config.json").write_text(json.dumps({"model_type": config}))
     with pytest.raises(InputError, match=tmp_path.name):

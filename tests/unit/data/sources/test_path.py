@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from sparse_attention.data.sources.path import located, repeats, resolve, stamp, watchable
+from sparse_attention.data.sources.path import locate, repeats, resolve, stamp, watchable
 from sparse_attention.errors import InputError
 
 
@@ -39,7 +39,7 @@ def test_linked_folders_are_followed_by_a_folder_and_a_glob_alike(texts, way):
 
 
 @WAYS
-def test_loops_end_and_a_folder_with_two_names_counts_once_under_its_own(texts, way):
+def test_loops_of_links_end_and_a_linked_folder_counts_once_under_its_own_name(texts, way):
     (texts / "around").symlink_to("..")
     (texts / "loop").symlink_to(".")
     (texts / "sub/up").symlink_to("..")
@@ -50,7 +50,7 @@ def test_loops_end_and_a_folder_with_two_names_counts_once_under_its_own(texts, 
     assert found(f"{texts}{way}") == ["a.txt", "around/elsewhere/deep/c.txt", "sub/b.txt"]
 
 
-def test_a_file_with_two_names_is_told_with_the_one_to_keep(texts):
+def test_a_file_with_two_names_is_found_with_the_name_to_keep(texts):
     (texts / "0.txt").symlink_to("a.txt")
     (texts / "z.txt").symlink_to("../elsewhere/deep/c.txt")
     files = resolve(str(texts))[1]
@@ -60,15 +60,15 @@ def test_a_file_with_two_names_is_told_with_the_one_to_keep(texts):
 
 @WAYS
 @pytest.mark.parametrize("target", ["gone", "gone/x", "broken"], ids=["missing", "missing folder", "itself"])
-def test_a_link_to_nothing_is_an_error(texts, way, target):
+def test_a_broken_link_is_refused(texts, way, target):
     (texts / "sub/broken").symlink_to(target)
-    with pytest.raises(InputError, match=f"texts/sub/broken: a link to {target}, which does not exist; mend"):
+    with pytest.raises(InputError, match=f"texts/sub/broken: is a link to {target}, which does not exist; repair"):
         resolve(f"{texts}{way}")
-    with pytest.raises(InputError, match="texts/sub/broken: a link to"):
+    with pytest.raises(InputError, match="texts/sub/broken: is a link to"):
         resolve(f"{texts}/sub/broken")
 
 
-def test_hidden_files_and_files_that_do_not_match_are_left_out_whatever_they_are(texts):
+def test_hidden_and_unmatched_files_are_left_out_also_when_they_are_broken(texts):
     (texts / ".#lock").symlink_to("gone")
     (texts / "x.log").symlink_to("gone")
     write(texts / ".git/d.txt", texts / "e.log")
@@ -90,7 +90,7 @@ ODD = [
 
 
 @pytest.mark.parametrize("name", ODD, ids=ascii)
-def test_a_path_that_exists_is_taken_as_it_is_written(tmp_path, monkeypatch, name):
+def test_a_path_that_exists_is_taken_literally(tmp_path, monkeypatch, name):
     monkeypatch.chdir(tmp_path)
     write(Path(name, f"{name}.txt"), Path("run1", "x.txt"), Path("x", "x.txt"), Path("axb", "x.txt"))
     assert found(name) == [f"{name}.txt"]
@@ -99,19 +99,19 @@ def test_a_path_that_exists_is_taken_as_it_is_written(tmp_path, monkeypatch, nam
     assert found(f"{tmp_path}/{name}/**") == [f"{name}.txt"]
 
 
-def test_a_pattern_that_names_no_file_still_matches(tmp_path):
+def test_a_glob_matches_files(tmp_path):
     write(tmp_path / "1/a.txt", tmp_path / "2/b.txt", tmp_path / "3/c.txt", tmp_path / "1/deep/d.txt")
     assert found(tmp_path / "[12]/?.txt") == ["1/a.txt", "2/b.txt"]
     assert found(tmp_path / "[!12]/*") == ["3/c.txt"]
     assert found(tmp_path / "*/../2/*.txt") == ["1/../2/b.txt", "2/../2/b.txt", "3/../2/b.txt"]
-    with pytest.raises(InputError, match=r"\*\.pdf: there is no file"):
+    with pytest.raises(InputError, match=r"\*\.pdf: matches no file"):
         resolve(str(tmp_path / "*.pdf"))
 
 
 def test_the_home_folder(tmp_path, monkeypatch):
     monkeypatch.setenv("HOME", str(tmp_path))
     write(tmp_path / "a.txt")
-    assert located("~/a.txt") == tmp_path / "a.txt"
+    assert locate("~/a.txt") == tmp_path / "a.txt"
     with pytest.raises(InputError, match="~nobody-of-that-name/x: the home folder is not known"):
         resolve("~nobody-of-that-name/x")
 
@@ -126,14 +126,14 @@ def test_the_home_folder(tmp_path, monkeypatch):
         ("none/**", "none: No such file or directory"),
         ("x" * 5000, "File name too long"),
         ("x/" * 5000, "File name too long"),
-        ("a\0b", r"a\\x00b: holds a null character"),
-        ("a\0/*", "holds a null character"),
-        ("socket", "socket: neither a file nor a folder"),
-        ("empty", "empty: there is no file"),
+        ("a\0b", r"a\\x00b: contains a null character"),
+        ("a\0/*", "contains a null character"),
+        ("socket", "socket: is neither a file nor a folder"),
+        ("empty", "empty: contains no file"),
     ],
     ids=lambda value: ascii(value)[:20],
 )
-def test_what_cannot_be_read_is_one_short_line(tmp_path, monkeypatch, path, message):
+def test_an_unreadable_path_gives_one_short_line(tmp_path, monkeypatch, path, message):
     monkeypatch.chdir(tmp_path)
     write(Path("a.txt"))
     Path("empty").mkdir()
@@ -153,13 +153,13 @@ def test_a_folder_without_permission_is_named(texts):
 
 @pytest.mark.parametrize("name", [b"b\xff.txt", b"b\xff/c.txt"], ids=["file", "folder"])
 @WAYS
-def test_a_name_that_is_not_utf8_is_an_error(texts, name, way):
+def test_a_name_that_is_not_utf8_is_refused(texts, name, way):
     write(texts / os.fsdecode(name))
     with pytest.raises(InputError, match=r"texts/b\\udcff(\.txt)?: the name is not UTF-8; rename it"):
         resolve(f"{texts}{way}")
 
 
-def test_files_with_braces_are_stamped_because_snakemake_cannot_watch_them(tmp_path):
+def test_files_with_braces_change_the_stamp_because_snakemake_cannot_watch_them(tmp_path):
     plain, odd, half = (tmp_path / name for name in ("a.txt", "run{1}.txt", "half{.txt"))
     write(plain, odd, half)
     assert watchable([plain, odd, half]) == [str(plain), str(half)]

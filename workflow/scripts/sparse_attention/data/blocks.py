@@ -1,4 +1,4 @@
-"""Blocks of tokens, each of one document, as a model reads them."""
+"""Blocks of tokens, the inputs of a language model; each block comes from one document."""
 
 from __future__ import annotations
 
@@ -18,15 +18,16 @@ PARTS = ("tokens", "lengths", "documents")
 
 @dataclass(frozen=True)
 class SplitInfo:
-    """What the blocks of one split hold.
+    """Numbers of one split's blocks.
 
     Attributes
     ----------
     blocks : int
+        Number of blocks.
     tokens : int
-        Without special ones.
+        Number of tokens in them, without special tokens and padding.
     characters : int
-        That the tokens cover.
+        Number of characters that these tokens cover.
     documents : list of str
         Ids of the documents that have a block, in source order.
     """
@@ -39,20 +40,20 @@ class SplitInfo:
 
 @dataclass(frozen=True)
 class BlocksInfo:
-    """The sidecar of blocks.
+    """The content of the sidecar of blocks.
 
     Attributes
     ----------
     length : int
-        Tokens of a block, special ones and padding included.
+        Tokens per block, special tokens and padding included.
     special : mapping
         Ids of the special tokens by name (pad, cls, sep, mask); None where the tokenizer has none.
     vocabulary : int
         Size of the tokenizer's vocabulary.
     unigram_loss : float
-        Of validation under the token frequencies of train, nats per token.
+        Loss of the validation split under the token frequencies of the train split, in nats per token.
     splits : mapping
-        By the name of the split.
+        Numbers of each split by its name.
     """
 
     length: int
@@ -74,8 +75,8 @@ class Blocks:
     Attributes
     ----------
     tensors : dict
-        `{split}.tokens`, int32 ``(blocks, length)``, padded with the pad id; `{split}.lengths` and `{split}.documents`,
-        int32 ``(blocks,)``.
+        `{split}.tokens`, int32 ``(blocks, length)``, padded; `{split}.lengths`, tokens without padding, and
+        `{split}.documents`, indices into `document_ids(split)`, int32 ``(blocks,)``.
     info : BlocksInfo
         The sidecar.
     """
@@ -85,7 +86,7 @@ class Blocks:
 
     @classmethod
     def load(cls, path: Path | str) -> Blocks:
-        """Read `blocks.safetensors` and `blocks.json` beside it; `InputError` when they are something else."""
+        """Read blocks and their sidecar `.json`; raise `InputError` when they are not what `tokenise` writes."""
         file = Path(path)
         info = _read_info(file.with_suffix(".json"))
         tensors = read_safetensors(file)
@@ -98,11 +99,21 @@ class Blocks:
                 found, expected = tensors[f"{split}.{part}"], shape if part == "tokens" else shape[:1]
                 if tuple(found.shape) != expected or found.dtype != torch.int32:
                     text = f"{split}.{part} is {tuple(found.shape)} {found.dtype}; allowed: {expected} torch.int32"
-                    raise InputError(f"{file}: {text}, as its .json tells")
+                    raise InputError(f"{file}: {text}, as its .json says")
         return cls(tensors, info)
 
     def split(self, name: str) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        """Return tokens ``(blocks, length)``, lengths ``(blocks,)`` and each block's place in `document_ids(name)`."""
+        """Return the blocks of a split.
+
+        Returns
+        -------
+        tokens : Tensor
+            int32 ``(blocks, length)``, padded.
+        lengths : Tensor
+            int32 ``(blocks,)``: tokens of each block without padding.
+        documents : Tensor
+            int32 ``(blocks,)``: each block's document, as an index into `document_ids(name)`.
+        """
         return tuple(self.tensors[f"{name}.{part}"] for part in PARTS)  # type: ignore[return-value]
 
     def document_ids(self, name: str) -> list[str]:
@@ -115,7 +126,7 @@ def _read_info(path: Path) -> BlocksInfo:
     content = read_json(path, allowed.removeprefix("allowed: "))
     splits = content.get("splits")
     if not isinstance(splits, dict) or not all(_is_split(facts) for facts in splits.values()):
-        raise InputError(f"{path}: does not describe the splits of blocks; {allowed}")
+        raise InputError(f"{path}: does not describe the splits of the blocks; {allowed}")
     if missing := [name for name in KEYS if name not in content]:
         raise InputError(f"{path}: lacks {', '.join(missing)}; {allowed}")
     described = {name: SplitInfo(*(facts[part] for part in FACTS)) for name, facts in splits.items()}
@@ -123,7 +134,7 @@ def _read_info(path: Path) -> BlocksInfo:
 
 
 def _is_split(facts: Any) -> bool:
-    """Tell whether a split has the numbers of its blocks, tokens and characters, and the names of its documents."""
+    """Return whether the entry of a split has its numbers of blocks, tokens and characters, and its documents' ids."""
     if not isinstance(facts, dict) or any(type(facts.get(part)) is not int for part in COUNTS):
         return False
     documents = facts.get("documents")

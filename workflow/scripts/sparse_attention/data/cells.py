@@ -1,4 +1,4 @@
-"""What a cell of a user's table says: text, a name, nothing, or something that cannot be used."""
+"""Reads single cells of users' tables as text, names or missing values."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 class BadCell(ValueError):
-    """A cell holds something that cannot be used; the text says what, `allowed` what may stand there."""
+    """A cell cannot be used; the message says why, and `allowed` says what is allowed."""
 
     def __init__(self, problem: str, allowed: str) -> None:
         super().__init__(problem)
@@ -19,15 +19,15 @@ class BadCell(ValueError):
 
 
 def whole_characters(text: str) -> tuple[str, int]:
-    """Join surrogates that stand in pairs and replace the others, which no file can hold, by U+FFFD.
+    """Join pairs of surrogates to characters and replace lone surrogates, which cannot be encoded, by U+FFFD.
 
-    JSON and HTML can name half of a character above U+FFFF: text that was cut in its middle does.
+    JSON and HTML can write one surrogate alone. Text that was cut inside a character above U+FFFF contains one.
 
     Returns
     -------
     text : str
     replaced : int
-        How many surrogates had no partner.
+        Number of surrogates that were replaced.
     """
     if text.isascii():
         return text, 0
@@ -35,8 +35,8 @@ def whole_characters(text: str) -> tuple[str, int]:
     return SURROGATE.subn(REPLACEMENT, joined)
 
 
-def plain(value: Any) -> object:
-    """Return a number of numpy's as one of Python's."""
+def as_python(value: Any) -> object:
+    """Return a NumPy scalar as a Python value, and any other value as it is."""
     return value.item() if getattr(value, "shape", None) == () else value
 
 
@@ -46,14 +46,14 @@ def is_missing(value: object) -> bool:
 
 
 def text_of(value: object, column: str) -> str | None:
-    """Return the text of a cell, None where it is missing.
+    """Return the text of a cell, None when it is missing.
 
     Raises
     ------
     BadCell
-        When the cell holds no text, or bytes that are not UTF-8.
+        When the cell is not text, or is bytes that are not UTF-8.
     """
-    value = plain(value)
+    value = as_python(value)
     if is_missing(value):
         return None
     if isinstance(value, str):
@@ -67,16 +67,16 @@ def text_of(value: object, column: str) -> str | None:
 
 
 def name_of(value: object, column: str) -> str:
-    """Return a cell that names something, such as a project: text or a whole number; "" where it is missing.
+    """Return a name in a cell, such as a project, from text or a whole number; "" when it is missing.
 
     Raises
     ------
     BadCell
-        When it holds anything else.
+        When the cell is anything else.
     """
-    value = plain(value)
+    value = as_python(value)
     if isinstance(value, float) and value.is_integer():
-        # a column of whole numbers with a gap is one of floats in many libraries
+        # many libraries read whole numbers as floats when one of the column is missing
         return str(int(value))
     if isinstance(value, int) and not isinstance(value, bool):
         return str(value)

@@ -1,4 +1,4 @@
-"""What a reader yields, and the reading loop that every format shares."""
+"""Documents, the filter that every text reader shares, and the file that documents are stored in."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ class Document:
     Attributes
     ----------
     id : str
-        Stable name within its source: a page id, a file's path, a row's number.
+        Stable name within its source, such as a page id, a file's path or a row's number.
     title : str
         May be empty.
     text : str
         Clean prose, paragraphs separated by newlines.
     revision : str, optional
-        For wikis.
+        Id of the revision, in wikis.
     """
 
     id: str
@@ -44,7 +44,15 @@ class Document:
 
 
 class Reading:
-    """Filters the documents of a reader and remembers why others were left out."""
+    """Filters the documents that a reader yields, and counts why others are left out.
+
+    Parameters
+    ----------
+    min_characters : int
+        Shorter documents are left out; from 0 on.
+    max_documents : int, optional
+        The most documents to keep; None: all.
+    """
 
     def __init__(self, min_characters: int, max_documents: int | None) -> None:
         self.min_characters, self.max_documents = min_characters, max_documents
@@ -53,31 +61,31 @@ class Reading:
         self.kept = 0
 
     def drop(self, reason: str) -> None:
-        """Count one thing that was read and left out."""
+        """Count a document, or a page without one, that was read and left out."""
         self.dropped[reason] += 1
 
     def mend(self, what: str, count: int = 1) -> None:
-        """Count what was changed in documents so that they could be used."""
+        """Count changes that made documents usable."""
         if count:
             self.mended[what] += count
 
     def filter(self, documents: Iterable[Document]) -> Iterator[Document]:
-        """Yield the documents that are long enough, without repeats, until there are `max_documents`.
+        """Yield the documents that are long enough and new, until there are `max_documents`.
 
-        An id that came before with another text belongs to another document, which gets an id of its own: ids start
-        anew in every wiki and every shard.
+        A document whose id was used before with another text gets a new id, because every wiki and every shard may
+        count its ids from the start.
         """
         seen: dict[str, set[bytes]] = {}
         used: set[str] = set()
         for document in map(self._whole, documents):
             content = hashlib.sha256(document.text.encode()).digest()
             if content in seen.get(document.id, ()):
-                self.drop("came before")
+                self.drop("repeated")
             elif len(document.text) < self.min_characters:
                 self.drop(f"shorter than prepare.min_characters ({self.min_characters})")
             else:
                 if document.id in seen:
-                    self.mend("ids that stood for another document too")
+                    self.mend("ids changed because another document has the same")
                 seen.setdefault(document.id, set()).add(content)
                 while document.id in used:
                     document = replace(document, id=f"{document.id}#{content.hex()[:12]}")
@@ -88,20 +96,20 @@ class Reading:
                     return
 
     def _whole(self, document: Document) -> Document:
-        """Return a document that can be written to a file."""
+        """Return a document without lone surrogates, so that it can be written to a file."""
         parts = {name: whole_characters(getattr(document, name)) for name in ("id", "title", "text")}
         self.mend("halves of characters replaced", sum(count for _, count in parts.values()))
         return replace(document, **{name: text for name, (text, _) in parts.items()})
 
     def summary(self) -> str:
-        """Say how many were read, kept and dropped, and why."""
+        """Return how many documents were read, kept and left out, and why."""
         reasons = ", ".join(f"{number} {reason}" for reason, number in sorted(self.dropped.items()))
         read = self.kept + sum(self.dropped.values())
         mended = "".join(f"; {number} {what}" for what, number in sorted(self.mended.items()))
         return f"{read} read, {self.kept} kept" + (f"; left out: {reasons}" if reasons else "") + mended
 
     def require_some(self, files: Iterable[Path]) -> None:
-        """Raise `InputError` when nothing was kept."""
+        """Raise `InputError` when no document was kept."""
         if not self.kept:
             raise InputError(f"{some_of(files)}: no document is left: {self.summary()}")
 
@@ -117,7 +125,7 @@ class DocumentRow(TypedDict):
 
 
 def read_documents(path: Path) -> Iterator[DocumentRow]:
-    """Yield the documents of a `documents.jsonl`; raise `InputError` at the first line that holds none."""
+    """Yield the documents of a `documents.jsonl`; raise `InputError` at the first line that is not a document."""
     with open(require_file(path), "rb") as stream:
         for number, line in enumerate(stream, start=1):
             try:
@@ -125,15 +133,14 @@ def read_documents(path: Path) -> Iterator[DocumentRow]:
             except (ValueError, RecursionError):
                 row = None
             if not isinstance(row, dict) or not all(isinstance(row.get(name), str) for name in ("id", "title", "text")):
-                text = "is no document; allowed: JSON with id, title, split and text, as prepare writes"
+                text = "is not a document; allowed: JSON with id, title, split and text, as prepare writes"
                 raise InputError(f"{path}: line {number} {text}")
             if row.get("split", SPLITS[0]) not in SPLITS:
-                raise InputError(
-                    f"{path}: line {number}: split {row['split']!r}; allowed: {', '.join(SPLITS)}, as prepare writes"
-                )
+                text = f"split {row['split']!r} is not allowed; allowed: {', '.join(SPLITS)}, as prepare writes"
+                raise InputError(f"{path}: line {number}: {text}")
             yield cast(DocumentRow, row)
 
 
 def quantiles(values: list[int]) -> dict[str, float | None]:
-    """Return the smallest, the quartiles and the largest of `values`; None for each when there are none."""
+    """Return minimum, quartiles and maximum of `values` by name; None for each when `values` is empty."""
     return {name: float(np.quantile(values, share)) if values else None for name, share in QUANTILES.items()}

@@ -1,4 +1,4 @@
-"""Brings a data set's files to their place, checks them and writes the receipt."""
+"""Retrieves the files of a data set, checks them and writes its receipt."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ SOURCES: dict[str, ModuleType] = {
 def retrieve(name: str, entry: dict[str, Any], receipt: Path) -> None:
     """Retrieve the data set `name` into the folder of its `receipt`, which is written last.
 
-    Files that already lie there and fit their checksum are not fetched again, however they came there.
+    Files that are already there and have the right checksum are not fetched again, whoever put them there.
 
     Parameters
     ----------
@@ -45,16 +45,16 @@ def retrieve(name: str, entry: dict[str, Any], receipt: Path) -> None:
     Raises
     ------
     InputError
-        When a file cannot be fetched or is not what the entry says; the text tells how to bring it by hand.
+        When a file cannot be fetched or differs from the entry. The message says how to get the file by hand.
     """
     source = entry["source"]
     if source["type"] == "path":
         root, files = own_files(entry)
-        _tell_repeats(path.resolve(source["path"])[1], files)
+        _warn_of_repeats(path.resolve(source["path"])[1], files)
     else:
         root = receipt.parent
         root.mkdir(parents=True, exist_ok=True)
-        names, source = _bring(name, entry, root)
+        names, source = _fetch_missing(name, entry, root)
         files = [root / local for local in names]
     if entry["kind"] == "model" and not (root / "config.json").is_file():
         raise InputError(f"{root}: not a Hugging Face model folder: config.json is missing")
@@ -62,12 +62,12 @@ def retrieve(name: str, entry: dict[str, Any], receipt: Path) -> None:
     logger.info("%s %s: %d files in %s", name, entry["version"], len(files), root)
 
 
-def _bring(name: str, entry: dict[str, Any], folder: Path) -> tuple[list[str], dict[str, Any]]:
-    """Bring all files of an entry; return their names in `folder` and the source as it was resolved."""
+def _fetch_missing(name: str, entry: dict[str, Any], folder: Path) -> tuple[list[str], dict[str, Any]]:
+    """Fetch the missing files of an entry; return the names of all in `folder`, and the resolved source."""
     source = entry["source"]
     wanted = [Wanted.of(file) for file in entry["files"]] if "files" in entry else None
-    notes = {item.name: _difference(folder / item.name, item) for item in wanted or []}
-    missing = [item for item in wanted or [] if notes[item.name]]
+    differences = {item.name: _difference(folder / item.name, item) for item in wanted or []}
+    missing = [item for item in wanted or [] if differences[item.name]]
     if wanted is not None and not missing:
         return [item.name for item in wanted], source
     downloads = folder / ".download"
@@ -91,10 +91,10 @@ def _bring(name: str, entry: dict[str, Any], folder: Path) -> tuple[list[str], d
     return [item.name for item in wanted or []], source
 
 
-def _tell_repeats(found: list[Path], taken: list[Path]) -> None:
+def _warn_of_repeats(found: list[Path], taken: list[Path]) -> None:
     again = path.repeats(found)
     for file in sorted(again.keys() - set(taken)):
-        logger.warning("%s is a link to %s: it is read once", file, again[file])
+        logger.warning("%s is the same file as %s: it is read only once", file, again[file])
 
 
 def _announce(name: str, missing: list[Wanted], folder: Path) -> None:
@@ -109,13 +109,13 @@ def _announce(name: str, missing: list[Wanted], folder: Path) -> None:
 
 
 def _accept(name: str, found: Path, target: Path, item: Wanted) -> None:
-    """Move a fetched file to its place if it is the one that is wanted."""
+    """Move a fetched file to its place after a check of its size and checksum."""
     problem = _difference(found, item)
     if problem:
         found.unlink(missing_ok=True)
         raise InputError(f"{name}: {item.path} {problem}; it was not kept")
     if item.sha256 is None and item.git_sha1 is None:
-        logger.warning("%s: the registry has no checksum of %s; found sha256 %s", name, item.path, sha256_of(found))
+        logger.warning("%s: the registry has no checksum for %s; found sha256 %s", name, item.path, sha256_of(found))
     target.parent.mkdir(parents=True, exist_ok=True)
     os.replace(found, target)
 
@@ -131,17 +131,17 @@ def _difference(file: Path, item: Wanted) -> str | None:
 
 
 def _instructions(name: str, source: dict[str, Any], reason: str, missing: list[Wanted], folder: Path) -> list[str]:
-    """Say in lines what could not be fetched, why, and how to bring each file by hand."""
+    """Return the lines of a message: what could not be fetched, why, and how to get each file by hand."""
     lines = [f"{name}: cannot be fetched: {reason}"]
     by_hand = SOURCES[source["type"]].by_hand
     if not missing:
-        lines.append(f"To bring it by hand: {by_hand(source)}; put them in {folder} and name them under `files`.")
+        lines.append(f"To get them by hand: {by_hand(source)}; put them in {folder} and name them under `files`.")
     for item in missing:
         place = folder / item.name
-        lines.append(f"To bring it by hand: {by_hand(source, item)}")
+        lines.append(f"To get it by hand: {by_hand(source, item)}")
         expected = [f"sha256 {item.sha256}"] if item.sha256 else []
         expected += [f"{item.size} bytes"] if item.size is not None else []
         lines.append(f"  and put it at {place}" + (f" ({', '.join(expected)})" if expected else ""))
         if place.exists():
             lines.append(f"  (the file there {_difference(place, item)})")
-    return [*lines, "Then run again: a file that fits is not fetched."]
+    return [*lines, "Then run again: files with the right size and checksum are not fetched."]

@@ -1,4 +1,4 @@
-"""Opening the files of a corpus: compression by suffix, a progress bar, and one clear error for what is damaged."""
+"""Opens files of a corpus, compressed or not, with a progress bar and clear errors for damaged files."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from sparse_attention.files.plain import LFS_POINTER, refuse_pointer
 from sparse_attention.jobs.progress import ProgressBar
 
 COMPRESSION = (".bz2", ".gz")
-ESCAPED_ZERO = 0xDC00  # `surrogateescape` adds it to a byte
+ESCAPED_ZERO = 0xDC00  # the error handler `surrogateescape` adds this to an undecodable byte
 ESCAPED = re.compile("[\udc80-\udcff]")
 FILES_SHOWN = 5
 KILOBYTE = 1000
 
 
 def suffix_of(path: Path) -> str:
-    """Return the suffix that tells the format, the one of compression taken off."""
+    """Return a file's suffix in lower case, without that of a compression: `.txt` for `a.TXT.gz`."""
     return Path(path.stem).suffix.lower() if path.suffix.lower() in COMPRESSION else path.suffix.lower()
 
 
@@ -36,8 +36,8 @@ def some_of(files: Iterable[Path]) -> str:
     return ", ".join(names[:FILES_SHOWN]) + more
 
 
-class _Watched(io.FileIO):
-    """A file that logs how far it has been read."""
+class _LoggedFile(io.FileIO):
+    """A file that logs a progress bar while it is read."""
 
     def __init__(self, path: Path) -> None:
         super().__init__(path, "rb")
@@ -50,11 +50,11 @@ class _Watched(io.FileIO):
 
 
 @contextlib.contextmanager
-def open_bytes(path: Path) -> Iterator[bz2.BZ2File | gzip.GzipFile | io.BufferedReader[_Watched]]:
-    """Open a plain, `.bz2` or `.gz` file for reading; damage shows as `InputError` that names the file."""
+def open_bytes(path: Path) -> Iterator[bz2.BZ2File | gzip.GzipFile | io.BufferedReader[_LoggedFile]]:
+    """Open a plain, `.bz2` or `.gz` file for reading; raise `InputError` when it is missing or damaged."""
     suffix = path.suffix.lower()
     try:
-        with io.BufferedReader(_Watched(path), 1 << 18) as plain:
+        with io.BufferedReader(_LoggedFile(path), 1 << 18) as plain:
             refuse_pointer(path, plain.peek(len(LFS_POINTER)))
             if suffix == ".bz2":
                 yield bz2.BZ2File(plain)
@@ -77,15 +77,15 @@ def open_bytes(path: Path) -> Iterator[bz2.BZ2File | gzip.GzipFile | io.Buffered
 
 @contextlib.contextmanager
 def open_text(path: Path, newline: str | None = None) -> Iterator[TextIO]:
-    """Open a UTF-8 text, plain or compressed, with or without a byte order mark.
+    """Open a UTF-8 text file, plain or compressed, with or without a byte order mark.
 
-    Bytes that are not UTF-8 come as surrogates, see the error handler `surrogateescape`.
+    Bytes that are not UTF-8 become surrogates, as the error handler `surrogateescape` makes them.
 
     Parameters
     ----------
     path : Path
     newline : str, optional
-        As in `open`: None makes every end of a line a newline.
+        As in `open`: None turns every kind of line end into a newline.
 
     Raises
     ------
@@ -101,7 +101,7 @@ def open_text(path: Path, newline: str | None = None) -> Iterator[TextIO]:
 
 
 def read_lines(path: Path) -> Iterator[str]:
-    """Yield the lines of a UTF-8 text, plain or compressed; an undecodable byte is an `InputError` with its place."""
+    """Yield the lines of a UTF-8 text file, plain or compressed; raise `InputError` at a byte that is not UTF-8."""
     with open_text(path) as stream:
         for number, line in enumerate(stream, start=1):
             if not line.isascii() and (found := ESCAPED.search(line)):

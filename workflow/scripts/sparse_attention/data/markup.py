@@ -1,4 +1,4 @@
-"""Wikitext to clean prose, through mwparserfromhell's syntax tree."""
+"""Turns wikitext into clean prose by way of mwparserfromhell's syntax tree."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ DROPPED_SECTION_WORDS = (
     "bibliograph", "references", "further reading", "external links", "primary sources", "secondary sources"
 )  # fmt: skip
 DROPPED_LINKS = frozenset(("file", "image", "category", "media"))
-# marks of our own in rendered text, none of which XML allows in a page
+# marks that the renderer puts into its text; XML does not allow these characters in a page
 ITEM, INDENT, DISPLAY = "\x02", "\x04", "\x03"
 MIN_ITEM = 60
 MIN_LABEL = 40
@@ -39,14 +39,14 @@ class Renderer:
     Parameters
     ----------
     date : str
-        The revision's date, YYYY-MM-DD: "now" for templates that count time.
+        The revision's date, YYYY-MM-DD; templates such as {{age}} count time up to it.
     dropped_links : collection of str
-        Namespaces, in lower case, whose links show nothing, beside the English names of files and categories.
+        Namespaces, in lower case, whose links are left out, in addition to those in `DROPPED_LINKS`.
 
     Attributes
     ----------
     mended : bool
-        Whether the last page had so many unclosed marks that they were made text before it was parsed.
+        Whether the last page had so many unclosed marks that they were turned into text before parsing.
     """
 
     def __init__(self, date: str = "", dropped_links: Collection[str] = ()) -> None:
@@ -55,12 +55,12 @@ class Renderer:
         self.mended = False
 
     def render(self, wikitext: str) -> str:
-        """Return the prose of a page: one paragraph a line, without headings, tables, references, galleries, files.
+        """Return the prose of a page, one paragraph per line, without headings, tables, references, galleries, files.
 
-        Sections that hold no prose (references, external links …) are left out, as are list items of less than
-        `MIN_ITEM` characters and other lines of less than `MIN_LABEL` that do not end like a sentence. Formulas inside
-        a sentence are kept as plain text when they are simple and become the word "formula" otherwise; formulas on a
-        line of their own are left out.
+        Sections without prose (references, external links …) are left out, and so are list items of less than
+        `MIN_ITEM` characters and other lines of less than `MIN_LABEL` characters that do not end like a sentence. A
+        simple formula inside a sentence becomes plain text, any other one the word "formula"; formulas on a line of
+        their own are left out.
         """
         mended = mend(wikitext)
         self.mended = mended != wikitext
@@ -145,7 +145,7 @@ def _without_dropped_sections(code: Wikicode) -> Iterable[Node]:
 
 
 LOST_PRICE = re.compile(r"[$£€] (?!\d)")
-# Blemishes that dropped markup leaves in a line, each with its repair, in this order.
+# Remains of dropped markup in a line and their replacements, applied in this order.
 REPAIRS: list[tuple[re.Pattern[str], str | Callable[[re.Match[str]], str]]] = [
     (re.compile(r"__[A-Z]+__"), ""),
     (re.compile(r"'{2,}"), ""),
@@ -153,7 +153,7 @@ REPAIRS: list[tuple[re.Pattern[str], str | Callable[[re.Match[str]], str]]] = [
     (re.compile(r"[\s\u00a0\u2000-\u200a\u202f]+"), " "),
     (re.compile(r"[\u200b-\u200f\u2060\ufeff\u00ad]"), ""),
     (re.compile(r"\(\s*(?:[;,:]\s*|[/–—-]\s+)+"), "("),
-    # a run without a bracket is passed over as a whole: to look for one from each of its marks takes the square of time
+    # the pattern takes a whole run of marks, because a search from each mark of the run would take quadratic time
     (re.compile(r"(?:\s*[;,:]|\s+[/–—-])+(?:\s*(\)))?"), lambda run: run[1] or run[0]),
     (re.compile(r"([;,])(?:\s*[;,])+"), r"\1"),
     (re.compile(r"\(\s+"), "("),
@@ -171,9 +171,9 @@ SENTENCE_ENDS = (".", "!", "?", ":", ";", ",", "…", '"', "”", ")")
 
 
 def tidy(text: str) -> str:
-    """Return rendered text as paragraphs, one a line: blemishes repaired, lines that are no prose left out.
+    """Return rendered text as paragraphs, one per line, repaired and without lines that are not prose.
 
-    As in a wiki, single line breaks inside a paragraph do not count; blank lines, list items and indents end one.
+    As in a wiki, a single line break does not end a paragraph; a blank line, a list item or an indent does.
     """
     paragraphs: list[list[str]] = []
     joined = False
@@ -189,7 +189,7 @@ def tidy(text: str) -> str:
 
 
 def _repaired(raw: str) -> str:
-    """Return a paragraph as clean prose, or nothing when it is none."""
+    """Return a paragraph as clean prose, or an empty text when it is not prose."""
     is_item = raw.startswith(ITEM)
     line = raw.translate({ord(mark): None for mark in (ITEM, INDENT, DISPLAY)}).lstrip(":;*# ")
     for pattern, repair in REPAIRS:

@@ -1,4 +1,4 @@
-"""From a retrieved corpus to split documents."""
+"""Turns a retrieved corpus into documents in train, validation and test."""
 
 from __future__ import annotations
 
@@ -37,6 +37,7 @@ class PrepareOptions(Options):
     max_documents : int, optional
         The most documents, from 3 on; None: all.
     split : Shares
+        The shares of the splits.
     """
 
     min_characters: int
@@ -45,7 +46,7 @@ class PrepareOptions(Options):
 
     @classmethod
     def of(cls, section: Mapping[str, Any]) -> Self:
-        """Read the section."""
+        """Return the options in the section `prepare`."""
         return super().of({**section, "split": Shares.of(section["split"])})
 
 
@@ -57,23 +58,28 @@ def prepare(
     Parameters
     ----------
     dataset : Dataset
-        What was retrieved.
+        The retrieved corpus.
     documents : Path
-        JSON lines to write: id, title, split, text (and revision for wikis), in source order.
+        The file of JSON lines to write: id, title, split, text (and revision for wikis), in source order.
     splits : Path
-        JSON to write: the shares, the seed and each split's ids.
+        The JSON file to write: the shares, the seed and each split's ids.
     entry : mapping
-        The corpus's own settings: `format` and those of its reader.
+        The corpus's own settings: `format` and the options of its reader.
     options : PrepareOptions
+
+    Raises
+    ------
+    InputError
+        When a file cannot be read, no document is left, or there are fewer documents than splits.
     """
-    reader = create(entry["format"])
+    reader = create(entry["format"], entry)
     files = corpus_files(dataset, reader)
     reading = Reading(options.min_characters, options.max_documents)
     with atomic_path(documents) as target:
-        # two passes over a file on disk: the split needs all ids, memory should not need all texts
+        # two passes over a file on disk, because the split needs all ids, but memory must not hold all texts
         unsplit = target.with_suffix(".unsplit")
         try:
-            ids, lengths = _write_unsplit(unsplit, reading.filter(reader.read(files, reading, entry)))
+            ids, lengths = _write_unsplit(unsplit, reading.filter(reader.read(files, reading)))
             logger.info("%s: %s", dataset.name, reading.summary())
             reading.require_some(files)
             assigned = split_documents(ids, options.split)
@@ -86,15 +92,17 @@ def prepare(
 
 
 def corpus_files(dataset: Dataset, reader: TextReader) -> list[Path]:
-    """Return the files that a reader reads: those with its suffixes, or the only file there is."""
+    """Return the files with the suffixes of a reader; a single file is taken whatever its suffix."""
     found = [file for file in dataset.files if suffix_of(file) in reader.suffixes]
     if not found and len(dataset.files) == 1:
         found = dataset.files
     found, others = saved_files(found)
     if others:
-        logger.info("%s: %d caches beside the saved data are not read", dataset.name, len(others))
+        logger.info("%s: %d other files beside the saved data are not read", dataset.name, len(others))
     if not found:
-        raise InputError(f"{dataset.root}: no file of format {reader.name}; they end in {', '.join(reader.suffixes)}")
+        raise InputError(
+            f"{dataset.root}: has no file of format {reader.name}; allowed: suffixes {', '.join(reader.suffixes)}"
+        )
     return found
 
 

@@ -1,4 +1,4 @@
-"""Receipts: what was retrieved, where it lies, and the proof that it is what the registry names."""
+"""Receipts of retrieved data sets and models: their source, folder and files with checksums."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from pathlib import Path
 from typing import Any
 
 from sparse_attention.data.sources.common import Wanted
-from sparse_attention.data.sources.path import located, repeats, resolve
+from sparse_attention.data.sources.path import locate, repeats, resolve
 from sparse_attention.errors import InputError
 from sparse_attention.files.checksums import sha256_of
 from sparse_attention.files.plain import read_json, write_json
 
 CACHE = "cache-*.arrow"
-# what asking a hub or a project adds to its source
-ANSWERS = ("commit", "downloads")
+# keys that a receipt adds to the source of its entry, from the answer of a hub or project
+RESOLVED_KEYS = ("commit", "downloads")
 
 
 @dataclass(frozen=True)
@@ -27,13 +27,13 @@ class Dataset:
     Attributes
     ----------
     name, version : str
-        As in the registry; the version of a user's own path is "local".
+        As in the registry; the version of a path of the user's own is "local".
     root : Path
-        Folder that the files lie in; that of a model is a Hugging Face folder.
+        The folder of the files; for a model, a folder in the format of Hugging Face.
     files : list of Path
-        Every file, `root` included, in the registry's order.
+        The path of every file, which starts with `root`, in the registry's order.
     receipt : dict
-        The receipt as it was read.
+        The content of the receipt.
     """
 
     name: str
@@ -43,24 +43,24 @@ class Dataset:
     receipt: dict[str, Any]
 
     def only_file(self, key: str) -> Path:
-        """Return the one file there is; `InputError` with the configuration's `key` when there are several."""
+        """Return the only file; raise `InputError` that names the configuration's `key` when there are several."""
         if len(self.files) > 1:
             path = self.receipt["source"]["path"]
             raise InputError(f"{key}: {path} has {len(self.files)} files; allowed: one file")
         return self.files[0]
 
     def file_or_folder(self, key: str) -> Path:
-        """Return what the user's path leads to; `InputError` with `key` when it is a glob of several files."""
+        """Return the user's file or folder; raise `InputError` that names `key` when a glob matches several files."""
         path = self.receipt["source"]["path"]
-        return self.root if located(path).is_dir() else self.only_file(key)
+        return self.root if locate(path).is_dir() else self.only_file(key)
 
     def record_import(self, path: str | os.PathLike[str]) -> None:
-        """Write beside results which files they are taken from; what fits the same results removes the record."""
+        """Write to `path` the files that imported results come from; jobs that compute these results remove it."""
         write_json(path, {"files": self.receipt["files"]}, indent=2)
 
 
 def difference(path: Path, record: dict[str, Any]) -> str | None:
-    """Say how a file differs from its record's `sha256` and `size`, as far as these are given; None when it fits."""
+    """Return how a file differs from the `sha256` and `size` in its record, if given there; None when it does not."""
     if not path.is_file():
         return "is missing"
     size = record.get("size")
@@ -75,10 +75,10 @@ def difference(path: Path, record: dict[str, Any]) -> str | None:
 
 
 def own_files(entry: dict[str, Any]) -> tuple[Path, list[Path]]:
-    """Return the root and the files of an entry whose source is a path of the user's.
+    """Return the root and the files of an entry whose source is a path of the user's own.
 
-    What is read as text counts once: under a second name it would be in two splits. Caches beside a saved data set
-    come and go, and are none of it.
+    A file of text or code counts once, even if links give it more names; otherwise it could be in two splits. Caches
+    beside a saved data set do not count, because they come and go.
     """
     root, files = resolve(entry["source"]["path"])
     again = repeats(files) if entry["kind"] in ("text", "code") else {}
@@ -87,16 +87,25 @@ def own_files(entry: dict[str, Any]) -> tuple[Path, list[Path]]:
 
 
 def why_stale(path: Path, name: str, entry: dict[str, Any]) -> str | None:
-    """Say why a receipt is not that of an entry as it is now; None when it is, or when there is none yet.
+    """Return why a receipt does not belong to the entry as it is now; None when it does, or when there is no receipt.
 
-    Sizes of the user's own files count, their content does not: Snakemake follows their times.
+    Of the user's own files only names and sizes are compared: Snakemake follows their modification times.
+
+    Parameters
+    ----------
+    path : Path
+        The receipt.
+    name : str
+        Name of the data set.
+    entry : dict
+        Its registry entry.
     """
     try:
         dataset = open_dataset(path, verify=False)
     except InputError as error:
         return str(error).removeprefix(f"{path}: ") if os.path.lexists(path) else None
     receipt = dataset.receipt
-    known = {key: value for key, value in receipt["source"].items() if key not in ANSWERS}
+    known = {key: value for key, value in receipt["source"].items() if key not in RESOLVED_KEYS}
     if known != entry["source"]:
         return f"made from {_differing(known, entry['source'])}"
     if (dataset.name, dataset.version, receipt["kind"]) != (name, str(entry["version"]), entry["kind"]):
@@ -125,9 +134,22 @@ def _differing(old: dict[str, Any], new: dict[str, Any]) -> str:
 def write_receipt(
     path: Path, name: str, entry: dict[str, Any], source: dict[str, Any], root: Path, files: Iterable[Path]
 ) -> None:
-    """Write the receipt of `files`, which lie in `root`, with their sizes and checksums.
+    """Write a receipt with the sizes and checksums of files.
 
-    A `root` that is given as a relative path is kept relative to the receipt, so that the folder tree can be moved.
+    Parameters
+    ----------
+    path : Path
+        The receipt to write.
+    name : str
+        Name of the data set.
+    entry : dict
+        Its registry entry.
+    source : dict
+        The entry's source with what the retrieval added to it, such as a commit.
+    root : Path
+        The folder of the files. A relative one is stored relative to the receipt, so that both can be moved together.
+    files : iterable of Path
+        The files, each below `root`.
     """
     stored_root = root.as_posix() if root.is_absolute() else Path(os.path.relpath(root, path.parent)).as_posix()
     records = [
@@ -148,7 +170,7 @@ def write_receipt(
 
 
 def open_dataset(receipt_path: str | os.PathLike[str], verify: bool = True) -> Dataset:
-    """Read a receipt and check that every file still is what it records.
+    """Read a receipt and check that its files have not changed.
 
     Raises
     ------
@@ -157,7 +179,7 @@ def open_dataset(receipt_path: str | os.PathLike[str], verify: bool = True) -> D
     """
     path = Path(receipt_path)
     if not os.path.lexists(path):
-        raise InputError(f"{path}: no such receipt; the rule retrieve writes it")
+        raise InputError(f"{path}: there is no such receipt; the rule retrieve writes it")
     receipt = read_json(path, "a receipt; delete it and retrieve again")
     try:
         root = Path(os.path.normpath(path.parent / receipt["root"]))
@@ -173,5 +195,5 @@ def open_dataset(receipt_path: str | os.PathLike[str], verify: bool = True) -> D
         for file, record in zip(files, receipt["files"], strict=True):
             problem = difference(file, record)
             if problem:
-                raise InputError(f"{file}: {problem}; if the change is meant, delete {path} and run again")
+                raise InputError(f"{file}: {problem}; if the change is intended, delete {path} and run again")
     return dataset

@@ -22,22 +22,31 @@ DESCRIPTIONS = ("state.json", "dataset_info.json", "dataset_dict.json")
 HDF5_ROWS = 1000  # read at once
 COLUMNS_SHOWN = 20
 LIBRARY_ERRORS = (OSError, RuntimeError, KeyError, TypeError, ValueError, OverflowError, SystemError)
-"""What libraries raise for damaged files."""
-ONE_OBJECT_A_LINE = "allowed: one object a line, or an array of objects"
+"""Errors that libraries raise for damaged files."""
+ONE_OBJECT_A_LINE = "allowed: one object per line, or an array of objects"
 
 
 def read_rows(path: Path, columns: Sequence[str], optional: Sequence[str] = ()) -> Iterator[Row]:
-    """Yield the rows of a table, each with `columns` and those of `optional` that there are.
+    """Yield the rows of a table as dictionaries.
 
-    Cells are as the format has them, see `cells` for what they may be; text whose bytes are not UTF-8 comes as bytes.
-    The suffix tells the format, JSON where it tells nothing. An array in JSON is held in memory, all else is streamed.
+    A cell has the type that its format gives it; the functions of `cells` read it. Text that is not UTF-8 comes as
+    bytes. Rows are streamed, except those of a JSON array, which is held in memory.
+
+    Parameters
+    ----------
+    path : Path
+        The file. Its suffix, without that of a compression, decides the format: see `READERS`; any other is JSON.
+    columns : sequence of str
+        The columns that the table must have.
+    optional : sequence of str
+        Columns that are read too if the table has them.
 
     Raises
     ------
     InputError
-        When the file is damaged, a column is missing or stands twice, or columns are not as long as each other.
+        When the file is damaged, a column is missing or appears twice, or columns differ in length.
     """
-    with open_bytes(path):  # says what is wrong where it cannot be opened, whatever the format
+    with open_bytes(path):  # the same error for a file that cannot be opened, whatever the format
         pass
     read = READERS.get(suffix_of(path), _json_rows)
     try:
@@ -47,9 +56,9 @@ def read_rows(path: Path, columns: Sequence[str], optional: Sequence[str] = ()) 
 
 
 def saved_files(files: Iterable[Path]) -> tuple[list[Path], list[Path]]:
-    """Part the data of saved data sets from what `datasets` leaves beside it.
+    """Separate the data files of saved data sets from other files that the package `datasets` writes.
 
-    `state.json` names the Arrow files of a folder that `save_to_disk` wrote; without it, `cache-*.arrow` is a cache.
+    `state.json` names the data files of a folder that `save_to_disk` wrote. Without it, `cache-*.arrow` are caches.
 
     Returns
     -------
@@ -110,12 +119,12 @@ def _csv_rows(path: Path, columns: Sequence[str], optional: Sequence[str]) -> It
 def _check_header(path: Path, header: list[str]) -> None:
     wrong = [name for name in header if SURROGATE.search(name)]
     if wrong:
-        spelt = wrong[0].encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
-        raise InputError(f"{path}: line 1: the column '{spelt[:LONGEST]}' is not UTF-8; allowed: UTF-8 text")
+        shown_name = wrong[0].encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+        raise InputError(f"{path}: line 1: the column '{shown_name[:LONGEST]}' is not UTF-8; allowed: UTF-8 text")
 
 
 def _undecoded(cell: Any) -> Any:
-    """Return text with bytes that are not UTF-8, which come as surrogates, as bytes that are not UTF-8 either."""
+    """Return text as bytes when it has surrogates, which stand for bytes that are not UTF-8; else the cell as it is."""
     if isinstance(cell, str) and not cell.isascii() and SURROGATE.search(cell):
         return cell.encode("utf-8", "surrogatepass")
     return cell
@@ -128,13 +137,13 @@ def _json_rows(path: Path, columns: Sequence[str], optional: Sequence[str]) -> I
             if not isinstance(row, dict):
                 raise InputError(f"{path}: {place} is not an object; {ONE_OBJECT_A_LINE}")
             present = _present(path, columns, optional, list(row), f" in {place}")
-            # a surrogate in the file's own text was a byte; others were escaped, and belong to the text
+            # a surrogate in the undecoded line was a byte; one from an escape such as \ud83d belongs to the text
             undecodable = not text.isascii() and SURROGATE.search(text)
             yield {name: _undecoded(row[name]) if undecodable else row[name] for name in present}
 
 
 def _json_objects(path: Path, stream: TextIO, wanted: set[str]) -> Iterator[tuple[str, str, Any]]:
-    """Yield what stands on each line, or in the one array, with its place and the text that it was parsed from."""
+    """Yield each line's or array element's place for messages, the text it was parsed from, and its value."""
     lines = ((number, line) for number, line in enumerate(stream, start=1) if line.strip())
     first = next(lines, (0, ""))
     if first[1].lstrip().startswith("["):
@@ -153,7 +162,7 @@ def _parsed(path: Path, where: str, text: str, wanted: set[str]) -> Any:
             counts = collections.Counter(key for key, _ in pairs)
             twice = sorted(key for key, count in counts.items() if count > 1 and key in wanted)
             if twice:
-                raise InputError(f"{path}: {where}: {twice[0]} stands twice; allowed: once")
+                raise InputError(f"{path}: {where}: {twice[0]} appears twice; allowed: once")
         return row
 
     try:
@@ -183,7 +192,7 @@ def _arrow_rows(path: Path, columns: Sequence[str], optional: Sequence[str]) -> 
     import pyarrow
 
     try:
-        with pyarrow.OSFile(str(path)) as source:  # a memory map ends the process where damage leads outside of it
+        with pyarrow.OSFile(str(path)) as source:  # with a memory map, damaged offsets would crash the process
             is_file = source.read(6) == b"ARROW1"
             source.seek(0)
             with (pyarrow.ipc.open_file if is_file else pyarrow.ipc.open_stream)(source) as table:
@@ -198,7 +207,7 @@ def _arrow_rows(path: Path, columns: Sequence[str], optional: Sequence[str]) -> 
 
 
 def _batch_rows(batch: Any) -> Iterator[Row]:
-    """Yield the rows of a record batch, text as bytes: what is not UTF-8 spoils its cell only."""
+    """Yield the rows of a record batch with text as bytes, so that text that is not UTF-8 affects only its own cell."""
     import pyarrow
 
     columns = {}
@@ -208,7 +217,7 @@ def _batch_rows(batch: Any) -> Iterator[Row]:
             column = column.dictionary_decode()
         if pyarrow.types.is_string(column.type) or pyarrow.types.is_large_string(column.type):
             column = column.cast(pyarrow.large_binary())
-        # damaged offsets would be followed out of the buffer
+        # damaged offsets would be read outside of the buffer
         column.validate(full=True)
         columns[name] = column.to_pylist()
     yield from (dict(zip(columns, cells, strict=True)) for cells in zip(*columns.values(), strict=True))
@@ -231,7 +240,7 @@ def _hdf5_rows(path: Path, columns: Sequence[str], optional: Sequence[str]) -> I
 
 
 def _check_hdf5(path: Path, columns: dict[str, Any]) -> int:
-    """Return the number of rows; `InputError` where a column is no column, or one is longer than another."""
+    """Return the number of rows; raise `InputError` when one is not a column, or columns differ in length."""
     import h5py
 
     lengths = {}
@@ -242,8 +251,8 @@ def _check_hdf5(path: Path, columns: dict[str, Any]) -> int:
             raise InputError(f"{path}: {name} has shape {column.shape}; allowed: a column, of shape (rows,)")
         lengths[name] = column.shape[0]
     if len(set(lengths.values())) > 1:
-        told = ", ".join(f"{name} {length}" for name, length in lengths.items())
-        raise InputError(f"{path}: columns have different numbers of rows ({told}); they must agree")
+        counts = ", ".join(f"{name} {length}" for name, length in lengths.items())
+        raise InputError(f"{path}: columns have different numbers of rows ({counts}); allowed: the same number in each")
     return next(iter(lengths.values()))
 
 
@@ -262,7 +271,7 @@ READERS: dict[str, Read] = {
 def _present(
     path: Path, columns: Sequence[str], optional: Sequence[str], found: Sequence[str], where: str = ""
 ) -> list[str]:
-    """Return the names that a table has of those wanted; `InputError` where one is missing or stands twice."""
+    """Return the columns to read; raise `InputError` when a needed one is missing, or one appears twice."""
     missing = [name for name in columns if name not in found]
     if missing:
         there = ", ".join(map(str, found[:COLUMNS_SHOWN])) + (" …" if len(found) > COLUMNS_SHOWN else "")
@@ -272,5 +281,5 @@ def _present(
     wanted = [*columns, *(name for name in optional if name in found)]
     for name in wanted:
         if list(found).count(name) > 1:
-            raise InputError(f"{path}: the column {name} stands {list(found).count(name)} times; allowed: once")
+            raise InputError(f"{path}: the column {name} appears {list(found).count(name)} times; allowed: once")
     return list(dict.fromkeys(wanted))

@@ -1,4 +1,8 @@
-"""Which receipts the last run of each name was made from: a name can change its data set, and change it back."""
+"""Remembers which receipt each name of the configuration had in the last run.
+
+A name, such as that of a corpus, can be given another data set and later the first one again. Its results must then be
+made again, although no file is newer than they are.
+"""
 
 from __future__ import annotations
 
@@ -13,24 +17,30 @@ FILE = Path("resources", "selected.json")
 
 
 def replaced(current: Mapping[str, str]) -> dict[str, str]:
-    """Return the receipts that now take the place of others, each with the one that had it in the last run.
+    """Return the receipts that are new for their names, each with the receipt that it replaces.
 
     Parameters
     ----------
     current : mapping
-        The receipt of every name that the configuration selects.
+        The receipt of each name that the configuration selects.
     """
     last = _last()
     return {receipt: last[name] for name, receipt in current.items() if last.get(name, receipt) != receipt}
 
 
 def record(current: Mapping[str, str]) -> None:
-    """Write down what a run that starts is made from."""
+    """Store the receipts of a run that starts, and mark those that replace others as changed just now.
+
+    Parameters
+    ----------
+    current : mapping
+        The receipt of each name that the configuration selects.
+    """
     last = _last()
     if last | dict(current) == last:
         return
     for receipt in replaced(current):
-        # what is older was made from the other one, also when this run ends before it is made again
+        # older results come from the replaced receipt and must be made again, also if this run is stopped before
         if os.path.exists(receipt):
             os.utime(receipt)
     write_json(FILE, last | dict(current), indent=2)

@@ -1,4 +1,4 @@
-"""A seeded split by document that stays as it is when documents are added."""
+"""Splits documents at random by seed and id, so that adding documents moves none to another split."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ SPLITS = ("train", "validation", "test")
 
 @dataclass(frozen=True)
 class Shares(Options):
-    """How documents, or projects, are split: a `split` of the configuration.
+    """The shares of the splits: a section `split` of the configuration.
 
     Attributes
     ----------
     train, validation, test : float
-        Shares between 0 and 1, of test 0 too, that sum to 1.
+        Shares that sum to 1; those of train and validation are above 0.
     seed : int
-        Of the places of documents; from 0 on.
+        Seed of the random positions of documents; from 0 on.
     """
 
     train: float
@@ -35,7 +35,7 @@ class Shares(Options):
 
 
 def position(seed: int, document: str) -> float:
-    """Return a document's place in [0, 1): uniform over documents, decided by the seed and its id alone."""
+    """Return a document's random position in [0, 1), which depends only on the seed and the document's id."""
     digest = hashlib.sha256(f"{seed}\0{document}".encode()).digest()
     return int.from_bytes(digest[:8], "big") / 2**64
 
@@ -48,10 +48,10 @@ def split_documents(
 ) -> list[str]:
     """Return the split of each document.
 
-    The unit interval is cut into one piece for each split, as long as its share, and a document belongs to the piece
-    that its `position` falls into. So a document's split depends on no other document and adding documents moves none;
-    the price is that shares are met only on average (standard deviation sqrt(share (1 - share) documents)).
-    One exception keeps small corpora usable: a split with a positive share that got nothing takes the document nearest
+    The unit interval is cut into one piece for each split, as long as its share. A document belongs to the piece that
+    contains its `position`. So its split does not depend on other documents, and adding documents moves none. The
+    number of documents in a split is binomial: its standard deviation is sqrt(share (1 - share) documents).
+    One exception keeps small corpora usable: a split with a positive share but no document takes the document nearest
     to its piece from a split that has more than one.
 
     Parameters
@@ -60,7 +60,7 @@ def split_documents(
         Unique ids.
     shares : Shares
     what, advice : str
-        For the error: what is split, and what the user can do.
+        For the error message: the name of what is split, and what the user can do.
 
     Raises
     ------

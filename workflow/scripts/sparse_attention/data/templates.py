@@ -1,7 +1,7 @@
-"""What the inline templates of Wikipedia show, as plain text; templates that are not listed show nothing.
+"""Turns inline templates of Wikipedia into the text that they show; templates that are not listed here become empty.
 
 Without this a sentence loses words: "The term {{lang|grc|ἀναρχία}} is a compound word".
-Templates of other wikis can be added to the tables; the mechanism knows no language.
+Templates of other wikis can be added to the tables in this module.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ class Call:
     Attributes
     ----------
     name : str
-        In lower case, spaces for underscores.
+        In lower case, with spaces instead of underscores.
     positional : list of str
-        Values without a name, rendered, stripped.
+        Values without a name, rendered and stripped.
     named : dict
-        The others.
+        Values with a name, by name.
     date : str
-        The date of the page's revision, YYYY-MM-DD or empty: "now" for templates that count time.
+        The date of the page's revision, YYYY-MM-DD or empty, up to which templates such as {{age}} count time.
     """
 
     name: str
@@ -64,7 +64,7 @@ NUCLIDES = ("nuclide", "nuclide2", "simplenuclide", "simplenuclide2")
 
 
 def _convert(call: Call) -> str:
-    """Show the quantity that {{convert}} starts from: `5 to 10 kilometres`, `6 feet 2 inches`."""
+    """Show the quantity that {{convert}} is given, such as `5 to 10 kilometres`, and not the converted one."""
     parts = deque(call.positional)
     text: list[str] = []
     while parts:
@@ -97,12 +97,12 @@ def _is_number(text: str) -> bool:
 
 
 def _is_whole(text: str) -> bool:
-    """Whether `int` takes it: not "²", which is a digit too, and not what has thousands of them."""
+    """Return whether `int` can read a text: digits such as "²" are refused, and so are thousands of digits."""
     return text.isdecimal() and len(text) <= MOST_DIGITS
 
 
 def grouped(number: str) -> str:
-    """Return a plain number with commas between its thousands; anything else as it is."""
+    """Return a number of more than four digits with commas between thousands, and any other text as it is."""
     whole, dot, fraction = number.partition(".")
     return f"{int(whole):,}{dot}{fraction}" if _is_whole(whole) and len(whole) > 4 else number
 
@@ -120,7 +120,7 @@ def _date(call: Call) -> str:
 
 
 def _age(call: Call) -> str:
-    """Show the full years between two dates; a missing second one is the revision's."""
+    """Show the full years between two dates; without a second date, those up to the revision."""
     parts = [part for part in call.positional if part.isdecimal()]
     if len(parts) < 6:
         parts = parts[:3] + [part for part in call.date.split("-") if part.isdecimal()]
@@ -228,7 +228,7 @@ PREFIXES: dict[str, Show] = {"lang-": _item(1), "formatnum:": lambda call: group
 
 
 def show(call: Call) -> str:
-    """Return the text that a template shows, or nothing when it is not known."""
+    """Return the text that a template shows; empty when the template is not known."""
     found = TEMPLATES.get(call.name)
     if found is None:
         found = next((shown for prefix, shown in PREFIXES.items() if call.name.startswith(prefix)), None)

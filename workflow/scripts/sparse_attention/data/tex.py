@@ -1,4 +1,4 @@
-"""Simple TeX formulas as plain text."""
+"""Turns simple TeX formulas into plain text."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ FUNCTIONS = frozenset(
 
 
 def plain_formula(tex: str) -> str:
-    """Return a simple formula as text (`x_i^2 ≤ α`), and the word "formula" for one that would not be readable."""
+    """Return a simple formula as text (`x_i^2 ≤ α`), or the word "formula" when it would not be readable as text."""
     text = re.sub(r"\\[dt]?frac\s*\{([^{}]*)\}\s*\{([^{}]*)\}", r"\1/\2", tex)
     unknown = False
 

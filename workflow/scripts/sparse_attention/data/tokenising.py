@@ -26,7 +26,23 @@ BATCH = 32
 
 @dataclass
 class SplitBlocks:
-    """The blocks of one split while they are collected."""
+    """The blocks of one split while they are collected.
+
+    Attributes
+    ----------
+    tokens : list of ndarray
+        Each block's token ids, int32 ``(length,)``.
+    lengths : list of int
+        Each block's tokens without padding.
+    owners : list of int
+        Each block's document, as an index into `documents`.
+    documents : list of str
+        Ids of the documents that have a block.
+    document_lengths : list of int
+        Tokens of every document, also of those without a block, without special tokens.
+    kept, characters : int
+        Tokens in blocks, without special tokens, and the characters that they cover.
+    """
 
     tokens: list[np.ndarray] = field(default_factory=list)
     lengths: list[int] = field(default_factory=list)
@@ -38,7 +54,7 @@ class SplitBlocks:
 
 
 class Tokeniser:
-    """A model's tokenizer, set up for cutting.
+    """A model's tokenizer, prepared to cut documents into blocks.
 
     Parameters
     ----------
@@ -62,7 +78,7 @@ class Tokeniser:
         self.special = {name: getattr(self.tokenizer, f"{name}_token_id") for name in ("pad", "cls", "sep", "mask")}
         absent = [name for name in ("pad", "mask") if self.special[name] is None]
         if absent or not self.tokenizer.is_fast:
-            what = f"has no {' and no '.join(absent)} token" if absent else "is not a fast one"
+            what = f"has no {' and no '.join(absent)} token" if absent else "is not a fast tokenizer"
             raise InputError(f"{folder}: its tokenizer {what}; allowed: one of a masked language model")
         self._check_fit(folder, limits)
         sample = self.tokenizer("a", return_special_tokens_mask=True)
@@ -72,30 +88,38 @@ class Tokeniser:
         self.prefix, self.suffix = sample["input_ids"][:first], sample["input_ids"][last:]
 
     def _check_fit(self, folder: Path, limits: Limits | None) -> None:
-        """Refuse blocks that the model or its tokenizer cannot read, and a tokenizer of another model."""
+        """Raise `InputError` when the model or its tokenizer cannot read such blocks, or they do not match."""
         if limits is not None:
             limits.check_blocks(self.length, len(self.tokenizer))
         limit = self.tokenizer.model_max_length
         if isinstance(limit, bool) or not isinstance(limit, int | float) or not limit >= 1:
             place = folder / TOKENIZER_CONFIG
-            raise InputError(f"{place}: model_max_length: {limit!r}; allowed: a number from 1 on")
+            raise InputError(f"{place}: model_max_length: {limit!r} is not allowed; allowed: a number from 1 on")
         if self.length > limit:
             text = f"{self.length} is more than the tokenizer in {folder} allows (model_max_length)"
             raise InputError(f"blocks.length: {text}; allowed: at most {limit}")
 
     @property
     def content(self) -> int:
-        """How many tokens of a block are not special."""
+        """The number of tokens of a block that are not special."""
         return self.length - len(self.prefix) - len(self.suffix)
 
     def encode(self, texts: list[str]) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        """Yield each text's token ids ``(tokens,)`` and their character spans ``(tokens, 2)``, without special ones."""
+        """Yield token ids and character spans of each text, without special tokens.
+
+        Yields
+        ------
+        ids : ndarray
+            int32 ``(tokens,)``.
+        spans : ndarray
+            int64 ``(tokens, 2)``: where the characters of each token start and end in the text.
+        """
         encoded = self.tokenizer(texts, add_special_tokens=False, return_offsets_mapping=True, verbose=False)
         for ids, spans in zip(encoded["input_ids"], encoded["offset_mapping"], strict=True):
             yield np.asarray(ids, dtype=np.int32), np.asarray(spans, dtype=np.int64).reshape(-1, 2)
 
     def block(self, tokens: np.ndarray) -> np.ndarray:
-        """Return one block ``(length,)`` of content `tokens` between special tokens, padded."""
+        """Return content `tokens`, at most ``(content,)``, between special tokens, padded: int32 ``(length,)``."""
         block = np.full(self.length, self.special["pad"], dtype=np.int32)
         whole = np.concatenate([np.asarray(part, dtype=np.int32) for part in (self.prefix, tokens, self.suffix)])
         block[: len(whole)] = whole
@@ -103,7 +127,25 @@ class Tokeniser:
 
 
 def collect(documents: Iterable[DocumentRow], tokeniser: Tokeniser, min_length: int) -> dict[str, SplitBlocks]:
-    """Cut documents into blocks; a document's last block is kept when it has at least `min_length` tokens."""
+    """Cut documents into blocks.
+
+    Parameters
+    ----------
+    documents : iterable of DocumentRow
+    tokeniser : Tokeniser
+    min_length : int
+        A document's last block is left out when it has fewer tokens, special tokens included.
+
+    Returns
+    -------
+    dict of str to SplitBlocks
+        The blocks of each split.
+
+    Raises
+    ------
+    InputError
+        When all documents of a split are shorter than `min_length`.
+    """
     splits = {name: SplitBlocks() for name in SPLITS}
     extra = tokeniser.length - tokeniser.content
     iterator = iter(documents)
@@ -138,7 +180,7 @@ def collect(documents: Iterable[DocumentRow], tokeniser: Tokeniser, min_length: 
 
 
 def statistics(splits: dict[str, SplitBlocks]) -> pd.DataFrame:
-    """Return, for each split: documents, tokens, blocks, tokens cut off as tails, quantiles of documents' tokens."""
+    """Count documents, tokens, blocks and left-out tokens of each split, with quantiles of tokens per document."""
     rows = []
     for name, split in splits.items():
         tokens = sum(split.document_lengths)
@@ -148,10 +190,18 @@ def statistics(splits: dict[str, SplitBlocks]) -> pd.DataFrame:
 
 
 def unigram_loss(splits: dict[str, SplitBlocks], vocabulary: int, extra: tuple[int, int]) -> float:
-    """Return the validation split's loss, in nats per token, under the train split's token frequencies.
+    """Return the loss of the validation split, in nats per token, under the train split's token frequencies.
 
-    Frequencies are add-one smoothed over the whole vocabulary; `extra` special tokens at a block's start and end are
-    not counted, since they are never predicted.
+    Frequencies are smoothed by adding one for each entry of the vocabulary. Special tokens do not count, because they
+    are never predicted.
+
+    Parameters
+    ----------
+    splits : dict of str to SplitBlocks
+    vocabulary : int
+        Number of token ids.
+    extra : tuple of int
+        Number of special tokens at the start and at the end of a block.
     """
     counts = {}
     for name in ("train", "validation"):
@@ -165,7 +215,7 @@ def unigram_loss(splits: dict[str, SplitBlocks], vocabulary: int, extra: tuple[i
 
 
 def save(path: Path, info_path: Path, splits: dict[str, SplitBlocks], tokeniser: Tokeniser) -> None:
-    """Write the blocks and their sidecar."""
+    """Write the blocks to the safetensors file `path`, and their sidecar to the JSON file `info_path`."""
     tensors, described = {}, {}
     for name, split in splits.items():
         tensors[f"{name}.tokens"] = np.array(split.tokens, dtype=np.int32).reshape(-1, tokeniser.length)

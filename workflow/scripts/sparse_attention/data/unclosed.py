@@ -1,7 +1,7 @@
-"""Marks of wikitext that nothing closes, and how a page with very many of them is kept from stopping the parser.
+"""Finds opening marks of wikitext that are never closed, which make the parser of wikitext slow.
 
-The parser takes an opening mark at its word, reads on to the end of the page, finds no closing mark, goes back, and
-takes the mark as text. With many such marks the time grows with the square of their number.
+At such a mark the parser reads on to the end of the page, finds no closing mark, goes back, and treats the mark as
+text. On a page with many of these marks its time grows with the square of their number.
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ from dataclasses import dataclass
 
 from mwparserfromhell.definitions import PARSER_BLACKLIST, SINGLE
 
-BUDGET = 2_000_000  # characters of a page that may be read again: a second or two
-DEEPEST = 30  # marks inside each other that the parser surely follows: each is up to three of its 100 levels
-GAP = "\x1f"  # white space, so that even "<" is none before it; XML allows it in no page
+BUDGET = 2_000_000  # characters that the parser may read again on one page, which takes a second or two
+DEEPEST = 30  # nested marks that the parser can follow: each takes up to three of its 100 levels
+GAP = "\x1f"  # white space, before which not even "<" is a mark; XML does not allow it in a page
 TOKEN = re.compile(
     r"(?P<comment><!--)|(?P<table>^\s?\{\|)|(?P<table_end>^\s?\|\}(?!\}))|(?P<braces>\{\{+)|(?P<braces_end>\}\}+)"
     r"|(?P<link>\[\[)|(?P<link_end>\]\])|(?P<url>\[(?=[a-z+.-]*:|//))|(?P<url_end>\])|(?P<line>\n)"
@@ -27,7 +27,7 @@ ENDLESS_HEADING = re.compile(r"^=(?:[^=\n]*=){2000}", re.MULTILINE)
 
 @dataclass(frozen=True)
 class Mark:
-    """An opening mark: what would close it, and the characters that make it a mark."""
+    """An opening mark: its kind, the positions where it starts and ends, and a tag's name."""
 
     kind: str
     start: int
@@ -36,14 +36,14 @@ class Mark:
 
 
 class Scan:
-    """Reads a page once and pairs its marks, the innermost first.
+    """Reads a page once and pairs its opening and closing marks, the innermost first.
 
     Attributes
     ----------
     unclosed : dict
-        By where it starts, each mark that nothing closes or that lies too deep inside others to be followed.
+        Marks that are never closed, or that are nested too deeply for the parser, by the position where they start.
     reread : int
-        About how many characters the parser reads in vain for them.
+        About how many characters the parser would read again because of these marks.
     """
 
     def __init__(self, wikitext: str) -> None:
@@ -60,7 +60,7 @@ class Scan:
             self._give_up()
 
     def _read(self, match: re.Match[str]) -> int:
-        """Take in one token and return where to read on."""
+        """Process one token and return the position where reading goes on."""
         kind, (start, end) = str(match.lastgroup), match.span()
         if kind == "comment":
             return self._skip(Mark(kind, start, start + 1), "-->", end)
@@ -88,7 +88,7 @@ class Scan:
         return end
 
     def _bracket(self, match: re.Match[str]) -> int:
-        """End the start of a tag: what follows is its inside, unless it has none."""
+        """Process the `>` that ends an opening tag; the tag stays open unless it has no content."""
         end = match.end()
         if not self._open or self._open[-1].kind != TAG_START:
             return end
@@ -101,7 +101,7 @@ class Scan:
         return end
 
     def _skip(self, mark: Mark, closing: str, inside: int) -> int:
-        """Return where the text ends in which there are no marks; when it does not end, the mark is none."""
+        """Return the end of text in which marks do not count, such as a comment; without one the mark is unclosed."""
         found = None
         if closing not in self._endless:
             found = re.compile(re.escape(closing), re.IGNORECASE).search(self.text, inside)
@@ -123,7 +123,7 @@ class Scan:
         return mark
 
     def _close(self, kind: str) -> None:
-        """Close the innermost mark of a kind; those inside it stay open for ever."""
+        """Close the innermost mark of a kind; the open marks inside it are never closed."""
         if self._kinds[kind]:
             while self._open[-1].kind != kind:
                 self._give_up()
@@ -139,18 +139,20 @@ class Scan:
 
 
 def mend(wikitext: str, budget: int = BUDGET) -> str:
-    """Return a page as it is; with very many unclosed marks, as the parser would read it had it the time.
+    """Return a page on which unclosed marks can no longer make the parser slow or crash it.
 
-    Unclosed marks get a `GAP`, so that the parser sees text at once. Whoever shows the text takes the gaps out. A line
-    that starts as a heading and goes on with thousands of equals signs is text, too.
+    A page that costs the parser less than `budget` comes back unchanged. Otherwise each character of an unclosed mark
+    gets a `GAP` behind it, so that the parser sees text at once; the caller removes the gaps from the rendered text. A
+    line that starts like a heading and has thousands of equals signs always gets a gap.
 
     Parameters
     ----------
     wikitext : str
+        The page.
     budget : int
-        Characters that the parser may read again before the page is changed.
+        Characters that the parser may read again.
     """
-    # the parser's own stack overflows there, which ends the process
+    # such a line overflows the parser's stack, which ends the process
     wikitext = ENDLESS_HEADING.sub(lambda line: GAP + line[0], wikitext)
     # most pages are too small to need a scan
     if sum(map(wikitext.count, ("{{", "{|", "[", "<"))) * len(wikitext) <= budget:

@@ -1,1 +1,1 @@
-"""Reading and writing of files, and what path segments say."""
+"""Reading and writing of files, and of the segments of their paths."""

@@ -1,4 +1,4 @@
-"""Files that are either whole or not there."""
+"""Writes files so that they are either complete or absent."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path
 
 @contextlib.contextmanager
 def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
-    """Give a temporary sibling of `path` to write to; it becomes `path` only when the block ends well."""
+    """Yield a temporary path beside `path`; it becomes `path` if the block ends without error, else it is removed."""
     target = Path(path)
     target.parent.mkdir(parents=True, exist_ok=True)
     partial = target.with_name(f".{target.name}.partial-{os.getpid()}")

@@ -1,4 +1,4 @@
-"""What readers of a user's files ask first: that there is a file, and that it is no stand-in for one. And JSON."""
+"""Checks that every reader of a user's file starts with, and reading and writing of JSON."""
 
 from __future__ import annotations
 
@@ -15,24 +15,25 @@ WEB_PAGE = (b"<!doctype html", b"<html")
 
 
 def refuse_pointer(path: Path, start: bytes) -> None:
-    """Raise `InputError` when a file's first bytes say that Git LFS left a pointer in its place."""
+    """Raise `InputError` when a file's first bytes show that it is a pointer of Git LFS instead of the file itself."""
     if start.startswith(LFS_POINTER):
-        raise InputError(f"{path}: is a Git LFS pointer, not the file itself; run git lfs pull where it comes from")
+        text = "is a Git LFS pointer, not the file itself; run git lfs pull in the repository it comes from"
+        raise InputError(f"{path}: {text}")
 
 
 def require_file(path: str | os.PathLike[str], allowed: str = "") -> Path:
-    """Return the path of a file.
+    """Return the path of a file after a check that the file is there and can be read.
 
     Parameters
     ----------
     path : path-like
     allowed : str
-        Says in errors what belongs there.
+        What the file should be, for the error message.
 
     Raises
     ------
     InputError
-        When there is none, it may not be read, or in its place is a folder, a Git LFS pointer, or a web page.
+        When there is no such file, it cannot be read, or it is a folder, a pointer of Git LFS or a web page.
     """
     path = Path(path)
     if not path.is_file():
@@ -56,12 +57,12 @@ def read_json(path: str | os.PathLike[str], allowed: str) -> dict[str, Any]:
     ----------
     path : path-like
     allowed : str
-        Says in errors what belongs there.
+        What the file should be, for the error message.
 
     Raises
     ------
     InputError
-        When there is no such file, it is not JSON in UTF-8, or holds something else than an object.
+        When there is no such file, or it does not hold one JSON object in UTF-8.
     """
     file = require_file(path, allowed)
     try:
@@ -76,8 +77,8 @@ def read_json(path: str | os.PathLike[str], allowed: str) -> dict[str, Any]:
 
 
 def write_json(path: str | os.PathLike[str], content: Any, indent: int = 1, ensure_ascii: bool = True) -> None:
-    """Write a file of JSON at once, in ASCII unless told otherwise."""
+    """Write `content` to a JSON file atomically; with `ensure_ascii`, other characters are escaped."""
     text = json.dumps(content, indent=indent, ensure_ascii=ensure_ascii) + "\n"
     with atomic_path(path) as partial:
-        # a lone surrogate becomes the escape that JSON has for it
+        # a lone surrogate cannot be encoded: JSON writes it as an escape
         partial.write_text(text, encoding="utf-8", errors="backslashreplace")

@@ -1,4 +1,4 @@
-"""Path segments, `key~value` joined by `_`: how settings are named in paths, written and read here alone.
+"""Path segments, `key~value` joined by `_`, name settings in paths; only this module writes and reads them.
 
 A value ends at the first single underscore. An underscore within a value is doubled, except in the words of `PLAIN`.
 """
@@ -12,7 +12,7 @@ from typing import Any
 
 from sparse_attention.errors import InputError
 
-# values whose underscore is not doubled: paths with them are older than that rule
+# values whose underscore is not doubled: their paths were in use before underscores were doubled
 PLAIN = ("as_published", "min_norm", "one_based", "zero_based")
 _KEY = "[a-z][a-z0-9]*(?:_[a-z0-9]+)*"
 _PAIR = re.compile(rf"({_KEY})~((?:{'|'.join(PLAIN)})(?=_(?!_)|$)|(?:[^_~/{{}}\x00-\x1f]|__)*)(?:_(?!$)|$)")
@@ -21,13 +21,13 @@ _PAIR = re.compile(rf"({_KEY})~((?:{'|'.join(PLAIN)})(?=_(?!_)|$)|(?:[^_~/{{}}\x
 def segment(setting: Mapping[str, Any]) -> str:
     """Return a setting as one path segment, `key~value` joined by `_`.
 
-    Values are true and false, None, numbers, text, and lists of these; a list of one is written as what it holds.
+    Values are true and false, None, numbers, text, and lists of these; a list of one value is written like the value.
 
     Raises
     ------
     InputError
-        When a key or a value could not be read back from the path: a key that is no lower-case word, a value with one
-        of `~/{}` or a line break, or text that stands for a number, for true, false or None, or for a list.
+        When a key or a value could not be read back from the path: a key that is not a lower-case word, a value with
+        one of `~/{}` or a line break, or text that reads like a number, like true, false or None, or like a list.
 
     Examples
     --------
@@ -40,16 +40,17 @@ def segment(setting: Mapping[str, Any]) -> str:
     for (key, text), value in zip(written, setting.values(), strict=True):
         if pairs(_joined([(key, text)])) != ((key, text),) or not _is_read_back(value):
             allowed = "keys of a-z, 0-9 and _; numbers, true, false, and other text without ~, /, { and }"
-            raise InputError(f"{key}: {value!r} cannot stand in a path; allowed: {allowed}")
+            raise InputError(f"{key}: {value!r} cannot be written in a path; allowed: {allowed}")
     whole = _joined(written)
     if pairs(whole) != tuple(written):
-        raise InputError(f"{whole}: cannot be read back from a path; allowed: a key that goes on with no value's end")
+        allowed = "keys that do not continue the value before them"
+        raise InputError(f"{whole}: cannot be read back from a path; allowed: {allowed}")
     return whole
 
 
 @lru_cache(maxsize=4096)
 def pairs(text: str) -> tuple[tuple[str, str], ...]:
-    """Return the keys of a segment with their values as text; nothing of a text that is no segment, such as `softmax`.
+    """Return the keys of a segment and their values as text; empty for a text without settings, such as `softmax`.
 
     Examples
     --------
@@ -68,7 +69,7 @@ def pairs(text: str) -> tuple[tuple[str, str], ...]:
 
 
 def parse_segment(text: str) -> dict[str, Any]:
-    """Return the setting that `segment` wrote; an empty one of a text that names no settings, such as `all`.
+    """Return the setting that `segment` wrote; empty for a text without settings, such as `all`.
 
     Raises
     ------
@@ -98,7 +99,7 @@ def without(text: str, key: str) -> str:
 
 
 def block_size_of(projection: str) -> int:
-    """Return the tokens per position of a projection's path segment.
+    """Return the block size in a projection's path segment, 1 when it has none.
 
     Examples
     --------
@@ -128,7 +129,7 @@ def _text(value: Any) -> str:
 
 
 def _value(text: str) -> Any:
-    """Return what is written as `text`; numbers are only what `_text` writes, so that `1_000` or `+4` stay text."""
+    """Return the value that `_text` wrote; numbers in any other form, such as `1_000` or `+4`, stay text."""
     if "," in text:
         return [_value(part) for part in text.split(",")]
     if text in ("true", "false", "None"):

@@ -1,4 +1,4 @@
-"""Safetensors files that are filled and read a few rows at a time, so that no whole tensor is ever in memory."""
+"""Writes and reads safetensors files a few rows at a time, so that memory never holds a whole tensor."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ LONGEST_SIZE = 2**62
 class ShardWriter:
     """Writes tensors of known shapes to one safetensors file, rows in any order.
 
-    The header goes in last: a file that was not closed is not a safetensors file.
+    The header is written last, so a file that was not closed cannot be read as safetensors.
 
     Parameters
     ----------
     path : path-like
         File to create.
     layout : mapping of str to (torch.dtype, shape)
-        The tensors in file order. Only the last one's first dimension may be None: it grows with what is written.
+        The tensors in file order. The first dimension of the last tensor may be None: it grows as rows are written.
         A tensor must start at a multiple of its item size.
     """
 
@@ -56,7 +56,21 @@ class ShardWriter:
         self._file.truncate(start)
 
     def write(self, name: str, row: int, tensor: Tensor) -> None:
-        """Put `tensor` (rows, …) at `row` of the tensor `name`."""
+        """Write rows to the tensor `name`.
+
+        Parameters
+        ----------
+        name : str
+        row : int
+            Index of the first row to write.
+        tensor : Tensor
+            ``(rows, ...)``, with the dtype and the further dimensions of the layout.
+
+        Raises
+        ------
+        ValueError
+            When dtype, shape or rows do not fit the layout.
+        """
         dtype, shape = self._layout[name]
         if tensor.dtype != dtype or tuple(tensor.shape[1:]) != shape[1:]:
             got = f"{tuple(tensor.shape)} {tensor.dtype}"
@@ -97,17 +111,17 @@ class ShardWriter:
 
 
 class StoreWriter:
-    """Several shards that are written together; as a context manager, a block that fails leaves no usable store."""
+    """Writes several shards together; if the block of the `with` statement fails, no readable shard is left."""
 
     _shards: list[ShardWriter]
 
     def close(self) -> None:
-        """Finish the shards; subclasses then write the sidecar."""
+        """Close all shards; subclasses then write the sidecar."""
         for shard in self._shards:
             shard.close()
 
     def abandon(self) -> None:
-        """Close the files and leave the store unreadable."""
+        """Close all files without their headers, so that they cannot be read."""
         for shard in self._shards:
             shard.abandon()
 
@@ -119,10 +133,10 @@ class StoreWriter:
 
 
 class ShardReader:
-    """Reads rows of the tensors in a safetensors file; nothing is mapped or kept in memory.
+    """Reads rows of the tensors in a safetensors file without mapping the file into memory.
 
-    The library's own slices map the file: one open file keeps all that was ever read from it resident, a whole shard in
-    the end, and a file that is cut short while it is mapped ends the process without a word.
+    The slices of the library safetensors map the file. All pages that were read then stay in memory, in the end the
+    whole shard, and if the file is truncated while it is mapped, the process dies without a message.
 
     Raises
     ------
@@ -147,7 +161,15 @@ class ShardReader:
             raise InputError(f"{self.path}: holds {_describe(self.tensors)}; expected {_describe(layout)}")
 
     def read(self, name: str, start: int, stop: int) -> Tensor:
-        """Return the rows `start` to `stop` of the tensor `name`."""
+        """Return rows `start` to `stop`, without `stop`, of the tensor `name`: ``(stop - start, ...)``.
+
+        Raises
+        ------
+        ValueError
+            When the tensor does not have these rows.
+        InputError
+            When the file has become shorter since it was opened.
+        """
         dtype, shape = self.tensors[name]
         if not 0 <= start <= stop <= shape[0]:
             raise ValueError(f"{self.path}: rows {start} to {stop} are outside {name} of shape {shape}")
@@ -182,7 +204,7 @@ class ShardReader:
             self._starts[name] = 8 + length + start
             end = max(end, 8 + length + stop)
         if size != end:
-            raise InputError(f"{self.path}: has {size} bytes, its header tells {end}: the file is truncated or damaged")
+            raise InputError(f"{self.path}: has {size} bytes, its header says {end}: the file is truncated or damaged")
 
 
 def _describe(layout: Mapping[str, tuple[torch.dtype, tuple[int, ...]]]) -> str:

@@ -1,4 +1,4 @@
-"""Sidecars: the JSON beside the shards of a folder, which says in what format they are and what they hold."""
+"""Sidecars: JSON files beside the shards of a folder that describe the format and the content of the shards."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ class Sidecar:
     Attributes
     ----------
     name : str
-        Of the file, in the folder of the shards.
+        Name of the file, in the folder of the shards.
     format, version : str, int
-        What the file must say of itself.
+        The values that the file must have under these keys.
     what : str
         What the shards hold, for errors: `queries and keys`.
     """
@@ -31,20 +31,20 @@ class Sidecar:
     what: str
 
     def write(self, folder: Path, content: Mapping[str, Any]) -> None:
-        """Write `content` behind format and version."""
+        """Write `content` after the keys `format` and `version`."""
         write_json(folder / self.name, {"format": self.format, "version": self.version, **content})
 
     def read(self, folder: Path) -> dict[str, Any]:
-        """Return what `write` was given.
+        """Return the content that `write` wrote, without `format` and `version`.
 
         Raises
         ------
         InputError
-            When there is no such file, it is no JSON object, or of another format or version.
+            When there is no such file, it is not a JSON object, or it has another format or version.
         """
         path = folder / self.name
         content = read_json(path, f"a folder of {self.what}, with {self.name} and layer~N.safetensors")
         if (content.pop("format", None), content.pop("version", None)) != (self.format, self.version):
             expected = f"format {self.format!r}, version {self.version}"
-            raise InputError(f"{path}: not a sidecar of {self.what}; expected {expected}")
+            raise InputError(f"{path}: not a sidecar of {self.what}; allowed: {expected}")
         return content

@@ -1,4 +1,4 @@
-"""Tidy tab-separated tables: one way to write them, so that equal numbers give equal bytes."""
+"""Writes and reads tidy tab-separated tables; equal numbers always give equal bytes."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ def write_table(frame: pd.DataFrame, path: str | os.PathLike[str]) -> None:
 
 
 def read_table(path: str | os.PathLike[str], columns: Iterable[str] = ()) -> pd.DataFrame:
-    """Read a TSV of ours; raise `InputError` when it is no table, or one of `columns` is missing.
+    """Read a table that `write_table` wrote; raise `InputError` when it is not one, or lacks one of `columns`.
 
-    Cells are never read as missing except when empty (a `keep` of "none" stays a string).
+    Only empty cells are read as missing; the text "none" in the column `keep` stays text.
     """
     try:
         frame = pd.read_csv(require_file(path), sep="\t", keep_default_na=False, na_values=[""])

@@ -1,4 +1,4 @@
-"""Read and write the originals' torch files: tensors, numbers and plain containers only, nothing is executed."""
+"""Reads and writes torch files and safetensors files without running any code in them."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ StrPath = str | os.PathLike[str]
 
 
 def read_torch(path: StrPath) -> Any:
-    """Load a file of `torch.save` that holds tensors, numbers, dicts with string keys, lists and tuples; nothing else.
+    """Load a file of `torch.save` that holds only tensors, numbers, lists, tuples, and dicts with text as keys.
 
     No code in the file is run. Tensors stay on disk until they are used, where the file's format allows it.
 
     Raises
     ------
     InputError
-        When the file is missing, truncated, not a torch file, or holds anything else: its type is named.
+        When the file is missing, truncated or not a torch file, or holds an object of another type, which is named.
     """
     path = require_file(path)
     with path.open("rb") as stream:
@@ -41,18 +41,18 @@ def read_torch(path: StrPath) -> Any:
         raise InputError(
             f"{path}: holds {found[1]}; allowed: tensors, numbers, lists and dicts. Nothing in it was run"
         ) from None
-    except Exception:  # the loader raises whatever a damaged file leads it to, and tells of its own insides
+    except Exception:  # damaged files raise all kinds of errors, with messages about the loader's internals
         raise InputError(f"{path}: truncated, damaged or not a file of torch.save") from None
     _check_plain(content, path)
     return content
 
 
 def _check_plain(content: object, path: Path) -> None:
-    """Raise `InputError` at the first thing that is not a tensor, a number or a plain container of these."""
+    """Raise `InputError` at the first object that is not a tensor, a number, or a list, tuple or dict of these."""
     waiting, seen = [("", content)], set()
     while waiting:
         place, value = waiting.pop()
-        if id(value) in seen:  # an object may refer to itself
+        if id(value) in seen:  # an object may contain itself
             continue
         seen.add(id(value))
         if isinstance(value, dict):
@@ -83,7 +83,7 @@ def _check_tensor(tensor: torch.Tensor, where: str) -> None:
 
 
 def write_torch(value: object, path: StrPath) -> None:
-    """Write `value` with `torch.save`; equal values give equal bytes, whatever the file is called."""
+    """Write `value` with `torch.save`; equal values give equal bytes, whatever the file's name."""
     buffer = io.BytesIO()
     torch.save(value, buffer)
     with atomic_path(path) as partial:
@@ -91,7 +91,7 @@ def write_torch(value: object, path: StrPath) -> None:
 
 
 def is_safetensors(path: StrPath) -> bool:
-    """Tell by its first bytes whether a file is safetensors: a header length of eight bytes, then JSON."""
+    """Return whether a file is safetensors, by its first bytes: a header length of eight bytes, then JSON."""
     with open(require_file(path), "rb") as stream:
         return stream.read(9)[8:] == b"{"
 
@@ -102,15 +102,15 @@ def read_safetensors(path: StrPath) -> dict[str, torch.Tensor]:
     try:
         with safe_open(path, framework="pt") as stream:
             return {name: stream.get_tensor(name) for name in sorted(stream.keys())}
-    except Exception as error:  # a header may ask for what torch has not
-        raise InputError(f"{path}: is no whole safetensors file: {reason(error)}") from None
+    except Exception as error:  # a damaged header may name sizes and types that torch does not have
+        raise InputError(f"{path}: is not a complete safetensors file: {reason(error)}") from None
 
 
 def read_metadata(path: StrPath) -> dict[str, str]:
-    """Read the metadata of a safetensors file, texts by name; empty when it has none."""
+    """Read the metadata of a safetensors file, text by name; empty when it has none."""
     require_file(path)
     try:
         with safe_open(path, framework="pt") as stream:
             return dict(stream.metadata() or {})
-    except Exception as error:  # a header may ask for what torch has not
-        raise InputError(f"{path}: is no whole safetensors file: {reason(error)}") from None
+    except Exception as error:  # a damaged header may name sizes and types that torch does not have
+        raise InputError(f"{path}: is not a complete safetensors file: {reason(error)}") from None

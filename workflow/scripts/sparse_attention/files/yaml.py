@@ -1,4 +1,4 @@
-"""Reads YAML and JSON that a user wrote strictly: what their readers would pass over in silence is refused."""
+"""Reads a user's YAML and JSON strictly: it refuses mistakes that the usual parsers ignore, such as a repeated key."""
 
 from __future__ import annotations
 
@@ -16,23 +16,27 @@ from sparse_attention.files.yaml_values import LONGEST, shown
 
 TEXT, MERGE = "tag:yaml.org,2002:str", "tag:yaml.org,2002:merge"
 READ_AS = {"int": "a number", "float": "a number", "bool": "true or false", "null": "null", "timestamp": "a date"}
-"""What YAML takes plain text for, by the last part of its tag."""
-# 010 is 8, and 1:30 is 90: nobody who writes them means that
+"""What YAML reads a value without quotes as, by the last part of the value's tag."""
+# YAML reads 010 as 8 and 1:30 as 90, which their writer hardly means
 OTHER_BASE = re.compile(r"[-+]?(0[0-7_]+|[0-9][0-9_]*(:[0-5]?[0-9])+(\.[0-9_]*)?)")
 MARKS = (b"\xff\xfe", b"\xfe\xff", b"\x00\x00\xfe\xff")
-"""How a file in UTF-16 or UTF-32 starts."""
+"""First bytes of files in UTF-16 or UTF-32."""
 
 
 class Fault(NamedTuple):
-    """What is wrong at one key: its path, the lines it stands on, and the complaint."""
+    """A mistake in a file: the path of the key, its lines, and what is wrong with it.
+
+    `misread` says that YAML reads text without quotes as something else than it looks like.
+    """
 
     key: tuple[Any, ...]
     lines: tuple[int, ...]
     text: str
+    misread: bool = False
 
 
 def dotted(key: tuple[Any, ...]) -> str:
-    """Return a key path as text: `evaluate.windows[2]`; of a key that is no word only what can be shown."""
+    """Return a key path as text, such as `evaluate.windows[2]`; long and unprintable keys are shortened and escaped."""
     text = "".join(f"[{part}]" if isinstance(part, int) else f".{_short(str(part))}" for part in key)
     return text.removeprefix(".") or "(top level)"
 
@@ -43,15 +47,15 @@ def read_mapping(file: Path) -> dict[str, Any]:
     Raises
     ------
     InputError
-        When the file cannot be read, is not UTF-8, YAML or a mapping, when a key stands twice or is not text, and when
-        YAML reads a value as something that nobody means; one line for each problem, with file and line.
+        When the file cannot be read, or is not UTF-8, YAML or a mapping; when a key appears twice or is not text; when
+        YAML reads a value as something else than it looks like. One line for each problem, with file and line.
     """
     text = _text(file)
     content, faults = _from_json(text) or _from_yaml(text, str(file))
     if faults:
-        raise InputError(*(f"{file}{_lines(lines)}: {dotted(key)}: {why}" for key, lines, why in faults))
+        raise InputError(*(f"{file}{_lines(fault.lines)}: {dotted(fault.key)}: {fault.text}" for fault in faults))
     if content is None:
-        raise InputError(f"{file}: holds nothing; allowed: at least one `key: value`")
+        raise InputError(f"{file}: is empty; allowed: at least one `key: value`")
     if not isinstance(content, dict):
         kind = "a list" if isinstance(content, list) else "a single value"
         raise InputError(f"{file}: holds {kind}; allowed: keys with values, `key: value`")
@@ -66,7 +70,7 @@ def parse(text: str, origin: str) -> yaml.Node | None:
     Raises
     ------
     InputError
-        When it is not YAML; the line starts with `origin`.
+        When it is not YAML; the message starts with `origin`.
     """
     try:
         return yaml.compose(text, Loader=yaml.SafeLoader)
@@ -81,7 +85,7 @@ def parse(text: str, origin: str) -> yaml.Node | None:
 
 
 def faults_of(node: yaml.Node) -> Iterator[Fault]:
-    """Yield the keys of YAML nodes that stand twice or are not text, and values that are not what they look like."""
+    """Yield keys that appear twice or are not text, and values that YAML reads differently than they look."""
     yield from _faults(node, (), frozenset(), set())
 
 
@@ -93,7 +97,7 @@ def _text(file: Path) -> str:
     try:
         if file.exists() and not file.is_file():
             raise InputError(
-                f"{file}: not a plain file; allowed: a file, the workflow and its jobs read it several times"
+                f"{file}: not a plain file; allowed: a plain file, since the workflow reads it several times"
             )
         data = file.read_bytes()
     except FileNotFoundError:
@@ -110,18 +114,18 @@ def _text(file: Path) -> str:
 
 
 class _Pairs(list[tuple[str, Any]]):
-    """A JSON object as its pairs, so that a repeated key is still there."""
+    """The pairs of a JSON object, in which repeated keys are kept."""
 
 
 def _from_json(text: str) -> tuple[Any, list[Fault]] | None:
-    """Return content and faults when `text` is JSON, which Snakemake tries first, otherwise None."""
+    """Return content and faults when `text` is JSON, otherwise None; Snakemake, too, tries JSON before YAML."""
     try:
         pairs = json.loads(text, object_pairs_hook=_Pairs)
     except (ValueError, RecursionError):
         return None
     faults: list[Fault] = []
     content = _merged(pairs, (), faults)
-    # JSON's reader knows no lines; most of JSON is YAML, whose reader does
+    # the JSON parser gives no line numbers; the YAML parser does, and reads most JSON
     with contextlib.suppress(InputError):
         node = parse(text.replace("\t", " "), "") if faults else None
         faults = list(faults_of(node)) if node else faults
@@ -133,7 +137,8 @@ def _merged(value: Any, key: tuple[Any, ...], faults: list[Fault]) -> Any:
         content: dict[str, Any] = {}
         for name, item in value:
             if name in content:
-                faults.append(Fault((*key, name), (), "stands twice, and only the last would count; write it once"))
+                text = "appears twice, and only the last value would count; write it once"
+                faults.append(Fault((*key, name), (), text))
             content[name] = _merged(item, (*key, name), faults)
         return content
     if isinstance(value, list):
@@ -159,7 +164,7 @@ def _from_yaml(text: str, origin: str) -> tuple[Any, list[Fault]]:
 
 def _faults(node: yaml.Node, key: tuple[Any, ...], above: frozenset[int], seen: set[int]) -> Iterator[Fault]:
     if id(node) in above:
-        yield Fault(key, (_line(node),), "holds itself: an alias stands within its own anchor")
+        yield Fault(key, (_line(node),), "contains itself: an alias is inside its own anchor")
     elif isinstance(node, yaml.ScalarNode):
         yield from _scalar_faults(node, key)
     elif id(node) not in seen:
@@ -178,17 +183,17 @@ def _key_faults(node: yaml.MappingNode, key: tuple[Any, ...]) -> Iterator[Fault]
     lines: dict[str, list[int]] = {}
     for name, _ in node.value:
         if not isinstance(name, yaml.ScalarNode):
-            yield Fault(key, (_line(name),), "a list or mapping stands as a key; allowed: text")
+            yield Fault(key, (_line(name),), "a list or mapping is used as a key; allowed: text")
             continue
         lines.setdefault(name.value, []).append(_line(name))
         if name.tag not in (TEXT, MERGE):
             kind = READ_AS.get(name.tag.rpartition(":")[2], "no text")
             text = f"YAML reads this key as {kind}; to make it text write '{name.value}' in quotes"
-            yield Fault((*key, name.value), (_line(name),), text)
+            yield Fault((*key, name.value), (_line(name),), text, misread=True)
     for repeated, places in lines.items():
         if len(places) > 1:
             times = "twice" if len(places) == 2 else f"{len(places)} times"
-            text = f"stands {times}, and only the last would count; write it once"
+            text = f"appears {times}, and only the last value would count; write it once"
             yield Fault((*key, repeated), tuple(places), text)
 
 
@@ -197,13 +202,12 @@ def _scalar_faults(node: yaml.ScalarNode, key: tuple[Any, ...]) -> Iterator[Faul
     if node.style is not None:
         return
     if kind == "timestamp":
-        yield Fault(
-            key, (_line(node),), f"YAML reads {node.value} as a date; to make it text write '{node.value}' in quotes"
-        )
+        text = f"YAML reads {node.value} as a date; to make it text write '{node.value}' in quotes"
+        yield Fault(key, (_line(node),), text, misread=True)
     elif kind in ("int", "float") and OTHER_BASE.fullmatch(node.value):
         number = yaml.safe_load(node.value)
         text = f"YAML reads {node.value} as {number}; write {number}, or for text '{node.value}' in quotes"
-        yield Fault(key, (_line(node),), text)
+        yield Fault(key, (_line(node),), text, misread=True)
 
 
 def _line(node: yaml.Node) -> int:
@@ -218,7 +222,7 @@ def _lines(lines: tuple[int, ...]) -> str:
 
 
 def _why(error: yaml.MarkedYAMLError) -> str:
-    """Say in one line what the reader stumbled over."""
+    """Return in one line why the parser stopped."""
     problem = error.problem or error.context or ""
     if "'\\t'" in problem:
         return "a tab; YAML is indented by spaces only"

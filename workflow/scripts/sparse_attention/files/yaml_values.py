@@ -1,4 +1,4 @@
-"""Shows values as YAML writes them, and guesses how a refused one was meant."""
+"""Shows values as YAML writes them, and guesses what a user meant by a value that is not allowed."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ NUMBER = re.compile(r"([-+]?)([0-9]*)(?:\.([0-9]*))?(?:[eE]([-+]?[0-9]+))?")
 
 
 def shown(value: object) -> str:
-    """Return a value as it would stand in a file, cut to about a hundred characters.
+    """Return a value as YAML writes it, cut to about a hundred characters.
 
     Examples
     --------
@@ -22,7 +22,7 @@ def shown(value: object) -> str:
 
 
 def number_in_yaml(text: str) -> str | None:
-    """Return a number that YAML takes for text as it must be written, None when it is no number.
+    """Return the form in which YAML reads a text as a number; None when the text is not a number.
 
     Examples
     --------
@@ -41,7 +41,7 @@ def number_in_yaml(text: str) -> str | None:
 
 
 def hint(value: object, kinds: list[str]) -> str:
-    """Return how `value` was meant where one of the JSON types `kinds` is wanted; empty when nobody can tell."""
+    """Return how to correct `value` where one of the JSON types `kinds` is needed; empty when that is unclear."""
     if kinds == ["array"] and not isinstance(value, (list, dict, type(None))):
         one = value if isinstance(value, str) else _written(value)
         return f"for a list of one write [{one}]" if len(one) < LONGEST and one.isprintable() else ""

@@ -1,1 +1,1 @@
-"""What every job shares: its log, seeds, threads and the digest of its code."""
+"""Helpers for jobs of all stages: log, seeds, threads, plug-ins, and the digest of their code."""

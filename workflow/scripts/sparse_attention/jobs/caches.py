@@ -1,4 +1,4 @@
-"""Where libraries keep what they can make again, on machines whose home folder cannot be written."""
+"""Gives libraries a folder for their caches on machines where the home folder cannot be written."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ VARIABLES = {"XDG_CACHE_HOME": "", "MPLCONFIGDIR": "matplotlib", "TRITON_CACHE_D
 
 
 def provide(folder: Path = FOLDER) -> None:
-    """Where the home folder cannot be written, name `folder` to the libraries of this process and its children.
+    """Set the environment variables for cache folders to `folder` if the home folder cannot be written.
 
-    What the environment names already stays.
+    They hold for the libraries of this process and its children. Variables that are already set stay as they are.
     """
     home = os.path.expanduser("~")
     if os.path.isabs(home) and _can_be_written(home):

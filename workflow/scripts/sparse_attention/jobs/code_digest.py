@@ -16,19 +16,19 @@ WITHOUT_EFFECT = {
     "sparse_attention.jobs.progress": ("ProgressBar", "progress"),
     "sparse_attention.jobs.script": ("run",),
 }
-"""Modules that cannot change results, with all that other modules take from them. No digest counts them.
+"""Modules that cannot change results, and the names that other modules import from them. No digest counts them.
 
-They say what happens: messages, logs, progress bars, and how a failed job ends. `InputError` is control flow too, but
-it only ever ends a job, and a job that ends with an error leaves no results. A test holds that these modules import
-nothing but each other and the standard library, that others take nothing else from them, and that no job survives an
-`InputError`.
+They make messages, logs and progress bars, and decide how a failed job ends. `InputError` also changes what is run, but
+it only ends jobs, and a job that ends with an error leaves no results. A test makes sure that these modules import only
+each other and the standard library, that other modules import no further names from them, and that no job goes on
+after an `InputError`.
 """
 
 
 def code_digest(script: str, plugins: Iterable[str] = (), scripts: Path = SCRIPTS) -> str:
-    """Return a digest of the syntax trees of a script and of every module of ours that it imports, directly or not.
+    """Return a digest of the syntax trees of a script and of all library modules that it imports, directly or not.
 
-    Comments, docstrings and layout do not count, nor do imports under `if TYPE_CHECKING` and `WITHOUT_EFFECT`.
+    Comments, docstrings, layout, imports under `if TYPE_CHECKING` and the modules in `WITHOUT_EFFECT` do not count.
 
     Parameters
     ----------
@@ -66,7 +66,7 @@ def _module_file(scripts: Path, name: str) -> Path | None:
 
 @functools.cache
 def _read(path: Path, modified: int) -> tuple[str, tuple[str, ...]]:
-    """Return the digest of one file's syntax tree and the dotted names of ours that it imports."""
+    """Return the digest of one file's syntax tree and the dotted names that it imports from the library."""
     tree = ast.parse(path.read_text(encoding="utf-8"), filename=str(path))
     names = tuple(sorted(set(_imports(tree))))
     for node in ast.walk(tree):

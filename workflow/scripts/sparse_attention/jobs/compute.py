@@ -18,7 +18,7 @@ def set_seed(seed: int) -> None:
 
 
 def set_threads(threads: int) -> None:
-    """Fix the numeric threads of torch and of the BLAS and OpenMP pools behind numpy and scikit-learn."""
+    """Set the number of threads of torch and of the BLAS and OpenMP pools that numpy and scikit-learn use."""
     import threadpoolctl
     import torch
 
@@ -27,12 +27,12 @@ def set_threads(threads: int) -> None:
 
 
 def resolve_device(device: str) -> str:
-    """Turn `auto` into the best device there is; raise `InputError` when the one asked for is missing."""
+    """Return the device, for `auto` cuda if available, else cpu; raise `InputError` when it is not available."""
     import torch
 
     if device == "auto":
         return "cuda" if torch.cuda.is_available() else "cpu"
     available = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
     if not available.get(device.split(":")[0], False):
-        raise InputError(f"device: {device!r} is not available on this machine; use auto or cpu")
+        raise InputError(f"device: {device!r} is not available on this machine; allowed: auto, cpu")
     return device

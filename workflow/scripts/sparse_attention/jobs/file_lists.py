@@ -1,4 +1,4 @@
-"""Files of one kind, and what is known of each."""
+"""Lists of files of one kind, with the settings that each was made with."""
 
 from __future__ import annotations
 
@@ -9,12 +9,20 @@ from typing import Any
 
 @dataclass(frozen=True)
 class FileList:
-    """Files of one kind, and what is known of each, in the same order."""
+    """Files of one kind, and the settings of each, such as attention and seed.
+
+    Attributes
+    ----------
+    paths : sequence of str
+        The files.
+    runs : sequence of dict
+        The settings of each file, in the same order.
+    """
 
     paths: Sequence[str]
     runs: Sequence[dict[str, Any]]
 
     @classmethod
     def of(cls, runs: Mapping[str, dict[str, Any]]) -> FileList:
-        """Return files from what is known of each path."""
+        """Return the list of the given files, settings by path."""
         return cls(list(runs), list(runs.values()))

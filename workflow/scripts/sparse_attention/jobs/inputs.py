@@ -1,10 +1,10 @@
-"""What Snakemake hands to a script as a named input."""
+"""Reads the named inputs that Snakemake gives to a script."""
 
 from __future__ import annotations
 
 from typing import Any
 
 
-def listed(value: Any) -> list[str]:
-    """Return a named input as a list: it may be absent, one path, or several."""
+def input_paths(value: Any) -> list[str]:
+    """Return the paths of a named input, which may be None, one path or several."""
     return [value] if isinstance(value, str) else list(value or ())

@@ -1,7 +1,7 @@
-"""Knows which processes run the workflow in a folder, so that only a dead run's lock is ever removed.
+"""Records which processes run the workflow in a folder, so that only the lock of a dead run is removed.
 
-Snakemake's own lock names files, not processes. Beside it we keep one small record per run, which holds the process id
-and what tells that process from a later one with the same id.
+Snakemake's lock names files, but no process. Each run therefore has a small record with its process id and start times,
+which differ for a later process with the same id.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ RECORDS = Path(".snakemake", "runs")
 LOCKS = Path(".snakemake", "locks")
 SCRIPTS = Path(".snakemake", "scripts")
 TICK = 0.02
-"""Seconds by which two readings of one start may differ; systems count in hundredths."""
+"""Seconds by which two readings of one start time may differ: systems round to hundredths."""
 
 
 @dataclass(frozen=True)
@@ -31,9 +31,9 @@ class Run:
     pid : int
         Its process id.
     started, uptime : float
-        When it started, in seconds since 1970 and since its machine did. An id that came round again has others.
+        When it started, in seconds since 1970 and in seconds since its machine started.
     host : str
-        The machine it runs on.
+        The name of its machine.
     """
 
     pid: int
@@ -43,11 +43,11 @@ class Run:
 
     @property
     def state(self) -> str:
-        """Whether it is `alive`, `dead`, or `unknown` because it runs, or ran, on another machine."""
+        """The state `alive` or `dead`, or `unknown` for a process on another machine."""
         if self.host != _host():
             return "unknown"
         now = _start_of(self.pid)
-        # setting the clock moves one of the two: the time of day on Linux, the time since the start elsewhere
+        # setting the clock changes one of the two times: `started` on Linux, `uptime` on other systems
         same = now and any(
             abs(ours - theirs) < TICK for ours, theirs in zip((self.started, self.uptime), now, strict=True)
         )
@@ -55,7 +55,7 @@ class Run:
 
 
 def record_start(folder: str | os.PathLike[str] = ".") -> None:
-    """Record that this process runs the workflow in `folder`; records of dead runs go unless a lock may be theirs."""
+    """Record that this process runs the workflow in `folder`, and remove records of dead runs if there is no lock."""
     if not is_locked(folder):
         forget_dead(folder)
     run = Run(os.getpid(), *(_start_of(os.getpid()) or (0.0, 0.0)), _host())
@@ -72,18 +72,18 @@ def record_end(folder: str | os.PathLike[str] = ".") -> None:
 
 
 def owner(folder: str | os.PathLike[str] = ".") -> Run | None:
-    """Return the run to reckon with in `folder`: a live one before an unknown one before a dead one."""
+    """Return the run that may own the lock in `folder`: one that is alive, else an unknown one, else a dead one."""
     by_state = {run.state: run for run in _runs(folder)}
     return by_state.get("alive") or by_state.get("unknown") or by_state.get("dead")
 
 
 def is_locked(folder: str | os.PathLike[str] = ".") -> bool:
-    """Return whether Snakemake's lock lies in `folder`."""
+    """Return whether `folder` has a lock of Snakemake."""
     return any(Path(folder, LOCKS).glob("*.lock"))
 
 
 def working_scripts(folder: str | os.PathLike[str] = ".") -> list[int]:
-    """Return the process ids of this user's script jobs in `folder`; they can outlive a run that was killed."""
+    """Return the ids of processes that run scripts of `folder`; these can go on after their run was killed."""
     scripts = str(Path(folder, SCRIPTS).resolve())
     found = psutil.process_iter(["cmdline"])
     return [process.pid for process in found if any(part.startswith(scripts) for part in process.info["cmdline"] or ())]
@@ -97,7 +97,7 @@ def forget_dead(folder: str | os.PathLike[str] = ".") -> None:
 
 
 def _runs(folder: str | os.PathLike[str]) -> list[Run]:
-    """Read the records; one that was cut off, or that another version wrote, counts as none."""
+    """Return the runs in the records; incomplete records and those of other versions are ignored."""
     runs = []
     for path in sorted(Path(folder, RECORDS).glob("*.json")):
         with contextlib.suppress(ValueError, TypeError):
@@ -115,7 +115,7 @@ def _host() -> str:
 
 
 def _start_of(pid: int) -> tuple[float, float] | None:
-    """Return when a process started, as in `Run`, or None when there is no such process or only its zombie."""
+    """Return `started` and `uptime` of a process, or None when there is none or it is a zombie."""
     try:
         process = psutil.Process(pid)
         created = process.create_time()

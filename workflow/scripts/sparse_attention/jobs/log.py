@@ -1,4 +1,4 @@
-"""The library's log: readable lines to the terminal and to a file."""
+"""Sends the library's log to the terminal and to a file."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ logger = logging.getLogger("sparse_attention")
 
 
 class _Readable(logging.Formatter):
-    """Writes what a message quotes so that a name cannot move the cursor of a terminal or break its encoding."""
+    """Escapes characters in quoted names that would move the terminal's cursor or that cannot be encoded."""
 
     def format(self, record: logging.LogRecord) -> str:
         return printable(super().format(record))
 
 
 def configure_logging(log: str | None, label: str = "") -> None:
-    """Send the library's messages to the terminal and, when given, to the file `log`; warnings go to the file only."""
+    """Send the library's messages to the terminal and to the file `log` if given; warnings go only to the file."""
     logger.handlers.clear()
     logger.setLevel(logging.INFO)
     logger.propagate = False

@@ -1,4 +1,4 @@
-"""What a run was made from and with: code, packages, configuration, data, tables, machine."""
+"""Builds the manifest of a run: code, packages, configuration, data, tables and machine."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ ABSOLUTE = re.compile(r"^(?:file:|~|/|[A-Za-z]:[\\/]|\\\\)")
 def build(config: Mapping[str, Any], receipts: Iterable[str], tables: Iterable[str]) -> dict[str, Any]:
     """Return the manifest of a run.
 
-    It names no user and no folder outside the repository: an absolute path is cut to its last part.
+    It names no user and no folder outside the repository, because absolute paths are cut to their last part.
 
     Parameters
     ----------
     config : mapping
         The whole configuration.
     receipts, tables : iterable of path
-        What was retrieved; what was made of it.
+        The receipts of retrieved data sets, and the published tables.
     """
     return {
         "code": code_state(REPOSITORY),
@@ -43,7 +43,7 @@ def build(config: Mapping[str, Any], receipts: Iterable[str], tables: Iterable[s
 
 
 def code_state(repository: Path) -> dict[str, Any]:
-    """Return the commit of a working tree and whether it has changes; both are missing outside of git."""
+    """Return the commit of a working tree and whether it has changes; both are None outside of git."""
     inside = _output("git", "-C", str(repository), "rev-parse", "--show-toplevel")
     if inside is None or Path(inside).resolve() != repository.resolve():
         return {"commit": None, "dirty": None}
@@ -55,7 +55,7 @@ def code_state(repository: Path) -> dict[str, Any]:
 
 
 def packages() -> dict[str, str]:
-    """Return the version of every installed distribution, by name."""
+    """Return the version of every installed package by name."""
     found = {dist.metadata["Name"]: dist.version for dist in metadata.distributions() if dist.metadata["Name"]}
     return dict(sorted(found.items(), key=lambda item: item[0].lower()))
 
@@ -73,7 +73,7 @@ def hardware() -> dict[str, Any]:
 
 
 def portable(value: Any) -> Any:
-    """Copy a tree of JSON values with each absolute path cut to its last part."""
+    """Return a copy of nested JSON values in which each absolute path is cut to its last part."""
     if isinstance(value, Mapping):
         return {str(key): portable(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
@@ -91,7 +91,7 @@ def _receipt(path: Path) -> dict[str, Any]:
 
 
 def _relative(path: str | os.PathLike[str]) -> str:
-    """Return a path below the working directory as it is, any other one as its name."""
+    """Return a path relative to the working directory; of a path outside of it only the last part."""
     given = Path(path)
     if not given.is_absolute():
         return given.as_posix()
@@ -99,7 +99,7 @@ def _relative(path: str | os.PathLike[str]) -> str:
 
 
 def _output(*command: str) -> str | None:
-    """Return what a command prints, or None when it is missing or fails."""
+    """Return the output of a command, or None when it is not installed or fails."""
     try:
         done = subprocess.run(command, capture_output=True, text=True, errors="replace", timeout=30, check=True)
     except (OSError, subprocess.SubprocessError):

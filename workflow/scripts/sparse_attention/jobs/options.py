@@ -1,4 +1,4 @@
-"""Sections of the configuration as the jobs that they are for read them."""
+"""Typed sections of the configuration, for the jobs that read them."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from typing import Any, Self
 
 
 class Options:
-    """A section of the configuration; a subclass is a frozen dataclass whose attributes are named as its keys."""
+    """A section of the configuration; a subclass is a frozen dataclass with attributes named like its keys."""
 
     @classmethod
     def of(cls, section: Mapping[str, Any]) -> Self:
-        """Take the keys that the class names; a section may hold others, for other jobs."""
+        """Return the options in a section; keys that the class does not name are ignored."""
         names = [field.name for field in fields(cls) if field.name in section]  # type: ignore[arg-type]
         return cls(**{name: section[name] for name in names})

@@ -1,4 +1,4 @@
-"""Finds plug-ins by reading their source: the driver knows what they declare without importing what they need."""
+"""Finds plug-ins by reading their source, so that Snakemake's process need not import the packages that they need."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ LIBRARY = Path(__file__).resolve().parents[1]
 
 @dataclass(frozen=True)
 class Plugin:
-    """A class with a literal `name` in a file of its room.
+    """A class with a literal `name` in a file of a plug-in folder.
 
     Attributes
     ----------
     module : str
-        Dotted name of the module that defines it; `code_digest` takes it.
+        Dotted name of its module, as `code_digest` takes it.
     class_name : str
-        Its class in that module.
+        Name of the class.
     bases : tuple of str
         Names of the classes that it extends.
     declared : dict
-        What it declares by literals, or a class of its room that it extends, by name.
+        The values of its literal attributes by name, inherited ones included.
     """
 
     module: str
@@ -38,7 +38,7 @@ class Plugin:
 
     @property
     def name(self) -> str:
-        """Its name in the configuration, in paths and in tables."""
+        """The plug-in's name in the configuration, in paths and in tables."""
         return str(self.declared["name"])
 
     def load(self) -> Any:
@@ -49,24 +49,24 @@ class Plugin:
 def find_plugins(
     folder: Path, literals: Collection[str], without: Collection[str] = (), library: Path = LIBRARY
 ) -> dict[str, Plugin]:
-    """Return every plug-in in a folder by name, in alphabetical order, without importing one.
+    """Return the plug-ins in a folder by name, in alphabetical order, without importing them.
 
     Parameters
     ----------
     folder : Path
-        The room, a package inside `library`, or another folder for tests.
+        The folder, a package inside `library` or, in tests, any other folder.
     literals : collection of str
-        The attributes that a plug-in may declare; they must be literals. `name` makes a class a plug-in. The others
-        are inherited from classes of the same file, else of the room.
+        The attributes that are read, in addition to `name`, which makes a class a plug-in; their values must be
+        literals. They are inherited from classes in the same file or else in the same folder.
     without : collection of str
-        Modules of the room that hold no plug-ins, beside `__init__`; plug-ins may extend their classes.
+        Modules without plug-ins, in addition to `__init__`; plug-ins may extend the classes in them.
     library : Path
-        The folder of the package.
+        The folder of the package `sparse_attention`.
 
     Raises
     ------
     InputError
-        When a file does not parse, a declared attribute is not a literal, or two plug-ins share a name.
+        When a file is not valid Python, an attribute is not a literal, or two plug-ins share a name.
     """
     package = ".".join([library.name, *folder.relative_to(library).parts]) if folder.is_relative_to(library) else ""
     files = [path for path in sorted(folder.glob("*.py")) if path.stem != "__init__"]
@@ -110,7 +110,7 @@ def _bases(node: ast.ClassDef) -> tuple[str, ...]:
 
 
 def _literals(path: Path, node: ast.ClassDef, names: Collection[str]) -> dict[str, Any]:
-    """Return what the body of a class sets, of the attributes that are asked for."""
+    """Return the values of the named attributes that the body of a class sets."""
     values = {}
     for statement in node.body:
         if isinstance(statement, ast.Assign):
@@ -129,7 +129,7 @@ def _literals(path: Path, node: ast.ClassDef, names: Collection[str]) -> dict[st
 
 
 def _unpacked(target: ast.expr, value: ast.expr) -> list[tuple[ast.expr, ast.expr]]:
-    """Return what is set by one assignment: `a, b = 1, 2` sets two attributes."""
+    """Return the pairs of target and value in an assignment; `a, b = 1, 2` has two."""
     if isinstance(target, ast.Tuple) and isinstance(value, ast.Tuple) and len(target.elts) == len(value.elts):
         return list(zip(target.elts, value.elts, strict=True))
     return [(target, value)]

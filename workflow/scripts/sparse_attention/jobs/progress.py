@@ -12,7 +12,7 @@ T = TypeVar("T")
 
 
 def progress(items: Iterable[T], total: int, what: str, every: float = 5.0) -> Iterator[T]:
-    """Yield `items` and log a progress bar with rate and time left at most once per `every` seconds."""
+    """Yield `items` and log a progress bar with rate and time left, at most once in `every` seconds."""
     bar = ProgressBar(total, what, every)
     for done, item in enumerate(items):
         bar.update(done)
@@ -21,7 +21,7 @@ def progress(items: Iterable[T], total: int, what: str, every: float = 5.0) -> I
 
 
 class ProgressBar:
-    """A progress bar for loops that are not ours: `update(done, note)` logs at most once per `every` seconds."""
+    """A progress bar for loops of other libraries: `update(done, note)` logs at most once in `every` seconds."""
 
     def __init__(self, total: int, what: str, every: float = 5.0) -> None:
         self.total, self.what, self.every = total, what, every
@@ -29,11 +29,11 @@ class ProgressBar:
         self.start = self.last = time.monotonic()
 
     def resume_at(self, done: int) -> None:
-        """Count the rate from `done` on: what an earlier run did took no time here."""
+        """Leave the first `done` items out of the rate, because an earlier run did them."""
         self.first = done
 
     def update(self, done: int, note: str = "") -> None:
-        """Log the bar when `every` seconds have passed since the last time."""
+        """Log the bar if `every` seconds have passed since it was last logged."""
         now = time.monotonic()
         if now - self.last < self.every:
             return

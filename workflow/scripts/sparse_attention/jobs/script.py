@@ -1,4 +1,4 @@
-"""What every script shares: its log, one-line errors, progress, atomic writes, seeds, threads and device."""
+"""Runs the main function of every script, with its log and one-line errors."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from typing import Any
 from sparse_attention.errors import InputError, shortened
 from sparse_attention.jobs.log import configure_logging, logger
 
-# how Rust and, without a number, torch's file writer tell of a full disk
+# messages for a full disk of Rust and of torch's file writer, which do not set an error number
 FULL_DISK = ("No space left on device", "basic_ios::clear: iostream error", "unexpected pos ")
 
 
 def run(main: Callable[[Any], None], snakemake: Any) -> None:
     """Run a script's `main(snakemake)` under its rule's log and end with exit code 1 on any error.
 
-    An `InputError` or a full disk becomes one line; anything else leaves its traceback in the log and one line on
-    the terminal that says which rule failed and where the log is.
+    An `InputError` or a full disk becomes a message of one line. For any other error the traceback goes to the log, and
+    one line on the terminal says which rule failed and where the log is.
     """
     log = str(snakemake.log[0]) if snakemake.log else None
     configure_logging(log, label=snakemake.rule)
@@ -31,13 +31,13 @@ def run(main: Callable[[Any], None], snakemake: Any) -> None:
         _fail(f"{error}", log)
     except Exception as error:
         if disk_is_full(error):
-            _fail("the disk is full: free some space and run again; everything that was finished is kept", log)
+            _fail("the disk is full: free some space and run again; all finished files are kept", log)
         _fail_unexpected(snakemake.rule, error, log)
     logger.info("done in %.1f s", time.monotonic() - started)
 
 
 def disk_is_full(error: BaseException | None) -> bool:
-    """Tell whether an error, or one that caused it, comes from a full disk: libraries in C++ and Rust only say so."""
+    """Return whether an error or its cause is a full disk; libraries in C++ and Rust say so only in their messages."""
     while error is not None:
         if getattr(error, "errno", None) == errno.ENOSPC or any(words in str(error) for words in FULL_DISK):
             return True

@@ -63,7 +63,7 @@ def trace(model: PrunedClassifier, tokens: CodeTokens, functions: Sequence[int],
         scores = pruned.scores.gather(0, last.clamp_max(layers - 1)[None])[0]
         probabilities = pruned.logits.double().softmax(-1)[:, 1].tolist()
         for row, function in enumerate(chosen):
-            place, n = tokens.place(function), int(tokens.lengths[function])
+            place, n = tokens.slice_of(function), int(tokens.lengths[function])
             spans = [(start, end) for start, end in tokens.spans[place].tolist()]
             found[function] = Traced(
                 function, probabilities[row], tokens.ids[place].tolist(), spans, last[row, :n].tolist(),

@@ -90,7 +90,7 @@ def shortened(tokens: CodeTokens, functions: Sequence[int], weights: Tensor, sha
     kept = torch.ones(len(tokens.ids), dtype=torch.bool)
     lengths = tokens.lengths.clone()
     for function in functions:
-        place = tokens.place(function)
+        place = tokens.slice_of(function)
         own = weights[tokens.ids[place].long()].clone()
         own[0] = own[-1] = torch.inf
         number = max(int(np.ceil(len(own) * share - 1e-6)), min(2, len(own)))

@@ -1,1 +1,1 @@
-"""The configuration, its checks and the grids that it spans; free of torch."""
+"""The configuration, its checks, and the jobs that follow from it; works without torch."""

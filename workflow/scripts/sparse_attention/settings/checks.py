@@ -1,4 +1,4 @@
-"""What a configuration must fulfil beyond its schema: what spans several keys, data sets, files."""
+"""Checks of a configuration that a schema cannot express: those of several keys, data sets or files."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from sparse_attention.data.sources.path import located, resolve
+from sparse_attention.data.sources.path import locate, resolve
 from sparse_attention.errors import InputError
 from sparse_attention.files.yaml_values import shown
 from sparse_attention.models.limits import Limits, limits_of
@@ -21,12 +21,12 @@ SELECTIONS = {
     "code": ("code_corpora", "code"),
     "classifier": ("models", "model"),
 }
-"""Of each key that selects something: the section it selects from, and the kind that this is."""
+"""For each key that selects an entry: the section that it selects from, and the kind of data set or model there."""
 TRAINED_BY = {"model": "train_mlm", "classifier": "train_classifier"}
 
 
 def cross_checks(config: dict[str, Any], registry: dict[str, Any], folder: Path) -> Iterator[Iterator[Problem]]:
-    """Yield the checks, each of which yields its problems; the arguments are those of `config.validate`."""
+    """Yield all checks as iterators over their problems; the parameters are those of `config.validate`."""
     yield _selection_problems(config, registry)
     yield _range_problems(config)
     yield _code_problems(config)
@@ -34,26 +34,25 @@ def cross_checks(config: dict[str, Any], registry: dict[str, Any], folder: Path)
     yield _model_problems(config, folder)
 
 
-def _taken(selection: str, name: str, section: str, stage: str) -> Problem:
-    text = f"{shown(name)} is one of {section}; allowed with {stage}.source: a name of its own"
+def _name_taken(selection: str, name: str, section: str, stage: str) -> Problem:
+    text = f"{shown(name)} is a name in {section}; allowed with {stage}.source: a name that is not in {section}"
     return Problem((selection,), text, ((stage, "source"),))
 
 
 def _dump_problems(config: dict[str, Any]) -> Iterator[Problem]:
     source = config["extract_qk"]["source"]
     if config["corpus"] in config["corpora"]:
-        yield _taken("corpus", config["corpus"], "corpora", "extract_qk")
+        yield _name_taken("corpus", config["corpus"], "corpora", "extract_qk")
     if len(entmax_attentions(config)) > 1:
-        text = "a dump has one attention; allowed with extract_qk.source: exactly one entmax~A"
+        text = "more than one entmax~A is not allowed with extract_qk.source; allowed: the one attention of the dump"
         yield Problem(("attentions",), text, (("extract_qk", "source"),))
-    if isinstance(source, dict) and len({os.path.realpath(located(path)) for path in source.values()}) < 2:
-        yield Problem(
-            ("extract_qk", "source"), f"{source['train']} is both; allowed: two files without common documents"
-        )
+    if isinstance(source, dict) and len({os.path.realpath(locate(path)) for path in source.values()}) < 2:
+        text = f"{source['train']} is both train and validation; allowed: two files without common documents"
+        yield Problem(("extract_qk", "source"), text)
 
 
 def _selecting(config: dict[str, Any]) -> list[str]:
-    """Return the keys that select what is retrieved: a dump or a trained model of the user's replaces some of it."""
+    """Return the keys whose selection is retrieved, which a dump or a trained model of the user's own may replace."""
     replaced = {
         "corpus": config["extract_qk"]["source"],
         "model": config["extract_qk"]["source"] or config["train_mlm"]["source"],
@@ -79,15 +78,14 @@ def _selection_problems(config: dict[str, Any], registry: dict[str, Any]) -> Ite
                     (section, name, "dataset"), f"{shown(dataset)} is not in datasets; {nearest(dataset, registry)}"
                 )
             elif registry[dataset]["kind"] != kind:
-                yield Problem(
-                    (section, name, "dataset"), f"{shown(dataset)} is a {registry[dataset]['kind']}; allowed: a {kind}"
-                )
+                text = f"{shown(dataset)} is of kind {registry[dataset]['kind']}; allowed: kind {kind}"
+                yield Problem((section, name, "dataset"), text)
     if not entmax_attentions(config):
         yield Problem(("attentions",), "softmax alone has no support to predict; allowed: at least one entmax~A")
     if config["extract_qk"]["source"]:
         yield from _dump_problems(config)
     elif config["train_mlm"]["source"] and config["model"] in config["models"]:
-        yield _taken("model", config["model"], "models", "train_mlm")
+        yield _name_taken("model", config["model"], "models", "train_mlm")
     heatmap = config["figures"]["heatmap"]["predictor"]
     active = [name for name, grid in config["predictors"].items() if grid is not None]
     if heatmap not in active:
@@ -105,10 +103,15 @@ def _above(section: str, smaller: str, larger: str, config: dict[str, Any]) -> P
     return Problem((section, smaller), text, ((section, larger),))
 
 
+def _share_problems(section: str, config: dict[str, Any]) -> Iterator[Problem]:
+    split = config[section]["split"]
+    total = split["train"] + split["validation"] + split["test"]
+    if abs(total - 1) > 1e-9:
+        yield Problem((section, "split"), f"train, validation and test sum to {round(total, 9)}; allowed: 1")
+
+
 def _range_problems(config: dict[str, Any]) -> Iterator[Problem]:
-    split = config["prepare"]["split"]
-    if abs(split["train"] + split["validation"] + split["test"] - 1) > 1e-9:
-        yield Problem(("prepare", "split"), "train, validation and test must sum to 1")
+    yield from _share_problems("prepare", config)
     if config["blocks"]["min_length"] > config["blocks"]["length"]:
         yield _above("blocks", "min_length", "length", config)
     for position, window in enumerate(config["evaluate"]["windows"]):
@@ -129,10 +132,8 @@ def _range_problems(config: dict[str, Any]) -> Iterator[Problem]:
 
 
 def _code_problems(config: dict[str, Any]) -> Iterator[Problem]:
-    """Check what belongs to the second pipeline."""
-    split = config["prepare_code"]["split"]
-    if abs(split["train"] + split["validation"] + split["test"] - 1) > 1e-9:
-        yield Problem(("prepare_code", "split"), "train, validation and test must sum to 1")
+    """Check the sections of the pipeline for code."""
+    yield from _share_problems("prepare_code", config)
     most = config["prepare_code"]["max_lines"]
     if most is not None and config["prepare_code"]["min_lines"] > most:
         yield _above("prepare_code", "min_lines", "max_lines", config)
@@ -140,38 +141,38 @@ def _code_problems(config: dict[str, Any]) -> Iterator[Problem]:
     both = set(entry.get("projects", {}).get("validation", ())) & set(entry.get("projects", {}).get("test", ()))
     if both:
         key = ("code_corpora", config["code"], "projects")
-        yield Problem(key, f"{', '.join(sorted(both))}: in validation and in test; allowed: in one of them")
+        yield Problem(key, f"{', '.join(sorted(both))} is in validation and in test; allowed: in one of them")
     if config["train_classifier"]["source"] and config["classifier"] in config["models"]:
-        yield _taken("classifier", config["classifier"], "models", "train_classifier")
+        yield _name_taken("classifier", config["classifier"], "models", "train_classifier")
     for position, pruning in enumerate(config["prunings"]):
         published = pruning.get("variant") == "as_published"
         settings = product({"score": "mean", **pruning})
         if published and any((one["mode"], one["score"]) != ("manual", "relative") for one in settings):
-            yield Problem(
-                ("prunings", position, "variant"), "as_published; allowed: with mode manual and score relative"
-            )
+            text = "as_published is not allowed here; allowed: only with mode manual and score relative"
+            yield Problem(("prunings", position, "variant"), text)
 
 
 def _projection_problems(key: tuple[Any, ...], entry: dict[str, Any]) -> Iterator[Problem]:
-    """Check that an entry has what its kind takes."""
+    """Check that an entry has the keys that its kind needs, and no others."""
     kind, concat = entry["kind"], entry.get("concat", False)
     needed = {"linear": {"dim"}, "mlp": {"dim", "hidden"}, "none": set()}[kind]
     if set(entry) - {"kind", "shared", "block_size", "concat"} != needed:
         wanted = ", ".join(sorted(needed)) or "nothing"
-        yield Problem(key, f"kind {kind} takes {wanted} beside kind, shared, block_size and concat")
+        yield Problem(key, f"kind {kind} takes {wanted} in addition to kind, shared, block_size and concat")
     if concat and kind == "none":
-        yield Problem((*key, "concat"), "true; allowed with kind none: false, there is no map that would take both")
+        yield Problem((*key, "concat"), "true is not allowed with kind none; allowed: false, as there is no map")
     if concat and False in as_list(entry.get("shared", True)):
-        yield Problem((*key, "shared"), "false; allowed with concat: true, it is one map of both sides")
+        text = "false is not allowed with concat: true; allowed: true, as one map takes queries and keys"
+        yield Problem((*key, "shared"), text)
 
 
 def _grid_problems(name: str, grid: dict[str, Any]) -> Iterator[Problem]:
-    """Check the settings of a predictor that bound each other."""
+    """Check the settings of a predictor that limit each other."""
     info = discover()[name]
     for smaller, larger in info.at_most.items():
         if max(as_list(grid[smaller])) > min(as_list(grid[larger])):
             text = f"{max(as_list(grid[smaller]))} is above {larger} {min(as_list(grid[larger]))}"
-            text = f"{text}; allowed: at most the least {larger}"
+            text = f"{text}; allowed: at most the smallest {larger}"
             yield Problem(("predictors", name, smaller), text, (("predictors", name, larger),))
     for divisor, multiple in info.divides.items():
         wrong = [(d, m) for d in as_list(grid[divisor]) for m in as_list(grid[multiple]) if m % d]
@@ -198,12 +199,12 @@ def _path_problems(config: dict[str, Any], folder: Path) -> Iterator[Problem]:
             except InputError as error:
                 yield Problem(key, str(error))
             except (OSError, RuntimeError, ValueError) as error:
-                # too long, a home that is nobody's, a character that no path holds
+                # a path that is too long, an unknown home folder, a character that paths cannot contain
                 yield Problem(key, f"{shown(path)} cannot be read: {getattr(error, 'strerror', None) or error}")
 
 
 def _model_problems(config: dict[str, Any], folder: Path) -> Iterator[Problem]:
-    """Ask the user's own model folders, as far as they are there, what they can read."""
+    """Check that the models in the user's own folders can read inputs of the configured lengths."""
     if config["extract_qk"]["source"] is None:
         length = config["blocks"]["length"]
         yield from _own_model(config, folder, "model", lambda limits: limits.check_length(length, "blocks.length"))
@@ -220,7 +221,7 @@ def _own_model(
     entry = config["models"].get(config[selection]) or {}
     source = config[stage]["source"]
     key = (stage, "source") if source else ("models", config[selection], "path")
-    path = located(source or entry.get("path") or "", folder)
+    path = locate(source or entry.get("path") or "", folder)
     if not (source or entry.get("path")) or not path.is_dir():
         return
     try:

@@ -1,4 +1,4 @@
-"""What the command line says of the configuration: Snakemake hands parts of `--config` over as text, and loses some."""
+"""Reads the settings in `--config`, because Snakemake itself passes some of them on as text and loses others."""
 
 from __future__ import annotations
 
@@ -21,19 +21,19 @@ NAME = re.compile(r"[a-zA-Z_][\w-]*\w")
 
 
 def read_settings(entries: list[str], schema: Schema) -> dict[str, Any]:
-    """Return the settings in the arguments of `--config`, each as the schema wants it where that is possible.
+    """Return the settings in the arguments of `--config`, with the types that the schema asks for where possible.
 
     Parameters
     ----------
     entries : list of str
         `KEY=VALUE`, the value in YAML, or with Python's `None` for null.
     schema : Schema
-        Of the configuration: `corpus=2016` is text, `seeds=[2016]` a number.
+        The configuration's schema. It makes `corpus=2016` a text and `seeds=[2016]` a number.
 
     Raises
     ------
     InputError
-        When a key stands twice.
+        When a key appears twice.
     """
     settings: dict[str, Any] = {}
     for entry in entries:
@@ -41,13 +41,13 @@ def read_settings(entries: list[str], schema: Schema) -> dict[str, Any]:
         value = _read(text, (name,), schema)
         repeated = sorted(set(_leaves({name: value})) & set(_leaves(settings)))
         if repeated:
-            raise InputError(f"{COMMAND_LINE}: {dotted(repeated[0])}: stands twice; write it once")
+            raise InputError(f"{COMMAND_LINE}: {dotted(repeated[0])}: appears twice; write it once")
         _lay_over(settings, {name: value})
     return settings
 
 
 def problems_of(arguments: list[str]) -> list[str]:
-    """Return what Snakemake would not read, or would pass over in silence, in arguments of its command line."""
+    """Return the mistakes in command-line arguments that Snakemake would fail on or silently ignore."""
     parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
     parser.add_argument("--configfile", "--configfiles", dest="files", nargs="*", action="append", default=[])
     parser.add_argument("--config", "-C", dest="entries", nargs="*", action="append", default=[])
@@ -57,8 +57,8 @@ def problems_of(arguments: list[str]) -> list[str]:
         try:
             read_mapping(file)
         except InputError as error:
-            target = "" if file.exists() or file.suffix else "; all after --configfile are files, put targets before it"
-            problems += f"{error}{target}".splitlines()
+            advice = "" if file.exists() or file.suffix else "; put targets before --configfile, which takes only files"
+            problems += f"{error}{advice}".splitlines()
     for entry in (entry for entries in given.entries for entry in entries):
         name, equals, value = entry.partition("=")
         if equals and NAME.fullmatch(name):
@@ -72,7 +72,7 @@ def problems_of(arguments: list[str]) -> list[str]:
 
 
 def refuse_repeated(arguments: list[str]) -> None:
-    """Raise InputError when an option of which Snakemake takes only the last stands twice in `arguments`."""
+    """Raise `InputError` when `--configfile` or `--config` appears twice: Snakemake uses only the last one."""
     problems = _repeated_options(arguments)
     if problems:
         raise InputError(*problems)
@@ -80,7 +80,7 @@ def refuse_repeated(arguments: list[str]) -> None:
 
 def _repeated_options(arguments: list[str]) -> list[str]:
     return [
-        f"{names[0]} stands twice, and only the last would count; write it once, with all values after it"
+        f"{names[0]} appears twice, and only the last would count; write it once, with all values after it"
         for names in (("--configfile", "--configfiles"), ("--config", "-C"))
         if sum(argument.partition("=")[0] in names for argument in arguments) > 1
     ]
@@ -90,7 +90,7 @@ def _read(text: str, key: tuple[Any, ...], schema: Schema) -> Any:
     if not text:
         return None
     value = _parsed(text, key, schema)
-    # quotes around all of it are the shell's, or Snakemake's own
+    # quotes around the whole value come from the shell or from Snakemake
     if schema.fits(key, value) or text.strip("'\"") == text:
         return value
     return _parsed(text.strip("'\""), key, schema)
@@ -100,10 +100,10 @@ def _parsed(text: str, key: tuple[Any, ...], schema: Schema) -> Any:
     try:
         node = parse(text, COMMAND_LINE)
     except InputError:
-        return text  # a path or a pattern may hold signs of YAML's; where text is not allowed the schema says so
+        return text  # a path or a pattern, in which YAML's special characters are allowed; the schema checks it later
     if node is None:
         return None
-    repeated = [fault for fault in faults_of(node) if "stands" in fault.text]
+    repeated = [fault for fault in faults_of(node) if not fault.misread]
     if repeated:
         raise InputError(f"{COMMAND_LINE}: {dotted((*key, *repeated[0].key))}: {repeated[0].text}")
     return _value(node, key, schema)
@@ -120,7 +120,7 @@ def _value(node: yaml.Node, key: tuple[Any, ...], schema: Schema) -> Any:
 
 
 def _meanings(node: yaml.ScalarNode) -> Iterator[Any]:
-    """Yield what one value may mean, the likeliest first."""
+    """Yield the values that a text may mean, the likeliest first."""
     text = str(node.value)
     if node.style is None:
         if text == "None":

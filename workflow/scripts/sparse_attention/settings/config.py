@@ -1,4 +1,4 @@
-"""Checks a configuration before any job starts: every error at once, each with file, key, value and what is allowed."""
+"""Checks a configuration before any job starts, and finds the data sets that it selects."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ from sparse_attention.settings.schema import MISSING, Problem, Schema, read_sche
 
 SCHEMA = Path(__file__).parents[3] / "schemas" / "config.schema.yaml"
 READERS = {"corpora": text_readers.discover, "code_corpora": code_readers.discover}
-"""Where the readers are found that the entries of a section may name."""
+"""For each section, the function that finds the readers that its entries may name."""
 
 
 @dataclass(frozen=True)
 class Source:
-    """A data set that the run retrieves: its name, version and registry entry."""
+    """A data set or model that the run retrieves: its name, version and registry entry."""
 
     name: str
     version: str
@@ -37,7 +37,7 @@ class Source:
 
     @property
     def receipt(self) -> str:
-        """The file that tells what was retrieved."""
+        """The path of the receipt that the rule `retrieve` writes."""
         return f"resources/{self.name}/{self.version}/receipt.json"
 
     def local_files(self) -> list[str]:
@@ -45,11 +45,11 @@ class Source:
         return watchable(self._own())
 
     def unwatched(self) -> str:
-        """Return what changes with the user's other files."""
+        """Return a digest of the user's own files that Snakemake cannot watch; it changes when they change."""
         return stamp(self._own())
 
     def why_stale(self) -> str | None:
-        """Say why the receipt that lies there is not of this source; None when it is, or when there is none."""
+        """Return why the receipt on disk does not belong to this source; None when it does, or when there is none."""
         return why_stale(Path(self.receipt), self.name, self.entry)
 
     def _own(self) -> list[Path]:
@@ -58,7 +58,7 @@ class Source:
 
 
 def selected_dataset(config: dict[str, Any], registry: dict[str, Any], selection: str) -> Source:
-    """Return the source of the selected `corpus`, `model` or `code`; a path becomes an entry of its own."""
+    """Return the source that `corpus`, `model`, `code` or `classifier` selects; a path becomes an entry of its own."""
     section, kind = SELECTIONS[selection]
     name = config[selection]
     entry = config[section].get(name) or {}
@@ -69,31 +69,31 @@ def selected_dataset(config: dict[str, Any], registry: dict[str, Any], selection
         entry = _own_entry(kind, path)
         if trained:
             entry["source"]["trained"] = True
-        # a corpus and a model may share a name, and so may a language model and a classifier
+        # the suffix keeps apart a corpus and a model, or a language model and a classifier, of the same name
         return Source(f"{name}-{selection if trained and selection != 'model' else kind}", "local", entry)
     return Source(entry["dataset"], str(registry[entry["dataset"]]["version"]), registry[entry["dataset"]])
 
 
 def own_settings(config: dict[str, Any], selection: str) -> dict[str, Any]:
-    """Return the settings of the selected `corpus` or `code`, without where it comes from."""
+    """Return the settings of the selected `corpus` or `code` without its data set or path."""
     entry = config[SELECTIONS[selection][0]][config[selection]]
     return {name: value for name, value in entry.items() if name not in ("dataset", "path")}
 
 
 def reader_module(config: dict[str, Any], selection: str) -> str:
-    """Return the module that reads the selected `corpus` or `code`, for the digest of the job that prepares it."""
+    """Return the reader's module for the selected `corpus` or `code`, for the digest of the job that prepares it."""
     return READERS[SELECTIONS[selection][0]]()[own_settings(config, selection)["format"]].module
 
 
 def imported(config: dict[str, Any]) -> dict[str, Source]:
-    """Return what a user brings of the results: `dump`, or `train` and `validation`; `projections`; `clusters`."""
+    """Return the user's own results to import: `dump`, or `train` and `validation`; `projections`; `clusters`."""
     dump = config["extract_qk"]["source"]
     paths = {
         **(dump if isinstance(dump, dict) else {"dump": dump}),
         "projections": config["fit_projections"]["source"],
         "clusters": config["fit_clusters"]["source"],
     }
-    # what belongs to one corpus does not fit another one
+    # the name has the corpus, because results of one corpus do not fit another one
     return {
         name: Source(f"{config['corpus']}-{name}", "local", _own_entry(name, path))
         for name, path in paths.items()
@@ -106,7 +106,7 @@ def _own_entry(kind: str, path: str) -> dict[str, Any]:
 
 
 def command_line_settings(arguments: list[str], config: dict[str, Any]) -> dict[str, Any]:
-    """Return what the arguments of `--config` mean; those of a workflow around this one are left out."""
+    """Return the settings in the arguments of `--config`, without those of a workflow that includes this one."""
     return {name: value for name, value in read_settings(arguments, schema()).items() if name in config}
 
 
@@ -118,7 +118,7 @@ def validate(config: dict[str, Any], origins: Origins, registry: dict[str, Any],
     config : dict
         The configuration after all overlays.
     origins : Origins
-        Where its values stand; that is named in the errors.
+        The files that its values come from, which errors name.
     registry : dict
         Data set entries by name, the user's own included.
     folder : Path
@@ -132,26 +132,26 @@ def validate(config: dict[str, Any], origins: Origins, registry: dict[str, Any],
     problems = schema().problems(config)
     refused = [problem.key for problem in problems]
     for check in cross_checks(config, registry, folder):
-        # what the schema refused may stop a check in any way; the rest of the checks still count
+        # a value that the schema refused may make a check fail with any error; the other checks still run
         with contextlib.suppress(*((Exception,) if problems else ())):
             problems.extend(problem for problem in check if not _concerns(problem, refused))
     if problems:
-        # a model that is used twice has its problems twice
+        # a model that is selected twice would report its problems twice
         lines = dict.fromkeys(f"  {_line(problem, origins)}" for problem in problems)
         raise InputError("the configuration cannot be used:", *lines)
 
 
 def _concerns(problem: Problem, refused: list[tuple[Any, ...]]) -> bool:
-    """Whether a problem is about a value that is refused for itself, or one below or above it."""
+    """Return whether a problem is about a key that the schema refused, or one below or above such a key."""
     keys = (problem.key, *problem.others)
     return any(key[: len(other)] == other[: len(key)] for key in keys for other in refused)
 
 
 def _line(problem: Problem, origins: Origins) -> str:
-    """Return a problem with the file that its value stands in, and those of the other values that it is about."""
+    """Return a problem as a line with the file that sets its value, and the files of other values that it is about."""
     origin = origins.of(problem.key, missing=problem.text.startswith(MISSING))
     elsewhere = {dotted(other): origins.of(other) for other in problem.others}
-    named = [f"{name} stands in {place}" for name, place in elsewhere.items() if place not in ("", origin)]
+    named = [f"{name} is set in {place}" for name, place in elsewhere.items() if place not in ("", origin)]
     remark = f" ({', '.join(named)})" if named else ""
     return f"{f'{origin}: ' if origin else ''}{dotted(problem.key)}: {problem.text}{remark}"
 
@@ -169,7 +169,7 @@ def schema() -> Schema:
     settings = {}
     for info in discover().values():
         values = {
-            # a list is a grid, also where one value may be a list
+            # a list is a grid, even if a single value may also be a list
             key: {"oneOf": [{**value, "not": {"type": "array"}}, _grid_of(value)]}
             for key, value in info.parameters.items()
         }
@@ -186,12 +186,13 @@ def schema() -> Schema:
 
 
 def _with_options(keys: dict[str, Any], readers: dict[str, Plugin]) -> dict[str, Any]:
-    """Return the schemas of an entry's keys with those that belong to readers; one name has one meaning in all."""
+    """Return the schemas of an entry's keys with the options of all readers; options of one name must be equal."""
     result = dict(keys)
     for reader in readers.values():
         for name, value in reader.declared.get("options", {}).items():
             if result.setdefault(name, value) != value:
-                raise InputError(f"{reader.module}: the option {name} exists already, with other values")
+                text = f"the option {name} exists already with another schema; allowed: a new name, or the same schema"
+                raise InputError(f"{reader.module}: {text}")
     return result
 
 

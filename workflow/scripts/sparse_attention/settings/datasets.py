@@ -1,4 +1,4 @@
-"""The registry of data sets and models: `config/datasets.yaml` and the user's own entries, checked before any job."""
+"""Reads and checks the registry of data sets and models: `config/datasets.yaml` and the user's own entries."""
 
 from __future__ import annotations
 
@@ -23,16 +23,16 @@ def load_registry(
     Parameters
     ----------
     file : Path
-        The registry that ships.
+        The registry that belongs to the workflow.
     extra : dict, optional
-        The configuration's `datasets`, which add to it or replace.
+        The configuration's section `datasets`, whose entries are added or replace others of the same name.
     origins : Origins, optional
-        Where the configuration's values stand.
+        The files that the configuration's values come from.
 
     Raises
     ------
     InputError
-        With one line for every problem: file, dotted key, what is wrong.
+        With one line for every problem: file, dotted key and what is wrong.
     """
     shipped = read_mapping(file)
     problems = [f"{file}: {dotted(key)}: {text}" for key, text, _ in problems_of(shipped)]
@@ -46,7 +46,7 @@ def load_registry(
 
 
 def problems_of(entries: dict[str, Any]) -> list[Problem]:
-    """Return what the schema or common sense refuses in `entries`."""
+    """Return the problems of `entries`: those that the schema finds, or else those of their files' names."""
     return _schema().problems(entries) or [
         Problem((name, "files"), text)
         for name, entry in entries.items()
@@ -62,7 +62,7 @@ def _schema() -> Schema:
 def _file_problems(files: list[dict[str, Any]]) -> Iterator[str]:
     names = [record.get("name") or record["path"].rsplit("/", 1)[-1] for record in files]
     for name in sorted({name for name in names if names.count(name) > 1}):
-        yield f"two files would be called {name!r}; allowed: names of their own (key name)"
+        yield f"two files would be called {name!r}; allowed: a different name for each (key name)"
     for name in names:
         if name.startswith("/") or ".." in Path(name).parts:
-            yield f"{name!r} leaves the data set's folder; allowed: relative names"
+            yield f"{name!r} is outside of the data set's folder; allowed: relative names without .."

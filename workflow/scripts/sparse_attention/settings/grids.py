@@ -1,4 +1,4 @@
-"""From the configuration's grids to the settings, path segments and jobs of a run; free of torch."""
+"""Turns the configuration's grids into settings, path segments and jobs of a run; works without torch."""
 
 from __future__ import annotations
 
@@ -27,29 +27,29 @@ UNUSED_BY_MODE = {"topk": ("temperature", "lambda", "target"), "random": ("score
 
 
 def as_list(value: Any) -> list[Any]:
-    """Return `value` itself when it is a list, otherwise a list of it."""
+    """Return `value` itself when it is a list, otherwise a list that contains it."""
     return value if isinstance(value, list) else [value]
 
 
 def product(grid: dict[str, Any]) -> list[dict[str, Any]]:
-    """Return every combination of a grid whose values are single values or lists, first key slowest."""
+    """Return all combinations of a grid of single values and lists; values of the first key change slowest."""
     return [dict(zip(grid, values, strict=True)) for values in itertools.product(*map(as_list, grid.values()))]
 
 
 @dataclass(frozen=True)
 class PredictorJob:
-    """One evaluation job: a predictor, what was fitted for it, and the points that it sweeps inside.
+    """One evaluation job of a predictor: its path segments, its fitted settings and the grid of its points.
 
     Attributes
     ----------
     predictor : str
-        Name in the registry.
+        The predictor's name in the registry.
     projection, point : str
-        Path segments; `kind~none` and `all` when there is nothing to name.
+        Path segments; `kind~none` without a projection, `all` without fitted settings.
     fixed : dict
-        Values of the settings in `point`.
+        Values of the fitted settings, which `point` names.
     grid : dict of lists
-        The settings swept inside the job.
+        Values of the other settings; the job evaluates all their combinations.
     """
 
     predictor: str
@@ -60,14 +60,14 @@ class PredictorJob:
 
     @property
     def points(self) -> int:
-        """Number of points in the job, windows and kept tokens not counted."""
+        """The number of points in the job, for one window and one choice of kept tokens."""
         return len(product(self.grid))
 
 
 def projections(config: dict[str, Any]) -> dict[str, dict[str, Any]]:
     """Return the projection settings of a configuration by path segment, without repeats.
 
-    `block_size` and `concat` are left out where they are 1 and False.
+    `block_size` and `concat` are left out when they are 1 and False.
     """
     settings: dict[str, dict[str, Any]] = {}
     for entry in config["projections"]:
@@ -86,7 +86,7 @@ def clusterings(config: dict[str, Any]) -> dict[str, dict[str, Any]]:
 
 
 def predictor_jobs(config: dict[str, Any]) -> list[PredictorJob]:
-    """Return the evaluation jobs of a configuration: one per predictor, projection and fitted setting."""
+    """Return the evaluation jobs of a configuration, one for each predictor, projection and fitted setting."""
     jobs = []
     for name, grid in config["predictors"].items():
         if grid is None:
@@ -101,7 +101,7 @@ def predictor_jobs(config: dict[str, Any]) -> list[PredictorJob]:
 
 
 def _unprojected(config: dict[str, Any], blocks: bool) -> list[str]:
-    """Return the segments of a predictor without a projection: single tokens, and the blocks that others run on."""
+    """Return the segments of a predictor without projection: for single tokens and for the block sizes in use."""
     sizes = sorted({block_size_of(name) for name in projections(config)} - {1}) if blocks else []
     return [NO_PROJECTION, *(segment({"kind": "none", "block_size": size}) for size in sizes)]
 
@@ -109,7 +109,7 @@ def _unprojected(config: dict[str, Any], blocks: bool) -> list[str]:
 def prunings(config: dict[str, Any]) -> dict[str, dict[str, Any]]:
     """Return the settings of a configuration's `prunings` by path segment, without repeats.
 
-    A segment leaves out what has its default, and what the mode does not use.
+    A segment leaves out values that equal their defaults and values that the mode does not use.
     """
     settings: dict[str, dict[str, Any]] = {}
     for entry in config["prunings"]:
@@ -124,13 +124,13 @@ def prunings(config: dict[str, Any]) -> dict[str, dict[str, Any]]:
 def score_module(pruning: dict[str, Any] = PRUNING) -> str:
     """Return the module of the importance score of a pruning, or of the dense classifier, for the digest of its jobs.
 
-    Chance needs no score, but its jobs also evaluate baselines, which go by the default one.
+    Random pruning needs no score, but its jobs also evaluate baselines, which use the default score.
     """
     return scores.discover()[pruning["score"]].module
 
 
 def lambda_sweeps(segments: Iterable[str]) -> dict[str, dict[float, str]]:
-    """Return the prunings that differ in lambda only: by the segment without it, each lambda's own segment, in order.
+    """Group prunings that differ only in lambda: by the segment without lambda, the segment of each lambda in order.
 
     Examples
     --------
@@ -145,17 +145,17 @@ def lambda_sweeps(segments: Iterable[str]) -> dict[str, dict[float, str]]:
 
 
 def has_soft_stage(pruning: dict[str, Any]) -> bool:
-    """Return whether thresholds decide what is pruned; where a share does, nothing is soft."""
+    """Return whether a pruning has a soft stage: if thresholds decide what is pruned, and not a share of tokens."""
     return pruning["mode"] in ("threshold", "manual")
 
 
 def entmax_attentions(config: dict[str, Any]) -> list[str]:
-    """Return the attentions that have a support to predict: all but softmax."""
+    """Return the attentions with a support to predict: all except softmax."""
     return [attention for attention in config["attentions"] if attention != "softmax"]
 
 
 def preflight(config: dict[str, Any]) -> str:
-    """Say how large the grids are, for the line that stands before any job starts."""
+    """Return the sizes of the grids as a line to show before any job starts."""
     jobs, runs = predictor_jobs(config), len(entmax_attentions(config)) * len(config["seeds"])
     extras = len(config["evaluate"]["windows"]) * len(config["evaluate"]["keep"])
     return (

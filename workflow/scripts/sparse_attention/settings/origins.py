@@ -1,4 +1,4 @@
-"""Where each value of a merged configuration stands: the file, or the command line, whose value counts."""
+"""Finds the source of each value in a merged configuration: a file or the command line."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ COMMAND_LINE = "--config"
 
 @dataclass(frozen=True)
 class _Node:
-    """A value: who set it first and last, and the values below it where it is a mapping."""
+    """A value: the layers that set it first and last, and the values below it if it is a mapping."""
 
     first: str
     last: str
@@ -26,23 +26,23 @@ class _Node:
 
 @dataclass(frozen=True)
 class Origins:
-    """The layers of a configuration, each with its name and content; later ones win.
+    """The layers of a configuration, each with its name and content; values of later layers replace earlier ones.
 
     Attributes
     ----------
     base : tuple of str and dict, optional
         The workflow's own file.
     overlays : list of tuples
-        What is laid over it. Snakemake merges these first, and the result over the base.
+        The layers over it. Snakemake merges these first, and then the result over the base.
     """
 
     base: tuple[str, dict[str, Any]] | None = None
     overlays: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
 
     def of(self, key: tuple[Any, ...], missing: bool = False) -> str:
-        """Return which layer set the value at `key`, or the mapping or list around it; empty when none is known.
+        """Return the layer that set the value at `key`, or the mapping or list around it; empty when none is known.
 
-        With `missing` there is no such value, and the layer that began the mapping around it is returned.
+        With `missing`, for a key that is not there, the layer that first set the mapping around it is returned.
         """
         node, found = self._tree, False
         for part in key:
@@ -63,7 +63,7 @@ class Origins:
 
 
 def read_origins(files: Iterable[str | os.PathLike[str]], replaced: bool = False) -> Origins:
-    """Read the files of a configuration, the workflow's own first.
+    """Read the files of a configuration; the first is the workflow's own.
 
     Parameters
     ----------
@@ -75,7 +75,7 @@ def read_origins(files: Iterable[str | os.PathLike[str]], replaced: bool = False
     Raises
     ------
     InputError
-        With a line for each thing in them that Snakemake would pass over, see `files.yaml.read_mapping`.
+        With one line for each mistake that `files.yaml.read_mapping` finds in them.
     """
     layers, problems = [], []
     for file in files:
@@ -91,7 +91,7 @@ def read_origins(files: Iterable[str | os.PathLike[str]], replaced: bool = False
 
 
 def _short(file: str | os.PathLike[str]) -> str:
-    """Return a path as a user would type it in the current folder."""
+    """Return a path relative to the current folder if it is below that."""
     path = Path(file)
     return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else str(path)
 
@@ -103,7 +103,7 @@ def _tree(name: str, content: Any) -> _Node:
 
 
 def _merge(under: _Node, over: _Node) -> _Node:
-    """Lay one tree over another as Snakemake does: mappings merge, everything else replaces."""
+    """Merge two trees as Snakemake does: mappings are merged, all other values replaced."""
     if over.below is None or under.below is None:
         return over
     merged = dict(under.below)

@@ -1,20 +1,20 @@
-"""How the paths of results are made up: what the rules share, with Snakemake's wildcards in braces."""
+"""Paths of results that rules share, with Snakemake's wildcards in braces."""
 
 from __future__ import annotations
 
 RUN = "{corpus}/{model}/{attention}/seed~{seed}"
-"""A language model of one seed, and all that is made from it."""
+"""The results of a language model with one seed."""
 POINT = f"{RUN}/{{projection}}/{{predictor}}/{{point}}"
-"""One evaluation job of a predictor."""
+"""The results of one evaluation job of a predictor."""
 PROJECTION = f"{RUN}/{{projection}}"
 CLUSTERING = f"{PROJECTION}/{{clustering}}"
 CLASSIFIER = "{code}/{classifier}"
 CLASSIFIER_RUN = f"{CLASSIFIER}/seed~{{seed}}"
-"""A classifier of one seed."""
+"""The results of a classifier with one seed."""
 PRUNING = f"{CLASSIFIER_RUN}/{{pruning}}"
-"""A classifier of one seed, pruned in one way."""
+"""The results of one pruning of a classifier with one seed."""
 PRUNED = f"results/pruning/{CLASSIFIER_RUN}"
-"""The folder of all that is made from a classifier of one seed."""
+"""The folder with the results of a classifier with one seed."""
 NAMES = "corpus model code classifier dataset version predictor point"
 WILDCARDS = {
     **dict.fromkeys(NAMES.split(), "[^/]+"),
@@ -25,11 +25,11 @@ WILDCARDS = {
     "clustering": "clusters~[^/]+",
     "pruning": "mode~[^/]+",
 }
-"""A regular expression for the values of every wildcard."""
+"""The regular expression for the values of each wildcard."""
 
 
 def log_of(rule: str, place: str = "") -> str:
-    """Return the path of a rule's log; `place` tells its jobs apart.
+    """Return the path of a rule's log; `place` makes the paths of its jobs differ.
 
     Examples
     --------
@@ -40,7 +40,7 @@ def log_of(rule: str, place: str = "") -> str:
 
 
 def benchmark_of(rule: str, place: str = "") -> str:
-    """Return the path of the table of a rule's time and memory; `place` tells its jobs apart.
+    """Return the path of the table of a rule's time and memory; `place` makes the paths of its jobs differ.
 
     Examples
     --------

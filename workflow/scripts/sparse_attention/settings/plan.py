@@ -1,4 +1,4 @@
-"""What a run is made of: its sources and jobs, from its configuration; free of torch and Snakemake."""
+"""Finds the sources and jobs of a run from its configuration; works without torch and Snakemake."""
 
 from __future__ import annotations
 
@@ -11,31 +11,31 @@ from sparse_attention.settings.grids import PredictorJob
 from sparse_attention.settings.paths import PRUNED, RUN
 
 Input = str | list[str]
-"""What an input function returns: the pattern of a path, or an empty list for no file."""
+"""The result of an input function: the pattern of a path, or an empty list for no file."""
 
 
 class Plan:
-    """A run: what it starts from and which jobs it has.
+    """The sources and jobs of a run.
 
     Parameters
     ----------
     config : dict
-        The whole configuration, valid.
+        The whole configuration, which has been validated.
     datasets : dict
         The entries of the registry of data sets by name.
 
     Attributes
     ----------
     text, model, code, classifier : Source or None
-        What is retrieved for each; a dump brings its own text and model, and their names are labels then.
+        The sources to retrieve. With a dump there is no text and no model; their names are only labels then.
     imported : dict of str to Source
-        What a user brings of the results.
+        The user's own results to import.
     projections, clusterings, prunings : dict
         Settings by path segment.
     jobs : list of PredictorJob
         The evaluation jobs of one run of the language model.
     runs, trained : list of dict
-        `attention` and `seed` of the runs that have a support to predict, and of all language models.
+        `attention` and `seed` of the language models with a support to predict, and of all language models.
     """
 
     def __init__(self, config: dict[str, Any], datasets: dict[str, Any]) -> None:
@@ -60,7 +60,7 @@ class Plan:
 
     @property
     def context(self) -> dict[str, str]:
-        """The names that figures and the report state."""
+        """The names of corpus and model, which figures and the report show."""
         return {"corpus": self.config["corpus"], "model": self.config["model"]}
 
     @property
@@ -71,7 +71,7 @@ class Plan:
 
     @property
     def selected(self) -> dict[str, str]:
-        """The receipt that everything below one folder of results is made from, by what the folder is of."""
+        """The receipt behind each selected name, by the kind and the name, such as `corpus wiki`."""
         config = self.config
         sources = {
             f"corpus {config['corpus']}": self.text or self.imported.get("dump") or self.imported.get("train"),
@@ -83,12 +83,12 @@ class Plan:
 
     @property
     def quantizing(self) -> list[PredictorJob]:
-        """The jobs whose predictor puts queries and keys into buckets."""
+        """The jobs with a predictor that puts queries and keys into buckets."""
         return [job for job in self.jobs if discover()[job.predictor].quantizes]
 
     @property
     def fitted(self) -> list[str]:
-        """The projections that are fitted here, not imported."""
+        """The projections that this run fits; empty when projections are imported."""
         if self.config["fit_projections"]["source"]:
             return []
         return [name for name, setting in self.projections.items() if setting["kind"] != "none"]
@@ -99,32 +99,32 @@ class Plan:
         return next(job for job in self.jobs if (job.predictor, job.projection, job.point) == key)
 
     def projections_of(self, wildcards: Any) -> Input:
-        """Return the file of the projections; none where queries and keys stay as they are."""
+        """Return the file of projections, or no file for a projection of kind none."""
         learned = self.projections.get(wildcards.projection, {"kind": "none"})["kind"] != "none"
         return f"results/projections/{RUN}/{{projection}}/projections.safetensors" if learned else []
 
     def centroids_of(self, wildcards: Any) -> Input:
-        """Return the file of the centroids of a job; none for predictors without clusters."""
+        """Return the file of a job's centroids, or no file for a predictor without clusters."""
         needed = "clusters" in discover()[wildcards.predictor].needs
         return f"results/centroids/{RUN}/{{projection}}/{{point}}/centroids.safetensors" if needed else []
 
     def qk_train_of(self, wildcards: Any) -> Input:
-        """Return the train split's queries and keys for a predictor that fits something itself."""
+        """Return the folder of the train split's queries and keys, or no file for a predictor that is not fitted."""
         return f"results/qk/{RUN}/train" if discover()[wildcards.predictor].fits else []
 
     def gold_train_of(self, wildcards: Any) -> Input:
-        """Return the train split's gold support for a predictor that fits something itself."""
+        """Return the folder of the train split's gold support, or no file for a predictor that is not fitted."""
         return f"results/gold/{RUN}/train" if discover()[wildcards.predictor].fits else []
 
     def has_soft_stage(self, wildcards: Any) -> bool:
-        """Tell whether a pruning has a soft stage; where a share of tokens is kept there is none."""
+        """Return whether a pruning has a soft stage; one that keeps a share of tokens has none."""
         return grids.has_soft_stage(self.prunings[wildcards.pruning])
 
     def before_hard(self, wildcards: Any) -> str:
-        """Return the model that a hard stage starts from."""
+        """Return the model that the hard stage starts from."""
         return f"{PRUNED}/{{pruning}}/soft/model" if self.has_soft_stage(wildcards) else f"{PRUNED}/dense/model"
 
     def stages_of(self, wildcards: Any) -> dict[str, str]:
-        """Return the models of all stages of a pruning."""
+        """Return the model of each stage of a pruning."""
         stages = {"dense": f"{PRUNED}/dense/model", "hard": f"{PRUNED}/{{pruning}}/hard/model"}
         return stages | ({"soft": self.before_hard(wildcards)} if self.has_soft_stage(wildcards) else {})

@@ -1,4 +1,4 @@
-"""Which files the jobs of a run write, and what is known of each; free of torch and Snakemake."""
+"""Lists the files that the jobs of a run write, with the settings of each; works without torch and Snakemake."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ _OF_SUPPORTS = {"gold", "curves", "evaluations", "block_evaluations", "documents
 _OF_CODE = {"code", "code_intake", "text_baselines", "code_tokens"}
 _OF_PRUNING = {"predictions", "kept", "thresholds", "pruning_training", "timings"}
 KINDS = _OF_TEXT | _OF_SUPPORTS | _OF_CODE | _OF_PRUNING | {"deviations"}
-"""The kinds of files that tables are made from; a run makes some of them only when it has the stage."""
+"""The kinds of files that tables are made from; a run has only those of its stages."""
 
 
 class Results:
-    """The files that a run writes, as far as tables, the report or a user ask for them."""
+    """The files of a run that tables, the report or a user need."""
 
     def __init__(self, plan: Plan) -> None:
         self.plan = plan
@@ -32,7 +32,7 @@ class Results:
         return RUN.format(**self.plan.context, **run)
 
     def _of_jobs(self, stage: str, jobs: Iterable[PredictorJob]) -> FileList:
-        """Return the tables of one stage of the predictors, in the order of the jobs and runs."""
+        """Return the files of one stage of predictor jobs, in the order of jobs and runs."""
         return FileList.of(
             {
                 f"results/{stage}/{self._place(run)}/{job.projection}/{job.predictor}/{job.point}.tsv": {
@@ -51,7 +51,7 @@ class Results:
 
     @functools.cached_property
     def files(self) -> dict[str, FileList]:
-        """The files of each of `KINDS` that the run makes."""
+        """The files of each of `KINDS` that the run writes."""
         plan = self.plan
         fitted = [{"projection": name, **run} for name in plan.fitted for run in plan.runs]
         curves = {f"results/projections/{self._place(run)}/{run['projection']}/curves.tsv": run for run in fitted}
@@ -85,7 +85,7 @@ class Results:
 
     @property
     def pruned(self) -> dict[str, dict[str, Any]]:
-        """The pruning and seed of each folder of a pruned classifier."""
+        """The pruning and the seed of each folder of a pruned classifier."""
         named = {"code": self.plan.config["code"], "classifier": self.plan.config["classifier"]}
         return {
             f"{PRUNED.format(**named, seed=seed)}/{name}": {"pruning": name, "seed": seed}
@@ -126,7 +126,7 @@ class Results:
 
     @property
     def centroids(self) -> list[str]:
-        """The centroids in the originals' format, which are results of their own."""
+        """The files of centroids in the format of the original code, which no other job reads."""
         return [
             f"results/centroids/{self._place(run)}/{projection}/{clustering}/centroids.pt"
             for run in self.plan.runs
@@ -136,10 +136,10 @@ class Results:
 
     @property
     def pages(self) -> list[str]:
-        """The pages of surviving tokens."""
+        """The pages that show which tokens survive."""
         return [f"{folder}/tokens.html" for folder in self.pruned]
 
     @property
     def exported(self) -> list[str]:
-        """The pruned data sets."""
+        """The files of pruned data sets."""
         return [f"{folder}/export/functions.parquet" for folder in self.pruned]

@@ -1,4 +1,4 @@
-"""Holds settings against a JSON schema, and says in plain words what is wrong and what is allowed."""
+"""Checks settings against a JSON schema, and says in plain words what is wrong and what is allowed."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ import yaml
 from sparse_attention.files.yaml_values import LONGEST, hint, shown
 
 DECIDING = ("mode", "type")
-"""Keys whose value says which other keys there are."""
+"""Keys whose values decide which other keys are allowed."""
 MISSING = "is missing"
 
 
 class Problem(NamedTuple):
-    """What is wrong with one key: its path, the complaint, and the other keys that it is about."""
+    """A mistake at one key: the key's path, what is wrong, and other keys that it has to do with."""
 
     key: tuple[Any, ...]
     text: str
@@ -27,22 +27,22 @@ class Problem(NamedTuple):
 
 
 def nearest(name: str, allowed: Iterable[Any]) -> str:
-    """Return a hint that names the allowed name nearest to `name`, or all of them when none is near."""
+    """Return a hint with the allowed name that is most similar to `name`, or with all when none is similar."""
     names = [str(item) for item in allowed]
     match = difflib.get_close_matches(name[:LONGEST], names, n=1, cutoff=0.6)
     return f"did you mean {match[0]}?" if match else f"allowed: {', '.join(names)}"
 
 
 def read_schema(file: Path) -> dict[str, Any]:
-    """Return the content of a schema of ours."""
+    """Return the content of one of the workflow's schemas."""
     content: dict[str, Any] = yaml.safe_load(file.read_text(encoding="utf-8"))
     return content
 
 
 class Schema:
-    """A JSON schema whose numbers are finite, and whose whole numbers have no point.
+    """A JSON schema that refuses infinite numbers, and floats such as 1.0 as whole numbers.
 
-    A schema of a number with `infinite: true` also takes infinity.
+    Infinity is allowed where the schema of a number says `infinite: true`.
     """
 
     def __init__(self, content: dict[str, Any]) -> None:
@@ -51,7 +51,7 @@ class Schema:
         self.validator = _Validator(content)
 
     def problems(self, instance: Any) -> list[Problem]:
-        """Return what the schema refuses in `instance`, each problem once."""
+        """Return the problems of `instance`, each once."""
         names = list(_keys_without_text(instance))
         if names:
             return names
@@ -59,13 +59,13 @@ class Schema:
             dict.fromkeys(problem for error in self.validator.iter_errors(instance) for problem in self._explain(error))
         )
         refused = {one.key for one in found if one.text != MISSING}
-        # which keys are needed is only known when what decides it is
+        # keys cannot be called missing when the key that decides which are needed is itself wrong
         return [
             one for one in found if one.text != MISSING or not refused & {(*one.key[:-1], name) for name in DECIDING}
         ]
 
     def fits(self, key: tuple[Any, ...], value: Any) -> bool:
-        """Return whether the schema takes `value` at `key`; it takes anything at a key that it does not know."""
+        """Return whether the schema allows `value` at `key`; at an unknown key it allows anything."""
         options = self._at(key)
         return not options or any(self.validator.evolve(schema=option).is_valid(value) for option in options)
 
@@ -95,7 +95,7 @@ class Schema:
                 text = "write a space after the colon" if ":" in name else nearest(name, known)
                 yield Problem((*key, name), f"no such key; {text}")
         elif error.validator == "required":
-            # one error comes for every missing key, and none says which: name them all, repeats are dropped
+            # there is one error for each missing key, but it does not name the key: name all, repeats are dropped later
             yield from (Problem((*key, name), MISSING) for name in rule if name not in instance)
         elif error.validator == "oneOf":
             yield from self._explain_alternatives(key, error)
@@ -105,7 +105,7 @@ class Schema:
             yield Problem(key, self._refused(instance, schema))
 
     def _explain_alternatives(self, key: tuple[Any, ...], error: Any) -> Iterator[Problem]:
-        """Explain the one alternative that is meant, or say what all of them allow."""
+        """Yield the problems of the alternative that was meant, or one that says what all alternatives allow."""
         inner: dict[int, list[Any]] = {}
         for one in error.context:
             inner.setdefault(one.schema_path[0], []).append(one)
@@ -122,7 +122,7 @@ class Schema:
             yield Problem(key, self._refused(error.instance, {"oneOf": error.validator_value}))
 
     def _deciding(self, schema: dict[str, Any]) -> tuple[str, list[str]]:
-        """Return the key that says which alternative a mapping is, and its values; empty when there is none."""
+        """Return the key that decides between the alternatives, and its values; empty when there is none."""
         for name in DECIDING:
             options = [option.get("properties", {}).get(name, {}) for option in self._alternatives(schema)]
             if all("const" in option for option in options):
@@ -130,7 +130,7 @@ class Schema:
         return "", []
 
     def _refused(self, instance: Any, schema: dict[str, Any]) -> str:
-        """Say that a value is not allowed, what may have been meant, and what is allowed."""
+        """Return a message that a value is not allowed, what may have been meant, and what is allowed."""
         options = self._alternatives(schema)
         names = [str(name) for option in options for name in option.get("enum", ())]
         meant = hint(instance, [kind for option in options for kind in _kinds(option)])
@@ -138,7 +138,7 @@ class Schema:
         return f"{shown(instance)} is not allowed;{remark} allowed: {self._allowed(schema)}"
 
     def _allowed(self, schema: dict[str, Any]) -> str:
-        """Say in words what a schema of one value allows."""
+        """Return in words what the schema of one value allows."""
         if "$ref" in schema:
             schema = self.definitions[schema["$ref"].split("/")[-1]]
         kinds, remark = schema.get("type"), schema.get("description")
@@ -163,7 +163,7 @@ class Schema:
 
 
 def _keys_without_text(value: Any, key: tuple[Any, ...] = ()) -> Iterator[Problem]:
-    """Yield the keys that are not text: a schema can only compare text."""
+    """Yield a problem for each key that is not text, because schemas can only compare text."""
     if isinstance(value, dict):
         for name, item in value.items():
             if not isinstance(name, str):
@@ -175,7 +175,7 @@ def _keys_without_text(value: Any, key: tuple[Any, ...] = ()) -> Iterator[Proble
 
 
 def _finite(validator: Any, kinds: Any, instance: Any, schema: dict[str, Any]) -> Iterator[Any]:
-    """Refuse what is no number among numbers: comparisons with it are false, so no limit would."""
+    """Refuse NaN and infinity: no limit refuses NaN, because comparisons with it are false."""
     if isinstance(instance, float) and not math.isfinite(instance):
         if not (math.isinf(instance) and schema.get("infinite")):
             yield jsonschema.ValidationError("not finite")
@@ -186,7 +186,7 @@ def _finite(validator: Any, kinds: Any, instance: Any, schema: dict[str, Any]) -
 _Validator = jsonschema.validators.extend(
     jsonschema.Draft202012Validator,
     {"type": _finite},
-    # 1000.0 is no whole number: it would go on as a float, to where only an integer can be used
+    # 1000.0 would stay a float and fail later, where only an integer can be used
     type_checker=jsonschema.Draft202012Validator.TYPE_CHECKER.redefine(
         "integer", lambda _, value: isinstance(value, int) and not isinstance(value, bool)
     ),
@@ -205,7 +205,7 @@ def _kinds(schema: dict[str, Any]) -> list[str]:
 
 
 def _of_another_kind(error: Any) -> bool:
-    """Whether an alternative was not meant at all: the value is of another type, or says that it is something else."""
+    """Return whether an error rules its alternative out: the value has another type, or is another alternative."""
     if error.validator == "const":
         return True
     return not error.relative_path and error.validator in ("type", "not", "enum")

@@ -1,4 +1,4 @@
-"""Single values of the configuration, for plug-ins that name what they read by dotted keys."""
+"""Reads single values of the configuration by dotted keys, for plug-ins that name the values that they need."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ def value_at(config: Mapping[str, Any], key: str, module: str) -> Any:
     config : mapping
         The configuration.
     key : str
-        Such as `figures.window`.
+        The key, such as `figures.window`.
     module : str
-        Dotted name of the module that reads it, for errors.
+        Dotted name of the module that needs the value, for the error message.
 
     Raises
     ------
@@ -28,6 +28,6 @@ def value_at(config: Mapping[str, Any], key: str, module: str) -> Any:
     value: Any = config
     for part in key.split("."):
         if not isinstance(value, Mapping) or part not in value:
-            raise InputError(f"{module}: the configuration has no {key}, which this module reads")
+            raise InputError(f"{module}: the configuration has no key {key}, which this module needs")
         value = value[part]
     return value

@@ -1,1 +1,1 @@
-"""From a named data set of labelled code to functions, split without leaks."""
+"""Data sets of labelled code: readers, duplicates, splits without leaks between them, and tokens."""

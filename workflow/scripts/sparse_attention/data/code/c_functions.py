@@ -1,4 +1,4 @@
-"""The functions of a C file, and which lines of a function another version of it changes."""
+"""Finds the functions of a C file, and the lines of a function that a newer version changes."""
 
 from __future__ import annotations
 
@@ -16,23 +16,24 @@ PARTS = tree_sitter.Query(C, "(function_definition) @function (comment) @comment
 
 
 class CFunction(NamedTuple):
-    """A function's text, and its tokens without comments, which tell whether it was really changed."""
+    """A function's text, and its tokens without comments, by which versions are compared."""
 
     text: str
     code: str
 
 
 class CFile(NamedTuple):
-    """The functions of a file by name, in their order, and how many more the parser could not make sense of."""
+    """The functions of a file by name, in their order, and the number of functions with syntax errors."""
 
     functions: dict[str, list[CFunction]]
     broken: int
 
 
 def parse(content: bytes) -> CFile:
-    """Return the functions of a C file; one with a syntax error in it, as `#ifdef` across braces makes, is left out.
+    """Return the functions of a C file, with all kinds of line ends turned into newlines.
 
-    A name may have several functions, as when `#if` chooses between them. Every end of a line becomes a newline.
+    A function with a syntax error, such as one from an `#ifdef` that contains only one of two braces, is left out. A
+    name may have several functions, for example when `#if` chooses between them.
 
     Raises
     ------
@@ -46,7 +47,7 @@ def parse(content: bytes) -> CFile:
     functions: dict[str, list[CFunction]] = {}
     broken = end = place = 0
     for node in sorted(found.get("function", []), key=lambda node: node.start_byte):
-        if node.start_byte < end:  # inside another one
+        if node.start_byte < end:  # inside another function
             continue
         end = node.end_byte
         if node.has_error:
@@ -66,7 +67,7 @@ def parse(content: bytes) -> CFile:
 
 
 def _name(node: tree_sitter.Node) -> str:
-    """Return the innermost declarator: the name, or what stands for it where a macro makes the head of a function."""
+    """Return the innermost declarator: the function's name, or its macro when a macro makes the function's head."""
     inner: tree_sitter.Node | None = node
     while inner is not None:
         node, inner = inner, inner.child_by_field_name("declarator")
@@ -74,7 +75,7 @@ def _name(node: tree_sitter.Node) -> str:
 
 
 def changed_lines(before: str, after: str) -> tuple[int, ...]:
-    """Return the lines of `before`, from 1, that are not in `after`; for new lines, the one that comes after them."""
+    """Return the lines of `before`, from 1, that `after` changes; for inserted lines, the next line with text."""
     old, new = before.split("\n"), after.split("\n")
     lines: set[int] = set()
     for kind, first, last, _, _ in difflib.SequenceMatcher(None, old, new, autojunk=False).get_opcodes():

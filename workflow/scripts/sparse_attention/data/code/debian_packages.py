@@ -1,4 +1,4 @@
-"""Debian source packages: the C files of their two tarballs, unpacked safely, and what their patches do to them."""
+"""Debian source packages: safe unpacking of the C files in their tarballs, and their patches."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ from sparse_attention.errors import InputError
 ORIGINAL = re.compile(r"(?P<name>[^_]+)_(?P<version>[^_]+?)\.orig(?:-(?P<component>[\w-]+))?\.tar\.\w+")
 PACKAGING = re.compile(r"(?P<name>[^_]+)_(?P<version>[^_]+)-[^_-]+\.debian\.tar\.\w+")
 C_FILES = (".c", ".h")
-# where a patch begins with another file: a header of git's, that of a plain diff, or one after the other
+# the start of a patch's part about one file: a header of git, that of a plain diff, or both in this order
 FILE = re.compile(
     rb"^(?:diff --git .*\n(?:[a-z].*\n)*(?:--- .*\n\+\+\+ .*\n)?|--- .*\n\+\+\+ .*\n(?=@@ ))", re.MULTILINE
 )
-# of lines such as `--- a/path` with a time behind it, and `rename from path`
+# the path in lines such as `--- a/path`, which a time may follow, and `rename from path`
 PATH = re.compile(rb"^(?:(?:---|\+\+\+) [^/\s]+/|rename (?:from|to) )([^\t\r\n]+?\.[ch])(?:[ \t\r].*)?$", re.MULTILINE)
 ALLOWED = "NAME_VERSION.orig.tar.* with NAME_VERSION-REVISION.debian.tar.*"
 
 
 @dataclass
 class Package:
-    """A source package: the original tarballs by component ("" is the program itself) and the tarball of patches."""
+    """A source package: original tarballs by component, with "" for the program itself, and the tarball of patches."""
 
     name: str
     version: str
@@ -41,18 +41,18 @@ class Package:
 
 @dataclass(frozen=True)
 class Patch:
-    """What a patch does to C files.
+    """The changes of a patch to C files.
 
     Attributes
     ----------
     name : str
-        As the series has it.
+        Its name in the series file.
     header : str
-        The text above the first change.
+        The text before the first change.
     paths : tuple of str
         The C files that it changes, sorted.
     changes : bytes or None
-        The parts about these files; None when there is no such patch.
+        Its parts that change these files; None when the series names a patch that does not exist.
     """
 
     name: str
@@ -87,24 +87,24 @@ class Source:
     patches: list[Patch]
 
     def read(self, path: str) -> bytes | None:
-        """Return a file of the package; None when there is none, or it lies outside."""
+        """Return the content of a file; None when there is no such file or its path leads out of the package."""
         file = (self.root / path).resolve()
         return file.read_bytes() if file.is_relative_to(self.root.resolve()) and file.is_file() else None
 
     def apply(self, patch: Patch) -> bool:
-        """Apply a patch to all its C files, every line of context equal; else change nothing and return False.
+        """Apply a patch to all its C files and return True, or change nothing and return False when it does not fit.
 
         Raises
         ------
         InputError
-            When this machine has no git.
+            When git is not installed.
         """
         if not patch.changes:
             return patch.changes is not None
         git = shutil.which("git")
         if git is None:
-            raise InputError("git is not on this machine: format debian applies patches with `git apply`; install git")
-        # neither a repository around the folder nor the user's settings have a say
+            raise InputError("git is not installed: the format debian applies patches with `git apply`; install git")
+        # a repository around the folder and the user's settings must not change the result
         others = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
         environment = others | {"GIT_DIR": os.devnull, "GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_NOSYSTEM": "1"}
         command = [git, "apply", "-p1", "--unidiff-zero", "--whitespace=nowarn", "-"]
@@ -115,12 +115,12 @@ class Source:
 
 
 def packages_of(paths: Iterable[Path]) -> list[Package]:
-    """Return the packages that tarballs make up, in the order in which their names come first.
+    """Return the packages that the tarballs belong to, in the order of their first tarballs.
 
     Raises
     ------
     InputError
-        When a file is not one of a source package, or a package lacks one of its two kinds of tarballs or has two.
+        When a file does not belong to a source package, or a package has not exactly one tarball of each kind.
     """
     found: dict[tuple[str, str], tuple[dict[str, Path], list[Path]]] = {}
     for path in paths:
@@ -136,12 +136,12 @@ def packages_of(paths: Iterable[Path]) -> list[Package]:
     for (name, version), (originals, packagings) in found.items():
         if "" not in originals or len(packagings) != 1:
             files = some_of((*originals.values(), *packagings))
-            raise InputError(f"{name} {version}: there is only {files}; allowed: {ALLOWED}, one of each")
+            raise InputError(f"{name} {version}: has {files}; allowed: {ALLOWED}, one of each")
     return [Package(*key, originals, packagings[0]) for key, (originals, packagings) in found.items()]
 
 
 def unpacked(package: Package, folder: Path) -> Source:
-    """Unpack a package into an empty folder; see `unpack` for what is raised."""
+    """Unpack a package into an empty folder; it raises the errors of `unpack`."""
     root = unpack(package.originals[""], folder / "original", C_FILES)
     for component, archive in package.originals.items():
         if component:
@@ -153,9 +153,18 @@ def unpacked(package: Package, folder: Path) -> Source:
 
 
 def unpack(archive: Path, folder: Path, suffixes: tuple[str, ...] = ("",)) -> Path:
-    """Unpack the plain files with one of the suffixes into a new folder; return it, or the one folder that all lie in.
+    """Unpack plain files with one of the suffixes into a new folder; return that, or its only folder if it has one.
 
-    Links and special files are left out: no source code is in them.
+    Links and special files are left out, because they contain no source code.
+
+    Parameters
+    ----------
+    archive : Path
+        The tar archive.
+    folder : Path
+        The folder to create.
+    suffixes : tuple of str
+        Suffixes of the files to unpack; by default all files.
 
     Raises
     ------
@@ -166,7 +175,7 @@ def unpack(archive: Path, folder: Path, suffixes: tuple[str, ...] = ("",)) -> Pa
     outermost: set[str] = set()
     try:
         with tarfile.open(archive) as members:
-            # no `filter="data"`: the Python of Debian 12 lacks it; without links only a name can lead outside
+            # not `filter="data"`, which the Python of Debian 12 lacks; without links only a name can lead outside
             for member in members:
                 name = _inside(archive, member.name)
                 outermost.add(name.parts[0] if name.parts else ".")
@@ -192,7 +201,7 @@ def _inside(archive: Path, name: str) -> PurePosixPath:
 
 
 def _series(file: Path) -> list[str]:
-    """Return the patches that a series names, without comments and options; none when the package has no series."""
+    """Return the names of patches in a series file without comments and options; empty when there is no such file."""
     if not file.is_file():
         return []
     lines = (

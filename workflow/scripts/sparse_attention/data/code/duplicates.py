@@ -1,4 +1,4 @@
-"""Finds functions that are, up to layout or nearly, the same as one that came before."""
+"""Finds functions that repeat an earlier one, exactly up to layout, or nearly."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ FEATURES = 2**20
 
 
 def exact(sources: Sequence[str]) -> np.ndarray:
-    """Return which texts have the tokens of an earlier one, in the same order: bool `(texts,)`."""
+    """Return which texts have the same tokens in the same order as an earlier text: bool ``(texts,)``."""
     seen: set[str] = set()
     repeated = np.zeros(len(sources), dtype=bool)
     for place, source in enumerate(sources):
@@ -25,17 +25,23 @@ def exact(sources: Sequence[str]) -> np.ndarray:
 
 
 def near(sources: Sequence[str], similarity: float) -> np.ndarray:
-    """Return which texts are nearly one that came before and is not itself left out: bool `(texts,)`.
+    """Return which texts nearly repeat an earlier text that does not itself repeat one.
 
     Two texts are nearly the same when the Jaccard similarity of their sets of shingles, five tokens in a row, is at
-    least `similarity`. Shingles are hashed to 2²⁰ places, which moves a similarity by about the share of places taken.
+    least `similarity`. Shingles are hashed to 2²⁰ values. Collisions change a similarity by about the share of values
+    that the two texts use.
 
     Parameters
     ----------
     sources : sequence of str
         The texts.
     similarity : float
-        In (0, 1].
+        The least Jaccard similarity, in (0, 1].
+
+    Returns
+    -------
+    ndarray
+        bool ``(texts,)``.
     """
     from scipy import sparse
     from sklearn.feature_extraction.text import HashingVectorizer
@@ -54,7 +60,7 @@ def near(sources: Sequence[str], similarity: float) -> np.ndarray:
         rows, columns = shared.row + start, shared.col
         union = sizes[rows] + sizes[columns] - shared.data
         close = (columns < rows) & (shared.data >= similarity * union)
-        # in order, so that a text is compared with those that stay
+        # in order, because a text counts only as a repeat of texts that are kept
         pairs = sorted(zip(rows[close].tolist(), columns[close].tolist(), strict=True))
         for row, column in pairs:
             left_out[row] |= not left_out[column]

@@ -1,4 +1,4 @@
-"""A labelled function, what a reader may leave out, and the files that hold many."""
+"""Labelled functions, the counts of those that are left out, and the file that functions are stored in."""
 
 from __future__ import annotations
 
@@ -23,17 +23,17 @@ class Function:
     Attributes
     ----------
     source : str
-        Its text; the column `functionSource`.
+        Its text, the column `functionSource`.
     label : int
         1 for a defect, 0 for none.
     project, path : str
-        Where it comes from; functions without a project may be split apart one by one.
+        Its project and its file there. Functions without a project are assigned to splits one by one.
     rule : str
-        What was found in it, names separated by commas; empty where that is not known.
+        The names of the defects found in it, separated by commas; empty when they are not known.
     lines : tuple of int
-        Lines of `source`, from 1, that the finding points to.
+        Lines of `source`, counted from 1, in which the defects are.
     split : str
-        train, validation or test when the data set says so; else empty.
+        train, validation or test when the data set names splits, else empty.
     """
 
     source: str
@@ -46,12 +46,12 @@ class Function:
 
 
 class Intake:
-    """What was read and what of it was left out, and why.
+    """Counts the functions that were read, and those that were left out or changed, by reason.
 
     Parameters
     ----------
     bad_rows : str
-        `refuse`: a row that cannot be used is an error; `drop`: it is left out and counted.
+        `refuse`: a row that cannot be used is an error; `drop`: such a row is left out and counted.
     """
 
     def __init__(self, bad_rows: str = "refuse") -> None:
@@ -61,7 +61,17 @@ class Intake:
         self.read = 0
 
     def bad(self, where: str, problem: str, allowed: str) -> None:
-        """Count a row that cannot be used, or raise `InputError` with its place, what is wrong and what is allowed."""
+        """Count a row that cannot be used, or raise `InputError`, as `bad_rows` says.
+
+        Parameters
+        ----------
+        where : str
+            The file and the row, for the message.
+        problem : str
+            What is wrong; the reason under which the row is counted.
+        allowed : str
+            What is allowed, for the message.
+        """
         if self.bad_rows == "refuse":
             raise InputError(
                 f"{where}: {problem}; allowed: {allowed} (prepare_code.bad_rows: drop leaves such rows out)"
@@ -69,28 +79,28 @@ class Intake:
         self.drop(problem)
 
     def drop(self, reason: str, count: int = 1) -> None:
-        """Count functions that were read and left out."""
+        """Count functions that were read and left out for a reason."""
         if count:
             self.dropped[reason] += count
 
     def mend(self, what: str, count: int = 1) -> None:
-        """Count functions that were kept after something in them was changed."""
+        """Count functions that were changed and kept."""
         if count:
             self.mended[what] += count
 
     def add(self, other: Intake) -> None:
-        """Count what another one counted."""
+        """Add the counts of another intake."""
         self.read += other.read
         self.dropped.update(other.dropped)
         self.mended.update(other.mended)
 
     def summary(self) -> str:
-        """Say how many were read and left out, and why."""
+        """Return how many functions were read and left out, and why, as a text."""
         reasons = ", ".join(f"{count} {reason}" for reason, count in _most_frequent_first(self.dropped))
         return f"{self.read} read" + (f"; left out: {reasons}" if reasons else "")
 
     def table(self) -> pd.DataFrame:
-        """Return `reason` and `functions`, the most frequent reason first, with the number read on top."""
+        """Return a table of `reason` and `functions`: the number read, then the reasons by falling frequency."""
         rows = [("read", self.read), *_most_frequent_first(self.dropped), *_most_frequent_first(self.mended)]
         return pd.DataFrame(rows, columns=["reason", "functions"])
 
@@ -100,7 +110,7 @@ def _most_frequent_first(counts: Mapping[str, int]) -> list[tuple[str, int]]:
 
 
 def label_of(value: object) -> int | None:
-    """Return a label as 0 or 1; None when it is neither (a float or text such as `0.0` is not)."""
+    """Return a label as 0 or 1; None for anything else, such as the float 0.0 or the text `0.0`."""
     if isinstance(value, bool):
         return int(value)
     if isinstance(value, int) and value in (0, 1):
@@ -110,7 +120,7 @@ def label_of(value: object) -> int | None:
 
 
 def write_functions(functions: Iterable[Function], path: Path) -> None:
-    """Write functions as Parquet with the columns `COLUMNS`."""
+    """Write functions to a Parquet file with the columns `COLUMNS`."""
     import pyarrow
     from pyarrow import parquet
 
@@ -122,7 +132,7 @@ def write_functions(functions: Iterable[Function], path: Path) -> None:
 
 
 def read_functions(path: Path) -> Iterator[Function]:
-    """Yield what `write_functions` wrote; `InputError` when the file is something else."""
+    """Yield the functions that `write_functions` wrote; raise `InputError` when the file is not one of these."""
     import pyarrow
     from pyarrow import parquet
 

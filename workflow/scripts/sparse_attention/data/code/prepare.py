@@ -1,4 +1,4 @@
-"""From a retrieved data set of code to functions in train, validation and test."""
+"""Turns a retrieved data set of code into functions in train, validation and test."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ logger = logging.getLogger(__name__)
 
 
 class Prepared(NamedTuple):
-    """The functions that are used, in the order of splits; and tables of the splits and of what was left out."""
+    """The functions that are used, in the order of splits, and tables of the splits and of functions left out."""
 
     functions: list[Function]
     statistics: pd.DataFrame
@@ -41,23 +41,23 @@ class CodeOptions(Options):
     Attributes
     ----------
     min_lines : int
-        Functions of fewer lines are left out; from 1 on.
+        Functions with fewer lines are left out; from 1 on.
     max_lines : int, optional
-        Functions of more lines are left out, from 1 on; None: none are.
+        Functions with more lines are left out; from 1 on; None: no limit.
     ignored_rules : sequence of str
         Rules of bandit, such as B101, whose findings do not count.
     bad_rows : str
-        What becomes of a row without text, or with a label other than 0 and 1: refuse or drop.
+        What happens to a row without text or with a label other than 0 and 1: refuse or drop.
     split : Shares
-        By project.
+        Shares of the splits; whole projects are assigned.
     near_duplicates : float, optional
         Jaccard similarity of shingles from which a function is a repeat, above 0 up to 1; None: only exact repeats.
     overlap : str
-        What becomes of a function in two splits: drop, refuse or keep.
+        What happens to a function in two splits: drop, refuse or keep.
     negatives : float, optional
-        For each positive, above 0; None: all.
+        Negatives per positive, above 0; None: all negatives.
     max_functions : mapping
-        Of each split, from 2 on; None: all.
+        The most functions of each split, from 2 on; None: no limit.
     """
 
     min_lines: int
@@ -72,32 +72,31 @@ class CodeOptions(Options):
 
     @classmethod
     def of(cls, section: Mapping[str, Any]) -> Self:
-        """Read the section."""
+        """Return the options in the section `prepare_code`."""
         return super().of({**section, "split": Shares.of(section["split"])})
 
 
 def prepare(dataset: Dataset, entry: Mapping[str, Any], options: CodeOptions, threads: int = 1) -> Prepared:
-    """Read, split and choose functions.
+    """Read the functions of a data set, split them and choose those that are used.
 
     Parameters
     ----------
     dataset : Dataset
-        What was retrieved.
+        The retrieved data set.
     entry : mapping
-        The corpus's own settings: `format`, `files` by split, `projects` by split, and those of the format's reader.
+        The corpus's own settings: `format`, `files` by split, `projects` by split, and the options of its reader.
     options : CodeOptions
     threads : int
-        For reading; they change nothing in what is read.
+        Threads for reading; their number does not change the result.
 
     Raises
     ------
     InputError
-        When a file, column or row cannot be used, splits overlap where that is refused, or a split lacks a label.
+        When a file, column or row cannot be used, splits overlap and `overlap` is `refuse`, or a split lacks a label.
     """
     intake = Intake(options.bad_rows)
-    reader = create(entry["format"])
-    reading = {**entry, "ignored_rules": options.ignored_rules, "threads": threads}
-    functions = list(reader.read(code_files(dataset, reader, entry), intake, reading))
+    reader = create(entry["format"], {**entry, "ignored_rules": options.ignored_rules, "threads": threads})
+    functions = list(reader.read(code_files(dataset, reader, entry), intake))
     functions = selection.within_lines(functions, options.min_lines, options.max_lines, intake)
     selection.require_some(functions, dataset.name, intake)
     functions = selection.assign_splits(functions, options.split, entry.get("projects"))
@@ -116,12 +115,12 @@ def prepare(dataset: Dataset, entry: Mapping[str, Any], options: CodeOptions, th
 
 
 def code_files(dataset: Dataset, reader: CodeReader, entry: Mapping[str, Any]) -> dict[str, list[Path]]:
-    """Return the files to read by split, in the registry's order; all under "" when the entry names none.
+    """Return the files to read by split, in the registry's order; all under "" when the entry names no `files`.
 
     Raises
     ------
     InputError
-        When a pattern of `files` fits no file, or no file has a suffix of the reader.
+        When a pattern of `files` matches no file, or no file has a suffix of the reader.
     """
     if entry.get("files"):
         found = {}
@@ -130,7 +129,7 @@ def code_files(dataset: Dataset, reader: CodeReader, entry: Mapping[str, Any]) -
             found[split] = [file for file, name in names.items() if fnmatch.fnmatch(name, pattern)]
             if not found[split]:
                 there = some_of(map(Path, names.values()))
-                raise InputError(f"{dataset.root}: no file fits files.{split} {pattern!r}; there are {there}")
+                raise InputError(f"{dataset.root}: no file matches files.{split} {pattern!r}; allowed: {there}")
     else:
         found = {"": [file for file in dataset.files if suffix_of(file) in reader.suffixes]}
     found = {split: saved_files(files)[0] for split, files in found.items()}

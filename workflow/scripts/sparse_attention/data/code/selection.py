@@ -1,4 +1,4 @@
-"""Which functions make a split: by project, without repeats, as many negatives as wanted, and of the same lengths."""
+"""Chooses the functions of each split: by project, without repeats, with negatives as long as the positives."""
 
 from __future__ import annotations
 
@@ -14,22 +14,30 @@ from sparse_attention.data.splits import SPLITS, Shares, position, split_documen
 from sparse_attention.errors import InputError
 
 KEPT_FIRST = ("test", "validation", "train")
-"""Of equal functions in two splits the one in the first of these stays, so that training sees nothing of the others."""
+"""Of equal functions in two splits, the one in the first of these splits is kept: none of test is trained on."""
 
 
 def assign_splits(
     functions: Sequence[Function], shares: Shares, projects: Mapping[str, Sequence[str]] | None = None
 ) -> list[Function]:
-    """Return the functions with their splits.
+    """Return the functions with a split assigned to each.
 
-    What the data set says stays, except that a missing validation split is cut from train: validation decides, test is
-    read once. Otherwise `projects` names the projects of validation and test, all others being train, or else whole
-    projects are drawn; functions without projects are drawn one by one.
+    If the data set names splits, they stay. A missing validation split is then drawn from train, because choices are
+    made by validation and test must not influence them. If it names none, `projects` decides; without `projects`,
+    whole projects are assigned at random, and functions without a project one by one.
+
+    Parameters
+    ----------
+    functions : sequence of Function
+    shares : Shares
+        Shares of the splits and the seed.
+    projects : mapping, optional
+        The projects of validation and of test; all others belong to train.
 
     Raises
     ------
     InputError
-        When `projects` names one that is not there, or there is too little to fill the splits.
+        When `projects` names a project that does not exist, or there are too few functions to fill the splits.
     """
     names = {function.project for function in functions}
     if any(function.split for function in functions):
@@ -38,7 +46,9 @@ def assign_splits(
         chosen = {name: split for split, members in projects.items() for name in members}
         unknown = sorted(set(chosen) - names)
         if unknown:
-            raise InputError(f"projects: {', '.join(unknown)} not found; allowed: {', '.join(sorted(names))}")
+            raise InputError(
+                f"projects: {', '.join(unknown)}: not in the data set; allowed: {', '.join(sorted(names))}"
+            )
         return [replace(function, split=chosen.get(function.project, "train")) for function in functions]
     units = [_unit(function) for function in functions]
     distinct = sorted(set(units))
@@ -62,7 +72,7 @@ def _with_validation(functions: Sequence[Function], shares: Shares) -> list[Func
 
 
 def _unit(function: Function) -> str:
-    """Return what is never divided between splits."""
+    """Return the project of a function, or its own text without one: functions of one unit share a split."""
     return function.project or function.source
 
 
@@ -78,15 +88,15 @@ def without_repeats(
     similarity : float or None
         See `duplicates.near`; None: only exact repeats, up to layout.
     overlap : str
-        What a function in two splits is: `drop` keeps it in the first of test, validation and train; `refuse`: an
-        error; `keep`: repeats are looked for within each split only.
+        What happens to functions in two splits: `drop` keeps one in the first of test, validation and train; `refuse`
+        raises an error; `keep` looks for repeats only within each split.
     intake : Intake
-        Counts what is left out.
+        Counts the functions that are left out.
 
     Raises
     ------
     InputError
-        With the number of functions in two splits, and one of them.
+        When functions are in two splits and `overlap` is `refuse`.
     """
     groups = [[f for f in functions if f.split == split] for split in KEPT_FIRST]
     if overlap == "keep":
@@ -97,13 +107,15 @@ def without_repeats(
 
 
 def _distinct(functions: list[Function], similarity: float | None, intake: Intake) -> list[Function]:
-    kept = _left(functions, duplicates.exact([f.source for f in functions]), "repeats another one", intake)
+    kept = _unrepeated(functions, duplicates.exact([f.source for f in functions]), "repeats another one", intake)
     if similarity is None:
         return kept
-    return _left(kept, duplicates.near([f.source for f in kept], similarity), "nearly repeats another one", intake)
+    return _unrepeated(
+        kept, duplicates.near([f.source for f in kept], similarity), "nearly repeats another one", intake
+    )
 
 
-def _left(functions: list[Function], repeated: np.ndarray, reason: str, intake: Intake) -> list[Function]:
+def _unrepeated(functions: list[Function], repeated: np.ndarray, reason: str, intake: Intake) -> list[Function]:
     intake.drop(reason, int(repeated.sum()))
     return [function for function, again in zip(functions, repeated, strict=True) if not again]
 
@@ -118,24 +130,24 @@ def _refuse_overlap(groups: Iterable[list[Function]]) -> None:
     if common:
         first = " ".join(common[0].source.split())[:60]
         raise InputError(
-            f"{len(common)} functions are in two splits, one is {first!r}; allowed: none, or prepare_code.overlap: drop"
+            f"{len(common)} functions are in two splits, as {first!r} is; allowed: none, or prepare_code.overlap: drop"
         )
 
 
 def choose(functions: Sequence[Function], negatives: float | None, most: int | None, seed: int) -> list[Function]:
-    """Return the functions of one split that are used, in a seeded order that knows neither label nor project.
+    """Return the functions of one split that are used, in a random order that does not depend on label or project.
 
     Parameters
     ----------
     functions : sequence of Function
-        Of one split.
+        The functions of one split.
     negatives : float or None
-        Negatives for each positive, each of a length near that of a positive, from its project where there is one
-        left; None: all there are.
+        Negatives per positive. Each is the nearest in length to its positive, if possible from the same project.
+        None: all negatives.
     most : int or None
-        Functions to keep, positives in the share that they then have; None: all.
+        The most functions; with `negatives`, the number of positives is reduced accordingly. None: no limit.
     seed : int
-        Of the order.
+        Seed of the order.
     """
     ordered = sorted(functions, key=lambda function: position(seed, f"{function.project}\0{function.source}"))
     positives = [function for function in ordered if function.label]
@@ -150,7 +162,7 @@ def choose(functions: Sequence[Function], negatives: float | None, most: int | N
 
 
 def _matched(positives: Sequence[Function], others: Sequence[Function], wanted: int) -> list[Function]:
-    """Return `wanted` of the others, taken in turn by the positives: the nearest in length that is left."""
+    """Return `wanted` of the others; the positives take turns, each takes the remaining one nearest in length."""
     pools: dict[str, list[tuple[int, int]]] = {}
     for place, function in enumerate(others):
         pools.setdefault(function.project, []).append((len(function.source), place))
@@ -169,14 +181,14 @@ def _matched(positives: Sequence[Function], others: Sequence[Function], wanted: 
 
 
 def _nearest(pool: Sequence[tuple[int, int]], length: int) -> int:
-    """Return the place of the entry nearest in length, the shorter of two equally near."""
+    """Return the index of the entry nearest in length, the shorter of two that are equally near."""
     after = bisect.bisect_left(pool, (length, -1))
     places = [place for place in (after - 1, after) if 0 <= place < len(pool)]
     return min(places, key=lambda place: (abs(pool[place][0] - length), place))
 
 
 def within_lines(functions: Iterable[Function], least: int, most: int | None, intake: Intake) -> list[Function]:
-    """Return the functions whose number of lines is allowed."""
+    """Return the functions with `least` to `most` lines; `most` may be None."""
     kept = []
     for function in functions:
         count = function.source.count("\n") + 1
@@ -190,22 +202,22 @@ def within_lines(functions: Iterable[Function], least: int, most: int | None, in
 
 
 def require_some(functions: Sequence[Function], name: str, intake: Intake) -> None:
-    """Raise `InputError` when nothing is left of the data set `name`, with what was left out and why."""
+    """Raise `InputError` with the reasons when no function of the data set `name` is left."""
     if not functions:
         raise InputError(f"{name}: no function is left: {intake.summary()}")
 
 
 def require_both_labels(functions: Sequence[Function], intake: Intake, deciding: str) -> None:
-    """Raise `InputError` when a split is empty or has one class only.
+    """Raise `InputError` when a split does not have functions of both labels.
 
     Parameters
     ----------
     functions : sequence of Function
-        Of all splits.
+        The functions of all splits.
     intake : Intake
-        Tells what was left out before.
+        The counts of functions left out before, for the message.
     deciding : str
-        The keys of the configuration that decide what a split holds.
+        The configuration's keys that decide which functions a split has, for the message.
     """
     for split in SPLITS:
         labels = [function.label for function in functions if function.split == split]

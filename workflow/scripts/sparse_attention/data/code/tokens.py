@@ -1,4 +1,4 @@
-"""Functions as the tokens that a classifier reads, cut to its length."""
+"""Turns functions into the tokens that a classifier reads, cut to its maximum length."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ PARTS = ("ids", "spans", "lengths", "whole_lengths", "labels", "splits")
 
 
 def _check_parts(file: Path, parts: Mapping[str, Tensor]) -> None:
-    """Refuse tensors of other shapes and types than those of functions whose tokens lie one after the other."""
+    """Raise `InputError` when tensors do not have the shapes and types that `CodeTokens` describes."""
     tokens, functions = len(parts["ids"]) if parts["ids"].ndim else 0, parts["lengths"].numel()
     shapes = dict.fromkeys(PARTS, (functions,)) | {"ids": (tokens,), "spans": (tokens, 2)}
     for name, part in parts.items():
@@ -39,12 +39,14 @@ def _check_parts(file: Path, parts: Mapping[str, Tensor]) -> None:
             wanted = f"{str(kind).removeprefix('torch.')} of shape {shapes[name]}"
             raise InputError(f"{file}: {text}; allowed: {wanted}, as tokenise_code writes")
     if functions == 0 or (parts["lengths"] < 1).any() or int(parts["lengths"].sum()) != tokens:
-        raise InputError(f"{file}: its lengths are not those of {tokens} tokens; allowed: what tokenise_code writes")
+        raise InputError(
+            f"{file}: the lengths do not add up to {tokens} tokens; allowed: a file that tokenise_code writes"
+        )
 
 
 @dataclass(frozen=True)
 class TokensInfo:
-    """The sidecar of tokens.
+    """The content of the sidecar of tokens.
 
     Attributes
     ----------
@@ -53,7 +55,7 @@ class TokensInfo:
     vocabulary : int
         Size of the tokenizer's vocabulary.
     max_tokens : int
-        Tokens, special ones included, that functions are cut to.
+        Maximum number of tokens per function, special tokens included.
     """
 
     pad: int
@@ -62,7 +64,7 @@ class TokensInfo:
 
 
 class Batch(NamedTuple):
-    """Functions padded to the longest: ids and mask int64 ``(batch, n)``, labels int64 ``(batch,)``."""
+    """Functions padded to the longest: ids and mask int64 ``(batch, length)``, labels int64 ``(batch,)``."""
 
     ids: Tensor
     mask: Tensor
@@ -71,18 +73,18 @@ class Batch(NamedTuple):
 
 @dataclass(frozen=True)
 class CodeTokens:
-    """The tokens of all functions, in the order of the functions' file.
+    """The tokens of all functions, in the order of the file of functions.
 
     Attributes
     ----------
     ids : Tensor
         int32 ``(tokens,)``, one function after the other, special tokens included.
     spans : Tensor
-        int32 ``(tokens, 2)``: the characters of the function's source that a token covers; ``(0, 0)`` for special ones.
+        int32 ``(tokens, 2)``: start and end of a token's characters in the function's source; 0 and 0 for special ones.
     lengths, whole_lengths : Tensor
-        int32 ``(functions,)``: tokens that are left after cutting, and before.
+        int32 ``(functions,)``: number of tokens after cutting, and before.
     labels, splits : Tensor
-        int8 ``(functions,)``: 0 or 1, and the place in `SPLITS`.
+        int8 ``(functions,)``: 0 or 1, and an index into `SPLITS`.
     info : TokensInfo
         The sidecar.
     """
@@ -96,23 +98,23 @@ class CodeTokens:
     info: TokensInfo
 
     def of(self, split: str) -> Tensor:
-        """Return the functions of a split, int64."""
+        """Return the indices of a split's functions, int64 ``(functions,)``."""
         return (self.splits == SPLITS.index(split)).nonzero()[:, 0]
 
-    def place(self, function: int) -> slice:
-        """Return where a function's tokens lie."""
+    def slice_of(self, function: int) -> slice:
+        """Return the slice of `ids` and `spans` that holds a function's tokens."""
         start = int(self._starts[function])
         return slice(start, start + int(self.lengths[function]))
 
     def batch(self, functions: Sequence[int]) -> Batch:
-        """Return functions as a batch."""
-        places = [self.place(function) for function in functions]
-        n = max(place.stop - place.start for place in places)
-        ids = torch.full((len(places), n), self.info.pad, dtype=torch.int64)
+        """Return the functions with the given indices as a batch."""
+        slices = [self.slice_of(function) for function in functions]
+        longest = max(tokens.stop - tokens.start for tokens in slices)
+        ids = torch.full((len(slices), longest), self.info.pad, dtype=torch.int64)
         mask = torch.zeros_like(ids)
-        for row, place in enumerate(places):
-            length = place.stop - place.start
-            ids[row, :length] = self.ids[place]
+        for row, tokens in enumerate(slices):
+            length = tokens.stop - tokens.start
+            ids[row, :length] = self.ids[tokens]
             mask[row, :length] = 1
         return Batch(ids, mask, self.labels[torch.tensor(functions)].long())
 
@@ -130,7 +132,7 @@ class CodeTokens:
 
     @classmethod
     def load(cls, path: Path | str) -> CodeTokens:
-        """Read what `save` wrote, the sidecar beside the tensors; `InputError` when it is something else."""
+        """Read the tensors and their sidecar; raise `InputError` when they are not what `save` writes."""
         file = Path(path)
         tensors = read_safetensors(file)
         if set(tensors) != set(PARTS):
@@ -141,7 +143,9 @@ class CodeTokens:
         names = [field.name for field in fields(TokensInfo)]
         for name in names:
             if type(content.get(name)) is not int or not 0 <= content[name] < 2**31:
-                raise InputError(f"{sidecar}: {name}: {content.get(name)!r}; allowed: a whole number from 0 on")
+                raise InputError(
+                    f"{sidecar}: {name}: {content.get(name)!r} is not allowed; allowed: a whole number from 0 on"
+                )
         return cls(**tensors, info=TokensInfo(**{name: content[name] for name in names}))
 
 
@@ -151,19 +155,28 @@ def load_tokenizer(folder: Path | str) -> PreTrainedTokenizerBase:
     Raises
     ------
     InputError
-        When there is none, it is not a fast one (which alone tells characters), or it cannot pad.
+        When there is none, it has no padding token, or it is not a fast one: only these give the characters of tokens.
     """
     from sparse_attention.models import hub
 
     tokenizer = hub.load_tokenizer(folder)
     if not tokenizer.is_fast or tokenizer.pad_token_id is None:
-        what = "has no padding token" if tokenizer.is_fast else "is not a fast one"
+        what = "has no padding token" if tokenizer.is_fast else "is not a fast tokenizer"
         raise InputError(f"{folder}: its tokenizer {what}; allowed: a fast tokenizer of an encoder")
     return tokenizer
 
 
 def tokenise(functions: Sequence[Function], tokenizer: PreTrainedTokenizerBase, max_tokens: int) -> CodeTokens:
-    """Tokenise functions and cut them to `max_tokens`, special tokens included; the end is cut, its mark stays."""
+    """Tokenise functions and cut the ends of those that are too long.
+
+    Parameters
+    ----------
+    functions : sequence of Function
+    tokenizer : PreTrainedTokenizerBase
+        A fast tokenizer, as `load_tokenizer` returns it.
+    max_tokens : int
+        The most tokens per function, special tokens included; these are kept.
+    """
     texts = [function.source for function in functions]
     tokenizer.truncation_side = "right"
     short = tokenizer(texts, truncation=True, max_length=max_tokens, return_offsets_mapping=True, verbose=False)
@@ -180,7 +193,7 @@ def tokenise(functions: Sequence[Function], tokenizer: PreTrainedTokenizerBase, 
 
 
 def statistics(tokens: CodeTokens) -> pd.DataFrame:
-    """Return, for each split and label: functions, the share that was cut, quantiles of their whole lengths."""
+    """Return for each split and label the number of functions, the share that was cut, and quantiles of lengths."""
     rows = []
     for split in SPLITS:
         for label in (0, 1):

@@ -1,1 +1,1 @@
-"""Readers of text corpora, one for each format. Each is a class in a file of its own."""
+"""Readers of text corpora, one class for each format, each in a file of its own."""

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from sparse_attention.data.cells import BadCell, name_of, text_of
 from sparse_attention.data.documents import Document, Reading
@@ -13,22 +13,33 @@ from sparse_attention.data.rows import read_rows
 from sparse_attention.errors import InputError
 
 
+@dataclass(frozen=True)
 class Datasets(TextReader):
-    """The rows of parquet, JSON lines or a folder of `Dataset.save_to_disk`, one document a row.
+    """Reads one document from each row of Parquet, JSON lines or a folder of `Dataset.save_to_disk`.
 
-    `title` and `id` are read when there are such columns; ids default to the file's path and the row's number.
+    The columns `title` and `id` are read if there are any; else ids are made of the file's path and the row's number.
+
+    Attributes
+    ----------
+    text_column : str
+        Name of the column of text.
     """
 
     name = "datasets"
     options = {"text_column": {"type": "string", "minLength": 1}}
     suffixes = (".parquet", ".jsonl", ".ndjson", ".arrow")
 
-    def read(self, files: list[Path], reading: Reading, options: Mapping[str, Any]) -> Iterator[Document]:
-        """Yield the rows of all files; `InputError` where the column is missing or a cell is neither text nor missing.
+    text_column: str = "text"
 
-        The option `text_column` names the column, `text` when it is left out.
+    def read(self, files: list[Path], reading: Reading) -> Iterator[Document]:
+        """Yield the rows of all files.
+
+        Raises
+        ------
+        InputError
+            When a file lacks the column, or a cell of it is not text.
         """
-        column = options.get("text_column", "text")
+        column = self.text_column
         for file, name in zip(files, names_of(files), strict=True):
             for number, row in enumerate(read_rows(file, [column], ("title", "id")), start=1):
                 try:

@@ -1,12 +1,11 @@
-"""Reads MediaWiki XML dumps, page by page: memory does not grow with the dump."""
+"""Reads MediaWiki XML dumps page by page, so that memory does not grow with the dump."""
 
 from __future__ import annotations
 
 import xml.etree.ElementTree as ET
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from sparse_attention.data.documents import Document, Reading
 from sparse_attention.data.files import open_bytes
@@ -33,12 +32,12 @@ class Page:
 
 
 class MediaWiki(TextReader):
-    """The articles (namespace 0, no redirects) of XML dumps, plain, `.bz2` or `.gz`, as clean prose."""
+    """Reads articles (namespace 0, no redirects) as clean prose from XML dumps, plain, `.bz2` or `.gz`."""
 
     name = "mediawiki"
     suffixes = (".xml",)
 
-    def read(self, files: list[Path], reading: Reading, options: Mapping[str, Any]) -> Iterator[Document]:
+    def read(self, files: list[Path], reading: Reading) -> Iterator[Document]:
         """Yield the articles of all dumps."""
         for file in files:
             for page in pages(file):
@@ -61,7 +60,7 @@ def pages(file: Path) -> Iterator[Page]:
     Raises
     ------
     InputError
-        When the file is damaged, is not XML, or is XML but no MediaWiki export.
+        When the file is damaged, is not XML, or is not an export of MediaWiki.
     """
     found = 0
     try:
@@ -71,7 +70,7 @@ def pages(file: Path) -> Iterator[Page]:
                 yield page
     except InputError:
         raise
-    except (ET.ParseError, LookupError, ValueError) as error:  # an unknown encoding, too
+    except (ET.ParseError, LookupError, ValueError) as error:  # also for an unknown encoding
         if found:
             raise InputError(f"{file}: damaged or truncated after page {found}: {error}; get the file again") from None
         raise InputError(f"{file}: not a complete MediaWiki XML dump: {error}") from None
@@ -84,7 +83,9 @@ def _parse(file: Path, stream: object) -> Iterator[Page]:
         tag = _local(element)
         if root is None:
             if tag != "mediawiki":
-                raise InputError(f"{file}: its root element is <{tag}>; allowed: a MediaWiki export, <mediawiki>")
+                raise InputError(
+                    f"{file}: the root element <{tag}> is not allowed; allowed: <mediawiki>, an export of MediaWiki"
+                )
             root = element
         elif event == "end" and tag == "namespace" and element.get("key") in (FILE_NAMESPACE, CATEGORY_NAMESPACE):
             dropped.add((element.text or "").lower())
@@ -99,7 +100,7 @@ def _local(element: ET.Element) -> str:
 
 def _page(element: ET.Element, dropped_links: frozenset[str]) -> Page:
     parts = {_local(child): child for child in element}
-    # a full history has many revisions: the last one in the file is the newest
+    # a dump of the full history has several revisions of a page; the last one is the newest
     revision = {_local(child): child.text or "" for child in parts.get("revision", ())}
     text = {name: (part.text or "").strip() for name, part in parts.items()}
     return Page(

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 from sparse_attention.data.documents import Document, Reading
 from sparse_attention.data.files import read_lines
@@ -14,16 +13,16 @@ SEPARATOR = "---"
 
 
 class Text(TextReader):
-    """Plain UTF-8 text, plain or compressed: a file is one document.
+    """Reads each UTF-8 text file, plain or compressed, as one document.
 
-    A file with lines that hold only `---` is cut there into several. Ids are the file's path below the common folder,
-    with `#number` when it is cut.
+    A file with lines that contain only `---` is cut there into several documents. The id of a document is the file's
+    path below the folder that all files share, followed by `#number` when the file is cut.
     """
 
     name = "text"
     suffixes = (".txt", ".text", ".md")
 
-    def read(self, files: list[Path], reading: Reading, options: Mapping[str, Any]) -> Iterator[Document]:
+    def read(self, files: list[Path], reading: Reading) -> Iterator[Document]:
         """Yield the documents of all files."""
         for file, name in zip(files, names_of(files), strict=True):
             parts: list[list[str]] = [[]]

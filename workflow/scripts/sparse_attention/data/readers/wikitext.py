@@ -1,11 +1,10 @@
-"""Reads WikiText's raw layout."""
+"""Reads corpora in the raw layout of WikiText."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 from sparse_attention.data.cells import BadCell, text_of
 from sparse_attention.data.documents import Document, Reading
@@ -15,13 +14,13 @@ from sparse_attention.data.rows import read_rows
 from sparse_attention.errors import InputError
 
 ROWS = (".parquet", ".jsonl", ".ndjson", ".arrow")
-# one "=" on each side: " = Title = "; sections have two or more, set apart by spaces: " = = Section = = "
+# a title has one "=" on each side, " = Title = "; a section has two or more with spaces between, " = = Section = = "
 TITLE = re.compile(r"= [^=\s](?:.*[^=\s])? =$")
 HEADING = re.compile(r"= = .* = =$")
 
 
 class WikiText(TextReader):
-    """The articles of WikiText's raw layout: lines, or rows of a column `text`, with ` = Title = ` headings.
+    """Reads articles from lines of text, or from rows with a column `text`, that have headings like ` = Title = `.
 
     Section headings are left out; the text's own marks (such as `@-@`) are kept as they were published.
     """
@@ -29,11 +28,11 @@ class WikiText(TextReader):
     name = "wikitext"
     suffixes = (".raw", ".txt", ".tokens", *ROWS)
 
-    def read(self, files: list[Path], reading: Reading, options: Mapping[str, Any]) -> Iterator[Document]:
-        """Yield the articles of all files; `InputError` where there is no title at all."""
+    def read(self, files: list[Path], reading: Reading) -> Iterator[Document]:
+        """Yield the articles of all files; raise `InputError` when there is no title in them."""
         identity, title, number = "", "", 0
         body: list[str] = []
-        # an article may go on in the next file: shards are cut by size
+        # an article may continue in the next file, because shards are cut by size
         for file, name in zip(files, names_of(files), strict=True):
             lines = _column(file, "text") if suffix_of(file) in ROWS else read_lines(file)
             for line in map(str.strip, lines):
@@ -46,9 +45,8 @@ class WikiText(TextReader):
                     body.append(line)
             number = 0
         if not identity:
-            raise InputError(
-                f"{some_of(files)}: no line like ' = Title = '; not WikiText's raw layout, try format: text"
-            )
+            text = "has no line like ' = Title = ', so it is not in WikiText's raw layout; try format: text"
+            raise InputError(f"{some_of(files)}: {text}")
         yield Document(identity, title, "\n".join(body))
 
 

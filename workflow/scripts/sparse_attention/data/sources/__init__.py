@@ -1,1 +1,1 @@
-"""Where the files of a data set come from: one module a kind of source."""
+"""Retrieves files of data sets, one module for each kind of source."""

@@ -1,4 +1,4 @@
-"""Debian source packages, got with apt-get from the mirrors that this machine already uses; nothing is installed."""
+"""Debian source packages, downloaded with apt-get from the mirrors that this machine uses; nothing is installed."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ COMPONENT = "main"
 ONE_LINE = re.compile(
     r"\s*deb(?:-src)?\s+(?P<options>\[[^]]*\]\s+)?(?P<uri>\S+)\s+(?P<suite>\S+)\s+(?P<components>[^#]+)"
 )
-# hooks of the system would see, or change, more than this folder
+# the hooks of the system are off, because they could read or change more than this folder
 SETTINGS = """\
 Dir::Etc::sourcelist "/dev/null";
 Dir::Etc::sourceparts "{folder}/sources";
@@ -35,17 +35,17 @@ APT::Update::Error-Mode "any";
 
 
 def fetch(source: dict[str, Any], wanted: list[Wanted], folder: Path) -> None:
-    """Download the source packages that hold the wanted files to `folder`, with lists and settings of our own."""
+    """Download the source packages that contain the wanted files to `folder`; the system's apt state stays as it is."""
     needed = list(dict.fromkeys(_package(source, item) for item in wanted))
     apt_get = shutil.which("apt-get")
     if apt_get is None:
-        raise SourceError("apt-get is not on this machine; Debian and its relatives have it")
+        raise SourceError("apt-get is not installed on this machine; Debian and systems based on it have it")
     entries = list(dict.fromkeys(_entries(source["suite"])))
     if not entries:
-        raise SourceError(f"no entry in {SYSTEM} has {COMPONENT} of the suite {source['suite']}")
+        raise SourceError(f"no entry in {SYSTEM} lists the component {COMPONENT} of the suite {source['suite']}")
     with TemporaryDirectory() as name:
         private = Path(name)
-        private.chmod(0o755)  # apt reads as a user of its own
+        private.chmod(0o755)  # apt reads the folder as another user
         for place in ("sources", "lists/partial", "cache/archives/partial"):
             (private / place).mkdir(parents=True)
         for number, entry in enumerate(entries):
@@ -63,7 +63,7 @@ def fetch(source: dict[str, Any], wanted: list[Wanted], folder: Path) -> None:
 
 
 def by_hand(source: dict[str, Any], item: Wanted) -> str:
-    """Say how a user gets the file without us."""
+    """Return how to get the file by hand."""
     return (
         f"`apt-get source --download-only {_package(source, item)}` where deb-src of {source['suite']} is among apt's "
         f"sources, or from Debian's archive of snapshots, which keeps versions that were replaced; take {item.path}"
@@ -92,7 +92,7 @@ def _entries(suite: str) -> Iterator[str]:
 def _from_stanzas(text: str, suite: str) -> Iterator[str]:
     lines = (line for line in text.splitlines() if not line.startswith("#"))
     for stanza in re.split(r"\n\s*\n", "\n".join(lines).strip()):
-        # a field goes on in lines that start with a blank
+        # lines that start with a blank continue a field
         fields = dict(re.findall(r"^([^\s:]+):[ \t]*(.*(?:\n[ \t].*)*)", stanza, re.MULTILINE))
         known = {name.lower(): value for name, value in fields.items()}
         if known.get("enabled", "yes").strip().lower() in ("no", "false", "0", "off"):

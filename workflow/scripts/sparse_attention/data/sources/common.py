@@ -1,4 +1,4 @@
-"""What the kinds of source share."""
+"""The class and helpers that all kinds of source share."""
 
 from __future__ import annotations
 
@@ -10,21 +10,21 @@ MEGABYTE = 1_000_000
 
 
 class SourceError(Exception):
-    """A source did not give what was asked of it: the text is the reason."""
+    """A source did not deliver the wanted files; the message says why."""
 
 
 @dataclass(frozen=True)
 class Wanted:
-    """A file to bring.
+    """A file to fetch.
 
     Attributes
     ----------
     path : str
-        Where it is inside its source.
+        Its path in the source.
     name : str
-        Where it goes inside the data set's folder.
+        Its path in the data set's folder.
     sha256, git_sha1 : str, optional
-        Checksums of the content, and of the content as a git blob (the hub's, for small files).
+        Checksums of the content, and of the content as a git blob, which the hub gives for small files.
     size : int, optional
         In bytes.
     """
@@ -37,13 +37,13 @@ class Wanted:
 
     @classmethod
     def of(cls, record: dict[str, Any]) -> Wanted:
-        """Make one from a registry entry's file; without a `name` the last part of `path` is taken."""
+        """Return the file of a registry entry's record; without `name` the last part of `path` is its name."""
         name = record.get("name") or record["path"].rsplit("/", 1)[-1]
         return cls(record["path"], name, record.get("sha256"), record.get("size"))
 
 
 def rename(folder: Path, item: Wanted) -> None:
-    """Move a file in `folder` from its path inside the source to its name; `FileNotFoundError` when it is not there."""
+    """Move a file in `folder` from its `path` to its `name`; raise `FileNotFoundError` when there is none."""
     target = folder / item.name
     target.parent.mkdir(parents=True, exist_ok=True)
     (folder / item.path).replace(target)

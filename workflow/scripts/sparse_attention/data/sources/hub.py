@@ -1,4 +1,4 @@
-"""Models and data sets of the Hugging Face hub, by name and revision; a token in HF_TOKEN is used, never logged."""
+"""Models and data sets of the Hugging Face hub, by name and revision; the token in HF_TOKEN is never logged."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from sparse_attention.jobs.progress import ProgressBar
 
 
 class LoggedProgress(tqdm):
-    """The hub client's progress bar, sent to our log."""
+    """A progress bar for the hub's client that writes to the workflow's log."""
 
     def __init__(self, *_: object, total: float | None = None, desc: str | None = None, **__: object) -> None:
         super().__init__(disable=True)
@@ -30,14 +30,14 @@ class LoggedProgress(tqdm):
 
 
 def plan(source: dict[str, Any], files: list[Wanted] | None) -> tuple[list[Wanted], dict[str, Any]]:
-    """Ask the hub what the revision holds.
+    """Ask the hub for the files of the revision.
 
     Returns
     -------
     wanted : list of Wanted
-        `files` (or those that match `patterns`, or all) with the hub's sizes and checksums.
+        `files`, or else those that match the source's `patterns`, or all, with sizes and checksums from the hub.
     resolved : dict
-        The source with the `commit` that its revision stands for.
+        The source with the key `commit`: the commit of its revision.
     """
     from huggingface_hub import HfApi
 
@@ -53,7 +53,7 @@ def plan(source: dict[str, Any], files: list[Wanted] | None) -> tuple[list[Wante
     absent = [file.path for file in files if file.path not in siblings]
     if absent or not files:
         what = ", ".join(absent) or f"anything like {', '.join(source.get('patterns', ['*']))}"
-        raise SourceError(f"{source['repo']} at {source['revision']} does not hold {what}")
+        raise SourceError(f"{source['repo']} at {source['revision']} does not contain {what}")
     wanted = []
     for file in files:
         remote = siblings[file.path]
@@ -64,7 +64,7 @@ def plan(source: dict[str, Any], files: list[Wanted] | None) -> tuple[list[Wante
 
 
 def fetch(source: dict[str, Any], wanted: list[Wanted], folder: Path) -> None:
-    """Download the wanted files of the resolved commit to `folder`; interrupted ones are resumed."""
+    """Download the wanted files of the resolved commit to `folder`; interrupted downloads are resumed."""
     from huggingface_hub import hf_hub_download
 
     for item in wanted:
@@ -86,7 +86,7 @@ def fetch(source: dict[str, Any], wanted: list[Wanted], folder: Path) -> None:
 def fetch_config(source: dict[str, Any], folder: Path) -> list[str]:
     """Read one configuration of a data set through `datasets` and store each split as `{split}.parquet`.
 
-    The library runs no loading script of a data set, whatever it is told.
+    The installed version of the library cannot run loading scripts of data sets.
     """
     import datasets
 
@@ -102,7 +102,7 @@ def fetch_config(source: dict[str, Any], folder: Path) -> list[str]:
 
 
 def by_hand(source: dict[str, Any], item: Wanted | None = None) -> str:
-    """Say how a user gets the file without us."""
+    """Return how to get the file by hand."""
     what = item.path if item else "its files"
     kind = f" --repo-type {source['repo_type']}" if "repo_type" in source else ""
     command = f"hf download {source['repo']}{f' {item.path}' if item else ''}{kind} --revision {source['revision']}"
@@ -114,7 +114,7 @@ def _endpoint() -> str | None:
 
 
 class _errors:
-    """Turns what the hub client raises into a `SourceError` that cannot hold the token."""
+    """Turns errors of the hub's client into a `SourceError` without the token in its message."""
 
     def __init__(self, source: dict[str, Any]) -> None:
         self.source = source

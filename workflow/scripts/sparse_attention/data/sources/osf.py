@@ -1,4 +1,4 @@
-"""Files of a project on the Open Science Framework, by the project's name and the files' paths in its storage."""
+"""Files of a project on the Open Science Framework, by the project's id and the files' paths in its storage."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ API = "https://api.osf.io/v2"
 
 
 def plan(source: dict[str, Any], files: list[Wanted] | None) -> tuple[list[Wanted], dict[str, Any]]:
-    """Ask the project what it holds.
+    """Ask the project for its files.
 
     Returns
     -------
     wanted : list of Wanted
-        `files`, or all, with the sizes and checksums that the project tells.
+        `files`, or all files of the project, with sizes and checksums from the project.
     resolved : dict
-        The source with the address of each file, `downloads`.
+        The source with the key `downloads`: the address of each file by its path.
     """
     try:
         found = {
@@ -38,20 +38,20 @@ def plan(source: dict[str, Any], files: list[Wanted] | None) -> tuple[list[Wante
         )
     wanted = []
     for item in chosen:
-        told = found[item.path]["attributes"]
-        sha256 = item.sha256 or told.get("extra", {}).get("hashes", {}).get("sha256")
-        wanted.append(Wanted(item.path, item.name, sha256, item.size or told.get("size")))
+        attributes = found[item.path]["attributes"]
+        sha256 = item.sha256 or attributes.get("extra", {}).get("hashes", {}).get("sha256")
+        wanted.append(Wanted(item.path, item.name, sha256, item.size or attributes.get("size")))
     return wanted, {**source, "downloads": {item.path: found[item.path]["links"]["download"] for item in wanted}}
 
 
 def fetch(source: dict[str, Any], wanted: list[Wanted], folder: Path) -> None:
     """Download each file to `folder`; interrupted downloads are resumed."""
     for item in wanted:
-        url.bring(source["downloads"][item.path], folder / item.name)
+        url.download(source["downloads"][item.path], folder / item.name)
 
 
 def by_hand(source: dict[str, Any], item: Wanted | None = None) -> str:
-    """Say how a user gets the file without us."""
+    """Return how to get the file by hand."""
     return f"download {item.path if item else 'its files'} from https://osf.io/{source['project']}/"
 
 

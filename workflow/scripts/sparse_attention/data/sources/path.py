@@ -1,4 +1,4 @@
-"""The user's own file, folder or glob: nothing is copied."""
+"""A file, folder or glob of the user's own; nothing is copied."""
 
 from __future__ import annotations
 
@@ -12,31 +12,31 @@ from pathlib import Path
 
 from sparse_attention.errors import InputError
 
-# what Snakemake takes for a wildcard in the name of a file; there is no way to write it otherwise
+# Snakemake takes this for a wildcard in the name of a file, and has no way to escape it
 WILDCARD = re.compile(r"\{.*\}", re.DOTALL)
 
 
 def resolve(path: str, folder: Path = Path()) -> tuple[Path, list[Path]]:
-    """Return the folder that a path, folder or glob names, and its files in sorted order, hidden ones left out.
+    """Return the folder that a path or glob leads to, and its files in sorted order without hidden ones.
 
-    Links are followed. A folder that several ways lead to, a loop among them, counts once. What exists is taken as it
-    is written, also where its name holds `*`, `?` or `[`; so is each part of a glob.
+    Links are followed; a folder that is reached in several ways, or by a loop of links, counts once. A name with `*`,
+    `?` or `[` that exists is taken literally, also as a part of a glob.
 
     Parameters
     ----------
     path : str
-        As a user writes it; `~` is the home folder.
+        The path as a user writes it; `~` is the home folder.
     folder : Path
-        Where a relative path starts.
+        The folder that a relative path starts from.
 
     Raises
     ------
     InputError
-        When there is nothing at the path, or when something below it cannot be read: a folder without permission, a
-        link to nothing, a name that is not UTF-8.
+        When there is nothing at the path, or something below it cannot be read: a folder without permission, a broken
+        link, a name that is not UTF-8.
     """
     try:
-        given = located(path, folder)
+        given = locate(path, folder)
         if given.is_dir():
             root, files = given, sorted(_matches(given, ("**",)))
         elif given.is_file():
@@ -49,14 +49,14 @@ def resolve(path: str, folder: Path = Path()) -> tuple[Path, list[Path]]:
     except OSError as error:
         raise InputError(f"{_shown(error.filename or path)}: {error.strerror}") from None
     if not files:
-        raise InputError(f"{_shown(path)}: there is no file")
+        raise InputError(f"{_shown(path)}: {'contains' if given.is_dir() else 'matches'} no file")
     return root, files
 
 
-def located(path: str, folder: Path = Path()) -> Path:
-    """Return where a path leads to: `~` in front is a home folder unless something here is called so."""
+def locate(path: str, folder: Path = Path()) -> Path:
+    """Return a user's path below `folder`, a leading `~` replaced by the home folder unless a file has that name."""
     if "\0" in path:
-        raise InputError(f"{_shown(path)}: holds a null character, which no name can")
+        raise InputError(f"{_shown(path)}: contains a null character; allowed: names without one")
     given = folder / path
     first = path.split("/")[0]
     if not first.startswith("~") or os.path.lexists(given) or (first != "~" and os.path.lexists(folder / first)):
@@ -64,11 +64,11 @@ def located(path: str, folder: Path = Path()) -> Path:
     try:
         return Path(path).expanduser()
     except RuntimeError:
-        raise InputError(f"{_shown(path)}: the home folder is not known; allowed: the whole path") from None
+        raise InputError(f"{_shown(path)}: the home folder is not known; allowed: a path without ~") from None
 
 
 def repeats(files: Iterable[Path]) -> dict[Path, Path]:
-    """Return the files that are others of them under a second name, each with the one to keep: no link if possible."""
+    """Return the files that repeat another one under a second name, each with the one to keep, if possible no link."""
     kept: dict[str, Path] = {}
     found = {}
     for file in sorted(files, key=lambda file: (file.is_symlink(), file)):
@@ -79,19 +79,19 @@ def repeats(files: Iterable[Path]) -> dict[Path, Path]:
 
 
 def watchable(files: Iterable[Path]) -> list[str]:
-    """Return the files that Snakemake can watch: it knows no way to write a brace."""
+    """Return the files that Snakemake can watch: those without braces in their names."""
     return [str(file) for file in files if not WILDCARD.search(str(file))]
 
 
 def stamp(files: Iterable[Path]) -> str:
-    """Return text that changes when one of the files changes that Snakemake cannot watch; empty when there are none."""
+    """Return a digest of the files that Snakemake cannot watch, from sizes and times; empty when there are none."""
     unwatched = [file for file in files if WILDCARD.search(str(file))]
     states = [(str(file), file.stat().st_size, file.stat().st_mtime_ns) for file in unwatched]
     return hashlib.sha256(repr(states).encode()).hexdigest()[:16] if states else ""
 
 
 def _fixed(pattern: Path) -> tuple[Path, tuple[str, ...]]:
-    """Split a glob into the folder that it starts from and the rest."""
+    """Split a glob into the folder that it starts from and its remaining parts."""
     root = Path()
     for index, part in enumerate(pattern.parts):
         if glob.has_magic(part) and not os.path.lexists(root / part):
@@ -101,7 +101,7 @@ def _fixed(pattern: Path) -> tuple[Path, tuple[str, ...]]:
 
 
 def _matches(folder: Path, parts: tuple[str, ...]) -> Iterator[Path]:
-    """Yield the files that match a glob; unlike the standard library's, this one ends where links form a loop."""
+    """Yield the files that match a glob; unlike `glob` of the standard library, it ends where links form a loop."""
     head, rest = parts[0], parts[1:]
     if head == "**":
         for inner in _folders(folder):
@@ -117,7 +117,7 @@ def _matches(folder: Path, parts: tuple[str, ...]) -> Iterator[Path]:
 
 
 def _folders(root: Path) -> Iterator[Path]:
-    """Yield a folder and all below it, each once: real ones before those that a link leads to."""
+    """Yield a folder and all folders below it once each: real folders before those reached by links."""
     seen: set[str] = set()
     real, linked = [root], list[Path]()
     while real or linked:
@@ -140,21 +140,21 @@ def _names(folder: Path) -> list[str]:
 
 
 def _checked(path: Path) -> Path:
-    """Return a path that is there and can be written down."""
+    """Return the path; raise `InputError` when its name is not UTF-8 or it is a broken link."""
     try:
         str(path).encode()
     except UnicodeEncodeError:
         raise InputError(f"{_shown(path)}: the name is not UTF-8; rename it") from None
     if path.is_symlink() and not path.exists():
-        raise InputError(f"{_shown(path)}: {_problem(path)}; mend the link or remove it")
+        raise InputError(f"{_shown(path)}: {_problem(path)}; repair the link or remove it")
     return path
 
 
 def _problem(path: Path) -> str:
     if path.is_symlink():
-        return f"a link to {_shown(os.readlink(path))}, which does not exist"
+        return f"is a link to {_shown(os.readlink(path))}, which does not exist"
     if path.exists():
-        return "neither a file nor a folder"
+        return "is neither a file nor a folder"
     blank = str(path) != str(path).strip()
     return "no such file or folder" + ("; the path starts or ends with a blank or a new line" if blank else "")
 

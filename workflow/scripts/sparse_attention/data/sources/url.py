@@ -1,4 +1,4 @@
-"""Files behind an http(s) address; an interrupted download is resumed where it stopped."""
+"""Files at an http(s) address; an interrupted download goes on where it stopped."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ CHUNK = 1 << 14
 
 
 def address(source: dict[str, Any], item: Wanted) -> str:
-    """Return a file's address: the source's, followed by the file's path unless it already ends with it."""
+    """Return a file's address: that of the source, followed by the file's path unless it already ends with it."""
     base: str = source["url"]
     return base if base.rsplit("/", 1)[-1] == item.path else f"{base.rstrip('/')}/{quote(item.path)}"
 
@@ -30,11 +30,11 @@ def address(source: dict[str, Any], item: Wanted) -> str:
 def fetch(source: dict[str, Any], wanted: list[Wanted], folder: Path) -> None:
     """Download each file to `folder`; interrupted downloads are resumed."""
     for item in wanted:
-        bring(address(source, item), folder / item.name)
+        download(address(source, item), folder / item.name)
 
 
-def bring(url: str, target: Path) -> None:
-    """Download a file, retrying with growing pauses; what is there of `NAME.part` is continued."""
+def download(url: str, target: Path) -> None:
+    """Download a file, with growing pauses between attempts; an earlier partial file `NAME.part` is continued."""
     target.parent.mkdir(parents=True, exist_ok=True)
     part = target.with_name(target.name + ".part")
     _with_retries(url, part)
@@ -42,7 +42,7 @@ def bring(url: str, target: Path) -> None:
 
 
 def by_hand(source: dict[str, Any], item: Wanted) -> str:
-    """Say how a user gets the file without us."""
+    """Return how to get the file by hand."""
     return f"download {without_password(address(source, item))}"
 
 
@@ -73,7 +73,7 @@ def _with_retries(url: str, part: Path) -> None:
             pause = PAUSE * 2 ** (attempt - 1)
             logger.info("%s; attempt %d of %d in %.0f s", reason, attempt + 1, ATTEMPTS, pause)
             time.sleep(pause)
-    raise SourceError(f"{shown}: {reason}, {ATTEMPTS} attempts")
+    raise SourceError(f"{shown}: {reason}, after {ATTEMPTS} attempts")
 
 
 def _continue(url: str, part: Path) -> None:

@@ -1,4 +1,4 @@
-"""Files inside a package of the Python index, got with pip's own client; nothing is installed."""
+"""Files inside a package of the Python package index, downloaded with pip; nothing is installed."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def fetch(source: dict[str, Any], wanted: list[Wanted], folder: Path) -> None:
     download(source, wheels)
     archive = next(iter(sorted(wheels.glob("*.whl"))), None)
     if archive is None:
-        raise SourceError("pip left no wheel")
+        raise SourceError("pip downloaded no wheel")
     try:
         with zipfile.ZipFile(archive) as files:
             for item in wanted:
@@ -36,12 +36,12 @@ def fetch(source: dict[str, Any], wanted: list[Wanted], folder: Path) -> None:
 
 
 def by_hand(source: dict[str, Any], item: Wanted) -> str:
-    """Say how a user gets the file without us."""
+    """Return how to get the file by hand."""
     return f"`{command(source)}` (or get that wheel from the package's page), unzip it and take {item.path}"
 
 
 def command(source: dict[str, Any]) -> str:
-    """Return the command that gets the wheel."""
+    """Return the shell command that downloads the wheel."""
     return " ".join(["pip", *_arguments(source)])
 
 
@@ -57,7 +57,7 @@ def _arguments(source: dict[str, Any]) -> list[str]:
 
 
 def download(source: dict[str, Any], folder: Path) -> None:
-    """Get one wheel; `SourceError` with pip's reason when there is none."""
+    """Download one wheel; raise `SourceError` with pip's message when that fails."""
     arguments = [sys.executable, "-m", "pip", *_arguments(source), f"--dest={folder}", "--progress-bar=raw"]
     environment = os.environ | {"PIP_DISABLE_PIP_VERSION_CHECK": "1", "PYTHONUNBUFFERED": "1"}
     tail: list[str] = []

@@ -1,1 +1,1 @@
-"""Readers of labelled code, one for each format. Each is a class in a file of its own."""
+"""Readers of labelled code, one class for each format, each in a file of its own."""

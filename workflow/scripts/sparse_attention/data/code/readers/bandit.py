@@ -1,4 +1,4 @@
-"""Python functions out of package wheels, labelled by the security analyser bandit."""
+"""Reads Python functions from package wheels, labelled by the security analyser bandit."""
 
 from __future__ import annotations
 
@@ -17,50 +17,47 @@ import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
 
 from sparse_attention.data.code.functions import Function, Intake
 from sparse_attention.data.code.readers.base import CodeReader
 from sparse_attention.errors import InputError
 from sparse_attention.jobs.progress import progress
 
-# comments that silence analysers tell the label
+# comments that silence an analyser would give the label away
 TELLTALE = re.compile(r"[ \t]*#[ \t]*(?:nosec|noqa)\b.*", re.IGNORECASE)
 Findings = Mapping[int, Sequence[str]]  # rules by line
 
 
 class Bandit(CodeReader):
-    """The outermost functions and methods of package wheels.
+    """Reads the outermost functions and methods of package wheels.
 
-    A function is labelled 1 when bandit reports an issue between its first and last line, whatever a comment in it
-    says: comments with `nosec` or `noqa` are removed from the text.
+    A function is labelled 1 when bandit reports an issue between its first and last line. Comments with `nosec` or
+    `noqa` do not suppress issues and are removed from the text.
     """
 
     name = "bandit"
     suffixes = (".whl",)
 
-    def read(self, files: Mapping[str, list[Path]], intake: Intake, options: Mapping[str, Any]) -> Iterator[Function]:
+    def read(self, files: Mapping[str, list[Path]], intake: Intake) -> Iterator[Function]:
         """Yield the functions of each wheel, in the order of paths and lines.
 
         Parameters
         ----------
         files : mapping
-            Wheels by split; the split "" when the data set does not say.
+            Wheels by split; under "" when the data set does not name splits.
         intake : Intake
             Counts files that Python cannot read.
-        options : mapping
-            `ignored_rules`: bandit's rules that do not count; `threads`: wheels that are analysed at the same time.
         """
         given = [(split, wheel) for split, wheels in files.items() for wheel in wheels]
-        with ThreadPoolExecutor(options["threads"]) as pool:
-            packages = pool.map(lambda item: _functions_of(item[1], item[0], options["ignored_rules"]), given)
+        with ThreadPoolExecutor(self.threads) as pool:
+            packages = pool.map(lambda item: _functions_of(item[1], item[0], self.ignored_rules), given)
             for functions, own in progress(packages, len(given), "labelling packages"):
                 intake.add(own)
                 yield from functions
 
 
 def _functions_of(wheel: Path, split: str, ignored: Sequence[str]) -> tuple[list[Function], Intake]:
-    intake = Intake()  # its own: threads that count in one lose counts
+    intake = Intake()  # one for each wheel: threads that share one would lose counts
     project = wheel.name.split("-")[0].replace("_", "-").lower()
     with tempfile.TemporaryDirectory() as folder:
         root = _unpack(wheel, Path(folder))
@@ -72,7 +69,9 @@ def _functions_of(wheel: Path, split: str, ignored: Sequence[str]) -> tuple[list
             content = (root / name).read_bytes()
             found = list(functions_in(content, findings.get(name, {}), project, name, own, split))
             if name in failed and not own.dropped:
-                intake.drop("files that bandit cannot read")  # nothing found would not mean that nothing is there
+                intake.drop(
+                    "files that bandit cannot read"
+                )  # without findings these functions would wrongly be labelled 0
             else:
                 intake.add(own)
                 functions += found
@@ -80,7 +79,7 @@ def _functions_of(wheel: Path, split: str, ignored: Sequence[str]) -> tuple[list
 
 
 def analyse(root: Path, ignored: Sequence[str]) -> tuple[dict[str, dict[int, list[str]]], set[str]]:
-    """Return bandit's findings in a folder, rules by file (relative) and line, and the files that it gave up on."""
+    """Return bandit's findings in a folder, as rules by relative path and line, and the files that it cannot read."""
     report = root.parent / "bandit.json"
     options = ["--recursive", "--quiet", "--exit-zero", "--ignore-nosec", "--format=json", f"--output={report}"]
     skipped = [f"--skip={','.join(ignored)}"] if ignored else []
@@ -99,9 +98,23 @@ def analyse(root: Path, ignored: Sequence[str]) -> tuple[dict[str, dict[int, lis
 def functions_in(
     content: bytes, findings: Findings, project: str, path: str, intake: Intake, split: str = ""
 ) -> Iterator[Function]:
-    """Yield the outermost functions of one module with the findings that lie in each."""
+    """Yield the outermost functions of one module, labelled by the findings in their lines.
+
+    Parameters
+    ----------
+    content : bytes
+        The source of the module.
+    findings : mapping
+        Bandit's rules by line, counted from 1.
+    project, path : str
+        The package, and the module's path in it.
+    intake : Intake
+        Counts modules that Python cannot parse.
+    split : str
+        The split of the functions; "" when it is not known.
+    """
     try:
-        # the lines that Python counts: a form feed ends none
+        # lines as Python counts them: unlike for `str.splitlines`, a form feed does not end one
         lines = io.StringIO(content.decode("utf-8-sig"), newline=None).readlines()
         tree = ast.parse("".join(lines))
     except (UnicodeDecodeError, SyntaxError, ValueError, RecursionError, MemoryError):
@@ -118,7 +131,7 @@ def functions_in(
 
 
 def _outermost(tree: ast.AST) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef]:
-    # a stack of our own: expressions nest deeper than calls may
+    # a stack instead of recursion, because expressions can nest deeper than calls may
     waiting = [tree]
     while waiting:
         node = waiting.pop()
@@ -136,7 +149,7 @@ def _unpack(wheel: Path, folder: Path) -> Path:
     except OSError as error:
         if error.errno == errno.ENOSPC:
             raise
-        raise InputError(f"{wheel}: not a readable wheel: {error}") from None
+        raise InputError(f"{wheel}: is not a readable wheel: {error}") from None
     except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, ValueError, MemoryError) as error:
-        raise InputError(f"{wheel}: not a readable wheel: {error}") from None
+        raise InputError(f"{wheel}: is not a readable wheel: {error}") from None
     return root

@@ -1,47 +1,45 @@
-"""What every reader of labelled code is: a class with a few literals that yields functions."""
+"""The base class of readers of labelled code."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar
 
 from sparse_attention.data.code.functions import Function, Intake
+from sparse_attention.data.reader import Reader
 
 
-class CodeReader:
-    """Reads one format; a subclass with a literal `name` in this folder is found by the registry.
+@dataclass(frozen=True)
+class CodeReader(Reader):
+    """Reads labelled functions from files of one format.
+
+    The registry finds each subclass in this folder that sets `name` to a literal.
 
     Attributes
     ----------
-    name : str
-        The `format` in the configuration.
-    options : dict
-        JSON schema of each key that an entry of `code_corpora` may have for this reader.
-    suffixes : tuple of str
-        Of the files that it reads, in small letters; that of compression, which `data.files` takes off, is not named.
+    ignored_rules : sequence of str
+        `prepare_code.ignored_rules` of the configuration: bandit's rules whose findings do not count.
+    threads : int
+        Threads for reading, from 1 on. The number must not change what is read.
     """
 
-    name: ClassVar[str]
-    options: ClassVar[dict[str, Any]] = {}
-    suffixes: ClassVar[tuple[str, ...]]
+    ignored_rules: Sequence[str] = ()
+    threads: int = 1
 
-    def read(self, files: Mapping[str, list[Path]], intake: Intake, options: Mapping[str, Any]) -> Iterator[Function]:
+    def read(self, files: Mapping[str, list[Path]], intake: Intake) -> Iterator[Function]:
         """Yield the functions of all files with their labels, in a fixed order.
 
         Parameters
         ----------
         files : mapping
-            Files by split; the split "" when the data set does not say.
+            Files by split; under "" when the data set does not name splits.
         intake : Intake
-            Counts what was read, left out or mended.
-        options : mapping
-            The corpus's entry in the configuration, `ignored_rules` of `prepare_code`, and `threads`, which may
-            change nothing in what is read.
+            Counts the functions that are read, left out or mended.
 
         Raises
         ------
         InputError
-            With the file and the place, when something cannot be read.
+            When something cannot be read, with the file and the place in it.
         """
         raise NotImplementedError

@@ -1,4 +1,4 @@
-"""C functions out of Debian source packages, labelled by the patches that fix them."""
+"""Reads C functions from Debian source packages, labelled by the patches that fix them."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ import fnmatch
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
 
 from sparse_attention.data.code import c_functions
 from sparse_attention.data.code.debian_packages import Package, Patch, Source, packages_of, unpacked
@@ -18,71 +18,74 @@ from sparse_attention.data.files import some_of
 from sparse_attention.errors import InputError
 from sparse_attention.jobs.progress import progress
 
-PATCHES = ("*CVE*",)
 CVE = re.compile(r"CVE-\d{4}-\d{4,}", re.IGNORECASE)
-# what a fix changes in tests is no defect of the program
+# a fix's changes in tests do not show defects of the program
 TESTS = re.compile(r"(^|/)(test|fuzz|regress/)|[-_]tests?\.[ch]$", re.IGNORECASE)
 
 
+@dataclass(frozen=True)
 class Debian(CodeReader):
-    """The functions that patches of source packages fix, and others beside them.
+    """Reads the functions that patches of source packages fix, and other functions of the same files.
 
-    What a package's patches do to C files is applied in their order. Where one that counts as a fix changes a function,
-    in more than comments and layout, the version before it is labelled 1. Label 0 have, in all files that fixes change,
-    the functions as they are after the last patch, fixed or never touched. A function that a fix removes or renames has
-    no version after it and is left out.
+    The patches of a package are applied to its C files in order. When a patch that is a fix changes a function, in more
+    than comments and layout, the version before the patch gets label 1. Functions in these files as they are after the
+    last patch get label 0, whether they were fixed or never changed. A function that a fix removes or renames is left
+    out, because it has no version after the fix.
+
+    Attributes
+    ----------
+    patches : sequence of str
+        Patterns of the names of the patches that are fixes, in any case, such as ``*CVE*``.
     """
 
     name = "debian"
     options = {
         "patches": {"type": "array", "minItems": 1, "uniqueItems": True, "items": {"type": "string", "minLength": 1}}
     }
-    suffixes = (".tar", ".xz")  # `.tar` is what is left of .tar.gz and .tar.bz2
+    suffixes = (".tar", ".xz")  # `.tar` is the suffix of .tar.gz and .tar.bz2 without compression
 
-    def read(self, files: Mapping[str, list[Path]], intake: Intake, options: Mapping[str, Any]) -> Iterator[Function]:
-        """Yield the functions of label 1 and then those of label 0, so that label 1 stays where repeats are dropped.
+    patches: Sequence[str] = ("*CVE*",)
+
+    def read(self, files: Mapping[str, list[Path]], intake: Intake) -> Iterator[Function]:
+        """Yield the functions of label 1 and then those of label 0, so that of equal functions label 1 is kept.
 
         Parameters
         ----------
         files : mapping
-            Tarballs by split, see `packages_of`; the split "" when the data set does not say.
+            Tarballs by split, see `packages_of`; under "" when the data set does not name splits.
         intake : Intake
-            Counts patches that do not apply, files of tests and those that are not UTF-8, and functions that are left
-            out.
-        options : mapping
-            `patches`: patterns of the names of the patches that are fixes, in any case (`*CVE*`); `threads`: packages
-            that are read at the same time.
+            Counts patches that do not apply, files of tests or not in UTF-8, and functions that are left out.
 
         Raises
         ------
         InputError
-            When a tarball is damaged, unsafe or lacks its other half, there is no git, or no patch fits the patterns.
+            When a tarball is damaged, unsafe or missing, git is not installed, or no patch matches the patterns.
         """
-        patterns = options.get("patches", PATCHES)
+        patterns = self.patches
         given = [(split, package) for split, paths in files.items() for package in packages_of(paths)]
         positives, others, names = [], [], set()
-        with ThreadPoolExecutor(options["threads"]) as pool:
+        with ThreadPoolExecutor(self.threads) as pool:
             histories = pool.map(lambda item: _history_of(item[1], item[0], patterns), given)
             for history in progress(histories, len(given), "reading packages"):
                 intake.add(history.intake)
                 names.update(history.patches)
                 positives += history.defective()
                 others += history.sound
-        if not any(_fits(name, patterns) for name in names):
+        if not any(_matches(name, patterns) for name in names):
             there = ", ".join(sorted(names)) or "no patches"
             packages = some_of(path for paths in files.values() for path in paths)
-            raise InputError(f"{packages}: no patch fits {', '.join(patterns)} (patches); there are {there}")
+            raise InputError(f"{packages}: no patch matches {', '.join(patterns)} (option patches); there are {there}")
         intake.read += len(positives) + len(others)
         yield from positives
         yield from others
 
 
-def _fits(name: str, patterns: Sequence[str]) -> bool:
+def _matches(name: str, patterns: Sequence[str]) -> bool:
     return any(fnmatch.fnmatchcase(name.lower(), pattern.lower()) for pattern in patterns)
 
 
 def _rule(patch: Patch) -> str:
-    """Return the CVE ids in a patch's name, else those in the text above its first change, else its name."""
+    """Return the CVE ids in a patch's name, or those in its header, or the name when there are none."""
     ids = CVE.findall(patch.name) or CVE.findall(patch.header)
     return ",".join(sorted({found.upper() for found in ids})) or patch.name
 
@@ -92,22 +95,22 @@ def _history_of(package: Package, split: str, patterns: Sequence[str]) -> _Histo
         source = unpacked(package, Path(folder))
         history = _History(package.name, split, source)
         for patch in source.patches:
-            history.apply(patch, _fits(patch.name, patterns))
+            history.apply(patch, _matches(patch.name, patterns))
         history.finish()
     return history
 
 
 class _History:
-    """What the fixes of one package do to its functions.
+    """Collects the versions of one package's functions while its patches are applied.
 
     Attributes
     ----------
     patches : list of str
-        The names of all patches, fixes or not.
+        The names of all patches, also of those that are not fixes.
     intake : Intake
-        Its own: threads that count in one lose counts.
+        The package's own counts: threads that share an intake would lose counts.
     sound : list of Function
-        The functions of label 0, once `finish` was called.
+        The functions of label 0, filled by `finish`.
     """
 
     def __init__(self, project: str, split: str, source: Source) -> None:
@@ -117,11 +120,11 @@ class _History:
         self.sound: list[Function] = []
         self._paths: set[str] = set()
         self._undecodable: set[str] = set()
-        # by path, name and place among those of that name: each version before a fix, by its code
+        # by path, name and index among the functions of that name: each version before a fix, by its code
         self._before: dict[tuple[str, str, int], dict[str, Function]] = {}
 
     def apply(self, patch: Patch, is_fix: bool) -> None:
-        """Apply the next patch and, if it is a fix, keep what it changes."""
+        """Apply the next patch and, if it is a fix, keep the functions that it changes."""
         paths = patch.paths if is_fix else ()
         before = [self._source.read(path) for path in paths]
         if not self._source.apply(patch):
@@ -135,11 +138,11 @@ class _History:
                 self._compare(self._parse(path, old), self._parse(path, new), path, rule)
 
     def defective(self) -> list[Function]:
-        """Return the functions of label 1: each version once, in the order in which they were fixed."""
+        """Return the functions of label 1, each version once, in the order of the fixes."""
         return [function for versions in self._before.values() for function in versions.values()]
 
     def finish(self) -> None:
-        """Collect the functions of label 0 from the files as they now are, and count what could not be used."""
+        """Collect the functions of label 0 from the patched files, and count files and functions that are left out."""
         for path in sorted(self._paths):
             if TESTS.search(path):
                 self.intake.drop("files of tests")

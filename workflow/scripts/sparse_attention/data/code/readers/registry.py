@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from sparse_attention.jobs.plugins import Plugin, find_plugins
+from sparse_attention.data.reader import find_readers
+from sparse_attention.jobs.plugins import Plugin
 
 if TYPE_CHECKING:
     from sparse_attention.data.code.readers.base import CodeReader
@@ -14,10 +16,10 @@ FOLDER = Path(__file__).parent
 
 
 def discover(folder: Path = FOLDER) -> dict[str, Plugin]:
-    """Return every reader in `folder` by name, in alphabetical order; `InputError` where one cannot be found out."""
-    return find_plugins(folder, ["options"], ["base", "registry"])
+    """Return the readers in `folder` by name; see `find_readers`."""
+    return find_readers(folder)
 
 
-def create(name: str) -> CodeReader:
-    """Import the reader of the format `name`, one of those that `discover` finds, and return it."""
-    return discover()[name].load()()
+def create(name: str, section: Mapping[str, Any]) -> CodeReader:
+    """Return the reader of the format `name`, one that `discover` finds, with the options in `section`."""
+    return discover()[name].load().of(section)

@@ -1,24 +1,33 @@
-"""Labelled functions in tables of any format that `rows` reads, with a text column and label columns."""
+"""Reads labelled functions from tables of all formats that `data.rows` reads."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sparse_attention.data.cells import BadCell, name_of, plain, text_of, whole_characters
+from sparse_attention.data.cells import BadCell, as_python, name_of, text_of, whole_characters
 from sparse_attention.data.code.functions import Function, Intake, label_of
 from sparse_attention.data.code.readers.base import CodeReader
 from sparse_attention.data.rows import READERS, read_rows
 from sparse_attention.files.yaml_values import shown
 
-EXTRA = ("project", "path", "rule")  # columns that a table may have as well
 
-
+@dataclass(frozen=True)
 class Table(CodeReader):
-    """The rows of tables; one is labelled 1 when any of its label columns is.
+    """Reads a function from each row of a table; its label is 1 when any of its label columns is 1.
 
-    Every end of a line becomes a newline, so that lines are counted alike wherever a function was written.
+    All kinds of line ends become newlines, so that lines are counted in the same way on every system.
+
+    Attributes
+    ----------
+    text_column : str
+        Name of the column with the source of a function.
+    label_columns : sequence of str
+        Names of the columns with labels, at least one.
+    project_column, path_column, rule_column : str, optional
+        Names of the columns with a function's project, its path in it, and the rule that found its defect.
     """
 
     name = "table"
@@ -36,26 +45,30 @@ class Table(CodeReader):
     }
     suffixes = tuple(READERS)
 
-    def read(self, files: Mapping[str, list[Path]], intake: Intake, options: Mapping[str, Any]) -> Iterator[Function]:
+    text_column: str = "functionSource"
+    label_columns: Sequence[str] = ("label",)
+    project_column: str | None = None
+    path_column: str | None = None
+    rule_column: str | None = None
+
+    def read(self, files: Mapping[str, list[Path]], intake: Intake) -> Iterator[Function]:
         """Yield the functions of all rows.
 
         Parameters
         ----------
         files : mapping
-            Tables by split; the split "" when the data set does not say.
+            Tables by split; under "" when the data set does not name splits.
         intake : Intake
-            Counts, or refuses, rows without text or with labels other than 0 and 1, and bytes that are not UTF-8.
-        options : mapping
-            `text_column` (functionSource), `label_columns` ([label]), and, where there are such, `project_column`,
-            `path_column` and `rule_column`.
+            Counts or refuses rows without text, with labels other than 0 and 1, or with bytes that are not UTF-8.
 
         Raises
         ------
         InputError
-            When a column is missing, with the columns that there are; when a file is damaged; see `Intake.bad`.
+            When a column is missing, a file is damaged, or `intake` refuses a row.
         """
-        text, labels = options.get("text_column", "functionSource"), options.get("label_columns", ["label"])
-        extra = {name: options[f"{name}_column"] for name in EXTRA if f"{name}_column" in options}
+        text, labels = self.text_column, self.label_columns
+        given = {"project": self.project_column, "path": self.path_column, "rule": self.rule_column}
+        extra = {name: column for name, column in given.items() if column is not None}
         for split, paths in files.items():
             for path in paths:
                 for number, row in enumerate(read_rows(path, [text, *labels, *extra.values()]), start=1):
@@ -83,9 +96,9 @@ def _source(cell: object, column: str) -> str:
 
 
 def _label(cell: object, column: str) -> int:
-    label = label_of(plain(cell))
+    label = label_of(as_python(cell))
     if label is None:
-        raise BadCell(f"{column} is not a label ({shown(plain(cell))})", "0 or 1")
+        raise BadCell(f"{column} is not a label ({shown(as_python(cell))})", "0 or 1")
     return label
 
 
