@@ -127,7 +127,7 @@ def test_the_oracle_is_above_random_at_no_less_sparsity(folder, tmp_path):
         ("kmeans", {"projections": []}, "centroids: 3 heads of dimension 2 in layer 0; allowed: 3 of dimension 6"),
         ("kmeans", {"grid": {"top": [6]}}, "top: 6; allowed: 1 to the 5 clusters"),
         ("cos", {"gold": "missing"}, "missing"),
-        ("cos", {"windows": [4]}, "windows: 4 cannot be centred"),
+        ("cos", {"windows": [4]}, "windows: 4 is not allowed"),
     ],
 )
 def test_what_cannot_be_evaluated_is_told_and_leaves_no_table(name, changes, message, folder, tmp_path):
