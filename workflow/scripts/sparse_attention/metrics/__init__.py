@@ -1,1 +1,1 @@
-"""Facts and formulas of metrics: what each one means, classification, multiply-adds."""
+"""Facts about metrics, the metrics of classifiers, and numbers of multiply-adds."""
