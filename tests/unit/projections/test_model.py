@@ -170,11 +170,11 @@ def replaced(name, value):
 BAD = {
     "something else": ({"weights": torch.ones(2)}, "list over layers"),
     "no layers": ([], "holds no layers"),
-    "no k": ([{"q": draw(LINEAR)}], "'k' is missing"),
+    "no k": ([{"q": draw(LINEAR)}], "weights 'k' are missing"),
     "missing tensor": (states(without("b")), r"\['w'\]"),
     "unknown tensor": (states(replaced("scale", torch.ones(1))), "scale"),
     "flat weights": (states(replaced("w", torch.ones(HEAD_DIM, DIM))), "three dimensions"),
-    "bias of another size": (states(replaced("b", torch.ones(HEADS, 1, DIM + 1))), "must be"),
+    "bias of another size": (states(replaced("b", torch.ones(HEADS, 1, DIM + 1))), "allowed: {'w'"),
     "NaN": (states(replaced("w", torch.full((HEADS, HEAD_DIM, DIM), torch.nan))), "NaN"),
     "whole numbers": (states(replaced("w", torch.ones(HEADS, HEAD_DIM, DIM, dtype=torch.int64))), "floating-point"),
     "not a tensor": (states(replaced("w", 1.0)), "q.w"),

@@ -11,7 +11,7 @@ from torch import Tensor
 from sparse_attention.as_published.registry import quirk
 from sparse_attention.projections import fitting as fitting
 from sparse_attention.projections import model as ours
-from sparse_attention.projections.model import NAMES, ProjectionSetting, Weights
+from sparse_attention.projections.model import WEIGHT_NAMES, ProjectionSetting, Weights
 
 ALL = (
     "initialisation",
@@ -33,7 +33,7 @@ ALL = (
 def initial_weights(setting: ProjectionSetting, heads: int, head_dim: int, generator: torch.Generator) -> Weights:
     """Draw the numbers that `projections.initial_weights` draws, and scale them to the published bounds."""
     weights = ours.initial_weights(setting, heads, head_dim, generator)
-    names = NAMES[setting.kind]
+    names = WEIGHT_NAMES[setting.kind]
     for weight, bias in zip(names[::2], names[1::2], strict=True):
         _, fan_in, fan_out = weights[weight].shape
         weights[weight] /= math.sqrt(fan_out)
@@ -57,7 +57,7 @@ def sides(
         for value in weights.values():
             value.requires_grad_()
         if setting.shared and "trained_bias" not in quirks:
-            last = NAMES[setting.kind][-1]
+            last = WEIGHT_NAMES[setting.kind][-1]
             weights[last] = torch.zeros_like(weights[last], requires_grad=False)
     return drawn
 
@@ -94,8 +94,8 @@ def sample_negatives(support: Tensor, valid: Tensor, generator: torch.Generator,
 
     Parameters
     ----------
-    support : boolean `(batch, heads, queries, keys)`
-    valid : boolean `(batch, queries, keys)`
+    support : boolean ``(batch, heads, queries, keys)``
+    valid : boolean ``(batch, queries, keys)``
 
     Returns
     -------
@@ -139,7 +139,7 @@ def first_in_order(order: Tensor, counts: Tensor) -> Tensor:
 def steps(
     examples: int, options: fitting.FitOptions, generator: torch.Generator, quirks: Collection[str]
 ) -> Iterator[list[tuple[list[int], int]]]:
-    """Give for each optimiser step its groups of examples, and by what each group's losses are divided."""
+    """Return for each optimiser step its groups of examples, and by what each group's losses are divided."""
     size, groups = options.batch_size, []
     for _ in range(options.epochs):
         order = torch.randperm(examples, generator=generator).tolist()
@@ -161,7 +161,7 @@ def fit_layer(
     quirks: Collection[str] = (),
 ) -> tuple[Weights, Weights]:  # fmt: skip
     """Fit one layer's projections with some quirks; with none it is `projections.fitting.fit_layer`."""
-    train = train.seen_by(setting)
+    train = train.for_setting(setting)
     start, order, negatives = (fitting._generator(seed, layer, use) for use in range(3))
     weights = sides(setting, train.qk.info.heads, train.qk.info.head_dim, start, quirks)
     parameters = [value for side in weights for value in side.values() if value.requires_grad]
