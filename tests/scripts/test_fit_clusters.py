@@ -87,7 +87,7 @@ def test_threads_change_nothing(small_stores, tmp_path):
 
 
 def test_more_clusters_than_vectors_are_refused(small_stores, tmp_path):
-    with pytest.raises(InputError, match=r"predictors\.kmeans\.clusters: 81, .* only 80 distinct vectors"):
+    with pytest.raises(InputError, match=r"predictors\.kmeans\.clusters: 81, .* has 80 distinct vectors"):
         fit(small_stores, tmp_path, [], clusters=81)
     assert not (tmp_path / "c.safetensors").exists()
 
