@@ -1,1 +1,1 @@
-"""Files of the published code, read without running anything in them."""
+"""Read files that the published code wrote, without running code in them."""
