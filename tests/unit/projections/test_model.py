@@ -287,7 +287,7 @@ def test_a_file_without_metadata_projects_tokens_apart_or_as_it_is_told(tmp_path
 
 def test_weights_that_cannot_take_both_are_refused():
     odd = draw(LINEAR)
-    with pytest.raises(InputError, match=r"5 inputs, shared True; .* takes an even number of inputs"):
+    with pytest.raises(InputError, match=r"5 inputs, shared True; .* an even number of inputs"):
         Projections.of([(odd, odd)], concat=True)
     apart = [draw(CONCAT, seed) for seed in (0, 1)]
     with pytest.raises(InputError, match=r"10 inputs, shared False; .* the same weights"):
