@@ -198,5 +198,5 @@ def test_what_learns_needs_the_train_split(stores):
     split, learner = Split(stores / "qk", stores / "gold", projections()), Learner(Context())
     analyse(learner, split, {"bucket_size": 2}, 1, training=split)
     assert learner.fitted_layers == ((0, 4), (1, 4))
-    with pytest.raises(InputError, match="fixed: learns from the train split, and there is none"):
+    with pytest.raises(InputError, match="predictors.fixed: there is no train split"):
         analyse(learner, split, {"bucket_size": 2}, 1)
