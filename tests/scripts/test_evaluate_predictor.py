@@ -152,7 +152,5 @@ def test_blocks_are_evaluated_on_both_grids(name, size, folder, tmp_path):
 
 
 def test_thresholds_for_other_than_all_heads_are_refused(folder, tmp_path):
-    with pytest.raises(
-        InputError, match=r"predictors\.cos\.threshold: \[0\.1, 0\.2\] has 2 numbers for 3 heads"
-    ):
+    with pytest.raises(InputError, match=r"predictors\.cos\.threshold: \[0\.1, 0\.2\] has 2 numbers for 3 heads"):
         evaluate_predictor.main(job(folder, tmp_path / "table.tsv", "cos", grid={"threshold": [0.1, [0.1, 0.2]]}))

@@ -273,7 +273,9 @@ class TestNegatives:
         assert torch.equal(wrong[0, 0], support[0, 0])
         assert (wrong[0, 1].sum(-1) == 4).all() and wrong[0, 1, :, :2].all()
         queries = torch.randn(1, 2, 4, 3, generator=generator(), requires_grad=True)
-        losses = hinge_loss(queries, torch.randn(1, 2, 6, 3, generator=generator(1)), support.float() - wrong.float(), valid, 1.0, "l2")
+        losses = hinge_loss(
+            queries, torch.randn(1, 2, 6, 3, generator=generator(1)), support.float() - wrong.float(), valid, 1.0, "l2"
+        )
         (slope,) = torch.autograd.grad(losses.sum(), queries)
         assert losses[0, 0] == 1.0 and not slope[0, 0].any() and slope[0, 1].any()
 
