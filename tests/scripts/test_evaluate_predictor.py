@@ -15,7 +15,8 @@ from sparse_attention.errors import InputError
 from sparse_attention.evaluation.sweep import METRICS
 from sparse_attention.files.tables import read_table
 from sparse_attention.predictors.registry import discover
-from sparse_attention.projections.model import Projections, ProjectionSetting, initial_weights
+from sparse_attention.projections.model import Projections
+from sparse_attention.projections.weights import ProjectionSetting, initial_weights
 from sparse_attention.qk.gold import GoldWriter, gold_of
 from sparse_attention.qk.store import QKInfo, QKReader, QKWriter
 

@@ -24,8 +24,10 @@ from sparse_attention.predictors.base import Context
 from sparse_attention.predictors.features import Features
 from sparse_attention.predictors.registry import create
 from sparse_attention.projections import fitting as projection_fitting
-from sparse_attention.projections.fitting import FitOptions, Pairs, hinge_loss
-from sparse_attention.projections.model import ProjectionSetting, initial_weights
+from sparse_attention.projections.batches import Pairs
+from sparse_attention.projections.fitting import FitOptions
+from sparse_attention.projections.losses import hinge_loss
+from sparse_attention.projections.weights import ProjectionSetting, initial_weights
 from sparse_attention.qk.store import Example
 
 LINEAR = ProjectionSetting("linear", 2, True)

@@ -18,7 +18,8 @@ from sparse_attention.clusters.fitting import (
     require_agreement,
 )
 from sparse_attention.errors import InputError
-from sparse_attention.projections.model import Projections, ProjectionSetting, initial_weights
+from sparse_attention.projections.model import Projections
+from sparse_attention.projections.weights import ProjectionSetting, initial_weights
 
 HEADS, RUNS, CLUSTERS, DIM = 3, 2, 4, 3
 

@@ -17,7 +17,8 @@ from sparse_attention.evaluation.examples import Split
 from sparse_attention.evaluation.sweep import point_name
 from sparse_attention.predictors.base import Context
 from sparse_attention.predictors.registry import create
-from sparse_attention.projections.model import Projections, ProjectionSetting, initial_weights
+from sparse_attention.projections.model import Projections
+from sparse_attention.projections.weights import ProjectionSetting, initial_weights
 from sparse_attention.qk.gold import GoldWriter, gold_of
 from sparse_attention.qk.store import QKInfo, QKReader, QKWriter
 from sparse_attention.settings.grids import product

@@ -15,7 +15,7 @@ from sparse_attention.predictors.base import Context
 from sparse_attention.predictors.features import block_features
 from sparse_attention.predictors.learning import Pairs, TrainingStatistics, probability_pairs, support_pairs
 from sparse_attention.predictors.registry import create
-from sparse_attention.projections.model import ProjectionSetting, apply_weights, initial_weights
+from sparse_attention.projections.weights import ProjectionSetting, apply_weights, initial_weights
 from sparse_attention.qk.gold import block_gold
 
 names = pytest.mark.parametrize("name", SETTINGS)

@@ -10,8 +10,10 @@ import torch
 from fitting_pairs import Store, generator, plain_loss, planted
 from sparse_attention.errors import InputError
 from sparse_attention.projections import batches, fitting
-from sparse_attention.projections.fitting import FitOptions, Pairs, distances, fit_layer, hinge_loss
-from sparse_attention.projections.model import ProjectionSetting, initial_weights
+from sparse_attention.projections.batches import Pairs
+from sparse_attention.projections.fitting import FitOptions, fit_layer
+from sparse_attention.projections.losses import distances, hinge_loss
+from sparse_attention.projections.weights import ProjectionSetting, initial_weights
 
 
 def random_pairs(lengths, causal=False, heads=2, head_dim=3, density=0.08, seed=3) -> Pairs:

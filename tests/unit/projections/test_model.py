@@ -12,13 +12,8 @@ import torch
 from safetensors.torch import save_file
 
 from sparse_attention.errors import InputError
-from sparse_attention.projections.model import (
-    Projections,
-    ProjectionSetting,
-    check_projections,
-    initial_weights,
-    load_projections,
-)
+from sparse_attention.projections.model import Projections, check_projections, load_projections
+from sparse_attention.projections.weights import ProjectionSetting, initial_weights
 
 HEADS, HEAD_DIM, DIM, HIDDEN = 3, 5, 2, 4
 LINEAR = ProjectionSetting("linear", DIM, True)

@@ -9,9 +9,11 @@ import torch
 from torch import Tensor
 
 from sparse_attention.as_published.registry import quirk
-from sparse_attention.projections import fitting as fitting
-from sparse_attention.projections import model as ours
-from sparse_attention.projections.model import WEIGHT_NAMES, ProjectionSetting, Weights
+from sparse_attention.projections import fitting
+from sparse_attention.projections import losses as our_losses
+from sparse_attention.projections import weights as our_weights
+from sparse_attention.projections.batches import Batch, Pairs
+from sparse_attention.projections.weights import WEIGHT_NAMES, ProjectionSetting, Weights
 
 ALL = (
     "initialisation",
@@ -31,8 +33,8 @@ ALL = (
     "within ±1/√(head_dim · dim), biases within ±1.",
 )
 def initial_weights(setting: ProjectionSetting, heads: int, head_dim: int, generator: torch.Generator) -> Weights:
-    """Draw weights as `projections.model.initial_weights`, and scale them to the published bounds."""
-    weights = ours.initial_weights(setting, heads, head_dim, generator)
+    """Draw weights as `projections.weights.initial_weights`, and scale them to the published bounds."""
+    weights = our_weights.initial_weights(setting, heads, head_dim, generator)
     names = WEIGHT_NAMES[setting.kind]
     for weight, bias in zip(names[::2], names[1::2], strict=True):
         _, fan_in, fan_out = weights[weight].shape
@@ -51,7 +53,7 @@ def sides(
     setting: ProjectionSetting, heads: int, head_dim: int, generator: torch.Generator, quirks: Collection[str]
 ) -> list[Weights]:
     """Return trainable initial weights of queries and keys; a list of one when they are shared."""
-    draw = initial_weights if "initialisation" in quirks else ours.initial_weights
+    draw = initial_weights if "initialisation" in quirks else our_weights.initial_weights
     drawn = [draw(setting, heads, head_dim, generator) for _ in range(1 if setting.shared else 2)]
     for weights in drawn:
         for value in weights.values():
@@ -90,7 +92,7 @@ def doubled_update(adam: torch.optim.Adam, parameters: Sequence[Tensor], max_nor
     "attention, later keys can be negatives.",
 )
 def sample_negatives(support: Tensor, valid: Tensor, generator: torch.Generator, quirks: Collection[str]) -> Tensor:
-    """Sample negatives as `projections.fitting.sample_negatives`, or with these quirks.
+    """Sample negatives as `projections.losses.sample_negatives`, or with these quirks.
 
     Where the order of keys is arbitrary in the published code, it is random here.
 
@@ -111,7 +113,7 @@ def sample_negatives(support: Tensor, valid: Tensor, generator: torch.Generator,
         Bool ``(batch, heads, queries, keys)``.
     """
     if not {"negatives_by_rank", "positives_as_negatives"}.intersection(quirks):
-        return fitting.sample_negatives(support, valid, generator)
+        return our_losses.sample_negatives(support, valid, generator)
     positives = support.sum(-1)
     pool = valid.unsqueeze(1).expand_as(support)
     room = (pool & ~support).sum(-1)
@@ -119,7 +121,7 @@ def sample_negatives(support: Tensor, valid: Tensor, generator: torch.Generator,
         # the first ranks, as many as the example has tokens, are its gold keys, then arbitrary keys of the padded row
         lengths = valid.any(1).sum(-1)[:, None, None]
         pool, room = pool.any(-1, keepdim=True).expand_as(pool), (lengths - positives) * pool.any(-1)
-    chosen = fitting.sample_negatives(support, pool[:, 0], generator)
+    chosen = our_losses.sample_negatives(support, pool[:, 0], generator)
     dense = positives > room
     if dense.any():
         # rows of other queries must be the same as without these quirks, so this draw must not advance the generator
@@ -166,7 +168,7 @@ def steps(
 
 
 def fit_layer(
-    layer: int, train: fitting.Pairs, setting: ProjectionSetting, options: fitting.FitOptions, seed: int,
+    layer: int, train: Pairs, setting: ProjectionSetting, options: fitting.FitOptions, seed: int,
     quirks: Collection[str] = (),
 ) -> tuple[Weights, Weights]:  # fmt: skip
     """Fit the projections of one layer with some quirks; without quirks, as `projections.fitting.fit_layer`."""
@@ -181,7 +183,7 @@ def fit_layer(
                 chosen = sample_negatives(batch.positives, batch.valid, negatives, quirks)
                 signs = batch.positives.float() - chosen.float()
                 queries, keys = batch.project((weights[0], weights[-1]))
-                losses = fitting.hinge_loss(queries, keys, signs, batch.valid, options.margin, options.distance)
+                losses = our_losses.hinge_loss(queries, keys, signs, batch.valid, options.margin, options.distance)
                 (losses.mean(1).sum() / divisor).backward()
         if "doubled_updates" in quirks and setting.shared:
             doubled_update(adam, parameters, options.max_grad_norm)
@@ -194,8 +196,8 @@ def fit_layer(
 
 
 def batches(
-    train: fitting.Pairs, layer: int, indices: Sequence[int], options: fitting.FitOptions, quirks: Collection[str]
-) -> Iterator[fitting.Batch]:
+    train: Pairs, layer: int, indices: Sequence[int], options: fitting.FitOptions, quirks: Collection[str]
+) -> Iterator[Batch]:
     """Yield the examples of a step; where padding can be a negative, in whole batches with their padding."""
     if "negatives_by_rank" not in quirks:
         yield from train.batches(layer, indices, options.batch_size)

@@ -20,7 +20,7 @@ from sparse_attention.predictors.learning import (
     probability_pairs,
     weights_for,
 )
-from sparse_attention.projections.model import ProjectionSetting, apply_weights, initial_weights
+from sparse_attention.projections.weights import ProjectionSetting, apply_weights, initial_weights
 
 if TYPE_CHECKING:
     from sparse_attention.qk.gold import Gold

@@ -21,7 +21,7 @@ from sparse_attention.errors import InputError
 
 if TYPE_CHECKING:
     from sparse_attention.predictors.features import Features
-    from sparse_attention.projections.model import Weights
+    from sparse_attention.projections.weights import Weights
     from sparse_attention.qk.gold import Gold
 
 Learned = Mapping[str, "Weights"]

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from sparse_attention.attention.blocks import block_counts, block_vectors
-from sparse_attention.projections.model import ProjectionSetting, Weights, check_lengths, project_sides
+from sparse_attention.projections.weights import ProjectionSetting, Weights, check_lengths, project_sides
 
 if TYPE_CHECKING:
     from sparse_attention.qk.gold import GoldStore

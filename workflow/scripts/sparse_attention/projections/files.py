@@ -10,8 +10,8 @@ from torch import Tensor
 
 from sparse_attention.errors import InputError
 from sparse_attention.files.tensors import StrPath, read_metadata, read_safetensors, read_torch
+from sparse_attention.projections.weights import Weights
 
-Weights = dict[str, Tensor]
 Layers = list[tuple[Weights, Weights]]
 METADATA = "setting"  # the only metadata entry: safetensors writes several entries in an order that varies
 
