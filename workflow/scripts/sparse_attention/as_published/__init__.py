@@ -1,4 +1,4 @@
-"""Quirks of the published Sparsefinder code, reproduced to measure what each of them changes.
+"""Quirks of the published Sparsefinder code: reproduced to measure what each of them changes.
 
 Only `deviations` uses this package. The published code is deep-spin/sparsefinder and deep-spin/sparsefinder-mlm;
 docs/deviations.md says what this workflow does instead.

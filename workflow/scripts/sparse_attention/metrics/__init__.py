@@ -1,1 +1,1 @@
-"""Facts about metrics, the metrics of classifiers, and numbers of multiply-adds."""
+"""Facts and formulas of metrics: definitions, metrics of classifiers, numbers of multiply-adds."""

@@ -1,1 +1,1 @@
-"""Read files that the published code wrote, without running code in them."""
+"""Files of the published code: read without running code in them."""

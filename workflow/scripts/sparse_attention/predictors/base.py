@@ -177,7 +177,7 @@ class NestedPredictor(Predictor):
         chains: dict[tuple[Any, ...], list[int]] = {}
         for place, point in enumerate(points):
             rest = tuple((name, value) for name, value in point.items() if name != self.nested)
-            # lists of one value per head have no order, so each is a chain of its own
+            # lists of one value per head have no order, so each list is evaluated separately
             alone = place if isinstance(point[self.nested], list) else None
             chains.setdefault((alone, *map(repr, rest)), []).append(place)
         for places in chains.values():

@@ -60,7 +60,7 @@ class Pages:
         """Compute the products of queries with the summaries of the keys that each query may attend to.
 
         The summary of a whole page is used for all queries that may attend to all of it. Where a query may attend to a
-        part of a page, as in the page of its own position under a causal mask, that part is summarised for this query.
+        part of a page, as under a causal mask in the page of its position, that part is summarised for this query.
 
         Parameters
         ----------
