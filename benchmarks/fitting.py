@@ -36,8 +36,10 @@ from sparse_attention.clusters.centroids import squared_distances
 from sparse_attention.clusters.fitting import fit_clusters, layer_vectors
 from sparse_attention.jobs.compute import set_threads
 from sparse_attention.projections import fitting as fitting
-from sparse_attention.projections.fitting import FitOptions, Pairs
-from sparse_attention.projections.model import Projections, ProjectionSetting
+from sparse_attention.projections.batches import Pairs
+from sparse_attention.projections.fitting import FitOptions
+from sparse_attention.projections.model import Projections
+from sparse_attention.projections.weights import ProjectionSetting
 from sparse_attention.qk.gold import GoldReader, GoldWriter, gold_of
 from sparse_attention.qk.store import QKInfo, QKReader, QKWriter
 
@@ -67,7 +69,7 @@ def write_random_store(folder: Path, layers: int, heads: int = 12, length: int =
 
 
 def loss_by_loop(queries: Tensor, keys: Tensor, signs: Tensor, valid: Tensor, margin: float, distance: str) -> Tensor:
-    """Compute `projections.fitting.hinge_loss` for squared L2 in a loop over queries."""
+    """Compute `projections.losses.hinge_loss` for squared L2 in a loop over queries."""
     losses = []
     for example, head in np.ndindex(*queries.shape[:2]):
         total, counted = queries.new_zeros(()), 0
@@ -82,7 +84,7 @@ def loss_by_loop(queries: Tensor, keys: Tensor, signs: Tensor, valid: Tensor, ma
 def loss_by_gathering(
     queries: Tensor, keys: Tensor, signs: Tensor, valid: Tensor, margin: float, distance: str
 ) -> Tensor:
-    """Compute `projections.fitting.hinge_loss` for squared L2 from the differences to all gold and sampled keys."""
+    """Compute `projections.losses.hinge_loss` for squared L2 from the differences to all gold and sampled keys."""
     margins = margin
     for sign in (1, -1):
         chosen = signs == sign

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 
 import torch
 
-from sparse_attention.projections.fitting import Pairs
+from sparse_attention.projections.batches import Pairs
 
 
 def generator(seed: int = 0) -> torch.Generator:

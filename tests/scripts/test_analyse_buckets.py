@@ -9,7 +9,8 @@ import analyse_buckets
 from sparse_attention.clusters.centroids import Centroids
 from sparse_attention.errors import InputError
 from sparse_attention.files.tables import read_table
-from sparse_attention.projections.model import Projections, ProjectionSetting, initial_weights
+from sparse_attention.projections.model import Projections
+from sparse_attention.projections.weights import ProjectionSetting, initial_weights
 
 GRIDS = {"fixed": ({"bucket_size": [2, 4]}, {}), "kmeans": ({"top": [1, 2]}, {"clusters": 3, "runs": 2})}
 

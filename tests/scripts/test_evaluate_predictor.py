@@ -15,7 +15,8 @@ from sparse_attention.errors import InputError
 from sparse_attention.evaluation.sweep import METRICS
 from sparse_attention.files.tables import read_table
 from sparse_attention.predictors.registry import discover
-from sparse_attention.projections.model import Projections, ProjectionSetting, initial_weights
+from sparse_attention.projections.model import Projections
+from sparse_attention.projections.weights import ProjectionSetting, initial_weights
 from sparse_attention.qk.gold import GoldWriter, gold_of
 from sparse_attention.qk.store import QKInfo, QKReader, QKWriter
 
@@ -124,10 +125,14 @@ def test_the_oracle_is_above_random_at_no_less_sparsity(folder, tmp_path):
     [
         ("cosine", {}, r"predictors\.cosine: no such predictor; allowed: bigbird"),
         ("kmeans", {"centroids": []}, "kmeans: there are no centroids"),
-        ("kmeans", {"projections": []}, "centroids: 3 heads of dimension 2 in layer 0; allowed: 3 of dimension 6"),
+        (
+            "kmeans",
+            {"projections": []},
+            "centroids: 3 heads of dimension 2 in layer 0; allowed: 3 heads of dimension 6",
+        ),
         ("kmeans", {"grid": {"top": [6]}}, "top: 6; allowed: 1 to the 5 clusters"),
         ("cos", {"gold": "missing"}, "missing"),
-        ("cos", {"windows": [4]}, "windows: 4 cannot be centred"),
+        ("cos", {"windows": [4]}, "windows: 4 is not allowed"),
     ],
 )
 def test_what_cannot_be_evaluated_is_told_and_leaves_no_table(name, changes, message, folder, tmp_path):
@@ -148,7 +153,5 @@ def test_blocks_are_evaluated_on_both_grids(name, size, folder, tmp_path):
 
 
 def test_thresholds_for_other_than_all_heads_are_refused(folder, tmp_path):
-    with pytest.raises(
-        InputError, match=r"predictors\.cos\.threshold: \[0\.1, 0\.2\] has 2 numbers, the model 3 heads"
-    ):
+    with pytest.raises(InputError, match=r"predictors\.cos\.threshold: \[0\.1, 0\.2\] has 2 numbers for 3 heads"):
         evaluate_predictor.main(job(folder, tmp_path / "table.tsv", "cos", grid={"threshold": [0.1, [0.1, 0.2]]}))

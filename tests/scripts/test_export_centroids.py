@@ -11,7 +11,8 @@ from sparse_attention.clusters.centroids import Centroids
 from sparse_attention.clusters.fitting import fit_clusters, layer_vectors
 from sparse_attention.errors import InputError
 from sparse_attention.files.tables import read_table
-from sparse_attention.projections.model import Projections, ProjectionSetting, initial_weights
+from sparse_attention.projections.model import Projections
+from sparse_attention.projections.weights import ProjectionSetting, initial_weights
 from sparse_attention.qk.store import QKReader
 
 

@@ -11,7 +11,8 @@ from sparse_attention.clusters.fitting import ClusterOptions, layer_vectors
 from sparse_attention.clusters.fitting import fit_clusters as fit_vectors
 from sparse_attention.errors import InputError
 from sparse_attention.files.tables import read_table
-from sparse_attention.projections.model import Projections, ProjectionSetting, initial_weights
+from sparse_attention.projections.model import Projections
+from sparse_attention.projections.weights import ProjectionSetting, initial_weights
 from sparse_attention.qk.store import QKReader
 
 OPTIONS = {"source": None, "max_iterations": 20, "initialisations": 2}
@@ -87,7 +88,7 @@ def test_threads_change_nothing(small_stores, tmp_path):
 
 
 def test_more_clusters_than_vectors_are_refused(small_stores, tmp_path):
-    with pytest.raises(InputError, match=r"predictors\.kmeans\.clusters: 81, .* only 80 distinct vectors"):
+    with pytest.raises(InputError, match=r"predictors\.kmeans\.clusters: 81, .* has 80 distinct vectors"):
         fit(small_stores, tmp_path, [], clusters=81)
     assert not (tmp_path / "c.safetensors").exists()
 

@@ -9,7 +9,8 @@ import torch
 import fit_projections
 from sparse_attention.errors import InputError
 from sparse_attention.files.tables import read_table
-from sparse_attention.projections.model import Projections, ProjectionSetting
+from sparse_attention.projections.model import Projections
+from sparse_attention.projections.weights import ProjectionSetting
 
 OPTIONS = {"source": None, "distance": "l2", "margin": 1.0, "learning_rate": 0.01, "weight_decay": 0.0, "epochs": 3,
            "max_steps": None, "batch_size": 2, "accumulation": 1, "max_grad_norm": 1.0, "eval_steps": 4,

@@ -12,7 +12,8 @@ import import_clusters
 from receipts import receipt_of
 from sparse_attention.clusters.centroids import Centroids
 from sparse_attention.errors import InputError
-from sparse_attention.projections.model import Projections, ProjectionSetting, initial_weights
+from sparse_attention.projections.model import Projections
+from sparse_attention.projections.weights import ProjectionSetting, initial_weights
 
 HEADS, RUNS, CLUSTERS = 3, 2, 4
 

@@ -10,7 +10,8 @@ import torch
 import import_projections
 from receipts import receipt_of
 from sparse_attention.errors import InputError
-from sparse_attention.projections.model import Projections, ProjectionSetting, initial_weights
+from sparse_attention.projections.model import Projections
+from sparse_attention.projections.weights import ProjectionSetting, initial_weights
 
 SETTINGS = {
     "linear": {"kind": "linear", "dim": 2, "shared": True},

@@ -152,7 +152,7 @@ def test_a_late_nan_leaves_no_output(tmp_path):
 def test_train_for_validation_is_refused(tmp_path, validation):
     make_dump(tmp_path / "mine.pt")
     shutil.copy(tmp_path / "mine.pt", tmp_path / "copy.pt")
-    with pytest.raises(InputError, match=r"extract_qk.source: train and validation hold the same .*mine.pt"):
+    with pytest.raises(InputError, match=r"extract_qk.source: train and validation have the same content .*mine.pt"):
         run(tmp_path, train=tmp_path / "mine.pt", validation=tmp_path / validation)
     assert not (tmp_path / "out").exists()
 
@@ -160,7 +160,7 @@ def test_train_for_validation_is_refused(tmp_path, validation):
 def test_stores_that_share_documents_are_refused(tmp_path):
     make_dump(tmp_path / "mine.pt")
     run(tmp_path, dump=tmp_path / "mine.pt")
-    with pytest.raises(InputError, match=r"train and validation hold the same"):
+    with pytest.raises(InputError, match=r"train and validation have the same content"):
         run(tmp_path / "again", train=tmp_path / "out/train", validation=tmp_path / "out/train")
     with pytest.raises(InputError, match=r"extract_qk.source: .*share the document 'mine.pt@.*; allowed: none in both"):
         run(tmp_path / "again", train=tmp_path / "mine.pt", validation=tmp_path / "out/validation")
@@ -168,7 +168,7 @@ def test_stores_that_share_documents_are_refused(tmp_path):
 
 def test_one_example_cannot_be_split(tmp_path):
     make_dump(tmp_path / "mine.pt", lengths=(5,))
-    with pytest.raises(InputError, match=r"mine.pt: 1 document cannot be split.*at least 2"):
+    with pytest.raises(InputError, match=r"mine.pt: holds 1 document; allowed: at least 2"):
         run(tmp_path, dump=tmp_path / "mine.pt")
 
 
@@ -184,7 +184,7 @@ def test_splits_of_different_models_are_refused(tmp_path):
 def test_a_store_of_another_alpha_is_refused(tmp_path):
     make_dump(tmp_path / "mine.pt")
     run(tmp_path, dump=tmp_path / "mine.pt")
-    with pytest.raises(InputError, match=r"qk.json: alpha 1.5, but the attention of this run has 2; they must agree"):
+    with pytest.raises(InputError, match=r"qk.json: alpha 1.5; allowed: 2, as in the attention of this run"):
         run(tmp_path / "again", "entmax~2", dump=tmp_path / "out")
 
 

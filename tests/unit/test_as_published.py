@@ -15,7 +15,7 @@ import torch
 from scipy.stats import chisquare
 from torch.nn.utils import clip_grad_norm_
 
-from sparse_attention.as_published import QUIRKS, fitting, measures, predictors
+from sparse_attention.as_published import QUIRKS, fitting, measures, predictors, routing
 from sparse_attention.as_published.registry import CHANGES
 from sparse_attention.attention.entmax import probabilities
 from sparse_attention.attention.masks import keep_mask, valid_pairs, window_mask
@@ -24,8 +24,10 @@ from sparse_attention.predictors.base import Context
 from sparse_attention.predictors.features import Features
 from sparse_attention.predictors.registry import create
 from sparse_attention.projections import fitting as projection_fitting
-from sparse_attention.projections.fitting import FitOptions, Pairs, hinge_loss
-from sparse_attention.projections.model import ProjectionSetting, initial_weights
+from sparse_attention.projections.batches import Pairs
+from sparse_attention.projections.fitting import FitOptions
+from sparse_attention.projections.losses import hinge_loss
+from sparse_attention.projections.weights import ProjectionSetting, initial_weights
 from sparse_attention.qk.store import Example
 
 LINEAR = ProjectionSetting("linear", 2, True)
@@ -50,7 +52,7 @@ def predicted(predictor, given: Features, **point) -> torch.Tensor:
 def test_the_registry_says_what_each_quirk_is():
     assert len(QUIRKS) >= 26
     for name, quirk in QUIRKS.items():
-        assert quirk.name == name and quirk.changes in CHANGES and callable(quirk.does)
+        assert quirk.name == name and quirk.changes in CHANGES and callable(quirk.implementation)
         assert quirk.published.endswith(".") and ". " not in quirk.published
     assert set(fitting.ALL) == {name for name, quirk in QUIRKS.items() if quirk.changes == "projections"}
 
@@ -272,8 +274,10 @@ class TestNegatives:
         assert torch.equal(right, ~support)
         assert torch.equal(wrong[0, 0], support[0, 0])
         assert (wrong[0, 1].sum(-1) == 4).all() and wrong[0, 1, :, :2].all()
-        queries = torch.randn(1, 2, 4, 3, requires_grad=True)
-        losses = hinge_loss(queries, torch.randn(1, 2, 6, 3), support.float() - wrong.float(), valid, 1.0, "l2")
+        queries = torch.randn(1, 2, 4, 3, generator=generator(), requires_grad=True)
+        losses = hinge_loss(
+            queries, torch.randn(1, 2, 6, 3, generator=generator(1)), support.float() - wrong.float(), valid, 1.0, "l2"
+        )
         (slope,) = torch.autograd.grad(losses.sum(), queries)
         assert losses[0, 0] == 1.0 and not slope[0, 0].any() and slope[0, 1].any()
 
@@ -522,14 +526,14 @@ def plain_centroids(vectors, clusters, rng):
 class TestRouting:
     def test_a_vector_belongs_to_the_first_cluster_that_took_it(self):
         context, given = cluster_context(5), features(40)
-        every, first = create("routing_kmeans", context), predictors.FirstClusterRouting(context)
+        every, first = create("routing_kmeans", context), routing.FirstClusterRouting(context)
         wide, narrow = (predicted(p, given, membership="all") for p in (every, first))
         assert torch.equal(narrow, predicted(every, given, membership="first"))
         assert not (narrow & ~wide).any() and narrow.sum() < wide.sum()
 
     def test_all_examples_share_the_centroids_of_the_first_batch(self):
         batch = torch.randn(3, 80, 2, generator=generator(9), dtype=torch.float64)
-        wrong, point = predictors.FirstBatchRouting(Context(1), {0: batch}), {"clusters": 4, "membership": "all"}
+        wrong, point = routing.FirstBatchRouting(Context(1), {0: batch}), {"clusters": 4, "membership": "all"}
         given = features(40)
         for index in (3, 20):
             found = predicted(wrong, replace(given, index=index), **point)
@@ -544,7 +548,7 @@ class TestRouting:
         batch = torch.randn(3, 80, 2, generator=generator(9), dtype=torch.float64)
         given, point = features(40), {"clusters": 4, "membership": "all"}
         found, even = (
-            predicted(predictors.FirstBatchRouting(Context(1), {0: vectors}), given, **point)
+            predicted(routing.FirstBatchRouting(Context(1), {0: vectors}), given, **point)
             for vectors in (batch, torch.nn.functional.normalize(batch, dim=-1))
         )
         assert not torch.equal(found, even)
@@ -552,7 +556,7 @@ class TestRouting:
     def test_padding_competes_and_makes_clusters_larger(self):
         context, given = cluster_context(4), features(21)
         ours = predicted(create("routing_kmeans", context), given, membership="all")
-        unpadded, padded = (predictors.PaddedRouting(context, length) for length in (21, 60))
+        unpadded, padded = (routing.PaddedRouting(context, length) for length in (21, 60))
         assert torch.equal(predicted(unpadded, given, membership="all"), ours)
         found = predicted(padded, given, membership="all")
         # the 16 most similar of 60, where padding has similarity 0

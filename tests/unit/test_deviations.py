@@ -21,7 +21,7 @@ from sparse_attention.evaluation.sweep import evaluate
 from sparse_attention.predictors.base import Context
 from sparse_attention.predictors.registry import create
 from sparse_attention.projections.fitting import FitOptions, fit_layer
-from sparse_attention.projections.model import ProjectionSetting
+from sparse_attention.projections.weights import ProjectionSetting
 from sparse_attention.qk.gold import GoldWriter, gold_of
 from sparse_attention.qk.store import QKInfo, QKReader, QKWriter
 from sparse_attention.summaries.tables.deviations import deviations_table

@@ -15,7 +15,7 @@ from sparse_attention.models.masked_lm import load_masked_lm
 from sparse_attention.predictors.base import Context
 from sparse_attention.predictors.features import Features
 from sparse_attention.predictors.registry import create, discover
-from sparse_attention.projections.fitting import sample_negatives
+from sparse_attention.projections.losses import sample_negatives
 from sparse_attention.qk.gold import gold_of
 from sparse_attention.qk.store import Example
 

@@ -9,8 +9,10 @@ from sparse_attention.jobs.compute import resolve_device, set_threads
 from sparse_attention.jobs.log import logger
 from sparse_attention.jobs.progress import ProgressBar
 from sparse_attention.jobs.script import run
-from sparse_attention.projections.fitting import FitOptions, Pairs, fit_layer
-from sparse_attention.projections.model import Projections, ProjectionSetting
+from sparse_attention.projections.batches import Pairs
+from sparse_attention.projections.fitting import FitOptions, fit_layer
+from sparse_attention.projections.model import Projections
+from sparse_attention.projections.weights import ProjectionSetting
 from sparse_attention.qk.gold import GoldReader
 from sparse_attention.qk.store import QKReader
 

@@ -3,7 +3,8 @@
 from sparse_attention.data.registry import open_dataset
 from sparse_attention.jobs.log import logger
 from sparse_attention.jobs.script import run
-from sparse_attention.projections.model import Projections, ProjectionSetting, check_projections
+from sparse_attention.projections.model import Projections, check_projections
+from sparse_attention.projections.weights import ProjectionSetting
 from sparse_attention.qk.store import QKReader
 
 

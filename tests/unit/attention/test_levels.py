@@ -9,7 +9,7 @@ import torch
 
 from covering import all_pairs
 from sparse_attention.attention.levels import (
-    MOST,
+    MAX_LEVELS,
     ascending,
     levels_at_least,
     levels_of_budgets,
@@ -164,9 +164,9 @@ def test_ascending_sorts_rows(shape, kind):
 @pytest.mark.parametrize("function", [levels_of_thresholds, levels_at_least, levels_of_budgets])
 def test_as_many_bounds_as_fit_a_byte(function):
     values = torch.randn(2, 300, generator=torch.Generator().manual_seed(0))
-    bounds = [1] * MOST
-    assert set(function(values, bounds).unique().tolist()) == {0, MOST}
-    for count in (0, MOST + 1):
+    bounds = [1] * MAX_LEVELS
+    assert set(function(values, bounds).unique().tolist()) == {0, MAX_LEVELS}
+    for count in (0, MAX_LEVELS + 1):
         with pytest.raises(ValueError, match=f"{count} values of one setting; allowed: 1 to 255"):
             function(values, [1] * count)
 

@@ -18,7 +18,8 @@ from sparse_attention.clusters.fitting import (
     require_agreement,
 )
 from sparse_attention.errors import InputError
-from sparse_attention.projections.model import Projections, ProjectionSetting, initial_weights
+from sparse_attention.projections.model import Projections
+from sparse_attention.projections.weights import ProjectionSetting, initial_weights
 
 HEADS, RUNS, CLUSTERS, DIM = 3, 2, 4, 3
 
@@ -131,7 +132,7 @@ def test_fewer_distinct_vectors_than_clusters_name_the_numbers_and_the_key(disti
         return
     with pytest.raises(InputError) as caught:
         fit_clusters(vectors, CLUSTERS, 1, seed=0, layer=2)
-    for part in ("predictors.kmeans.clusters: 4", "layer 2, head 0", f"{distinct} distinct", f"of {40 * distinct}"):
+    for part in ("predictors.kmeans.clusters: 4", "layer 2, head 0", f"{distinct} distinct", f"among {40 * distinct}"):
         assert part in str(caught.value)
 
 
@@ -227,7 +228,7 @@ BAD = {
     "whole numbers": ([GOOD.long()], "floating-point"),
     "a number": ([1.0], "float"),
     "layers that differ": ([GOOD, GOOD[:2]], "layer 1"),
-    "empty": ([GOOD[:0]], "not empty"),
+    "empty": ([GOOD[:0]], "without empty axes"),
     "NaN": ([GOOD, GOOD * torch.nan], "layer 1: holds NaN"),
 }
 
@@ -286,5 +287,5 @@ def test_files_that_are_not_one_layer_each_or_differ_are_refused(tmp_path):
     Centroids((centroids().layer(0),)).save_original(tmp_path / "one.pt")
     with pytest.raises(InputError, match=r"two\.pt: holds 2 layers"):
         Centroids.load_files([tmp_path / "one.pt", tmp_path / "two.pt"])
-    with pytest.raises(InputError, match=r"few\.pt: shape .* alike"):
+    with pytest.raises(InputError, match=r"few\.pt: shape .*allowed: one shape"):
         Centroids.load_files([tmp_path / "one.pt", tmp_path / "few.pt"])

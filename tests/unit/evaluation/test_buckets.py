@@ -17,7 +17,8 @@ from sparse_attention.evaluation.examples import Split
 from sparse_attention.evaluation.sweep import point_name
 from sparse_attention.predictors.base import Context
 from sparse_attention.predictors.registry import create
-from sparse_attention.projections.model import Projections, ProjectionSetting, initial_weights
+from sparse_attention.projections.model import Projections
+from sparse_attention.projections.weights import ProjectionSetting, initial_weights
 from sparse_attention.qk.gold import GoldWriter, gold_of
 from sparse_attention.qk.store import QKInfo, QKReader, QKWriter
 from sparse_attention.settings.grids import product
@@ -198,5 +199,5 @@ def test_what_learns_needs_the_train_split(stores):
     split, learner = Split(stores / "qk", stores / "gold", projections()), Learner(Context())
     analyse(learner, split, {"bucket_size": 2}, 1, training=split)
     assert learner.fitted_layers == ((0, 4), (1, 4))
-    with pytest.raises(InputError, match="fixed: learns from the train split, and there is none"):
+    with pytest.raises(InputError, match="predictors.fixed: there is no train split"):
         analyse(learner, split, {"bucket_size": 2}, 1)

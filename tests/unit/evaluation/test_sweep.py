@@ -130,14 +130,14 @@ def test_a_predictor_that_fits_learns_each_layer_from_the_train_split(tmp_path):
     table = evaluate(Frequent(Context()), validation, {"keys": [1, 9]}, training=training).table
     assert (table[table["point"] == "keys~9"]["recall"] == 1).all()
     assert (table[table["point"] == "keys~1"]["recall"] < 1).all()
-    with pytest.raises(InputError, match="frequent: learns from the train split, and there is none"):
+    with pytest.raises(InputError, match="predictors.frequent: there is no train split"):
         evaluate(Frequent(Context()), validation, {"keys": [1]})
 
 
 def test_gold_of_other_queries_and_keys_is_refused(tmp_path):
     write_split(tmp_path / "a")
     write_split(tmp_path / "b", queries=(5, 9, 2), keys=(5, 9, 2))
-    with pytest.raises(InputError, match=r"b/gold: made from other queries and keys than those in .*a/qk"):
+    with pytest.raises(InputError, match=r"b/gold: computed from other queries and keys; allowed: .*a/qk"):
         Split(tmp_path / "a/qk", tmp_path / "b/gold")
 
 

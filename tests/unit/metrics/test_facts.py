@@ -36,7 +36,7 @@ def test_a_new_file_is_a_new_metric_and_comes_last_unless_it_says_otherwise(tmp_
 def test_a_metric_without_words_is_refused(name, tmp_path):
     lines = [line for line in CLASS.splitlines() if name not in line]
     (tmp_path / "mine.py").write_text("\n".join(lines) + "\n")
-    with pytest.raises(InputError, match=rf"mine\.py: Mine\.{name} is missing; allowed: a text"):
+    with pytest.raises(InputError, match=rf"mine\.py: Mine\.{name} is missing; allowed: a non-empty text"):
         support_metrics(tmp_path)
 
 

@@ -67,11 +67,11 @@ def test_a_single_file_may_have_any_name():
 @pytest.mark.parametrize(
     ("files", "wanted", "message"),
     [
-        (FOLDER, Clustering(9, 1, 4, True), r"none of 74 files is called …_4r_9s_1n\[_…l\]_shared.pickle"),
+        (FOLDER, Clustering(9, 1, 4, True), r"none of 74 files.*allowed: …_4r_9s_1n\[_…l\]_shared.pickle"),
         (FOLDER, Clustering(8, 1, 4, True, 4, True), r"…_4r_8s_1n_4bs\[_…l\]_shared_concat.pickle"),
-        (paths("a_4r_8s_1n_0l_shared.pickle", "b_4r_8s_1n_0l_shared.pickle"), SHARED, "a_4r.* and .*b_4r.* both hold"),
-        (paths("a_4r_8s_1n_shared.pickle", "a_4r_8s_1n_0l_shared.pickle"), SHARED, "both hold"),
-        (paths("a_4r_8s_1n_0l_shared.pickle", "a_4r_8s_1n_0l_shared.pt"), SHARED, "hold the same clusters"),
+        (paths("a_4r_8s_1n_0l_shared.pickle", "b_4r_8s_1n_0l_shared.pickle"), SHARED, "a_4r.* and .*b_4r.* both fit"),
+        (paths("a_4r_8s_1n_shared.pickle", "a_4r_8s_1n_0l_shared.pickle"), SHARED, "both fit"),
+        (paths("a_4r_8s_1n_0l_shared.pickle", "a_4r_8s_1n_0l_shared.pt"), SHARED, "both hold layer 0 of the clusters"),
         (paths("a_4r_8s_1n_0l_shared.pickle", "a_4r_8s_1n_2l_shared.pickle"), SHARED, "but none of layer 1"),
         (paths("a_4r_8s_1n_1l_shared.pickle", "a_4r_8s_1n_2l_shared.pickle"), SHARED, "but none of layer 0"),
     ],

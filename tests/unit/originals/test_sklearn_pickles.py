@@ -176,7 +176,7 @@ def wrong_array():
 
 
 BAD = {
-    "not fitted": (lambda: [KMeans(4)], "head 0: a KMeans without centroids; allowed: fitted ones"),
+    "not fitted": (lambda: [KMeans(4)], "head 0: a KMeans without centroids; allowed: a fitted one"),
     "a number": (lambda: 3, "holds a int"),
     "an empty list": (list, "holds a list"),
     "a head that is a number": (lambda: [fitted(), 3], "head 1: holds a int"),
@@ -187,7 +187,10 @@ BAD = {
     "centroids that are whole numbers": (lambda: changed(cluster_centers_=np.ones((2, 2), int)), "dtype i8"),
     "centroids that are objects": (wrong_array, "dtype O8"),
     "flat centroids": (lambda: changed(cluster_centers_=np.ones(3)), r"shape \(3,\)"),
-    "heads that differ": (lambda: [fitted(), fitted(clusters=5)], r"\[\(4, 3\), \(5, 3\)\]; they must be alike"),
+    "heads that differ": (
+        lambda: [fitted(), fitted(clusters=5)],
+        r"\[\(4, 3\), \(5, 3\)\]; allowed: the same in all heads",
+    ),
 }
 
 
@@ -220,7 +223,7 @@ def test_heads_with_different_runs_are_refused(tmp_path, multi):
 
 def test_layers_that_differ_are_refused(tmp_path):
     path = write(tmp_path / "layers.pickle", [[fitted()], [fitted(dim=2)]])
-    with pytest.raises(InputError, match=r"layers\.pickle: layer 1: shape .* alike"):
+    with pytest.raises(InputError, match=r"layers\.pickle: layer 1: shape .*allowed: one shape"):
         Centroids.load(path)
 
 
@@ -256,7 +259,7 @@ def test_bytes_that_were_changed_give_an_error_or_an_array(tmp_path):
 
 def test_references_out_of_the_file_are_refused(tmp_path):
     (tmp_path / "k.pickle").write_bytes(b"\x80\x02]X\x01\x00\x00\x00aQa.")
-    with pytest.raises(InputError, match="outside of it"):
+    with pytest.raises(InputError, match="outside the file"):
         read_centroids(tmp_path / "k.pickle")
 
 

@@ -130,7 +130,7 @@ def test_huge_scores_keep_one_block(make_features):
 
 
 def test_a_stride_that_does_not_divide_the_block_is_refused(make_features):
-    with pytest.raises(InputError, match=r"predictors\.xattention\.stride: 3; must divide the block of 8 tokens"):
+    with pytest.raises(InputError, match=r"predictors\.xattention\.stride: 3; allowed: a divisor of block, 8"):
         XAttention(Context()).support(make_features("square"), block=8, stride=3, threshold=0.5)
 
 

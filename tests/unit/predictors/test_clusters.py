@@ -49,7 +49,9 @@ def test_two_clusters_with_top_two_are_the_complete_graph(features):
 @pytest.mark.parametrize("wrong", [{"heads": 2}, {"dim": 3}])
 def test_centroids_of_another_shape_are_refused(wrong, make_features):
     predictor = KMeans(Context(0, {}, centroids_of(layers=2, **wrong)))
-    with pytest.raises(InputError, match=r"centroids: . heads of dimension . in layer 1; allowed: 3 of dimension 2"):
+    with pytest.raises(
+        InputError, match=r"centroids: . heads of dimension . in layer 1; allowed: 3 heads of dimension 2"
+    ):
         predictor.support(make_features("square"), top=1)
 
 

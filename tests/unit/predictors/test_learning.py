@@ -13,9 +13,9 @@ from sparse_attention.errors import InputError
 from sparse_attention.predictors import learning
 from sparse_attention.predictors.base import Context
 from sparse_attention.predictors.features import block_features
-from sparse_attention.predictors.learning import Pairs, Survey, probability_pairs, support_pairs
+from sparse_attention.predictors.learning import Pairs, TrainingStatistics, probability_pairs, support_pairs
 from sparse_attention.predictors.registry import create
-from sparse_attention.projections.model import ProjectionSetting, apply_weights, initial_weights
+from sparse_attention.projections.weights import ProjectionSetting, apply_weights, initial_weights
 from sparse_attention.qk.gold import block_gold
 
 names = pytest.mark.parametrize("name", SETTINGS)
@@ -53,8 +53,8 @@ RAGGED = [(5, 7), (9, 4), (1, 3), (6, 1)]
 class TestSurvey:
     def test_scales_are_mean_and_deviation_of_all_vectors(self):
         examples = random_examples(RAGGED)
-        survey = Survey.of(examples, support_pairs)
-        for scale, side in ((survey.queries, "raw_queries"), (survey.keys, "raw_keys")):
+        statistics = TrainingStatistics.of(examples, support_pairs)
+        for scale, side in ((statistics.queries, "raw_queries"), (statistics.keys, "raw_keys")):
             vectors = torch.cat([getattr(features, side) for features, _ in examples], 1).double()
             torch.testing.assert_close(scale.mean, vectors.mean(1, keepdim=True).float())
             torch.testing.assert_close(scale.deviation, vectors.std(1, keepdim=True, correction=0).float())
@@ -63,10 +63,10 @@ class TestSurvey:
         queries = torch.randn(HEADS, 8, HEAD_DIM)
         queries[..., 2] = 1e3 / 3
         features = features_like(queries, torch.full((HEADS, 8, HEAD_DIM), -7.0))
-        survey = Survey.of([(features, gold_like(torch.ones(HEADS, 8, 8).bool()))], support_pairs)
-        assert (survey.queries.deviation[..., 2] == 1).all()
-        assert (survey.keys.deviation == 1).all()
-        assert survey.keys(features.raw_keys).abs().max() == 0
+        statistics = TrainingStatistics.of([(features, gold_like(torch.ones(HEADS, 8, 8).bool()))], support_pairs)
+        assert (statistics.queries.deviation[..., 2] == 1).all()
+        assert (statistics.keys.deviation == 1).all()
+        assert statistics.keys(features.raw_keys).abs().max() == 0
 
     @pytest.mark.parametrize("causal", [False, True])
     def test_share_is_that_of_gold_among_valid_pairs(self, causal):
@@ -75,34 +75,34 @@ class TestSurvey:
         valid = sum(int(features.valid.sum()) for features, _ in examples)
         assert valid == (15 + 45 if causal else 25 + 81)
         for view in (support_pairs, probability_pairs):
-            torch.testing.assert_close(Survey.of(examples, view).share, (gold + 1) / (valid + 2))
+            torch.testing.assert_close(TrainingStatistics.of(examples, view).share, (gold + 1) / (valid + 2))
 
     def test_no_examples_are_refused(self):
         with pytest.raises(InputError, match="train split: holds no examples"):
-            Survey.of([], support_pairs)
+            TrainingStatistics.of([], support_pairs)
 
 
 @pytest.mark.parametrize("hidden", [None, 3])
 def test_folded_weights_do_to_vectors_what_the_learned_do_to_scaled_ones(hidden):
-    survey = Survey.of(random_examples(RAGGED), support_pairs)
+    statistics = TrainingStatistics.of(random_examples(RAGGED), support_pairs)
     setting = ProjectionSetting("mlp" if hidden else "linear", 2, shared=False, hidden=hidden)
     weights = initial_weights(setting, HEADS, HEAD_DIM, torch.Generator().manual_seed(0))
     vectors = 3 + torch.randn(HEADS, 9, HEAD_DIM)
-    expected = apply_weights(weights, survey.keys(vectors))
-    torch.testing.assert_close(apply_weights(survey.keys.fold(weights), vectors), expected, atol=1e-5, rtol=1e-5)
+    expected = apply_weights(weights, statistics.keys(vectors))
+    torch.testing.assert_close(apply_weights(statistics.keys.fold(weights), vectors), expected, atol=1e-5, rtol=1e-5)
 
 
 class TestDraw:
     def test_examples_come_in_order_over_and_over_with_other_queries(self, monkeypatch):
         monkeypatch.setattr(learning, "QUERIES_PER_EXAMPLE", 4)
         examples = random_examples([(30, 7), (3, 5)])
-        survey = Survey.of(examples, probability_pairs)
-        drawn = list(islice(survey.draw(examples, probability_pairs, torch.Generator().manual_seed(0)), 6))
+        statistics = TrainingStatistics.of(examples, probability_pairs)
+        drawn = list(islice(statistics.draw(examples, probability_pairs, torch.Generator().manual_seed(0)), 6))
         chosen = []
         for place, pairs in enumerate(drawn):
             features, gold = examples[place % 2]
-            scaled = survey.queries(features.raw_queries)
-            torch.testing.assert_close(pairs.keys, survey.keys(features.raw_keys))
+            scaled = statistics.queries(features.raw_queries)
+            torch.testing.assert_close(pairs.keys, statistics.keys(features.raw_keys))
             assert pairs.queries.shape[1] == min(4, features.shape[1])
             rows = [int((scaled[0] == row).all(-1).nonzero()) for row in pairs.queries[0]]
             assert len(set(rows)) == len(rows)

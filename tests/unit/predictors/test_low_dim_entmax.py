@@ -14,7 +14,7 @@ from covering import all_pairs
 from examples import EXAMPLES
 from sparse_attention.attention.entmax import probabilities, threshold
 from sparse_attention.predictors.base import Context
-from sparse_attention.predictors.low_dim_entmax import NARROWEST, LowDimEntmax
+from sparse_attention.predictors.low_dim_entmax import MIN_CANDIDATES, LowDimEntmax
 from sparse_attention.qk.gold import gold_of
 from sparse_attention.qk.store import Example
 
@@ -66,7 +66,7 @@ def test_only_the_highest_scores_matter_for_the_threshold(alpha, factor, tied, m
     scores = features.queries.double() @ features.keys.double().transpose(1, 2) / 2
     candidates = ((scores - scores.amax(-1, keepdim=True)) * (alpha - 1) > -1).sum(-1)
     if (factor, alpha, tied) == (1.0, 1.5, False):
-        assert candidates.min() <= NARROWEST < 2 * NARROWEST < candidates.max()
+        assert candidates.min() <= MIN_CANDIDATES < 2 * MIN_CANDIDATES < candidates.max()
     lowest = threshold(scores, alpha, features.valid)
     decided = (scores * (alpha - 1) - lowest).abs() > 1e-5 * max(1.0, float(scores.abs().max()))
     expected = probabilities(scores, alpha, features.valid) > 0
@@ -93,7 +93,7 @@ def test_every_key_within_one_of_the_highest_matters(make_features):
         make_features("long", dim=1), queries=torch.ones(3, 70, 1), keys=-gaps[:, None].expand(3, -1, -1)
     )
     expected = probabilities(-gaps.double(), 2.0) > 0
-    assert NARROWEST < expected.sum() < 70
+    assert MIN_CANDIDATES < expected.sum() < 70
     assert torch.equal(support_of(features, 2.0), expected.expand(features.shape))
 
 

@@ -130,7 +130,7 @@ def test_sparq_with_all_channels_is_the_oracle(make_features):
 @pytest.mark.parametrize("predictor, setting", [("pca", "dim"), ("sparq", "channels")])
 def test_more_numbers_than_a_vector_has_are_refused(predictor, setting, training, make_features):
     instance = fitted(training) if predictor == "pca" else LargestChannels(Context())
-    with pytest.raises(InputError, match=rf"predictors\.{predictor}\.{setting}: 6; allowed: 1 to the 5 numbers"):
+    with pytest.raises(InputError, match=rf"predictors\.{predictor}\.{setting}: 6; allowed: 1 to 5"):
         instance.support(make_features("square"), **{setting: 6, "keys": 1})
 
 

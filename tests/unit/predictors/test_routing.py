@@ -287,7 +287,9 @@ def test_missing_centroids_are_told():
 @pytest.mark.parametrize("wrong", [{"heads": 2}, {"dim": 3}])
 def test_centroids_of_another_shape_are_refused(wrong, make_features):
     predictor = KMeansRouting(Context(0, {}, centroids_of(**wrong)))
-    with pytest.raises(InputError, match=r"centroids: . heads of dimension . in layer 1; allowed: 3 of dimension 2"):
+    with pytest.raises(
+        InputError, match=r"centroids: . heads of dimension . in layer 1; allowed: 3 heads of dimension 2"
+    ):
         predictor.support(make_features("square"), membership="all")
 
 

@@ -10,8 +10,10 @@ import torch
 from fitting_pairs import Store, generator, plain_loss, planted
 from sparse_attention.errors import InputError
 from sparse_attention.projections import batches, fitting
-from sparse_attention.projections.fitting import FitOptions, Pairs, distances, fit_layer, hinge_loss
-from sparse_attention.projections.model import ProjectionSetting, initial_weights
+from sparse_attention.projections.batches import Pairs
+from sparse_attention.projections.fitting import FitOptions, fit_layer
+from sparse_attention.projections.losses import distances, hinge_loss
+from sparse_attention.projections.weights import ProjectionSetting, initial_weights
 
 
 def random_pairs(lengths, causal=False, heads=2, head_dim=3, density=0.08, seed=3) -> Pairs:
@@ -65,7 +67,7 @@ FORMS = {
 def test_loss_by_block_and_of_joint_vectors_equals_plain_loops(name, kind):
     lengths, causal, concat, size = FORMS[name]
     setting = ProjectionSetting("linear", 2, True, None, size, concat)
-    pairs = random_pairs(lengths, causal).seen_by(setting)
+    pairs = random_pairs(lengths, causal).for_setting(setting)
     weights = {key: value.double() for key, value in initial_weights(setting, 2, 3, generator()).items()}
     (batch,) = pairs.batches(0, range(len(lengths)), len(lengths))
     batch = replace(batch, queries=batch.queries.double(), keys=batch.keys.double())
@@ -102,7 +104,7 @@ def test_loss_by_block_and_of_joint_vectors_equals_plain_loops(name, kind):
 
 
 def test_curves_measure_the_gold_support_and_not_the_positives():
-    pairs = random_pairs([(6, 6)], density=0.3).seen_by(ProjectionSetting("linear", 2, True, concat=True))
+    pairs = random_pairs([(6, 6)], density=0.3).for_setting(ProjectionSetting("linear", 2, True, concat=True))
     curves = fitting.Curves(0, (("train", pairs),), FitOptions(eval_examples=1), 0)
     weights = initial_weights(ProjectionSetting("linear", 2, True, concat=True), 2, 3, generator())
     curves.add(0, (weights, weights))
@@ -141,6 +143,6 @@ def test_one_map_of_query_and_key_needs_as_many_of_both():
 def test_pieces_are_cut_by_pairs_of_blocks(monkeypatch):
     monkeypatch.setitem(batches.PAIRS_AT_ONCE, "cpu", 2 * 2 * 4 * 4)
     whole, blocks = (
-        random_pairs([(8, 8)] * 4).seen_by(ProjectionSetting("linear", 2, True, block_size=size)) for size in (1, 2)
+        random_pairs([(8, 8)] * 4).for_setting(ProjectionSetting("linear", 2, True, block_size=size)) for size in (1, 2)
     )
     assert [len(list(pairs.batches(0, range(4), 4))) for pairs in (whole, blocks)] == [4, 2]

@@ -5,16 +5,10 @@ import torch
 from scipy.stats import chisquare
 
 from fitting_pairs import generator, plain_loss, planted
-from sparse_attention.projections import batches, fitting
-from sparse_attention.projections.fitting import (
-    FitOptions,
-    distances,
-    fit_layer,
-    hinge_loss,
-    sample_negatives,
-    signed_sums,
-)
-from sparse_attention.projections.model import ProjectionSetting
+from sparse_attention.projections import batches, fitting, losses
+from sparse_attention.projections.fitting import FitOptions, fit_layer
+from sparse_attention.projections.losses import distances, hinge_loss, sample_negatives, signed_sums
+from sparse_attention.projections.weights import ProjectionSetting
 
 LINEAR = ProjectionSetting("linear", 2, True)
 
@@ -95,7 +89,7 @@ def test_negatives_are_as_many_as_positives_or_all_there_are(name):
 
 @pytest.mark.parametrize("rounds", [0, 1, 4], ids=["sorting", "one round and sorting", "rejection"])
 def test_negatives_are_uniform_over_all_choices(monkeypatch, rounds):
-    monkeypatch.setattr(fitting, "ROUNDS", rounds)
+    monkeypatch.setattr(losses, "ROUNDS", rounds)
     keys, repeats = 8, 6000
     support = torch.zeros(1, 1, repeats, keys, dtype=torch.bool)
     support[..., [1, 4]] = True

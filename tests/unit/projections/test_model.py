@@ -12,13 +12,8 @@ import torch
 from safetensors.torch import save_file
 
 from sparse_attention.errors import InputError
-from sparse_attention.projections.model import (
-    Projections,
-    ProjectionSetting,
-    check_projections,
-    initial_weights,
-    load_projections,
-)
+from sparse_attention.projections.model import Projections, check_projections, load_projections
+from sparse_attention.projections.weights import ProjectionSetting, initial_weights
 
 HEADS, HEAD_DIM, DIM, HIDDEN = 3, 5, 2, 4
 LINEAR = ProjectionSetting("linear", DIM, True)
@@ -170,11 +165,11 @@ def replaced(name, value):
 BAD = {
     "something else": ({"weights": torch.ones(2)}, "list over layers"),
     "no layers": ([], "holds no layers"),
-    "no k": ([{"q": draw(LINEAR)}], "'k' is missing"),
+    "no k": ([{"q": draw(LINEAR)}], "weights 'k' are missing"),
     "missing tensor": (states(without("b")), r"\['w'\]"),
     "unknown tensor": (states(replaced("scale", torch.ones(1))), "scale"),
     "flat weights": (states(replaced("w", torch.ones(HEAD_DIM, DIM))), "three dimensions"),
-    "bias of another size": (states(replaced("b", torch.ones(HEADS, 1, DIM + 1))), "must be"),
+    "bias of another size": (states(replaced("b", torch.ones(HEADS, 1, DIM + 1))), "allowed: {'w'"),
     "NaN": (states(replaced("w", torch.full((HEADS, HEAD_DIM, DIM), torch.nan))), "NaN"),
     "whole numbers": (states(replaced("w", torch.ones(HEADS, HEAD_DIM, DIM, dtype=torch.int64))), "floating-point"),
     "not a tensor": (states(replaced("w", 1.0)), "q.w"),
@@ -287,7 +282,7 @@ def test_a_file_without_metadata_projects_tokens_apart_or_as_it_is_told(tmp_path
 
 def test_weights_that_cannot_take_both_are_refused():
     odd = draw(LINEAR)
-    with pytest.raises(InputError, match=r"5 inputs, shared True; .* takes an even number of inputs"):
+    with pytest.raises(InputError, match=r"5 inputs, shared True; .* an even number of inputs"):
         Projections.of([(odd, odd)], concat=True)
     apart = [draw(CONCAT, seed) for seed in (0, 1)]
     with pytest.raises(InputError, match=r"10 inputs, shared False; .* the same weights"):

@@ -184,7 +184,7 @@ def point_outside(path):
         (SIDECAR, change("sparsity", "x"), "sparsity is damaged; allowed: finite numbers of shape"),
         (SIDECAR, change("support_size", [[float("nan")]]), "support_size is damaged"),
         (SIDECAR, change("offsets", [[10**30]]), "offsets is damaged"),
-        (SIDECAR, change("qk", 1), "no mapping; allowed: alpha, causal"),
+        (SIDECAR, change("qk", 1), "no mapping; allowed: a mapping of alpha, causal"),
         (SIDECAR, point_outside, "outside the file"),
     ],
     ids=[

@@ -199,7 +199,7 @@ def edit(path, **changes):
         ({"causal": "no"}, "causal 'no'; allowed: true or false"),
         ({"alpha": float("nan")}, "alpha"),
         ({"local_windows": [None, -1]}, "local_windows .*from 0 on, or null"),
-        ({"layers": 10**12, "local_windows": []}, "0 local_windows for 1000000000000 layers"),
+        ({"layers": 10**12, "local_windows": []}, "local_windows has 0 entries; allowed: 1000000000000"),
         ({"local_windows": [None]}, "local_windows"),
         ({"dtype": "int8"}, "int8"),
         ({"alpha": 3}, "alpha"),

@@ -1,10 +1,10 @@
-"""Quirks of the published Sparsefinder code: each is a switch that is off elsewhere.
+"""Quirks of the published Sparsefinder code: reproduced to measure what each of them changes.
 
-Only `deviations` uses this package: it measures what each quirk changes. The code is that of deep-spin/sparsefinder and
-deep-spin/sparsefinder-mlm; docs/deviations.md says what this workflow does instead.
+Only `deviations` uses this package. The published code is deep-spin/sparsefinder and deep-spin/sparsefinder-mlm;
+docs/deviations.md says what this workflow does instead.
 """
 
-from sparse_attention.as_published import fitting, measures, predictors
+from sparse_attention.as_published import fitting, measures, predictors, routing
 from sparse_attention.as_published.registry import QUIRKS, Quirk
 
-__all__ = ["QUIRKS", "Quirk", "fitting", "measures", "predictors"]
+__all__ = ["QUIRKS", "Quirk", "fitting", "measures", "predictors", "routing"]

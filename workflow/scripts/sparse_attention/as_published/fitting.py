@@ -1,4 +1,4 @@
-"""Quirks of how projections are fitted."""
+"""Quirks of the fitting of projections."""
 
 from __future__ import annotations
 
@@ -9,9 +9,11 @@ import torch
 from torch import Tensor
 
 from sparse_attention.as_published.registry import quirk
-from sparse_attention.projections import fitting as fitting
-from sparse_attention.projections import model as ours
-from sparse_attention.projections.model import NAMES, ProjectionSetting, Weights
+from sparse_attention.projections import fitting
+from sparse_attention.projections import losses as our_losses
+from sparse_attention.projections import weights as our_weights
+from sparse_attention.projections.batches import Batch, Pairs
+from sparse_attention.projections.weights import WEIGHT_NAMES, ProjectionSetting, Weights
 
 ALL = (
     "initialisation",
@@ -31,9 +33,9 @@ ALL = (
     "within ±1/√(head_dim · dim), biases within ±1.",
 )
 def initial_weights(setting: ProjectionSetting, heads: int, head_dim: int, generator: torch.Generator) -> Weights:
-    """Draw the numbers that `projections.initial_weights` draws, and scale them to the published bounds."""
-    weights = ours.initial_weights(setting, heads, head_dim, generator)
-    names = NAMES[setting.kind]
+    """Draw weights as `projections.weights.initial_weights`, and scale them to the published bounds."""
+    weights = our_weights.initial_weights(setting, heads, head_dim, generator)
+    names = WEIGHT_NAMES[setting.kind]
     for weight, bias in zip(names[::2], names[1::2], strict=True):
         _, fan_in, fan_out = weights[weight].shape
         weights[weight] /= math.sqrt(fan_out)
@@ -50,14 +52,14 @@ def initial_weights(setting: ProjectionSetting, heads: int, head_dim: int, gener
 def sides(
     setting: ProjectionSetting, heads: int, head_dim: int, generator: torch.Generator, quirks: Collection[str]
 ) -> list[Weights]:
-    """Start the weights of queries and keys, one for both when they are shared."""
-    draw = initial_weights if "initialisation" in quirks else ours.initial_weights
+    """Return trainable initial weights of queries and keys; a list of one when they are shared."""
+    draw = initial_weights if "initialisation" in quirks else our_weights.initial_weights
     drawn = [draw(setting, heads, head_dim, generator) for _ in range(1 if setting.shared else 2)]
     for weights in drawn:
         for value in weights.values():
             value.requires_grad_()
         if setting.shared and "trained_bias" not in quirks:
-            last = NAMES[setting.kind][-1]
+            last = WEIGHT_NAMES[setting.kind][-1]
             weights[last] = torch.zeros_like(weights[last], requires_grad=False)
     return drawn
 
@@ -69,7 +71,7 @@ def sides(
     "a norm √2 too large.",
 )
 def doubled_update(adam: torch.optim.Adam, parameters: Sequence[Tensor], max_norm: float) -> None:
-    """Clip and update as for a list that holds every parameter twice."""
+    """Clip gradients and update as for a list that holds every parameter twice."""
     gradients = [value.grad for value in parameters if value.grad is not None]
     norm = math.sqrt(2) * torch.linalg.vector_norm(torch.stack([gradient.norm() for gradient in gradients]))
     for gradient in gradients:
@@ -90,42 +92,51 @@ def doubled_update(adam: torch.optim.Adam, parameters: Sequence[Tensor], max_nor
     "attention, later keys can be negatives.",
 )
 def sample_negatives(support: Tensor, valid: Tensor, generator: torch.Generator, quirks: Collection[str]) -> Tensor:
-    """Choose negatives as `projections.fitting.sample_negatives`, or with these quirks; what is arbitrary is random.
+    """Sample negatives as `projections.losses.sample_negatives`, or with these quirks.
+
+    Where the order of keys is arbitrary in the published code, it is random here.
 
     Parameters
     ----------
-    support : boolean `(batch, heads, queries, keys)`
-    valid : boolean `(batch, queries, keys)`
+    support : Tensor
+        Bool ``(batch, heads, queries, keys)``.
+    valid : Tensor
+        Bool ``(batch, queries, keys)``.
+    generator : torch.Generator
+        Source of randomness.
+    quirks : collection of str
+        Names of the quirks to reproduce.
 
     Returns
     -------
-    Boolean tensor of the support's shape.
+    Tensor
+        Bool ``(batch, heads, queries, keys)``.
     """
     if not {"negatives_by_rank", "positives_as_negatives"}.intersection(quirks):
-        return fitting.sample_negatives(support, valid, generator)
+        return our_losses.sample_negatives(support, valid, generator)
     positives = support.sum(-1)
     pool = valid.unsqueeze(1).expand_as(support)
     room = (pool & ~support).sum(-1)
     if "negatives_by_rank" in quirks:
-        # the ranks below the example's length hold its gold keys, then arbitrary ones of the padded row
+        # the first ranks, as many as the example has tokens, are its gold keys, then arbitrary keys of the padded row
         lengths = valid.any(1).sum(-1)[:, None, None]
         pool, room = pool.any(-1, keepdim=True).expand_as(pool), (lengths - positives) * pool.any(-1)
-    chosen = fitting.sample_negatives(support, pool[:, 0], generator)
+    chosen = our_losses.sample_negatives(support, pool[:, 0], generator)
     dense = positives > room
     if dense.any():
-        # other rows get what they get without these quirks: what is drawn here must not move the generator on
-        apart = torch.Generator(support.device)
-        apart.set_state(generator.get_state())
+        # rows of other queries must be the same as without these quirks, so this draw must not advance the generator
+        copy = torch.Generator(support.device)
+        copy.set_state(generator.get_state())
         wanted = positives[dense] if "positives_as_negatives" in quirks else room[dense]
-        noise = torch.rand(2, *support[dense].shape, generator=apart, device=support.device)
+        noise = torch.rand(2, *support[dense].shape, generator=copy, device=support.device)
         candidates = first_in_order(noise[0] + ~(pool & ~support)[dense], room[dense])
-        # what has no place among the candidates follows in any order
+        # if the candidates are fewer than wanted, other keys follow in random order
         chosen[dense] = first_in_order(noise[1] + ~candidates, wanted)
     return chosen
 
 
 def first_in_order(order: Tensor, counts: Tensor) -> Tensor:
-    """Mark the `counts` lowest numbers of each row."""
+    """Return a bool mask of the `counts` ``(…)`` lowest numbers of each row of `order` ``(…, keys)``."""
     return order.argsort(-1).argsort(-1) < counts.unsqueeze(-1)
 
 
@@ -139,7 +150,7 @@ def first_in_order(order: Tensor, counts: Tensor) -> Tensor:
 def steps(
     examples: int, options: fitting.FitOptions, generator: torch.Generator, quirks: Collection[str]
 ) -> Iterator[list[tuple[list[int], int]]]:
-    """Give for each optimiser step its groups of examples, and by what each group's losses are divided."""
+    """Yield for each optimiser step its groups of examples, each with the divisor of its losses."""
     size, groups = options.batch_size, []
     for _ in range(options.epochs):
         order = torch.randperm(examples, generator=generator).tolist()
@@ -157,11 +168,11 @@ def steps(
 
 
 def fit_layer(
-    layer: int, train: fitting.Pairs, setting: ProjectionSetting, options: fitting.FitOptions, seed: int,
+    layer: int, train: Pairs, setting: ProjectionSetting, options: fitting.FitOptions, seed: int,
     quirks: Collection[str] = (),
 ) -> tuple[Weights, Weights]:  # fmt: skip
-    """Fit one layer's projections with some quirks; with none it is `projections.fitting.fit_layer`."""
-    train = train.seen_by(setting)
+    """Fit the projections of one layer with some quirks; without quirks, as `projections.fitting.fit_layer`."""
+    train = train.for_setting(setting)
     start, order, negatives = (fitting._generator(seed, layer, use) for use in range(3))
     weights = sides(setting, train.qk.info.heads, train.qk.info.head_dim, start, quirks)
     parameters = [value for side in weights for value in side.values() if value.requires_grad]
@@ -172,7 +183,7 @@ def fit_layer(
                 chosen = sample_negatives(batch.positives, batch.valid, negatives, quirks)
                 signs = batch.positives.float() - chosen.float()
                 queries, keys = batch.project((weights[0], weights[-1]))
-                losses = fitting.hinge_loss(queries, keys, signs, batch.valid, options.margin, options.distance)
+                losses = our_losses.hinge_loss(queries, keys, signs, batch.valid, options.margin, options.distance)
                 (losses.mean(1).sum() / divisor).backward()
         if "doubled_updates" in quirks and setting.shared:
             doubled_update(adam, parameters, options.max_grad_norm)
@@ -185,9 +196,9 @@ def fit_layer(
 
 
 def batches(
-    train: fitting.Pairs, layer: int, indices: Sequence[int], options: fitting.FitOptions, quirks: Collection[str]
-) -> Iterator[fitting.Batch]:
-    """Read the examples of a step: whole batches, with their padding, where negatives may be padding."""
+    train: Pairs, layer: int, indices: Sequence[int], options: fitting.FitOptions, quirks: Collection[str]
+) -> Iterator[Batch]:
+    """Yield the examples of a step; where padding can be a negative, in whole batches with their padding."""
     if "negatives_by_rank" not in quirks:
         yield from train.batches(layer, indices, options.batch_size)
         return

@@ -1,14 +1,12 @@
-"""Quirks of the predictors."""
+"""Quirks of the predictors, except routing."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
 import torch
 from torch import Tensor
-from torch.nn.functional import pad
 
 from sparse_attention.as_published.registry import quirk
 from sparse_attention.attention.levels import levels_of_budgets
@@ -22,23 +20,22 @@ from sparse_attention.predictors.features import Features
 from sparse_attention.predictors.hashing import Reformer, nearest_directions
 from sparse_attention.predictors.low_dim_entmax import LowDimEntmax, Rows
 from sparse_attention.predictors.patterns import BigBird, Longformer, Strided
-from sparse_attention.predictors.routing import KMeansRouting, Routing, Similarities, initial_centroids, similarities
 
-BATCH = 16  # examples of a batch in the published evaluation
-HASH_SEEDS = 1000
+BATCH = 16  # examples per batch in the published evaluation
+HASH_SEEDS = 1000  # number of different seeds that the published code draws from
 
 
 @quirk(
     "rank_matched_clusters",
     "predictor",
-    "With `top` above 1 and centroids from a file, the nearest cluster of a query meets the nearest of a key only, the "
-    "second the second, and so on.",
+    "With `top` above 1 and centroids from a file, clusters are compared by rank: the nearest of a query only with "
+    "the nearest of a key, the second with the second, and so on.",
 )
 class RankMatchedKMeans(KMeans):
-    """`kmeans` with a table for each rank."""
+    """`kmeans` with a separate table for each rank."""
 
     def buckets(self, prepared: Features, top: int) -> Buckets:
-        """Return the buckets of every rank apart."""
+        """Return the buckets, with different numbers for each rank."""
         found = super().buckets(prepared, top)
         size, ranks = found.size * found.tables, found.queries.shape[-1]
         first = torch.arange(ranks, device=found.queries.device) * size
@@ -48,16 +45,16 @@ class RankMatchedKMeans(KMeans):
 @quirk(
     "forced_diagonal",
     "predictor",
-    "With `top` above 1 and no centroids file, a query and the key of its own position always meet: their fillers for "
-    "the clusters that they are not in are the same numbers.",
+    "With `top` above 1 and no centroids file, a query and the key of its own position always meet: the placeholders "
+    "for clusters that do not hold a vector are equal at equal positions.",
 )
 class DiagonalKMeans(KMeans):
-    """`kmeans` with the diagonal."""
+    """`kmeans` that always keeps the diagonal when `top` is above 1."""
 
     supports = Predictor.supports
 
     def predict(self, prepared: Features, **point: Any) -> Tensor:
-        """Add the diagonal to the intersection of sets."""
+        """Return the pairs that share a cluster, and the diagonal."""
         _, queries, keys = prepared.shape
         return super().predict(prepared, **point) | (window_mask(queries, keys, 1) & (point["top"] > 1))
 
@@ -68,12 +65,12 @@ class DiagonalKMeans(KMeans):
     "Of a sequence longer than 2t + 5, BigBird's t random keys lie among the first 2t + 5 positions.",
 )
 class FirstPositionsBigBird(BigBird):
-    """`bigbird` with the published plan of where random keys lie."""
+    """`bigbird` with random keys in the segments of the published code."""
 
     supports = Predictor.supports
 
     def predict(self, prepared: tuple[Tensor, Tensor], **point: Any) -> Tensor:
-        """Draw the keys of each segment among those that window and global tokens leave."""
+        """Draw the keys of each segment among those outside the window and the global tokens."""
         pattern, noise = prepared
         support = pattern.expand_as(noise).clone()
         query, key = torch.arange(noise.shape[1])[:, None], torch.arange(noise.shape[2])
@@ -85,7 +82,7 @@ class FirstPositionsBigBird(BigBird):
 
 
 def bigbird_plan(keys: int, random_keys: int) -> list[tuple[int, int, int]]:
-    """Return the segments (start, end, random keys) of BigBird's plan."""
+    """Return the segments of positions from which BigBird draws random keys, as (start, end, random keys)."""
     if 2 * random_keys + 5 < keys:
         return [(0, 2 * random_keys + 5, random_keys)]
     if random_keys + 5 < keys:
@@ -95,7 +92,7 @@ def bigbird_plan(keys: int, random_keys: int) -> list[tuple[int, int, int]]:
 
 
 class Padded(Predictor):
-    """A predictor that knows the length that its batch is padded to."""
+    """A predictor with the length to which its batch is padded."""
 
     def __init__(self, context: Context, padded: int) -> None:
         super().__init__(context)
@@ -104,10 +101,10 @@ class Padded(Predictor):
 
 @quirk("one_draw_per_batch", "predictor", "BigBird's random keys are drawn once for all examples of a batch.")
 class BatchedBigBird(Padded, BigBird):
-    """`bigbird` with the same random keys in a whole batch."""
+    """`bigbird` with the same random keys for all examples of a batch."""
 
     def noise(self, features: Features, *shape: int) -> Tensor:
-        """Draw for the padded length and the batch, and cut."""
+        """Draw for the padded length of the batch, and cut to the example."""
         batch = replace(features, index=features.index // BATCH)
         return super().noise(batch, self.padded, self.padded)[:, : shape[0], : shape[1]]
 
@@ -119,16 +116,16 @@ class BatchedBigBird(Padded, BigBird):
     "padding, and the first token only by chance.",
 )
 class RandomGlobalsLongformer(Padded, Longformer):
-    """`longformer` with the published global tokens."""
+    """`longformer` with the global tokens of the published code."""
 
     supports = Predictor.supports
 
     def prepare(self, features: Features) -> Features:  # type: ignore[override]
-        """Draw per point: there are no nested global tokens."""
+        """Return the features: global tokens are drawn for each point."""
         return features
 
     def predict(self, prepared: Features, **point: Any) -> Tensor:
-        """Draw how many there are, then where."""
+        """Draw the number of global tokens, then their positions."""
         rng = self.rng(prepared)
         chosen = torch.zeros(self.padded, dtype=torch.bool)
         chosen[rng.integers(self.padded, size=rng.integers(2, point["global_tokens"]))] = True
@@ -143,10 +140,10 @@ class RandomGlobalsLongformer(Padded, Longformer):
     "first and the last shared with the blocks beside them, of which the last `expressivity` + 1 sum the block up.",
 )
 class BothEndsStrided(Strided):
-    """`strided` as fairseq cuts it; position 0 is in the first block and sums up none.
+    """`strided` with the blocks of fairseq; position 0 is in the first block, but in no summary.
 
-    The published code refuses sequences of one block, and does not return when `expressivity` equals `stride`: here,
-    the support is complete.
+    The published code fails for sequences of one block, and never returns when `expressivity` equals `stride`. Here,
+    the support is then complete.
     """
 
     def predict(self, prepared: Features, stride: int, expressivity: int) -> Tensor:
@@ -155,8 +152,8 @@ class BothEndsStrided(Strided):
         positions = torch.arange(max(queries, keys), device=prepared.valid.device)
         start, key = ((positions - 1).clamp(min=0) // stride * stride)[:queries, None], positions[:keys]
         to_end = -key % stride
-        sums_up = (to_end <= expressivity) & ((key > 0) | (expressivity == stride))
-        return (((start <= key) & (key <= start + stride)) | sums_up)[None]
+        summary = (to_end <= expressivity) & ((key > 0) | (expressivity == stride))
+        return (((start <= key) & (key <= start + stride)) | summary)[None]
 
 
 @quirk(
@@ -165,10 +162,10 @@ class BothEndsStrided(Strided):
     "The number of dynamic buckets is that of the padded batch: a short example gets as many as the longest.",
 )
 class PaddedDynamicBuckets(Padded, DynamicBuckets):
-    """`dynamic` with the intervals of the padded length."""
+    """`dynamic` with the number of intervals of the padded length."""
 
     def buckets(self, prepared: Features, bucket_size: int, temperature: float = 1.0) -> Buckets:
-        """Count the intervals as if there were as many keys."""
+        """Return the buckets with as many intervals as for `padded` keys."""
         padded = prepared.raw_keys.new_empty(prepared.shape[0], self.padded, 0)
         return super().buckets(replace(prepared, raw_keys=padded), bucket_size, temperature)
 
@@ -176,13 +173,14 @@ class PaddedDynamicBuckets(Padded, DynamicBuckets):
 @quirk(
     "rounding_in_window",
     "predictor",
-    "The window alone is the cosine predictor at threshold 0, to which rounding adds pairs that point the same way.",
+    "The window alone is computed as the cosine predictor at threshold 0, where rounding errors add pairs of parallel "
+    "vectors.",
 )
 class UnclampedCosine(Cosine):
-    """`cos` with distances below 0."""
+    """`cos` whose distances can be below 0 by rounding errors."""
 
     def distances(self, prepared: Features, **others: Any) -> Tensor:
-        """Return cosine distances as rounding leaves them."""
+        """Return cosine distances `1 - cos`, float ``(heads, queries, keys)``, with their rounding errors."""
         queries, keys = (x / x.norm(dim=-1, keepdim=True) for x in (prepared.queries, prepared.keys))
         return 1 - queries @ keys.transpose(-1, -2)
 
@@ -194,14 +192,14 @@ class UnclampedCosine(Cosine):
     "numbers follow, the next batch's hashes among them; a batch has one hash.",
 )
 class ReseedingReformer(Reformer):
-    """`reformer` with the published hashes of all `heads` of a layer."""
+    """`reformer` with the hashes of the published code; `heads` is the number of heads of a layer."""
 
     def __init__(self, context: Context, heads: int) -> None:
         super().__init__(context)
         self.all_heads = heads
 
     def rotations(self, features: Features, *shape: int) -> Tensor:
-        """Restart the generator for every batch up to this one; nothing else in this process shall notice."""
+        """Draw the directions of this batch by reseeding for each batch up to it; the global generator is restored."""
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(self.context.seed + features.layer)
             for _ in range(features.index // BATCH + 1):
@@ -220,82 +218,20 @@ class ReseedingReformer(Reformer):
 
 
 def hash_rotations(*shape: int) -> Tensor:
-    """Draw the rotations of a batch from torch's global generator, and leave it behind in one of 1000 states."""
+    """Reseed torch's global generator with one of 1000 seeds, as the published code does, and draw from it."""
     torch.manual_seed(int(torch.randint(HASH_SEEDS, ())))
     return torch.randn(shape)
 
 
 @quirk(
-    "first_cluster_only",
-    "predictor",
-    "In routing, a query or key that several clusters took belongs to the one of the lowest number only.",
-)
-class FirstClusterRouting(KMeansRouting):
-    """`routing_kmeans` with one cluster for each vector."""
-
-    def buckets(self, prepared: Similarities, membership: str) -> Buckets:
-        """Return the first cluster, whatever is asked for."""
-        return super().buckets(prepared, "first")
-
-
-@quirk(
-    "routing_of_first_batch",
-    "predictor",
-    "The centroids of routing come from the first batch of the evaluation, for all examples, and long vectors weigh "
-    "more in them.",
-)
-class FirstBatchRouting(Routing):
-    """`routing` with the centroids of `vectors`, by layer: of the first `BATCH` examples, float64 `(heads, n, dim)`."""
-
-    def __init__(self, context: Context, vectors: Mapping[int, Tensor]) -> None:
-        super().__init__(context)
-        self.vectors = vectors
-
-    def prepare(self, features: Features) -> Callable[[int], Similarities]:
-        """Return a function that makes the centroids and compares the example with them."""
-        vectors, first = self.vectors[features.layer][features.heads], replace(features, index=0)
-
-        def compared(clusters: int) -> Similarities:
-            generators = (self.rng(first, head) for head in range(features.heads.start, features.heads.stop))
-            return similarities(features, initial_centroids(vectors, clusters, generators)[:, None])
-
-        return compared
-
-
-@quirk(
-    "padding_in_routing",
-    "predictor",
-    "In routing, clusters also take padding, and as many vectors as the padded length allows for.",
-)
-class PaddedRouting(Padded, KMeansRouting):
-    """`routing_kmeans` with padding, zero vectors behind the last token."""
-
-    def __init__(self, context: Context, padded: int) -> None:
-        KMeansRouting.__init__(self, context)
-        self.padded = padded
-
-    def prepare(self, features: Features) -> tuple[Similarities, Features]:  # type: ignore[override]
-        """Compare padded queries and keys with the centroids."""
-        queries, keys = (pad(x, (0, 0, 0, self.padded - x.shape[1])) for x in (features.queries, features.keys))
-        return super().prepare(replace(features, queries=queries, keys=keys)), features
-
-    def buckets(self, prepared: Any, membership: str) -> Buckets:
-        """Leave the padding out of what the clusters took."""
-        compared, features = prepared
-        _, queries, keys = features.shape
-        found = super().buckets(compared, membership)
-        return replace(found, queries=found.queries[:, :queries], keys=found.keys[:, :keys])
-
-
-@quirk(
     "entmax_of_later_keys",
     "predictor",
-    "With causal attention, entmax of projected queries and keys takes later keys into its sum: they take probability "
+    "With causal attention, entmax of projected queries and keys also sums over later keys, which take probability "
     "from the keys that a query may see.",
 )
 class UnmaskedEntmax(LowDimEntmax):
     """`entmax` over all keys."""
 
     def prepare(self, features: Features) -> Rows:
-        """Prepare as if every key were valid."""
+        """Return the rows of `LowDimEntmax.prepare` as if every key were valid."""
         return super().prepare(replace(features, valid=torch.ones_like(features.valid)))

@@ -1,4 +1,4 @@
-"""The list of quirks; the modules beside this one enter theirs."""
+"""The registry of quirks, filled by the other modules of this package."""
 
 from __future__ import annotations
 
@@ -12,34 +12,34 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Quirk:
-    """One deviation of the published code from what is meant.
+    """One behaviour of the published code that its paper does not describe, or that looks unintended.
 
     Attributes
     ----------
     name : str
-        What switches it on.
+        Name, under which tables and the documentation list it.
     changes : str
-        One of `CHANGES`.
+        Part of the pipeline that it changes, one of `CHANGES`.
     published : str
         What the published code does, in one sentence.
-    does : callable
-        The function or class that does it.
+    implementation : callable
+        The function or class that reproduces it.
     """
 
     name: str
     changes: str
     published: str
-    does: Callable[..., object]
+    implementation: Callable[..., object]
 
 
 QUIRKS: dict[str, Quirk] = {}
 
 
 def quirk(name: str, changes: str, published: str) -> Callable[[T], T]:
-    """Enter a function or class into `QUIRKS`."""
+    """Return a decorator that enters a function or class into `QUIRKS`; arguments as for `Quirk`."""
 
-    def register(does: T) -> T:
-        QUIRKS[name] = Quirk(name, changes, published, does)  # type: ignore[arg-type]
-        return does
+    def register(implementation: T) -> T:
+        QUIRKS[name] = Quirk(name, changes, published, implementation)  # type: ignore[arg-type]
+        return implementation
 
     return register

@@ -1,11 +1,13 @@
 """Exact alpha-entmax for any alpha in (1, 2]: a sparse softmax (Peters et al. 2019), solved for its threshold.
 
-`p = relu((alpha - 1) * scores - tau) ** k` with `k = 1 / (alpha - 1)`, where `tau` makes a row sum to one. The packages
-sort (alpha 1.5 and 2) or bisect (other alphas); here Newton's method runs on the k-norm of the bracket, a convex
-decreasing function of `tau` that equals one at the solution. From `max - 1` it rises monotonically and needs about five
-steps. Rows are worked on in pieces that stay in the processor's cache. No step depends on other rows, so a row's result
-does not depend on its batch. For alpha 2 the last step is the closed form on the support; for 1.5 it equals it to
-rounding.
+The probabilities are `p = relu((alpha - 1) * scores - tau) ** k` with `k = 1 / (alpha - 1)`; the threshold `tau` makes
+each row sum to one. The published packages sort the scores (alpha 1.5 and 2) or bisect (other alphas). Here, Newton's
+method solves `norm_k(relu((alpha - 1) * scores - tau)) = 1`: the k-norm is a convex, decreasing function of `tau`.
+Starting from `max((alpha - 1) * scores) - 1`, `tau` rises monotonically and needs about five steps.
+
+Rows are computed in pieces that fit the processor's cache. No step depends on other rows, so the result of a row does
+not depend on its batch. For alpha 2 the last step is the closed form on the support; for alpha 1.5 it equals the closed
+form up to rounding.
 """
 
 from __future__ import annotations
@@ -27,18 +29,29 @@ def threshold(scores: Tensor, alpha: float, valid: Tensor | None = None, at_leas
 
     Parameters
     ----------
-    scores : (..., keys), any real values; -inf is masked
-    alpha : in (1, 2]
-    valid : bool, broadcastable to `scores`; False is masked
-    at_least : (..., 1), where to start; near the threshold saves steps, and a threshold below it is given as this
+    scores : Tensor
+        ``(…, keys)``, any real values; -inf is masked.
+    alpha : float
+        In (1, 2].
+    valid : Tensor, optional
+        Bool, broadcastable to `scores`; False is masked.
+    at_least : Tensor, optional
+        ``(…, 1)``: a lower bound of the result, from which the search starts. A bound close to the threshold saves
+        steps. Where the threshold lies below its bound, the bound is returned.
 
     Returns
     -------
-    tau : (..., 1), in the units of `(alpha - 1) * scores`; half precision is computed and returned in float32.
-        Use `probabilities` rather than this where scores are huge: it works relative to the row's maximum.
-        Rows with nothing valid get a finite value.
+    Tensor
+        ``(…, 1)``, in the units of `(alpha - 1) * scores`; for half precision it is computed and returned in float32.
+        Rows without a valid key get a finite value. Where scores are huge, use `probabilities` instead: it computes
+        relative to the maximum of the row.
+
+    Raises
+    ------
+    ValueError
+        When alpha is not in (1, 2].
     """
-    _check(alpha)
+    _check_alpha(alpha)
     rows, masks = _rows(scores), _mask_rows(valid, scores)
     starts = None if at_least is None else _rows(at_least)
     result = torch.empty(rows.shape[0], 1, dtype=_working_dtype(scores), device=scores.device)
@@ -51,19 +64,28 @@ def threshold(scores: Tensor, alpha: float, valid: Tensor | None = None, at_leas
 
 @torch.no_grad()
 def probabilities(scores: Tensor, alpha: float, valid: Tensor | None = None) -> Tensor:
-    """Give the entmax probabilities over the last axis, without gradient; rows with nothing valid give zeros.
+    """Return the entmax probabilities over the last axis, without gradient; rows without a valid key are zero.
 
     Parameters
     ----------
-    scores : (..., keys), any real values; -inf is masked
-    alpha : in (1, 2]
-    valid : bool, broadcastable to `scores`; False is masked
+    scores : Tensor
+        ``(…, keys)``, any real values; -inf is masked.
+    alpha : float
+        In (1, 2].
+    valid : Tensor, optional
+        Bool, broadcastable to `scores`; False is masked.
 
     Returns
     -------
-    Tensor of the shape and dtype of `scores`; half precision is computed in float32.
+    Tensor
+        Of the shape and dtype of `scores`; half precision is computed in float32.
+
+    Raises
+    ------
+    ValueError
+        When alpha is not in (1, 2].
     """
-    _check(alpha)
+    _check_alpha(alpha)
     rows, masks = _rows(scores), _mask_rows(valid, scores)
     result = torch.empty_like(rows, memory_format=torch.contiguous_format)
     for piece in _pieces(rows):
@@ -74,13 +96,13 @@ def probabilities(scores: Tensor, alpha: float, valid: Tensor | None = None) -> 
 
 
 def entmax(scores: Tensor, alpha: float, valid: Tensor | None = None) -> Tensor:
-    """Give the entmax probabilities over the last axis with their gradient; see `probabilities`."""
+    """Return the entmax probabilities over the last axis, with gradient; arguments as for `probabilities`."""
     result: Tensor = _Entmax.apply(scores, alpha, valid)
     return result
 
 
 class _Entmax(torch.autograd.Function):
-    """Saves the probabilities only: the gradient needs nothing else (Peters et al. 2019, proposition 2)."""
+    """Entmax with its gradient, which needs the probabilities only (Peters et al. 2019, proposition 2)."""
 
     @staticmethod
     def forward(ctx: Any, scores: Tensor, alpha: float, valid: Tensor | None) -> Tensor:
@@ -105,7 +127,7 @@ class _Entmax(torch.autograd.Function):
 
 
 def _solve(shifted: Tensor, alpha: float, start: Tensor | None = None) -> tuple[Tensor, Tensor]:
-    """Find the thresholds of rows whose maximum is 0, or `start` if that is higher: `(tau, relu(shifted - tau))`."""
+    """Return `tau` and `relu(shifted - tau)` of rows whose maximum is 0; `tau` is at least `start`."""
     k = 1 / (alpha - 1)
     precision = torch.finfo(shifted.dtype)
     tau = shifted.new_full((shifted.shape[0], 1), -1.0) if start is None else start.clamp(min=-1)
@@ -123,14 +145,14 @@ def _solve(shifted: Tensor, alpha: float, start: Tensor | None = None) -> tuple[
 
 
 def _norm_and_slope(excess: Tensor, k: float) -> tuple[Tensor, Tensor]:
-    """Give the k-norm of every row and minus its derivative by `tau`, `sum(excess^(k-1)) / norm^(k-1)`."""
+    """Return the k-norm of every row and its negated derivative by `tau`, `sum(excess^(k-1)) / norm^(k-1)`."""
     if k == 1:
         return excess.sum(-1, keepdim=True), excess.sign().sum(-1, keepdim=True)
     tiny = torch.finfo(excess.dtype).tiny
     if k == 2:
         norm = torch.linalg.vector_norm(excess, dim=-1, keepdim=True).clamp_min_(tiny)
         return norm, excess.sum(-1, keepdim=True).div_(norm)
-    # one power serves both; the sum neither vanishes nor overflows, being at least 1 below the solution
+    # norm and slope share one power; left of the solution the sum is at least 1, so it does not vanish
     powers = excess.pow(k - 1)
     total = torch.linalg.vecdot(powers, excess).unsqueeze(-1).clamp_min_(tiny)
     norm = total.pow(1 / k)
@@ -138,17 +160,17 @@ def _norm_and_slope(excess: Tensor, k: float) -> tuple[Tensor, Tensor]:
 
 
 def _power(values: Tensor, exponent: float) -> Tensor:
-    """Raise non-negative values to `exponent`, 0 ** 0 being 0."""
+    """Raise non-negative values to `exponent`, with `0 ** 0 = 0`."""
     if exponent == 0:
         return (values > 0).to(values.dtype)
     if exponent == 0.5:
-        # Seven times faster on a processor than sqrt, which stumbles over zeros
+        # seven times faster on a CPU than sqrt, which is slow on zeros
         return values.clamp_min(torch.finfo(values.dtype).tiny).rsqrt_().mul_(values)
     return values.square() if exponent == 2 else values.pow(exponent)
 
 
 def _shifted(scores: Tensor, alpha: float, valid: Tensor | None) -> tuple[Tensor, Tensor]:
-    """Give `(alpha - 1) * scores` relative to each row's maximum, and that maximum (finite also when all is masked)."""
+    """Return `(alpha - 1) * scores` minus the maximum of its row, and that maximum (finite in fully masked rows)."""
     work = scores.to(_working_dtype(scores)) * (alpha - 1)
     if valid is not None:
         work.masked_fill_(~valid, -torch.inf)
@@ -174,6 +196,6 @@ def _pieces(rows: Tensor) -> list[slice]:
     return [slice(start, start + size) for start in range(0, rows.shape[0], size)]
 
 
-def _check(alpha: float) -> None:
+def _check_alpha(alpha: float) -> None:
     if not 1 < alpha <= 2:
         raise ValueError(f"alpha: {alpha} is not in (1, 2]")

@@ -1,4 +1,4 @@
-"""Which query–key pairs may be attended to, and which are kept whatever a predictor says."""
+"""Masks of query–key pairs: pairs that attention may use, and pairs that every predicted support keeps."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from torch import Tensor
 from sparse_attention.errors import InputError
 
 KEEP = {"none": (), "cls": (0,), "last": (-1,), "cls+last": (0, -1)}
-"""Positions of the tokens that each choice keeps."""
+"""For each value of `keep`, the positions of the tokens whose rows and columns are kept."""
 
 
 def valid_pairs(queries: int, keys: int, causal: bool = False, local_window: int | None = None) -> Tensor:
@@ -17,17 +17,17 @@ def valid_pairs(queries: int, keys: int, causal: bool = False, local_window: int
     Parameters
     ----------
     queries, keys : int
-        Numbers of real tokens; padding has no place here.
+        Numbers of tokens, without padding.
     causal : bool
-        A query sees no later key.
+        Whether a query sees no later key.
     local_window : int or None
-        Greatest distance between a query and its keys, inclusive, as in `config.sliding_window` of a ModernBERT
-        (half of its `local_attention`); None: no limit.
+        Largest distance between a query and its keys, inclusive, as in `config.sliding_window` of ModernBERT (half of
+        its `local_attention`); None: no limit.
 
     Returns
     -------
     Tensor
-        Boolean (queries, keys).
+        Bool ``(queries, keys)``.
     """
     distance = _distances(queries, keys)
     valid = torch.ones(queries, keys, dtype=torch.bool)
@@ -39,38 +39,55 @@ def valid_pairs(queries: int, keys: int, causal: bool = False, local_window: int
 
 
 def window_mask(queries: int, keys: int, width: int) -> Tensor:
-    """Return the pairs inside a centred window: `width` keys a query, its own position in the middle; 0 for none.
+    """Return the pairs inside a centred window: `width` keys per query, with its own position in the middle.
 
-    The originals' even widths are not centred (4 means −1 … +2), so they are refused here.
-
-    Returns
-    -------
-    Tensor
-        Boolean (queries, keys).
-    """
-    if width < 0 or (width % 2 == 0 and width != 0):
-        raise InputError(f"evaluate.windows: {width} cannot be centred; allowed: 0 or an odd number")
-    return _distances(queries, keys).abs() <= (width - 1) // 2
-
-
-def keep_mask(queries: int, keys: int, keep: str) -> Tensor:
-    """Return the pairs of the tokens that attend to, and are attended by, everything.
+    The original code's windows of even width are not centred (4 means −1 … +2), so even widths are refused here.
 
     Parameters
     ----------
     queries, keys : int
-        Numbers of real tokens: the last one is an example's own last token. (The originals' `add_last_mask` takes the
-        last column of the padded batch.)
+        Numbers of tokens.
+    width : int
+        0 for an empty window, or an odd number.
+
+    Returns
+    -------
+    Tensor
+        Bool ``(queries, keys)``.
+
+    Raises
+    ------
+    InputError
+        When the width is negative, or even and not 0.
+    """
+    if width < 0 or (width % 2 == 0 and width != 0):
+        raise InputError(f"evaluate.windows: {width} is not allowed; allowed: 0 or an odd number")
+    return _distances(queries, keys).abs() <= (width - 1) // 2
+
+
+def keep_mask(queries: int, keys: int, keep: str) -> Tensor:
+    """Return the rows and columns of the tokens that attend to all tokens and that all tokens attend to.
+
+    Parameters
+    ----------
+    queries, keys : int
+        Numbers of tokens, without padding. The last token is that of the example. (The original code's
+        `add_last_mask` takes the last column of the padded batch.)
     keep : str
         none, cls (row and column of the first token), last (those of the last token) or cls+last (both).
 
     Returns
     -------
     Tensor
-        Boolean (queries, keys).
+        Bool ``(queries, keys)``.
+
+    Raises
+    ------
+    InputError
+        When `keep` is none of these.
     """
     if keep not in KEEP:
-        raise InputError(f"evaluate.keep: {keep!r} is not known; allowed: {', '.join(KEEP)}")
+        raise InputError(f"evaluate.keep: {keep!r} is not allowed; allowed: {', '.join(KEEP)}")
     mask = torch.zeros(queries, keys, dtype=torch.bool)
     for position in KEEP[keep]:
         if queries and keys:
@@ -80,5 +97,5 @@ def keep_mask(queries: int, keys: int, keep: str) -> Tensor:
 
 
 def _distances(queries: int, keys: int) -> Tensor:
-    """Return key position minus query position, int32 (queries, keys)."""
+    """Return key position minus query position, int32 ``(queries, keys)``."""
     return torch.arange(keys, dtype=torch.int32)[None, :] - torch.arange(queries, dtype=torch.int32)[:, None]

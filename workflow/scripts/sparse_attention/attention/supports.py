@@ -1,4 +1,4 @@
-"""Supports of one or of several points as the metrics read them: as levels, or packed 64 keys to a word."""
+"""Supports of one or several points, in the forms that metrics read: levels, or 64 keys packed into a word."""
 
 from __future__ import annotations
 
@@ -14,39 +14,50 @@ WORD = 64
 
 
 class Support(Protocol):
-    """The supports of `points` nested points, from the smallest, for `(heads, queries, keys)`."""
+    """The nested supports of `points` points, the smallest first, over ``(heads, queries, keys)``."""
 
     @property
     def points(self) -> int:
-        """Their number."""
+        """Number of points."""
         ...
 
     @property
     def operations(self) -> Tensor | None:
-        """Scores that the grouping computes, float64 `(heads,)`, when these are more than the pairs kept."""
+        """Number of scores that are computed, float64 ``(heads,)``; None when it is the number of kept pairs."""
         ...
 
     def at(self, flat: Tensor) -> np.ndarray:
-        """Return the levels, uint8, at flat positions of `(heads, queries, keys)`; `points` where no point keeps."""
+        """Return the levels of some pairs.
+
+        Parameters
+        ----------
+        flat : Tensor
+            int64 ``(pairs,)``: flat positions in ``(heads, queries, keys)``.
+
+        Returns
+        -------
+        ndarray
+            uint8 ``(pairs,)``: the index of the first point that keeps the pair; `points` when none does.
+        """
         ...
 
     def histogram(self, bins: Bins) -> np.ndarray:
-        """Count the pairs of each head by level and bin, float64 `(heads, points + 1, bins)`."""
+        """Count the pairs of each head by level and bin, float64 ``(heads, points + 1, bins)``."""
         ...
 
 
 @dataclass(frozen=True)
 class Bins:
-    """Which bin each pair counts in, the same for all heads.
+    """The bin in which each pair is counted, the same for all heads.
 
     Attributes
     ----------
     codes : Tensor
-        int16 `(queries, keys)`; `count` for a pair that does not count.
+        int16 ``(queries, keys)``: the bin of each pair; `count` for a pair that is not counted.
     count : int
         Number of bins.
     weights : Tensor, optional
-        float64 `(queries, keys)`: what a pair counts for, by default 1.
+        float64 ``(queries, keys)``: the weight of each pair, by default 1.
     """
 
     codes: Tensor
@@ -55,18 +66,28 @@ class Bins:
 
     @functools.cached_property
     def words(self) -> Tensor:
-        """Each bin's pairs, packed, int64 `(count, queries, words)`."""
+        """The pairs of each bin, packed, int64 ``(count, queries, words)``."""
         return torch.stack([pack(self.codes == code) for code in range(self.count)])
 
     @functools.cached_property
     def sizes(self) -> np.ndarray:
-        """Number of pairs of each bin, float64 `(count,)`."""
+        """Number of pairs of each bin, float64 ``(count,)``."""
         return popcount(self.words).cpu().numpy()
 
 
 @dataclass(frozen=True)
 class Levels:
-    """Nested supports: for each pair the place of the first that keeps it, uint8 `(heads, queries, keys)`."""
+    """Nested supports as levels.
+
+    Attributes
+    ----------
+    first : Tensor
+        uint8 ``(heads, queries, keys)``: the index of the first point that keeps the pair; `points` when none does.
+    points : int
+        Number of points.
+    operations : Tensor, optional
+        See `Support.operations`.
+    """
 
     first: Tensor
     points: int
@@ -92,16 +113,16 @@ class Levels:
 
 @dataclass(frozen=True)
 class PackedSupport:
-    """One support, int64 `(heads, queries, words)`, bit `j % 64` of word `j // 64` for key `j`.
+    """One support, with 64 keys packed into a word: key `j` is bit `j % 64` of word `j // 64`.
 
     Attributes
     ----------
     words : Tensor
-        The bits; those behind the last key are 0.
+        int64 ``(heads, queries, words)``; the bits behind the last key are 0.
     keys : int
         Number of keys.
     operations : Tensor, optional
-        Scores that the grouping computes, float64 `(heads,)`, when these are more than the pairs kept.
+        See `Support.operations`.
     """
 
     words: Tensor
@@ -111,7 +132,7 @@ class PackedSupport:
 
     @classmethod
     def of(cls, support: Tensor) -> PackedSupport:
-        """Pack a bool `(heads, queries, keys)`."""
+        """Pack a support, bool ``(heads, queries, keys)``."""
         return cls(pack(support), support.shape[-1])
 
     def at(self, flat: Tensor) -> np.ndarray:
@@ -133,7 +154,7 @@ class PackedSupport:
         return np.stack([kept, bins.sizes - kept], axis=1)
 
     def unpacked(self) -> Tensor:
-        """Return the bool `(heads, queries, keys)`."""
+        """Return the support, bool ``(heads, queries, keys)``."""
         if self.words.is_cuda:
             bits = (self.words[..., None] >> torch.arange(WORD, device=self.words.device)) & 1
             return bits.flatten(-2)[..., : self.keys].bool()
@@ -143,19 +164,19 @@ class PackedSupport:
 
 @dataclass(frozen=True)
 class Buckets:
-    """The buckets of queries and keys, which meet when they share one.
+    """The buckets of queries and keys; a query meets a key when they share a bucket.
 
     Attributes
     ----------
     queries, keys : Tensor
-        int64 `(heads, queries, …)` and `(heads, keys, …)`: for each vector the different buckets that it is in, −1
-        for none. Several tables number their buckets on: bucket `b` of table `t` is `t * size + b`.
+        int64 ``(heads, queries, …)`` and ``(heads, keys, …)``: for each vector the different buckets that hold it, −1
+        for none. Bucket `b` of table `t` has the number `t * size + b`.
     size : int
-        Buckets of a table.
+        Number of buckets in a table.
     tables : int
-        Their number.
+        Number of tables.
     at_least : int
-        How many buckets query and key must share.
+        Number of buckets that a query and a key must share to meet.
     """
 
     queries: Tensor
@@ -165,7 +186,7 @@ class Buckets:
     at_least: int = 1
 
     def pairs(self) -> Tensor:
-        """Return the pairs that meet, bool `(heads, queries, keys)`: the plain definition."""
+        """Return the pairs that meet, bool ``(heads, queries, keys)``, by the plain definition."""
         shared = torch.zeros(*self.queries.shape[:2], self.keys.shape[1], dtype=torch.int64, device=self.keys.device)
         for query in self.queries.unbind(-1):
             for key in self.keys.unbind(-1):
@@ -173,11 +194,19 @@ class Buckets:
         return shared >= self.at_least
 
     def support(self, valid: Tensor) -> PackedSupport:
-        """Return the pairs that meet, packed, and how often they do: each meeting of a valid pair costs a score."""
+        """Return the pairs that meet, packed, and the number of scores that are computed.
+
+        A valid pair that shares several buckets is computed once in each, so it counts as often.
+
+        Parameters
+        ----------
+        valid : Tensor
+            Bool ``(queries, keys)``.
+        """
         (heads, queries, _), keys = self.queries.shape, self.keys.shape[1]
         table = self._members()
         count, words = table.shape[1:]
-        # -1 becomes the last row, that of no bucket
+        # bucket -1 becomes the last row, which is empty
         places = self.queries.remainder(count) + (torch.arange(heads, device=table.device) * count)[:, None, None]
         reached = table.new_zeros(self.at_least, heads, queries, words)
         allowed, meetings = pack(valid), torch.zeros(heads, dtype=torch.float64, device=table.device)
@@ -190,7 +219,7 @@ class Buckets:
         return PackedSupport(reached[-1], keys, meetings)
 
     def _members(self) -> Tensor:
-        """Return each bucket's keys, int64 `(heads, buckets + 1, words)`; the last row, index −1, is empty."""
+        """Return the keys of each bucket, int64 ``(heads, buckets + 1, words)``; the last row, index −1, is empty."""
         heads, keys, lists = self.keys.shape
         words = -(-keys // WORD)
         members = torch.zeros(heads, self.size * self.tables + 1, words, dtype=torch.int64, device=self.keys.device)
@@ -198,14 +227,14 @@ class Buckets:
         bits = (torch.ones_like(position) << (position % WORD))[:, None].expand(keys, lists)
         bucket = torch.where(self.keys < 0, self.size * self.tables, self.keys)
         cells = bucket * words + (position // WORD)[:, None]
-        # every key is once in a bucket, so sums are unions
+        # a key is in a bucket at most once, so the sum of its bits is their union
         members.view(heads, -1).scatter_add_(1, cells.reshape(heads, -1), bits.reshape(1, -1).expand(heads, -1))
         members[:, -1] = 0
         return members
 
 
 def pack(mask: Tensor) -> Tensor:
-    """Pack a bool `(…, keys)` to int64 `(…, words)`."""
+    """Pack a mask, bool ``(…, keys)``, into words, int64 ``(…, words)``."""
     if not mask.is_cuda:
         packed = np.packbits(mask.numpy(), axis=-1, bitorder="little")
         words = np.zeros((*packed.shape[:-1], -(-mask.shape[-1] // WORD) * 8), np.uint8)
@@ -217,19 +246,19 @@ def pack(mask: Tensor) -> Tensor:
 
 
 def popcount(words: Tensor) -> Tensor:
-    """Count the bits of int64 `(…, queries, words)` over the last two axes, float64 `(…)`."""
+    """Count the set bits of words, int64 ``(…, queries, words)``, over the last two axes: float64 ``(…)``."""
     if not words.is_cuda:
         return torch.from_numpy(np.bitwise_count(words.numpy().view(np.uint64)).sum((-1, -2), dtype=np.float64))
     return _bits_by_arithmetic(words).sum((-1, -2)).to(torch.float64)
 
 
 def _octets(words: Tensor) -> np.ndarray:
-    """Return the bytes of words on the CPU, uint8 `(…, 8 · words)`, lowest bits first."""
+    """Return the bytes of words on the CPU, uint8 ``(…, 8 · words)``, lowest bits first."""
     return words.contiguous().numpy().astype("<i8", copy=False).view(np.uint8)
 
 
 def _bits_by_arithmetic(words: Tensor) -> Tensor:
-    """Count the bits of each int64, where there is no instruction for it: pairs, fours, eights, then all bytes."""
+    """Count the bits of each int64 without a CPU instruction: in pairs, in fours, in bytes, then in all bytes."""
     ones, pairs, fours = 0x5555555555555555, 0x3333333333333333, 0x0F0F0F0F0F0F0F0F
     words = words - ((words >> 1) & ones)
     words = (words & pairs) + ((words >> 2) & pairs)

@@ -1,4 +1,4 @@
-"""k-means clusters of projected queries and keys: fit, store, nearest centroids, and agreement with scikit-learn."""
+"""Centroids of k-means clusters of projected queries and keys: reading, writing, checking and assigning vectors."""
 
 from __future__ import annotations
 
@@ -21,30 +21,49 @@ if TYPE_CHECKING:
     from sparse_attention.qk.store import QKInfo
 
 KEY = "predictors.kmeans.clusters"
-TIE = 1e-12  # two squared distances that differ by less, relative to the vectors' squared norms, are equal to rounding
+TIE = 1e-12  # squared distances that differ by less than this, relative to squared norms, are equal up to rounding
 
 
 @dataclass(frozen=True)
 class Centroids:
-    """The centroids of all layers, each float64 ``(heads, runs, clusters, dim)``."""
+    """The centroids of all layers.
+
+    Attributes
+    ----------
+    layers : tuple of Tensor
+        For each layer float64 ``(heads, runs, clusters, dim)``.
+    """
 
     layers: tuple[Tensor, ...]
 
     def layer(self, layer: int) -> Tensor:
-        """Give one layer's centroids, float64 ``(heads, runs, clusters, dim)``."""
+        """Return the centroids of one layer, float64 ``(heads, runs, clusters, dim)``."""
         return self.layers[layer]
 
     def assign(self, layer: int, vectors: Tensor, top: int = 1, heads: slice = slice(None)) -> Tensor:
-        """Find each vector's `top` nearest centroids, in float64, nearest first, ties to the lowest index.
+        """Find the `top` nearest centroids of each vector; distances are computed in float64.
 
         Parameters
         ----------
-        vectors : projected, ``(heads, n, dim)``.
-        heads : which of the layer's heads these are; by default all.
+        layer : int
+            Number of the layer.
+        vectors : Tensor
+            Projected vectors, ``(heads, n, dim)``.
+        top : int
+            Number of centroids per vector.
+        heads : slice
+            The heads of the layer that `vectors` belong to; by default all.
 
         Returns
         -------
-        int64 ``(heads, runs, n, top)``.
+        Tensor
+            int64 ``(heads, runs, n, top)``: indices of centroids, the nearest first; of equally near ones the lowest
+            index first.
+
+        Raises
+        ------
+        InputError
+            When `top` is not between 1 and the number of clusters.
         """
         if not 1 <= top <= self.layers[layer].shape[2]:
             raise InputError(f"predictors.kmeans.top: {top}; allowed: 1 to the {self.layers[layer].shape[2]} clusters")
@@ -54,48 +73,55 @@ class Centroids:
         return squared.argsort(dim=-1, stable=True)[..., :top]
 
     def save(self, path: StrPath) -> None:
-        """Write safetensors, one tensor `layer~N` per layer."""
+        """Write a safetensors file with one tensor `layer~N` per layer."""
         tensors = {f"layer~{layer}": centroids.contiguous().clone() for layer, centroids in enumerate(self.layers)}
         with atomic_path(path) as partial:
             save_file(tensors, partial)
 
     def save_original(self, path: StrPath) -> None:
-        """Write the originals' torch file, a list over layers; float32 as theirs wherever that loses nothing."""
+        """Write the torch file of the original code, a list over layers; in float32 where that is lossless."""
         narrow = [centroids.to(torch.float32) for centroids in self.layers]
         lossless = all(torch.equal(n.to(torch.float64), c) for n, c in zip(narrow, self.layers, strict=True))
         write_torch(narrow if lossless else [centroids.contiguous() for centroids in self.layers], path)
 
     @classmethod
     def load(cls, path: StrPath) -> Centroids:
-        """Read our safetensors, the originals' torch list, or their pickle of KMeans objects, of which nothing is run.
+        """Read our safetensors file, or a torch list or a pickle of KMeans objects of the original code.
+
+        No code in the file is run.
 
         Raises
         ------
         InputError
-            When it is none of these, or is damaged.
+            When the file is none of these, or is damaged.
         """
         if is_safetensors(path):
             tensors = read_safetensors(path)
             if set(tensors) != {f"layer~{layer}" for layer in range(len(tensors))}:
-                raise InputError(f"{path}: tensors {sorted(tensors)}; must be layer~0, layer~1, …")
+                raise InputError(f"{path}: tensors {sorted(tensors)}; allowed: layer~0, layer~1, …")
             content = [tensors[f"layer~{layer}"] for layer in range(len(tensors))]
         else:
             content = read_pickled_centroids(path) if is_pickle(path) else read_torch(path)
         if not isinstance(content, list | tuple) or not content:
-            raise InputError(f"{path}: must be a list over layers of centroids (heads, runs, clusters, dim)")
+            kind = "an empty list" if isinstance(content, list | tuple) else f"a {type(content).__name__}"
+            raise InputError(
+                f"{path}: holds {kind}; allowed: a list over layers of centroids (heads, runs, clusters, dim)"
+            )
         for layer, centroids in enumerate(content):
             _check_layer(centroids, getattr(content[0], "shape", None), f"{path}: layer {layer}")
         return cls(tuple(centroids.detach().to(torch.float64).contiguous().clone() for centroids in content))
 
     @classmethod
     def load_files(cls, files: Sequence[StrPath]) -> Centroids:
-        """Read one file of all layers, or files of one layer each, in order."""
+        """Read one file of all layers, or several files with one layer each, in order; raise `InputError` as `load`."""
         if len(files) == 1:
             return cls.load(files[0])
         layers = [cls.load(path).layers for path in files]
         for path, held in zip(files, layers, strict=True):
             if len(held) != 1:
-                raise InputError(f"{path}: holds {len(held)} layers; allowed in one of several files: one")
+                raise InputError(
+                    f"{path}: holds {len(held)} layers; allowed where there are several files: one layer each"
+                )
             _check_layer(held[0], layers[0][0].shape, f"{path}")
         return cls(tuple(held[0] for held in layers))
 
@@ -104,18 +130,20 @@ def _check_layer(centroids: object, shape: torch.Size | None, where: str) -> Non
     if not isinstance(centroids, Tensor) or not centroids.is_floating_point() or centroids.dim() != 4:
         kind = type(centroids).__name__
         found = f"{tuple(centroids.shape)} {centroids.dtype}" if isinstance(centroids, Tensor) else f"a {kind}"
-        raise InputError(f"{where}: {found}; must be floating-point numbers of shape (heads, runs, clusters, dim)")
+        raise InputError(f"{where}: {found}; allowed: floating-point numbers of shape (heads, runs, clusters, dim)")
     if 0 in centroids.shape or centroids.shape != shape:
-        raise InputError(f"{where}: shape {tuple(centroids.shape)}; must be alike in all layers and not empty")
+        raise InputError(
+            f"{where}: shape {tuple(centroids.shape)}; allowed: one shape in all layers, without empty axes"
+        )
     if not torch.isfinite(centroids.to(torch.float64)).all():
-        raise InputError(f"{where}: holds NaN or infinite numbers")
+        raise InputError(f"{where}: holds NaN or infinite numbers; allowed: finite numbers")
 
 
 def check_centroids(
     centroids: Centroids, projections: Projections, info: QKInfo, clusters: int, runs: int, where: StrPath,
     block_size: int = 1,
 ) -> None:  # fmt: skip
-    """Raise `InputError`, all differences at once, when centroids do not fit setting, projections, queries and keys."""
+    """Raise `InputError`, with all differences, when centroids do not fit the setting, projections or vectors."""
     dim = block_size * (projections.setting.dim if projections.setting else info.head_dim)
     found = (len(centroids.layers), *centroids.layers[0].shape)
     names = ("layers", "heads", "predictors.kmeans.runs", KEY, "dim")
@@ -126,16 +154,19 @@ def check_centroids(
 
 
 def squared_distances(vectors: Tensor, centroids: Tensor) -> Tensor:
-    """Give the squared distances in float64, summed dimension by dimension so that equal vectors give exactly 0.
+    """Compute squared distances from differences, dimension by dimension, so that equal vectors give exactly 0.
 
     Parameters
     ----------
-    vectors : ``(heads, n, dim)``.
-    centroids : ``(heads, runs, clusters, dim)``.
+    vectors : Tensor
+        ``(heads, n, dim)``.
+    centroids : Tensor
+        ``(heads, runs, clusters, dim)``.
 
     Returns
     -------
-    ``(heads, runs, n, clusters)``.
+    Tensor
+        float64 ``(heads, runs, n, clusters)``.
     """
     vectors, centroids = vectors.to(torch.float64), centroids.to(torch.float64)
     columns = range(vectors.shape[-1])

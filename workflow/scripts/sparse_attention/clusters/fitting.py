@@ -1,4 +1,4 @@
-"""Fitting k-means clusters, and their agreement with scikit-learn."""
+"""Fit k-means clusters, and check that our nearest centroids are scikit-learn's labels."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class ClusterOptions(Options):
-    """The configuration's `fit_clusters`, without the source.
+    """Options of the configuration section `fit_clusters`, without `source`.
 
     Attributes
     ----------
     max_iterations : int
-        Of k-means; from 1 on.
+        Maximum number of k-means iterations; at least 1.
     initialisations : int
-        k-means++ starts of the first run, of which the best is kept; from 1 on.
+        Number of k-means++ starts of the first run, of which the best is kept; at least 1.
     """
 
     max_iterations: int = 100
@@ -39,12 +39,24 @@ class ClusterOptions(Options):
 
 
 def layer_vectors(reader: QKStore, projections: Projections, layer: int, block_size: int = 1) -> Tensor:
-    """Project all queries and keys of one layer, by blocks of `block_size` tokens.
+    """Project all queries and keys of one layer.
+
+    Parameters
+    ----------
+    reader : QKStore
+        Stored queries and keys.
+    projections : Projections
+        The projections to apply.
+    layer : int
+        Number of the layer.
+    block_size : int
+        Number of tokens whose projected vectors are concatenated to one vector.
 
     Returns
     -------
-    ``(heads, vectors, block_size · dim)``, example by example, queries before keys; where one vector stands for the
-    query and the key of a position (`concat`), it comes once.
+    Tensor
+        ``(heads, vectors, block_size · dim)``, example by example, queries before keys. With `concat`, the query and
+        the key of a position have one projected vector, which is listed once.
     """
     parts: list[Tensor] = []
     for example in reader.examples(layer):
@@ -58,30 +70,46 @@ def fit_clusters(
     vectors: Tensor, clusters: int, runs: int, seed: int, options: ClusterOptions | None = None, layer: int = 0,
     threads: int = 1,
 ) -> tuple[Tensor, list[dict[str, float]]]:  # fmt: skip
-    """Fit scikit-learn's k-means to each head's vectors.
+    """Fit scikit-learn's k-means to the vectors of each head.
 
-    The first run starts from k-means++ (the best of several starts), the others from random vectors, each
-    with the random state `seed` + run. Centroids are rounded to float32, so that the originals' float32 files hold
-    the very same ones.
+    The first run starts from k-means++ (the best of several starts), the other runs from random vectors; the random
+    state of a run is `seed` + run. Centroids are rounded to float32, so that float32 files in the format of the
+    original code hold exactly the same ones.
 
     Parameters
     ----------
-    vectors : ``(heads, vectors, dim)``.
-    options : by default those of `ClusterOptions`.
-    layer : names the rows and the error.
-    threads : heads fitted at the same time, each with a single thread: results do not depend on it.
+    vectors : Tensor
+        ``(heads, vectors, dim)``.
+    clusters, runs : int
+        Number of clusters, and of independent runs.
+    seed : int
+        Random state of the first run.
+    options : ClusterOptions, optional
+        By default `ClusterOptions()`.
+    layer : int
+        Number of the layer, for the returned rows and the error message.
+    threads : int
+        Number of fits at the same time, each with a single thread; results do not depend on it.
 
     Returns
     -------
-    Centroids, float64 ``(heads, runs, clusters, dim)``, and rows of layer, head, run, inertia, iterations, vectors.
+    centroids : Tensor
+        float64 ``(heads, runs, clusters, dim)``.
+    rows : list of dict
+        layer, head, run, inertia, iterations, vectors.
+
+    Raises
+    ------
+    InputError
+        When a head has fewer distinct vectors than clusters.
     """
     import threadpoolctl
-    from sklearn.cluster import KMeans  # here, since most jobs use centroids without fitting any: a second each
+    from sklearn.cluster import KMeans  # imported here: it takes a second, and most jobs only read centroids
 
     options = options or ClusterOptions()
     points = vectors.to(torch.float64).numpy()
-    for head, each in enumerate(points):
-        _require_distinct(each, clusters, f"layer {layer}, head {head}")
+    for head, head_points in enumerate(points):
+        _require_distinct(head_points, clusters, f"layer {layer}, head {head}")
 
     def fit(head: int, run: int) -> KMeans:
         start = (
@@ -91,7 +119,7 @@ def fit_clusters(
         return means.fit(points[head])
 
     places = list(np.ndindex(len(points), runs))
-    # a thread of OpenMP's has a limit of its own
+    # OpenMP's limit holds per thread, so each worker sets its own
     with ThreadPoolExecutor(threads, initializer=threadpoolctl.threadpool_limits, initargs=(1,)) as pool:
         fitted = list(pool.map(lambda place: fit(*place), places))
     centroids = [means.cluster_centers_.astype(np.float32).astype(np.float64) for means in fitted]
@@ -104,14 +132,14 @@ def fit_clusters(
 
 
 def _require_distinct(points: np.ndarray, clusters: int, where: str) -> None:
-    """Raise `InputError` when there are fewer distinct vectors than clusters; a few usually tell."""
+    """Raise `InputError` when there are fewer distinct vectors than clusters; the first vectors usually suffice."""
     if len(np.unique(points[: 4 * clusters], axis=0)) >= clusters:
         return
     distinct = len(np.unique(points, axis=0))
     if distinct < clusters:
         raise InputError(
-            f"{KEY}: {clusters}, but {where} has only {distinct} distinct vectors (of {len(points)} queries and keys); "
-            f"allowed: at most {distinct}, or take more examples (extract_qk.examples.train)"
+            f"{KEY}: {clusters}, but {where} has {distinct} distinct vectors among {len(points)} queries and keys; "
+            f"allowed: at most {distinct}, or more examples (extract_qk.examples.train)"
         )
 
 
@@ -120,22 +148,25 @@ def label_agreement(vectors: Tensor, centroids: Tensor) -> list[dict[str, int]]:
 
     Parameters
     ----------
-    vectors : ``(heads, n, dim)``.
-    centroids : one layer's, ``(heads, runs, clusters, dim)``.
+    vectors : Tensor
+        ``(heads, n, dim)``.
+    centroids : Tensor
+        Those of one layer, ``(heads, runs, clusters, dim)``.
 
     Returns
     -------
-    Rows of head, run, vectors, mismatches, ties. A vector whose two labels are equally near to rounding has no right
-    label: it counts under ties and not under mismatches.
+    list of dict
+        head, run, vectors, mismatches, ties. A vector whose two labels differ, but whose distances to both centroids
+        are equal up to rounding, counts as a tie and not as a mismatch.
     """
     rows = []
     points = vectors.to(torch.float64)
     squared = squared_distances(points, centroids)
     for head, run in np.ndindex(*centroids.shape[:2]):
         theirs = _sklearn_labels(points[head].numpy(), centroids[head, run].numpy())
-        near = squared[head, run]
-        ours = near.argmin(-1)
-        gap = near.gather(1, theirs[:, None])[:, 0] - near.gather(1, ours[:, None])[:, 0]
+        distances = squared[head, run]
+        ours = distances.argmin(-1)
+        gap = distances.gather(1, theirs[:, None])[:, 0] - distances.gather(1, ours[:, None])[:, 0]
         scale = points[head].square().sum(-1) + centroids[head, run].square().sum(-1).max()
         differ = theirs != ours
         wrong = differ & (gap > TIE * scale)
@@ -145,7 +176,7 @@ def label_agreement(vectors: Tensor, centroids: Tensor) -> list[dict[str, int]]:
 
 
 def _sklearn_labels(points: np.ndarray, centroids: np.ndarray) -> Tensor:
-    """Predict with a `KMeans` that has these centroids: fitted to them, as it cannot be made otherwise, then exact."""
+    """Predict labels with a `KMeans` of these centroids; scikit-learn needs it fitted first."""
     from sklearn.cluster import KMeans
     from sklearn.exceptions import ConvergenceWarning
 
@@ -157,7 +188,7 @@ def _sklearn_labels(points: np.ndarray, centroids: np.ndarray) -> Tensor:
 
 
 def require_agreement(rows: Sequence[dict[str, int]]) -> None:
-    """Raise `InputError` with the counts when any vector is a mismatch."""
+    """Raise `InputError` with the counts when any row of `label_agreement` has mismatches."""
     wrong = [row for row in rows if row["mismatches"]]
     if wrong:
         worst = max(wrong, key=lambda row: row["mismatches"])

@@ -21,7 +21,8 @@ from sparse_attention.predictors.base import Context, Predictor
 from sparse_attention.predictors.features import Features
 from sparse_attention.predictors.registry import create
 from sparse_attention.projections.fitting import Curves, FitOptions
-from sparse_attention.projections.model import Projections, ProjectionSetting
+from sparse_attention.projections.model import Projections
+from sparse_attention.projections.weights import ProjectionSetting
 from sparse_attention.summaries.pareto import attainable
 
 COLUMNS = ("quirk", "subject", "metric", "corrected", "as_published", "difference", "layers", "examples")

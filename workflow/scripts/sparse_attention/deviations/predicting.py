@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from sparse_attention.as_published import measures, predictors
+from sparse_attention.as_published import routing as routing_quirks
 from sparse_attention.deviations.comparing import CLUSTERS, SETTING, Comparison, Widened
 from sparse_attention.evaluation.buckets import analyse
 from sparse_attention.evaluation.sweep import evaluate
@@ -72,14 +73,14 @@ def routing(comparison: Comparison) -> None:
     split = comparison.validation.split(comparison.projections)
     layers = [[features for features, _ in split.layer(layer)] for layer in range(split.info.layers)]
     vectors = {layer: torch.cat([*map(raw_vectors, batches_of(found)[0])], 1) for layer, found in enumerate(layers)}
-    batch = predictors.FirstBatchRouting(comparison.context, vectors)
+    batch = routing_quirks.FirstBatchRouting(comparison.context, vectors)
     point: dict[str, Any] = {"clusters": CLUSTERS, "membership": "all"}
     comparison.compare_predictors("routing_of_first_batch", create("routing", comparison.context), batch, **point)
     context, name = comparison.clustered, "routing_kmeans"
-    right, first = create(name, context), predictors.FirstClusterRouting(context)
+    right, first = create(name, context), routing_quirks.FirstClusterRouting(context)
     comparison.compare_predictors("first_cluster_only", right, first, membership="all")
     sample = comparison.validation.ragged()
-    padded = predictors.PaddedRouting(context, sample.longest)
+    padded = routing_quirks.PaddedRouting(context, sample.longest)
     comparison.compare_predictors("padding_in_routing", right, padded, ", ragged", sample, membership="first")
 
 

@@ -10,7 +10,7 @@ from typing import Generic, TypeVar
 import numpy as np
 
 from sparse_attention.evaluation.examples import Split
-from sparse_attention.projections.fitting import Pairs
+from sparse_attention.projections.batches import Pairs
 from sparse_attention.projections.model import Projections
 from sparse_attention.qk.gold import Gold, GoldReader, gold_of
 from sparse_attention.qk.store import Example, QKInfo, QKReader

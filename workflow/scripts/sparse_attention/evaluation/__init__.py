@@ -1,1 +1,1 @@
-"""Evaluation of predicted supports: one sweep over all points of a grid."""
+"""Evaluation of predicted supports: one pass over all points of a grid."""

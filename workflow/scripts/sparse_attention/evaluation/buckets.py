@@ -1,4 +1,4 @@
-"""How a quantizer fills its buckets, and whether near pairs and gold pairs share them."""
+"""Measure how a quantizer fills its buckets, and how often near pairs and gold pairs share buckets."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ if TYPE_CHECKING:
 
 SIDES = ("queries", "keys")
 FILLING = ("buckets", "entropy", "largest_share", "empty_share", "balance", "outside_share")
-# Exponents of the powers of two that end the bins of squared distances: the same for all heads, layers and projections.
+# Exponents of the powers of two between the bins of squared distances, the same for all heads, layers and projections.
 LOWEST, HIGHEST = -8, 12
 
 
 def bin_names() -> list[str]:
-    """Return the bins of squared distances as text."""
+    """Return the names of the bins of squared distances, such as `0.25-0.5` and `>4096`."""
     ends = [2.0**exponent for exponent in range(LOWEST, HIGHEST + 1)]
     return [f"{low:g}-{high:g}" for low, high in pairwise((0.0, *ends))] + [f">{ends[-1]:g}"]
 
@@ -36,24 +36,25 @@ BINS = bin_names()
 
 
 class Analysis(NamedTuple):
-    """What a quantizer does.
+    """Tables about the buckets of a quantizer.
 
     Attributes
     ----------
     buckets : DataFrame
-        layer, head, point, side, examples, and `FILLING`, each averaged over tables and then over examples. A vector
-        that is in several buckets of a table counts in each.
+        layer, head, point, side (queries or keys), examples, and the columns `FILLING`, each averaged over tables and
+        then over examples. A vector that is in several buckets of a table counts in each of them.
 
         - buckets: number of buckets in a table;
-        - entropy: of the buckets' shares, to the base of their number: 1 when all hold as many; missing for one bucket;
-        - largest_share: of the fullest bucket; empty_share: of the buckets that hold nothing;
-        - balance: largest_share × buckets, 1 at best: how often the average bucket fits into the fullest;
-        - outside_share: of the vectors that are in no bucket of the table.
+        - entropy: of the shares of vectors in buckets, to the base of the number of buckets: 1 when all buckets hold
+          equally many vectors; missing for a single bucket;
+        - largest_share: share of the vectors that the fullest bucket holds;
+        - empty_share: share of the buckets that hold no vector;
+        - balance: largest_share × buckets, the size of the fullest bucket relative to the mean size; 1 at best;
+        - outside_share: share of the vectors that are in no bucket of the table.
     common : DataFrame
-        layer, point, distance_bin, common, pairs, gold_pairs: the valid pairs, and those of the gold support, by
-        squared distance of the vectors that the predictor gets and by number of buckets in common, the means over heads
-        and examples. `distance_bin` is text: `0.25-0.5` without 0.25 and with 0.5, `>4096`. Rows without pairs are left
-        out.
+        layer, point, distance_bin, common, pairs, gold_pairs: numbers of valid pairs and of gold pairs, means over
+        heads and examples, by squared distance of the projected vectors and by number of common buckets.
+        `distance_bin` is text: `0.25-0.5` excludes 0.25 and includes 0.5. Rows without pairs are left out.
     """
 
     buckets: pd.DataFrame
@@ -68,14 +69,14 @@ def analyse(
     training: Split | None = None,
     device: str = "cpu",
 ) -> Analysis:
-    """Look at all points of a grid on the first examples of a split.
+    """Analyse the buckets of all points of a grid on the first examples of a split.
 
     Parameters
     ----------
     predictor, validation, grid, training, device
-        As for `evaluate`.
+        As for `sweep.evaluate`.
     examples : int
-        How many at most.
+        Maximum number of examples.
     """
     points, layers = product(dict(grid)), validation.info.layers
     examples = min(examples, validation.info.examples)
@@ -101,7 +102,7 @@ def analyse(
 
 
 class _Sums:
-    """Collects one point in one layer."""
+    """Sums of one point in one layer."""
 
     def __init__(self) -> None:
         self._filling: dict[str, list[np.ndarray]] = {side: [] for side in SIDES}
@@ -111,31 +112,32 @@ class _Sums:
         """Add one example."""
         for side in SIDES:
             self._filling[side].append(fillings(getattr(buckets, side).cpu().numpy(), buckets.size, buckets.tables))
-        valid, wanted = features.valid.cpu().numpy(), gold.support.numpy()
+        valid, gold_pairs = features.valid.cpu().numpy(), gold.support.numpy()
         sides = zip(buckets.queries.cpu().numpy(), buckets.keys.cpu().numpy(), strict=True)
         for head, (queries, keys) in enumerate(sides):
             shared = common_buckets(queries, keys)
-            for place, pairs in enumerate((valid, valid & wanted[head])):
-                self._count(place, bins[head][pairs], shared[pairs])
+            for kind, pairs in enumerate((valid, valid & gold_pairs[head])):
+                self._count(kind, bins[head][pairs], shared[pairs])
 
-    def _count(self, place: int, bins: np.ndarray, shared: np.ndarray) -> None:
+    def _count(self, kind: int, bins: np.ndarray, shared: np.ndarray) -> None:
+        """Add pairs (kind 0: valid, 1: gold) by bin of distance and number of common buckets."""
         width = max(int(shared.max(initial=0)) + 1, self._pairs.shape[2])
         self._pairs = np.pad(self._pairs, ((0, 0), (0, 0), (0, width - self._pairs.shape[2])))
-        counts = np.bincount(bins * width + shared, minlength=self._pairs[place].size)
-        self._pairs[place] += counts.reshape(-1, width)
+        counts = np.bincount(bins * width + shared, minlength=self._pairs[kind].size)
+        self._pairs[kind] += counts.reshape(-1, width)
 
     def filling(self) -> Iterator[dict[str, Any]]:
-        """Yield a row per side and head."""
+        """Yield a row of `FILLING` for each side and head."""
         for side, examples in self._filling.items():
             for head, row in enumerate(_mean(np.stack(examples), axis=0)):
                 yield {"head": head, "side": side, **dict(zip(FILLING, row.tolist(), strict=True))}
 
-    def common(self, parts: int) -> Iterator[dict[str, Any]]:
-        """Yield a row per bin of distance and number of common buckets, divided by `parts`."""
-        for place, shared in np.argwhere(self._pairs[0] > 0):
-            pairs, gold = self._pairs[:, place, shared] / parts
+    def common(self, divisor: int) -> Iterator[dict[str, Any]]:
+        """Yield a row for each bin of distance and number of common buckets, with counts divided by `divisor`."""
+        for distance_bin, shared in np.argwhere(self._pairs[0] > 0):
+            pairs, gold = self._pairs[:, distance_bin, shared] / divisor
             yield {
-                "distance_bin": BINS[place], "common": int(shared), "pairs": pairs, "gold_pairs": gold,
+                "distance_bin": BINS[distance_bin], "common": int(shared), "pairs": pairs, "gold_pairs": gold,
             }  # fmt: skip
 
 
@@ -145,14 +147,14 @@ def fillings(vectors: np.ndarray, size: int, tables: int) -> np.ndarray:
     Parameters
     ----------
     vectors : numpy.ndarray
-        int64 `(heads, vectors, …)`: the buckets of each vector, numbered and −1 for none as in `Buckets`.
+        int64 ``(heads, vectors, …)``: the buckets of each vector, with the numbers of `Buckets` and −1 for none.
     size, tables : int
-        Buckets of a table, and tables.
+        Number of buckets in a table, and number of tables.
 
     Returns
     -------
     numpy.ndarray
-        float64 `(heads, FILLING)`, averaged over tables; NaN where no table holds a vector.
+        float64 ``(heads, len(FILLING))``, averaged over tables; NaN where no table holds a vector.
     """
     heads, count, _ = vectors.shape
     head, vector, _ = np.nonzero(vectors >= 0)
@@ -163,18 +165,18 @@ def fillings(vectors: np.ndarray, size: int, tables: int) -> np.ndarray:
     share = held / members[table]
     largest = np.zeros(heads * tables)
     np.maximum.at(largest, table, share)
-    bits = np.bincount(table, -share * np.log(share), minlength=heads * tables)
+    entropy = np.bincount(table, -share * np.log(share), minlength=heads * tables)
     inside = np.unique(bucket // size * count + vector) // count
     measures = [
         np.full(heads * tables, float(size)),
-        bits / np.log(size) if size > 1 else np.full(heads * tables, np.nan),
+        entropy / np.log(size) if size > 1 else np.full(heads * tables, np.nan),
         largest,
         1 - np.bincount(table, minlength=heads * tables) / size,
         largest * size,
         1 - np.bincount(inside, minlength=heads * tables) / count,
     ]
     found = np.stack(measures, axis=-1)
-    # of nothing there are no shares
+    # a table without vectors has no shares
     found[np.ix_(members == 0, [FILLING.index(name) for name in ("entropy", "largest_share", "balance")])] = np.nan
     return _mean(found.reshape(heads, tables, -1), axis=1)
 
@@ -185,12 +187,12 @@ def common_buckets(queries: np.ndarray, keys: np.ndarray) -> np.ndarray:
     Parameters
     ----------
     queries, keys : numpy.ndarray
-        int64 `(queries, …)` and `(keys, …)`: the different buckets of each vector, −1 for none.
+        int64 ``(queries, …)`` and ``(keys, …)``: the distinct buckets of each vector, −1 for none.
 
     Returns
     -------
     numpy.ndarray
-        int64 `(queries, keys)`.
+        int64 ``(queries, keys)``.
     """
     numbers, code = np.unique(np.append(queries, keys), return_inverse=True)
     of_queries, of_keys = code[: queries.size].reshape(queries.shape), code[queries.size :].reshape(keys.shape)
@@ -204,7 +206,7 @@ def common_buckets(queries: np.ndarray, keys: np.ndarray) -> np.ndarray:
 
 
 def distance_bins(features: Features) -> np.ndarray:
-    """Return the bin of each pair's squared distance, int64 `(heads, queries, keys)`, 0 for the nearest."""
+    """Return the bin of the squared distance of each pair, int64 ``(heads, queries, keys)``; 0 is the nearest."""
     queries, keys = features.queries.double(), features.keys.double()
     squared = queries.square().sum(-1)[:, :, None] + keys.square().sum(-1)[:, None] - 2 * queries @ keys.mT
     exponent = squared.clamp(min=2.0**LOWEST).log2().ceil().clamp(max=HIGHEST + 1).long()
@@ -212,7 +214,7 @@ def distance_bins(features: Features) -> np.ndarray:
 
 
 def _mean(values: np.ndarray, axis: int) -> np.ndarray:
-    """Average what is known; NaN where nothing is."""
+    """Average along an axis over values that are not NaN; NaN where all are."""
     known = ~np.isnan(values)
     sums, counts = np.where(known, values, 0).sum(axis), known.sum(axis)
     return np.divide(sums, counts, out=np.full(sums.shape, np.nan), where=counts > 0)

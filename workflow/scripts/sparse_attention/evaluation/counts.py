@@ -1,4 +1,4 @@
-"""What metrics are made of: counts of predicted and gold pairs, for all points, windows and kept tokens in one pass."""
+"""Count predicted and gold pairs, from which metrics are computed, for all points and extras in one pass."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ from sparse_attention.evaluation.frame import Frame
 if TYPE_CHECKING:
     from sparse_attention.qk.gold import Gold
 
-# Probabilities are summed as whole multiples of this: sums are then exact, whatever their order.
+# Probabilities are summed as whole multiples of this, so that sums are exact and do not depend on the order.
 UNIT = 2.0**-40
 
 
 @dataclass(frozen=True)
 class GoldPairs:
-    """The pairs of the gold support of some heads, head by head.
+    """The pairs of a gold support, sorted by head.
 
     Attributes
     ----------
     head, row, query, key : ndarray
-        int64 `(pairs,)`. `row` is the query whose exactness a pair decides, `query` and `key` the cell of the predicted
-        support that keeps it: blocks of tokens have many rows to a cell.
+        int64 ``(pairs,)``. `row` is the query of the pair, for exactness. `query` and `key` are the position of the
+        pair in the predicted support; when that is by block of tokens, several rows have the same `query`.
     probability : ndarray
-        float64 `(pairs,)`.
+        float64 ``(pairs,)``: gold probability of each pair.
     heads, rows : int
         Numbers of heads and of rows.
     """
@@ -44,7 +44,7 @@ class GoldPairs:
 
     @classmethod
     def of(cls, gold: Gold, block_size: int = 1) -> GoldPairs:
-        """Find the pairs of a gold support, which are kept or not in blocks of `block_size` tokens."""
+        """List the pairs of a gold support by token, for predicted supports by blocks of `block_size` tokens."""
         heads, rows, keys = gold.support.shape
         head_row, key = np.divmod(np.flatnonzero(gold.support.numpy()), keys)
         head, row = np.divmod(head_row, rows)
@@ -52,7 +52,7 @@ class GoldPairs:
         return cls(head, row, *cells, gold.probabilities.numpy().astype(np.float64), heads, rows)
 
     def part(self, heads: slice) -> GoldPairs:
-        """Return the pairs of some heads."""
+        """Return the pairs of a slice of heads."""
         pairs = slice(*np.searchsorted(self.head, (heads.start, heads.stop)))
         row, query, key, probability = (values[pairs] for values in (self.row, self.query, self.key, self.probability))
         head, count = self.head[pairs] - heads.start, heads.stop - heads.start
@@ -61,27 +61,29 @@ class GoldPairs:
 
 @dataclass(frozen=True)
 class Counts:
-    """What was counted of predicted supports M beside the gold support G, among the valid pairs V of one example.
+    """Counts of one example: predicted supports M, the gold support G and the valid pairs V.
 
-    Arrays are float64 or int64. Those of all points and extras, which are the combinations of windows and kept tokens
-    that are added to M, are ``(points, extras, heads)``; those of the gold support are ``(heads,)``.
+    An *extra* is a combination of a window and kept tokens, whose pairs are added to a predicted support. Arrays about
+    predicted supports are ``(points, extras, heads)``, those about the gold support ``(heads,)``; all are float64 or
+    int64.
 
     Attributes
     ----------
     valid_pairs : float
         |V|, the same for all heads.
     gold_pairs, mass : ndarray
-        |G|, and the sum of its probabilities as multiples of `UNIT`; ``(heads,)``.
+        ``(heads,)``: |G|, and the sum of gold probabilities as a multiple of `UNIT`.
     edges, missed_pairs : ndarray
-        |M∩V| and |G−M|.
+        ``(points, extras, heads)``: |M∩V| and |G−M|.
     missed_mass : ndarray
-        The part of `mass` that lies on pairs outside M.
+        ``(points, extras, heads)``: the part of `mass` on pairs outside M.
     exact_rows : ndarray
-        Number of queries whose whole gold support lies in M.
+        ``(points, extras, heads)``: number of queries whose whole gold support is in M.
     rows : int
         Number of queries.
     computed : ndarray
-        Scores that are computed, with the cost of predicting in scores; NaN where that is not known.
+        ``(points, extras, heads)``: number of computed scores, plus the cost of predicting in scores; NaN where that is
+        unknown.
     """
 
     valid_pairs: float
@@ -96,23 +98,24 @@ class Counts:
 
     @property
     def hits(self) -> np.ndarray:
-        """|M∩G|."""
+        """|M∩G|, ``(points, extras, heads)``."""
         return self.gold_pairs - self.missed_pairs
 
 
 class SupportCounts:
-    """Counts what supports of one example keep, and what they miss of its gold support.
+    """Counter of the pairs of one example that predicted supports keep, and of the gold pairs that they miss.
 
-    All windows and kept tokens come from one histogram: a pair's *class* says which window is the first to hold it and
-    which kept tokens do, its *level* which point is the first to keep it. What point, window and kept tokens all leave
-    out is a sum over all higher levels and classes. Exactness needs the highest level of each query and class only.
+    One histogram over pairs serves all points, windows and kept tokens. The *class* of a pair encodes the first window
+    that holds it, and the kept tokens that hold it. Its *level* is the index of the first point that keeps it. The
+    number of pairs that a point and an extra both leave out is a sum of the histogram over higher levels and classes.
+    Exactness only needs the highest level in each query and class.
 
     Parameters
     ----------
     gold : GoldPairs
         The gold support.
     frame : Frame
-        Of the same example.
+        The valid pairs and extras of the same example.
     """
 
     def __init__(self, gold: GoldPairs, frame: Frame) -> None:
@@ -123,13 +126,13 @@ class SupportCounts:
         self._sort(gold, frame.valid)
 
     def _sort(self, gold: GoldPairs, valid: Tensor) -> None:
-        """Order the gold pairs by head, row and class, and find where each such group starts."""
+        """Sort the gold pairs by head, row and class, and find the start of each such group."""
         flat = gold.query * valid.shape[1] + gold.key
         classes = self.extras.classes.reshape(-1).numpy()[flat]
         group = (gold.head * gold.rows + gold.row) * self.extras.count + classes
         order = np.argsort(group, kind="stable")
         groups, self._starts = np.unique(group[order], return_index=True)
-        # classes come first where the highest level of each group is kept
+        # in the array of highest levels, the class is the first axis
         self._places = groups % self.extras.count * (gold.heads * gold.rows) + groups // self.extras.count
         self._classes, self._pair_heads = classes[order], gold.head[order]
         self._mass = np.round(gold.probability[order] / UNIT)
@@ -141,15 +144,17 @@ class SupportCounts:
         Parameters
         ----------
         support : Support
-            Of the heads of `gold`.
+            The predicted supports of the heads of `gold`.
         cost : float or sequence of float
-            Of predicting, in scores per head, for each point.
+            Cost of predicting each point, in scores per head.
 
         Returns
         -------
         counts : Counts
+            The counts of all points and extras.
         offsets : ndarray
-            Pairs without extras by distance of query and key, float64 ``(points, heads, OFFSETS + 1)``.
+            float64 ``(points, heads, len(OFFSETS) + 1)``: predicted pairs, without extras, by distance of query and
+            key.
         """
         dense = support.histogram(self.frame.bins)
         gold = support.at(self._flat)
@@ -169,9 +174,9 @@ class SupportCounts:
         return counts, dense[:, :-1].cumsum(1).transpose(1, 0, 2)
 
     def _computed(self, support: Support, dense: np.ndarray, edges: np.ndarray, cost: Any) -> np.ndarray:
-        """Return the scores that are computed, with the cost of predicting, ``(points, extras, heads)``.
+        """Return the number of computed scores plus the cost of predicting, ``(points, extras, heads)``.
 
-        A pair that meets in several buckets is computed as often; extras add the pairs that are not in the support.
+        A pair that shares several buckets is computed once in each; extras add the pairs that are not in the support.
         """
         alone = dense[:, :-1].sum(-1).cumsum(1).transpose(1, 0)  # (points, heads)
         scores = alone
@@ -181,14 +186,14 @@ class SupportCounts:
         return scores[:, None] + (edges - alone[:, None]) + predicting
 
     def gold_offsets(self) -> np.ndarray:
-        """Count the gold pairs by distance of query and key, float64 `(heads, OFFSETS + 1)`."""
+        """Count the gold pairs by distance of query and key, float64 ``(heads, len(OFFSETS) + 1)``."""
         width = self.frame.bins.count
         bins = self.frame.bins.codes.reshape(-1)[self._flat % self.frame.bins.codes.numel()].cpu().numpy()
         counts = np.bincount(self._pair_heads * width + bins, minlength=self.heads * width)
         return counts.reshape(self.heads, width).astype(np.float64)
 
     def _missed(self, levels: np.ndarray, points: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-        """Count and weigh the gold pairs that point, window and kept tokens leave out, and all of them."""
+        """Return number and mass of the gold pairs that points and extras leave out, then those of all gold pairs."""
         codes = (self._pair_heads * (points + 1) + levels) * self.extras.count + self._classes
         shape = (self.heads, points + 1, self.extras.count)
         size = self.heads * (points + 1) * self.extras.count
@@ -197,7 +202,7 @@ class SupportCounts:
         return self.extras.beyond(pairs), self.extras.beyond(mass), pairs.sum((1, 2)), mass.sum((1, 2))
 
     def _left_out(self, support: Support, dense: np.ndarray) -> np.ndarray:
-        """Count the valid pairs that point, window and kept tokens leave out, ``(points, extras, heads)``."""
+        """Count the valid pairs that points and extras leave out, ``(points, extras, heads)``."""
         levels = support.at(self._held).reshape(self.heads, -1)
         shape = (self.heads, support.points + 1, self.extras.count)
         codes = (np.arange(self.heads)[:, None] * shape[1] + levels) * shape[2] + self.frame.held_classes
@@ -214,7 +219,7 @@ class SupportCounts:
         """Count the rows whose gold pairs are all kept, ``(points, extras, heads)``."""
         worst = np.zeros(self.extras.count * self.heads * self.rows, np.int16)
         if len(levels):
-            # one more than the level, so that a row without gold pairs has the least of all
+            # one more than the level, so that a row without gold pairs has the lowest value, 0
             worst[self._places] = np.maximum.reduceat(levels, self._starts).astype(np.int16) + 1
         highest = self.extras.highest(worst.reshape(-1, self.heads, self.rows))
         codes = np.arange(len(highest) * self.heads).reshape(-1, self.heads, 1) * (points + 2) + highest

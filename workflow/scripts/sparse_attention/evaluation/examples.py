@@ -1,4 +1,4 @@
-"""The examples of a split as predictors see them: features and gold supports, read one at a time."""
+"""Read the examples of a split as features and gold supports, one at a time."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ StrPath = str | os.PathLike[str]
 
 
 def features_of(layer: int, example: Example, projections: Projections) -> Features:
-    """Return an example as predictors see it."""
+    """Return the features of a stored example in one layer."""
     queries, keys = projections.project(layer, example.queries, example.keys)
     return Features(layer, example.index, queries, keys, example.queries, example.keys, example.valid)
 
@@ -31,11 +31,16 @@ class Split:
     Parameters
     ----------
     qk, gold : path-like
-        The split's folders of queries and keys and of gold supports.
+        Folders of the queries and keys, and of the gold supports, of the split.
     projections : Projections, optional
-        Default: the identity.
+        Projections of queries and keys; default: the identity.
     block_size : int
-        Tokens that a predictor sees as one position.
+        Number of tokens that are one position for a predictor.
+
+    Raises
+    ------
+    InputError
+        When the gold supports were computed from other queries and keys.
     """
 
     qk: QKStore
@@ -46,17 +51,17 @@ class Split:
         self.info, self.block_size = self.qk.info, block_size
         if self.gold.info != self.info:
             raise InputError(
-                f"{gold}: made from other queries and keys than those in {qk}; allowed: those made from them"
+                f"{gold}: computed from other queries and keys; allowed: gold supports of the queries and keys in {qk}"
             )
         self.projections = projections or Projections.identity()
 
     def layer(self, layer: int) -> LayerExamples:
-        """Return the examples of `layer`, read anew by every iteration."""
+        """Return the examples of `layer`; each iteration over them reads the files again."""
         return LayerExamples(self, layer)
 
 
 class LayerExamples:
-    """The features and gold supports of one layer: iterate as often as you like, by block where these are set."""
+    """Iterable of the features and gold supports of one layer, by token or by block; it can be iterated repeatedly."""
 
     def __init__(self, split: Split, layer: int) -> None:
         self.split, self.layer = split, layer
@@ -66,29 +71,29 @@ class LayerExamples:
         return self.split.info.examples
 
     def __iter__(self) -> Iterator[tuple[Features, Gold]]:
-        """Read the examples in order, as predictors see them."""
+        """Yield the features and gold supports of all examples in order, by block when the split has a block size."""
         size = self.split.block_size
         for index in range(len(self)):
             features, gold = self.tokens(index)
             yield (features, gold) if size == 1 else (block_features(features, size), block_gold(gold, size))
 
     def tokens(self, index: int) -> tuple[Features, Gold]:
-        """Read one example, by token."""
+        """Read the features and the gold support of one example, by token."""
         example = self.split.qk.example(self.layer, index)
         return features_of(self.layer, example, self.split.projections), self.split.gold.example(self.layer, index)
 
 
 def fit_layer(predictor: Predictor, layer: int, training: Split | None) -> None:
-    """Let a predictor that learns do so from `layer` of the train split; `InputError` when there is no such split."""
+    """Fit a predictor to `layer` of the train split if it `fits`; raise `InputError` when there is no such split."""
     if not predictor.fits:
         return
     if training is None:
-        raise InputError(f"{predictor.name}: learns from the train split, and there is none")
+        raise InputError(f"predictors.{predictor.name}: there is no train split to learn from; allowed: a job with one")
     predictor.fit(layer, training.layer(layer))
 
 
 def on_device(features: Features, device: str) -> Features:
-    """Return features whose tensors lie on `device`."""
+    """Return the features with all tensors on `device`."""
     moved: dict[str, Any] = {
         name: tensor.to(device) for name, tensor in vars(features).items() if isinstance(tensor, torch.Tensor)
     }

@@ -1,4 +1,4 @@
-"""What one example's measures share whatever is predicted: valid pairs, windows and kept tokens, bins of distance."""
+"""Data for an example's evaluation that does not depend on predictions: valid pairs, extras and bins."""
 
 from __future__ import annotations
 
@@ -14,31 +14,35 @@ from torch import Tensor
 from sparse_attention.attention.masks import KEEP, keep_mask, window_mask
 from sparse_attention.attention.supports import Bins
 
-# Upper ends, inclusive, of the bins of |key position - query position|; the last bin has none.
+# Inclusive upper ends of the bins of |key position - query position|; one more bin holds larger distances.
 OFFSETS = (0, 1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024)
 
 
 class Frame:
-    """The pairs that count in one example, the same for all heads.
+    """The valid pairs of one example with their classes and bins, the same for all heads and predictions.
 
     Parameters
     ----------
     valid : Tensor
-        Bool `(queries, keys)`.
-    windows, keep : sequences
-        Widths of the windows, and kept tokens (see `keep_mask`), that are added to each support: every combination is
-        one *extra*, the first slowest.
+        Bool ``(queries, keys)``: the valid pairs.
+    windows : sequence of int
+        Widths of windows that are added to each support.
+    keep : sequence of str
+        Kept tokens (see `keep_mask`) that are added to each support. Every combination of a window and kept tokens is
+        an *extra*; they are ordered by window, then by kept tokens.
     weights : Tensor, optional
-        float64 `(queries, keys)`: the number of valid token pairs in each pair of blocks. Default: `valid` itself.
+        float64 ``(queries, keys)``: the number of valid token pairs in each pair of blocks. Default: `valid` itself.
 
     Attributes
     ----------
     valid_pairs : float
-        Number of valid pairs, of tokens where there are weights.
+        Number of valid pairs; with weights, of valid token pairs.
     pairs_per_cell : float
-        Mean number of valid pairs of tokens in a valid pair of blocks.
-    held, held_classes, held_weights
-        Flat positions of the valid pairs that any extra holds, their classes and weights.
+        Mean number of valid token pairs in a valid pair of blocks; 1 without weights.
+    held : Tensor
+        int64 ``(held pairs,)``: flat positions of the valid pairs that any extra holds.
+    held_classes, held_weights : ndarray
+        ``(held pairs,)``: the class (see `Extras`) and the weight of each of these pairs; None without weights.
     """
 
     def __init__(
@@ -60,20 +64,20 @@ class Frame:
 
 
 class Extras:
-    """Windows and kept tokens that are added to supports, as classes of pairs.
+    """Windows and kept tokens that are added to supports, encoded as classes of pairs.
 
     Attributes
     ----------
     classes : Tensor
-        int16 `(queries, keys)`: the first window that holds the pair and which of the tokens do, as one number.
+        int16 ``(queries, keys)``: a number for the first window that holds the pair and the kept tokens that hold it.
     count, outside : int
-        Number of classes, and that of pairs that no extra holds.
+        Number of classes, and the class of pairs that no extra holds.
     """
 
     def __init__(self, queries: int, keys: int, windows: Sequence[int], keep: Sequence[str]) -> None:
         widths = sorted(set(windows))
         tokens = [name for name in ("cls", "last") if any(set(KEEP[name]) <= set(KEEP[kept]) for kept in keep)]
-        # an axis for the windows and one for each token: the last place of each is that of pairs it does not hold
+        # one axis for windows and one per token; the last entry of each is for pairs that it does not hold
         self.shape = (len(widths) + 1, *[2] * len(tokens))
         self.count, self.outside = math.prod(self.shape), math.prod(self.shape) - 1
         self.classes = torch.zeros(queries, keys, dtype=torch.int16)
@@ -88,11 +92,17 @@ class Extras:
         ]
 
     def beyond(self, table: np.ndarray) -> np.ndarray:
-        """Sum a histogram `(heads, points + 1, classes)` over what each point and extra leaves out.
+        """Sum a histogram over the levels and classes that each point and extra leave out.
+
+        Parameters
+        ----------
+        table : ndarray
+            Counts by level and class, ``(heads, points + 1, classes)``.
 
         Returns
         -------
-        float64 `(points, extras, heads)`.
+        ndarray
+            float64 ``(points, extras, heads)``.
         """
         cube = table.reshape(*table.shape[:2], *self.shape)
         for axis in range(1, cube.ndim):
@@ -101,11 +111,17 @@ class Extras:
         return np.stack([points[place] for place in self._places], axis=1)
 
     def highest(self, worst: np.ndarray) -> np.ndarray:
-        """Return the highest of `(classes, heads, rows)`, changed here, among the classes that each extra leaves out.
+        """Return the highest value among the classes that each extra leaves out.
+
+        Parameters
+        ----------
+        worst : ndarray
+            int16 ``(classes, heads, rows)``; it is changed in place.
 
         Returns
         -------
-        int16 `(extras, heads, rows)`.
+        ndarray
+            int16 ``(extras, heads, rows)``.
         """
         cube = worst.reshape(*self.shape, *worst.shape[1:])
         for axis in (np.moveaxis(cube, number, 0) for number in range(len(self.shape))):
@@ -115,11 +131,11 @@ class Extras:
 
 
 extras_of = functools.lru_cache(maxsize=4)(Extras)
-"""The extras of a shape: examples of one length share them."""
+"""`Extras`, cached: examples of equal lengths share them."""
 
 
 def offset_bins(valid: Tensor) -> Tensor:
-    """Return the bin of |key - query| in `OFFSETS` for each valid pair, int16, and their number for the others."""
+    """Return the bin of each pair's distance, int16 ``(queries, keys)``; invalid pairs have `len(OFFSETS) + 1`."""
     queries, keys = valid.shape
     distance = (torch.arange(keys, dtype=torch.int32)[None] - torch.arange(queries, dtype=torch.int32)[:, None]).abs_()
     bins = torch.bucketize(distance, torch.tensor(OFFSETS, dtype=torch.int32), out_int32=True).to(torch.int16)
@@ -127,6 +143,6 @@ def offset_bins(valid: Tensor) -> Tensor:
 
 
 def offset_names() -> list[str]:
-    """Return the bins of `OFFSETS` as text: `0`, `3-4`, `>1024`."""
+    """Return the names of the bins of `OFFSETS`, such as `0`, `3-4` and `>1024`."""
     inner = [str(high) if high - low == 1 else f"{low + 1}-{high}" for low, high in pairwise((-1, *OFFSETS))]
     return [*inner, f">{OFFSETS[-1]}"]

@@ -1,4 +1,4 @@
-"""Evaluates a predictor on stored queries, keys and gold supports, a few heads of an example in memory at a time."""
+"""Evaluate a predictor on stored queries, keys and gold supports, a few heads of an example at a time."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from sparse_attention.qk.store import QKInfo
 from sparse_attention.settings.grids import as_list, product
 
 METRICS = tuple(support_metrics())
-# Query–key pairs that are worked on at once: a part of an example's heads. On a CPU they should stay in its cache.
+# Query–key pairs that are computed at once, which limits the number of heads. On a CPU they should fit its cache.
 PAIRS_AT_ONCE = {"cpu": 2**20, "cuda": 2**27}
 
 
@@ -36,14 +36,14 @@ class Evaluation(NamedTuple):
     Attributes
     ----------
     table : DataFrame
-        layer, head, point, window, keep, grid (`token`; with blocks also `block`), examples, and the metrics, each the
-        mean over examples.
+        layer, head, point, window, keep, grid (`token`; with blocks also `block`), examples, and the metrics as means
+        over examples.
     documents : DataFrame
-        document, point, window, keep, examples, and the metrics on the token grid, each the mean over the document's
-        examples, layers and heads.
+        document, point, window, keep, examples, and the metrics on the token grid as means over the examples of the
+        document, layers and heads.
     offsets : DataFrame
-        layer, point, distance, edges: the predicted pairs without window and kept tokens by distance of query and key,
-        the mean over examples and heads; the point `gold` is the gold support.
+        layer, point, distance, edges: number of predicted pairs, without windows and kept tokens, by distance of query
+        and key, as means over examples and heads; the point `gold` is the gold support.
     """
 
     table: pd.DataFrame
@@ -61,24 +61,31 @@ def evaluate(
     device: str = "cpu",
     threads: int = 1,
 ) -> Evaluation:
-    """Return the metrics of every point of a grid with every window and kept tokens.
+    """Evaluate every point of a grid with every window and every choice of kept tokens.
 
     Each metric is computed per example and head, then averaged over examples, in float64.
 
     Parameters
     ----------
     predictor : Predictor
-        Fitted here, layer by layer, on `training` when it `fits`.
-    validation, training : Split
-        What it is evaluated and fitted on.
+        The predictor; when it `fits`, it is fitted here to each layer of `training`.
+    validation : Split
+        Examples to evaluate on.
+    training : Split, optional
+        Examples to fit to.
     grid : mapping
-        Swept settings, each one value or a list; every combination is a point.
+        Settings that are swept, each a value or a list; every combination is a point.
     windows, keep : sequences
         See `Frame`.
     device : str
-        Where supports are predicted.
+        Device on which supports are predicted.
     threads : int
-        Examples that are worked on at the same time.
+        Number of examples that are evaluated at the same time.
+
+    Raises
+    ------
+    InputError
+        When a predictor that learns has no train split, or a list in the grid has not one number per head.
     """
     projecting = validation.projections.cost if "projection" in predictor.needs else 0.0
     _check_lists(predictor, grid, validation.info.heads)
@@ -97,22 +104,22 @@ def evaluate(
 
 
 class Sweep:
-    """Measures all points of a grid on one example after the other.
+    """Measure all points of a grid on one example after the other.
 
     Parameters
     ----------
     predictor : Predictor
-        Fitted, where it fits.
+        The predictor, fitted if it `fits`.
     points : list of dict
-        The swept settings of each point.
+        Swept settings of each point.
     windows, keep : sequences
         See `Frame`.
     block_size : int
-        Tokens that the predictor sees as one position.
+        Number of tokens that are one position for the predictor.
     projecting : float
-        Multiply-adds per head that projecting one vector takes.
+        Multiply-adds per head for projecting one vector.
     device : str
-        Where supports are predicted.
+        Device on which supports are predicted.
     """
 
     def __init__(
@@ -132,7 +139,23 @@ class Sweep:
         self._last: tuple[torch.Tensor | None, list[Frame]] = (None, [])
 
     def measure(self, features: Features, gold: Gold) -> tuple[np.ndarray, np.ndarray]:
-        """Return the metrics ``(grids, points, METRICS, extras, heads)``, offsets ``(points + 1, heads, bins)``."""
+        """Measure one example in one layer.
+
+        Parameters
+        ----------
+        features : Features
+            Features by token.
+        gold : Gold
+            Gold support by token.
+
+        Returns
+        -------
+        metrics : ndarray
+            float64 ``(grids, points, metrics, extras, heads)``.
+        offsets : ndarray
+            float64 ``(points + 1, heads, bins)``: pairs by distance of query and key; the last point is the gold
+            support.
+        """
         heads, queries, keys = features.shape
         at_once = max(1, PAIRS_AT_ONCE[torch.device(self.device).type] * self.block_size**2 // (queries * keys))
         parts = [slice(first, min(first + at_once, heads)) for first in range(0, heads, at_once)]
@@ -147,7 +170,7 @@ class Sweep:
         return np.concatenate(metrics, axis=-1), np.concatenate(offsets, axis=1)
 
     def _frames(self, tokens: Features) -> list[Frame]:
-        """Return the frame of each grid: examples with the same valid pairs, one after the other, share them."""
+        """Return the frame of each grid; consecutive examples with the same valid pairs share their frames."""
         valid, frames = self._last
         if valid is None or not torch.equal(valid, tokens.valid):
             size, extras = self.block_size, (self.windows, self.keep)
@@ -172,7 +195,7 @@ class Sweep:
         metrics = np.empty((len(self.grids), len(self.points), len(METRICS), extras, heads))
         offsets = np.empty((len(self.points) + 1, heads, len(OFFSETS) + 1))
         offsets[-1] = counting[0].gold_offsets()
-        # in scores of one pair of tokens, or of one pair of blocks
+        # multiply-adds of the score of a pair of tokens, and of a pair of blocks
         scores = [tokens.raw_queries.shape[-1] * factor for factor in (1, size**2)]
         projecting = self.projecting * (tokens.shape[1] + tokens.shape[2])
         for places, support in self.predictor.supports(features, self.points):
@@ -186,7 +209,7 @@ class Sweep:
 
 
 class _Sums:
-    """Adds up what a sweep measures and makes the tables of it."""
+    """Sums of the measures of a sweep, from which the tables are made."""
 
     def __init__(self, sweep: Sweep, info: QKInfo) -> None:
         self.sweep, self.info = sweep, info
@@ -202,7 +225,7 @@ class _Sums:
         self._offsets[layer] += offsets.mean(1)
 
     def tables(self) -> Evaluation:
-        """Return the means."""
+        """Return the tables of means."""
         sweep, info = self.sweep, self.info
         axes = {
             "layer": range(info.layers), "head": range(info.heads), "point": sweep.names,
@@ -210,13 +233,14 @@ class _Sums:
         }  # fmt: skip
         table = _rows(axes)
         table["examples"] = info.examples
-        # layers, grids, points, metrics, extras, heads
+        # the axes are layers, grids, points, metrics, extras, heads
         table[list(METRICS)] = self._metrics.transpose(0, 5, 2, 4, 1, 3).reshape(-1, len(METRICS)) / info.examples
         offsets = _rows({"layer": range(info.layers), "point": [*sweep.names, "gold"], "distance": offset_names()})
         offsets["edges"] = self._offsets.reshape(-1) / info.examples
         return Evaluation(table, self._by_document(), offsets)
 
     def _by_document(self) -> pd.DataFrame:
+        """Return the means over the examples of each document."""
         names, place = np.unique(np.array(self.info.documents, dtype=object).astype(str), return_inverse=True)
         counts = np.bincount(place)
         sums = np.zeros((len(names), *self._examples.shape[1:]))
@@ -230,21 +254,22 @@ class _Sums:
 
 
 def point_name(predictor: Predictor, point: Mapping[str, Any]) -> str:
-    """Return all settings of a point, fitted ones included, as a segment in the order of the class's `parameters`."""
+    """Return all settings of a point, with fitted ones, as a path segment in the order of `predictor.parameters`."""
     values = {**predictor.context.fixed, **point}
     return segment({name: values[name] for name in predictor.parameters if name in values})
 
 
 def _check_lists(predictor: Predictor, grid: Mapping[str, Any], heads: int) -> None:
-    """Raise `InputError` when a value that is a list does not have one number for every head."""
+    """Raise `InputError` when a value in the grid is a list that has not one number per head."""
     for name, values in grid.items():
         for value in as_list(values):
             if isinstance(value, list) and len(value) != heads:
                 raise InputError(
-                    f"predictors.{predictor.name}.{name}: {value} has {len(value)} numbers, the model {heads} heads; "
-                    "allowed: one number, or a list of one for every head"
+                    f"predictors.{predictor.name}.{name}: {value} has {len(value)} numbers for {heads} heads; "
+                    "allowed: one number, or a list of one number per head"
                 )
 
 
 def _rows(axes: Mapping[str, Any]) -> pd.DataFrame:
+    """Return a table with a row for each combination of the values of all axes, the last axis fastest."""
     return pd.MultiIndex.from_product(list(axes.values()), names=list(axes)).to_frame(index=False)

@@ -1,1 +1,1 @@
-"""Facts and formulas of metrics: what each one means, classification, multiply-adds."""
+"""Facts and formulas of metrics: definitions, metrics of classifiers, numbers of multiply-adds."""

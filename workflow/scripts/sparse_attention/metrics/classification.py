@@ -1,4 +1,4 @@
-"""How well a binary classifier tells defective functions from others: on all of them, and on many resamples at once."""
+"""Metrics of a binary classifier of functions, on all functions or on many bootstrap resamples at once."""
 
 from __future__ import annotations
 
@@ -9,26 +9,25 @@ import numpy as np
 from sparse_attention.metrics.facts import CLASSIFICATION
 
 THRESHOLD = 0.5
-"""Label 1 is predicted from this probability on."""
-CELLS = 2**22  # counts of functions that are worked on at a time
+"""Label 1 is predicted when its probability is at least this."""
+CELLS = 2**22  # most entries (resamples × functions) that are computed at a time: bounds the memory
 
 
 def classification_metrics(labels: np.ndarray, probabilities: np.ndarray) -> dict[str, float]:
-    """Return the metrics of probabilities of label 1.
+    """Compute the metrics of one set of predictions.
 
     Parameters
     ----------
     labels : ndarray
         0 or 1, ``(functions,)``.
     probabilities : ndarray
-        In [0, 1], ``(functions,)``; label 1 is predicted from `THRESHOLD` on.
+        Predicted probabilities of label 1, in [0, 1], ``(functions,)``; label 1 is predicted from `THRESHOLD` on.
 
     Returns
     -------
     dict
-        accuracy; f1, precision and recall of label 1, each 0 where there is nothing to count; false_alarm_rate, the
-        share of label 0 that is predicted as 1; roc_auc, from the probabilities (ties count half) and NaN when there
-        is one label only; mcc, Matthews' correlation, 0 when a label or a prediction is always the same.
+        The value of each metric of `facts.CLASSIFICATION` by name. roc_auc is NaN when all labels are the same; any
+        other metric is 0 where its denominator is 0.
     """
     from sklearn.metrics import roc_auc_score
 
@@ -36,7 +35,7 @@ def classification_metrics(labels: np.ndarray, probabilities: np.ndarray) -> dic
     once = np.ones((1, len(labels)), dtype=np.int64)
     names = tuple(CLASSIFICATION)
     values = dict(zip(names, resampled_metrics(labels, probabilities, once, names)[0].tolist(), strict=True))
-    # the library's last digit differs from ours, and tables hold the library's
+    # scikit-learn's last digit differs from ours; the tables hold scikit-learn's value
     if not np.isnan(values["roc_auc"]):
         values["roc_auc"] = float(roc_auc_score(labels == 1, probabilities))
     return values
@@ -45,23 +44,23 @@ def classification_metrics(labels: np.ndarray, probabilities: np.ndarray) -> dic
 def resampled_metrics(
     labels: np.ndarray, probabilities: np.ndarray, times: np.ndarray, metrics: Sequence[str]
 ) -> np.ndarray:
-    """Return what `classification_metrics` does for many resamples at once, each function counted as often as drawn.
+    """Compute the metrics of `classification_metrics` on many resamples at once.
 
     Parameters
     ----------
     labels : ndarray
         0 or 1, ``(functions,)``.
     probabilities : ndarray
-        Of label 1, ``(functions,)``; 1 is predicted from `THRESHOLD` on.
+        Predicted probabilities of label 1, in [0, 1], ``(functions,)``; label 1 is predicted from `THRESHOLD` on.
     times : ndarray
-        int64 ``(resamples, functions)``.
+        int64 ``(resamples, functions)``: how often each resample drew each function.
     metrics : sequence of str
-        Which ones, of `facts.CLASSIFICATION`.
+        Names of the metrics to compute, from `facts.CLASSIFICATION`.
 
     Returns
     -------
     ndarray
-        float64 ``(resamples, metrics)``; a ROC AUC is NaN where a resample has one label only.
+        float64 ``(resamples, metrics)``; roc_auc is NaN where all labels of a resample are the same.
     """
     rows = max(1, CELLS // max(1, len(labels)))
     pieces = [times[first : first + rows] for first in range(0, len(times), rows)]
@@ -69,25 +68,26 @@ def resampled_metrics(
 
 
 def _metrics(labels: np.ndarray, probabilities: np.ndarray, times: np.ndarray, metrics: Sequence[str]) -> np.ndarray:
-    truth, guess = labels == 1, probabilities >= THRESHOLD
-    hits, alarms = (times @ (truth & guess)).astype(float), (times @ (~truth & guess)).astype(float)
+    truth, predicted_one = labels == 1, probabilities >= THRESHOLD
+    hits = (times @ (truth & predicted_one)).astype(float)
+    false_alarms = (times @ (~truth & predicted_one)).astype(float)
     positive, negative = (times @ truth).astype(float), (times @ ~truth).astype(float)
-    predicted, total = hits + alarms, positive + negative
+    predicted, total = hits + false_alarms, positive + negative
     spread = np.sqrt(positive * negative * predicted * (total - predicted))
     values = {
-        "accuracy": (hits + negative - alarms) / total,
+        "accuracy": (hits + negative - false_alarms) / total,
         "f1": _share(2 * hits, positive + predicted),
         "precision": _share(hits, predicted),
         "recall": _share(hits, positive),
-        "false_alarm_rate": _share(alarms, negative),
-        "mcc": _share(hits * (negative - alarms) - alarms * (positive - hits), spread),
+        "false_alarm_rate": _share(false_alarms, negative),
+        "mcc": _share(hits * (negative - false_alarms) - false_alarms * (positive - hits), spread),
         "roc_auc": _roc_auc(truth, probabilities, times),
     }
     return np.stack([values[name] for name in metrics], axis=1)
 
 
 def _roc_auc(truth: np.ndarray, probabilities: np.ndarray, times: np.ndarray) -> np.ndarray:
-    """Return the share of pairs of a positive and a negative in the right order, ties half, ``(resamples,)``."""
+    """Return the share of (positive, negative) pairs in the right order, ties counting half, ``(resamples,)``."""
     order = np.argsort(probabilities, kind="stable")
     _, starts = np.unique(probabilities[order], return_index=True)
     drawn, sorted_truth = times[:, order], truth[order]
@@ -100,4 +100,5 @@ def _roc_auc(truth: np.ndarray, probabilities: np.ndarray, times: np.ndarray) ->
 
 
 def _share(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
+    """Return part / whole, and 0 where the whole is 0."""
     return np.divide(part, whole, out=np.zeros_like(part), where=whole > 0)

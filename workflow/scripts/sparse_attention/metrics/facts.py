@@ -1,4 +1,4 @@
-"""What is known of every metric without running it: name, title, meaning, range; read from the metrics' own files."""
+"""Facts about metrics, such as title, meaning and range, read from the metrics' files without running them."""
 
 from __future__ import annotations
 
@@ -18,28 +18,30 @@ LITERALS = (
 
 @dataclass(frozen=True)
 class MetricFacts:
-    """What tables, figures and the report must know of a metric.
+    """Facts about a metric that tables, figures and the report need.
 
     Attributes
     ----------
-    name, title : str
-        Its column in tables; its name for readers, such as "Mass recall".
+    name : str
+        Name of the metric's column in tables.
+    title : str
+        Name of the metric for readers, such as "Mass recall".
     meaning : str
-        One sentence: what it is, and what it is where there is nothing to count.
+        One sentence: the definition, and the value where the denominator is 0.
     axis : str
-        What an axis of a figure says beside the title, such as "share of gold pairs that are predicted".
+        Text that a figure's axis shows beside the title, such as "share of gold pairs that are predicted".
     low, high : float, optional
-        The range, ends included; None where there is no end.
+        Lowest and highest possible value; None where there is no limit.
     unknown : bool
-        Whether it may be missing.
+        Whether the value may be missing.
     compared : bool
-        Whether predictors are compared by it against sparsity: fronts, areas, intervals.
+        Whether figures and tables compare predictors by this metric against sparsity (fronts, areas, intervals).
     of_heads : bool
-        Whether the table of single heads has it.
+        Whether the table of single heads has a column for this metric.
     rises, falls : bool
-        Whether it cannot fall, or cannot rise, when a support grows.
+        Whether the value never falls, or never rises, when a support grows.
     order : int
-        Its place among the columns; of equal places the first by name.
+        Position among the columns; metrics of equal `order` are sorted by name.
     """
 
     name: str
@@ -57,12 +59,12 @@ class MetricFacts:
 
     @property
     def words(self) -> str:
-        """The title within a sentence: `mass recall`, but `ROC AUC`."""
+        """The title as it is written within a sentence: `mass recall`, but `ROC AUC`."""
         return self.title if self.title[1:2].isupper() or self.title[1:2].isdigit() else self.title.lower()
 
     @property
     def range(self) -> str:
-        """The range in words."""
+        """The range of values in words, such as `from 0 to 1`."""
         if self.low is None or self.high is None:
             ends = [f"at {kind} {end:g}" for kind, end in (("least", self.low), ("most", self.high)) if end is not None]
             return ends[0] if ends else "a number"
@@ -70,32 +72,34 @@ class MetricFacts:
 
 
 def metric_plugins(folder: Path = FOLDER) -> list[Plugin]:
-    """Return every metric of predicted supports in the order of columns, without importing one.
+    """Return the metrics of predicted supports in the order of columns, without importing any.
 
-    A metric is a class with a literal `name` in a file of `evaluation/metrics`; see `MetricFacts` for the others.
+    A metric is a class with a literal `name` in a file of `evaluation/metrics`; its other literals are those of
+    `MetricFacts`.
 
     Raises
     ------
     InputError
-        When a file does not parse, a literal is missing or is none, or two metrics share a name.
+        When a file does not parse, `title` or `meaning` is missing, a value is not a literal, or two metrics share a
+        name.
     """
     found = find_plugins(folder, LITERALS, NOT_METRICS).values()
     for plugin in found:
         for name in ("title", "meaning"):
             if not plugin.declared.get(name):
                 place = f"{folder.name}/{plugin.module.rpartition('.')[2]}.py"
-                raise InputError(f"{place}: {plugin.class_name}.{name} is missing; allowed: a text")
+                raise InputError(f"{place}: {plugin.class_name}.{name} is missing; allowed: a non-empty text")
     return sorted(found, key=lambda plugin: (plugin.declared.get("order", MetricFacts.order), plugin.name))
 
 
 @functools.cache
 def support_metrics(folder: Path = FOLDER) -> dict[str, MetricFacts]:
-    """Return the facts of the metrics of predicted supports by name, in the order of columns."""
+    """Return the facts about each metric of predicted supports by name, in the order of columns."""
     return {plugin.name: MetricFacts(**plugin.declared) for plugin in metric_plugins(folder)}
 
 
 def compared_metrics(folder: Path = FOLDER) -> dict[str, MetricFacts]:
-    """Return the facts of those by which predictors are compared."""
+    """Return the facts about the metrics of predicted supports by which predictors are compared."""
     return {name: metric for name, metric in support_metrics(folder).items() if metric.compared}
 
 
@@ -136,4 +140,4 @@ CLASSIFICATION = {
         ),
     )
 }
-"""The metrics of classifiers of code, in the order of columns."""
+"""The metrics of code classifiers, in the order of columns."""

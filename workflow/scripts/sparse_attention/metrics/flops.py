@@ -1,6 +1,6 @@
-"""Multiply-adds of an encoder's layers for given numbers of tokens, of full and of Longformer attention.
+"""Count the multiply-adds of an encoder's layers, with full or Longformer attention, for given numbers of tokens.
 
-Counted are the products of matrices; embeddings, normalisation, softmax and the classifier's head are left out. A
+Only matrix products are counted; embeddings, normalisation, softmax and the classifier's head are left out. One
 multiply-add is two floating-point operations.
 """
 
@@ -14,19 +14,20 @@ from numpy.typing import ArrayLike, NDArray
 
 @dataclass(frozen=True)
 class LayerShape:
-    """What a layer's cost depends on beside the number of tokens.
+    """The sizes of a layer that its cost depends on, besides the number of tokens.
 
     Attributes
     ----------
     hidden, intermediate : int
-        Widths of the states and of the feed-forward network.
+        Widths of the hidden states and of the feed-forward network.
     window : int, optional
-        Longformer's attention window, half to either side; None for full attention.
+        Width of Longformer's attention window, half of it on either side; None for full attention.
     global_tokens : int
-        Of Longformer.
+        Number of Longformer's global tokens.
     lean : bool
-        False counts the layer as the library computes it. True counts what pruning with removal computes: CLS's global
-        keys and values are folded into its query and its mixture, and the output projection runs on survivors only.
+        False: the layer as transformers computes it. True: the layer as pruning computes it when tokens are dropped.
+        Then the projections of CLS's global keys and values are applied to its query and to its weighted sum of states
+        instead, and the output projection runs on the remaining tokens only.
     """
 
     hidden: int
@@ -42,18 +43,19 @@ def layer_multiply_adds(shape: LayerShape, attended: ArrayLike, fed: ArrayLike, 
     Parameters
     ----------
     shape : LayerShape
+        Sizes of the layer.
     attended : array
         Numbers of tokens whose attention is computed, of any shape.
     fed : array
         Numbers of tokens left for the feed-forward network, of the same shape.
     heads : int
-        Matters only where `shape.lean` folds the global projections.
+        Number of heads; matters only where `shape.lean` is True and the attention is Longformer's.
 
     Returns
     -------
     ndarray
-        float64, of the same shape. Every query of Longformer is taken to see a whole window, though the first and last
-        ones see less, but never more keys than there are tokens.
+        float64, of the same shape. Each query of Longformer counts a whole window, although the first and last queries
+        see less of it, but no more keys than there are tokens.
     """
     n, left = np.asarray(attended, dtype=np.float64), np.asarray(fed, dtype=np.float64)
     d = shape.hidden
@@ -63,28 +65,29 @@ def layer_multiply_adds(shape: LayerShape, attended: ArrayLike, fed: ArrayLike, 
         return projections + 2 * d * n**2 + feed_forward
     tokens = shape.global_tokens
     local = 2 * d * n * (np.minimum(2 * (shape.window // 2) + 1, n) + tokens)
-    if shape.lean:  # the query and the values' mixture are projected; logits and mixture are of width d for each head
+    if shape.lean:  # each head's global logits and weighted sum of states have width d
         return projections + local + tokens * (3 * d**2 + 2 * heads * d * n) + feed_forward
     return projections + local + 2 * d**2 * n + tokens * (d**2 + 2 * d * n) + feed_forward
 
 
 def pruned_multiply_adds(shape: LayerShape, lengths: ArrayLike, kept: ArrayLike, heads: int) -> NDArray[np.float64]:
-    """Count the multiply-adds that logits take when tokens are removed and the last layer computes CLS alone.
+    """Count the multiply-adds of a classification when tokens are dropped and the last layer computes CLS only.
 
     Parameters
     ----------
     shape : LayerShape
-        Its layers count as lean.
+        Sizes of the layers, which count as lean.
     lengths : array
-        Numbers of tokens, `(sequences)`.
+        Numbers of tokens, ``(sequences,)``.
     kept : array
-        Numbers of tokens that each layer leaves, `(layers, sequences)`; what the last one leaves costs nothing.
+        Numbers of tokens that each layer keeps, ``(layers, sequences)``; those of the last layer do not matter.
     heads : int
+        Number of heads.
 
     Returns
     -------
     ndarray
-        float64 `(sequences)`. A layer's attention runs on what the layer before left.
+        float64 ``(sequences,)``. The attention of a layer runs on the tokens that the layer before it kept.
     """
     left = np.asarray(kept, dtype=np.float64)
     entering = np.concatenate([np.asarray(lengths, dtype=np.float64)[None], left[:-1]])

@@ -1,1 +1,1 @@
-"""Files of the published code, read without running anything in them."""
+"""Files of the published code: read without running code in them."""

@@ -1,8 +1,9 @@
-"""The originals' query/key dumps, `*_enc-attn.pt`: read by a loader that runs no code, and written.
+"""Read the query/key dumps of the original code, `*_enc-attn.pt`, with a loader that runs no code.
 
-A dump is a dict of `q` and `k`, lists of one tensor (layers, heads, tokens, head_dim) an example, and `length_src`, the
-tokens of each example as a list of ints or a tensor (examples,). Machine translation adds `length_trg`: queries then
-have that many tokens, keys still `length_src`. Tensors may be padded behind these lengths.
+A dump is a dict. `q` and `k` are lists with one tensor ``(layers, heads, tokens, head_dim)`` per example. `length_src`
+is the number of tokens of each example, a list of ints or a tensor ``(examples,)``. Dumps of machine translation also
+have `length_trg`, the numbers of queries; `length_src` then is the number of keys. Tensors may be padded behind these
+lengths.
 """
 
 from __future__ import annotations
@@ -23,16 +24,16 @@ FLOATS = (torch.float32, torch.float16, torch.bfloat16, torch.float64)
 
 
 class Dump:
-    """A query/key dump of the originals, checked when it is opened and read one example at a time.
+    """A query/key dump of the original code, checked when it is opened and read one example at a time.
 
-    Files of today's torch are memory-mapped. Those of torch before 1.6 are read as a whole.
+    Files of torch 1.6 and later are memory-mapped; older ones are read as a whole.
 
     Attributes
     ----------
     layers, heads, head_dim : int
-        Shape of the attention.
+        Numbers of layers and heads, and size of a head.
     query_lengths, key_lengths : tuple of int
-        Tokens of each example.
+        Numbers of queries and of keys of each example.
 
     Raises
     ------
@@ -48,11 +49,9 @@ class Dump:
         self._tensors: dict[str, list[Tensor]] = {"q": content["q"], "k": content["k"]}
         examples = len(self._tensors["q"])
         if not examples:
-            raise InputError(f"{self.path}: holds zero examples; allowed: at least one")
+            raise InputError(f"{self.path}: holds no examples; allowed: at least one")
         if len(self._tensors["k"]) != examples:
-            raise InputError(
-                f"{self.path}: {examples} tensors in q but {len(self._tensors['k'])} in k; they must agree"
-            )
+            raise InputError(f"{self.path}: {len(self._tensors['k'])} tensors in k; allowed: {examples}, as in q")
         self.key_lengths = self._lengths("length_src", content["length_src"], examples)
         self.query_lengths = self.key_lengths
         if "length_trg" in content:
@@ -62,7 +61,7 @@ class Dump:
         self.layers, self.heads, _, self.head_dim = self._tensors["q"][0].shape
 
     def example(self, index: int) -> tuple[Tensor, Tensor]:
-        """Return queries and keys of one example without padding, float32 (layers, heads, tokens, head_dim).
+        """Return queries and keys of one example, float32 ``(layers, heads, tokens, head_dim)``, without padding.
 
         Raises
         ------
@@ -110,7 +109,7 @@ class Dump:
                 f"{self.path}: {name} is a {type(values).__name__}; allowed: a list of ints or a 1-D tensor"
             )
         if len(values) != examples:
-            raise InputError(f"{self.path}: {len(values)} lengths in {name} for {examples} examples; they must agree")
+            raise InputError(f"{self.path}: {len(values)} lengths in {name}; allowed: {examples}, one for each example")
         lengths = []
         for index, value in enumerate(values):
             number = value.item() if isinstance(value, Tensor) and value.numel() == 1 else value
@@ -134,7 +133,9 @@ class Dump:
                     f"{where}: {name} has shape {shapes[name]}; allowed: (layers, heads, tokens, head_dim)"
                 )
             if length > tensor.shape[2]:
-                raise InputError(f"{where}: {name} has {tensor.shape[2]} tokens; its length says {length}")
+                raise InputError(
+                    f"{where}: {name} has {tensor.shape[2]} tokens; allowed: at least its length, {length}"
+                )
             if (*tensor.shape[:2], tensor.shape[3]) != (*first[:2], first[3]):
-                text = f"{name} has shape {shapes[name]}, but q of example 0 {tuple(first)}"
-                raise InputError(f"{where}: {text}; layers, heads and head_dim must agree")
+                text = f"layers, heads and head_dim of q of example 0, {tuple(first)}"
+                raise InputError(f"{where}: {name} has shape {shapes[name]}; allowed: {text}")

@@ -1,12 +1,12 @@
-"""Read centroids from the originals' pickles of scikit-learn's KMeans objects without running what a pickle may hold.
+"""Read centroids from pickles of scikit-learn's KMeans objects without running code in the pickle.
 
-The originals write a pickle for each layer: a list over heads of `MultiKmeans`, an object whose `kmeans` is a list over
-runs of scikit-learn's `KMeans`. A list over layers of such lists is read as well, and a `KMeans` in the place of a
-`MultiKmeans` is one run.
+The original code writes one pickle per layer: a list over heads of `MultiKmeans`, an object whose `kmeans` is a list
+over runs of scikit-learn's `KMeans`. A list over layers of such lists is read as well. A `KMeans` in place of a
+`MultiKmeans` counts as one run.
 
-A pickle is a program that names classes and functions to call. Here the names of scikit-learn, of the originals and of
-numpy lead to classes of this module that only hold what they are given, any other name is an error, and no module is
-imported. Numbers are then made from the bytes that an array's stand-in holds.
+A pickle is a program that names classes and functions to call. Here, the names of scikit-learn, the original code and
+numpy are replaced by stand-in classes of this module, which only store their arguments. Any other name is an error, and
+no module is imported. Arrays are then built from the bytes that their stand-ins store.
 """
 
 from __future__ import annotations
@@ -25,32 +25,38 @@ from torch import Tensor
 from sparse_attention.errors import InputError
 from sparse_attention.files.tensors import StrPath
 
-CLASSES = ("KMeans", "MiniBatchKMeans", "MultiKmeans")  # whatever module they came from: nothing of it is needed
-NUMPY = ("numpy.core", "numpy._core")  # the name changed with numpy 2
+CLASSES = ("KMeans", "MiniBatchKMeans", "MultiKmeans")  # from any module, as the module is never imported
+NUMPY = ("numpy.core", "numpy._core")  # before and since numpy 2
 FLOATS = {"f2", "f4", "f8"}
-ALLOWED = "allowed: lists of scikit-learn's KMeans, or of the originals' MultiKmeans, as they pickled them"
-STARTS = (b"\x80", b"]", b"(", b"c")  # of pickles, those of protocols 0 and 1 that could be lists or objects included
+ALLOWED = "allowed: a pickled list of scikit-learn's KMeans, or of the original code's MultiKmeans"
+STARTS = (
+    b"\x80",
+    b"]",
+    b"(",
+    b"c",
+)  # first bytes of pickles: protocol 2 and later; lists or objects of protocols 0 and 1
 OLD_TORCH = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19"  # files of torch.save before 1.6 are pickles too
 
 
 def is_pickle(path: StrPath) -> bool:
-    """Tell by its first bytes whether a file may be a pickle, but not one of torch."""
+    """Return whether a file's first bytes are those of a pickle other than an old torch file."""
     with open(path, "rb") as stream:
         start = stream.read(len(OLD_TORCH))
     return start.startswith(STARTS) and start != OLD_TORCH
 
 
 def read_centroids(path: StrPath) -> list[Tensor]:
-    """Read the centroids of a pickle's layers, one when it is a list over heads.
+    """Read the centroids of one layer (a list over heads) or of several layers.
 
     Returns
     -------
-    For each layer float64 `(heads, runs, clusters, dim)`.
+    list of Tensor
+        For each layer float64 ``(heads, runs, clusters, dim)``.
 
     Raises
     ------
     InputError
-        When the pickle is damaged or holds anything else: the class or function is named, and nothing of it is run.
+        When the pickle is damaged, or names any other class or function, which is then not run.
     """
     content = _load(path)
     if not isinstance(content, list) or not content:
@@ -67,27 +73,27 @@ def _load(path: StrPath) -> Any:
             return _Unpickler(stream, path).load()
     except InputError:
         raise
-    except Exception as error:  # the unpickler raises whatever a damaged or hostile file leads it to
-        raise InputError(f"{path}: truncated, damaged or no pickle of KMeans objects ({error}); {ALLOWED}") from None
+    except Exception as error:  # a damaged or hostile file can make the unpickler raise any exception
+        raise InputError(f"{path}: cannot be read as a pickle ({error}); {ALLOWED}") from None
 
 
 def _check_memo(stream: BinaryIO) -> None:
-    """Raise `ValueError` when objects are numbered beyond the bytes of the file: room is made for all numbers."""
+    """Raise `ValueError` when an object number exceeds the file size: the unpickler would allocate memory for it."""
     size = os.fstat(stream.fileno()).st_size
     for code, argument, _ in pickletools.genops(stream):
         if code.name in ("PUT", "BINPUT", "LONG_BINPUT") and int(argument or 0) > size:
-            raise ValueError(f"object number {argument} in {size} bytes")
+            raise ValueError(f"object number {argument} in a file of {size} bytes")
 
 
 class _Unpickler(pickle.Unpickler):
-    """Builds stand-ins. Each has classes of its own, so that nothing that a pickle does to them stays."""
+    """Builds stand-ins; each unpickler has its own classes, so that a pickle cannot change those of another."""
 
     def __init__(self, stream: Any, path: StrPath) -> None:
         super().__init__(stream)
         self.path, self._known = path, _stand_ins()
 
     def find_class(self, module: str, name: str) -> Any:
-        """Give the stand-in of a name; raise `InputError` for any that is not known."""
+        """Return the stand-in for a name; raise `InputError` for an unknown name."""
         found = self._known.get((module, name))
         if found is None and name in CLASSES:
             found = self._known[module, name] = type(name, (_Object,), {})
@@ -96,16 +102,16 @@ class _Unpickler(pickle.Unpickler):
         return found
 
     def persistent_load(self, pid: Any) -> Any:
-        """Refuse references to what is not in the file."""
-        raise InputError(f"{self.path}: refers to something outside of it; {ALLOWED}")
+        """Raise `InputError`: references to objects outside the file are not allowed."""
+        raise InputError(f"{self.path}: refers to an object outside the file; {ALLOWED}")
 
 
 class _Object:
-    """Stands for a KMeans or a MultiKmeans: what was pickled of it becomes its attributes."""
+    """Stand-in for a KMeans or a MultiKmeans; the pickled attributes become its attributes."""
 
 
-class _Held:
-    """Holds the arguments it was made of, and the state that was set afterwards."""
+class _StandIn:
+    """Stand-in that stores its arguments and its state."""
 
     def __init__(self, *arguments: Any) -> None:
         self.arguments = arguments
@@ -115,46 +121,47 @@ class _Held:
         self.state = state
 
 
-class _Dtype(_Held):
-    """Stands for a numpy dtype: its name, then a state that has the byte order at the second place."""
+class _Dtype(_StandIn):
+    """Stand-in for a numpy dtype: its first argument is the name, the second entry of its state the byte order."""
 
 
-class _Array(_Held):
-    """Stands for an array whose shape, dtype, order and bytes come as its state."""
+class _Array(_StandIn):
+    """Stand-in for an array whose shape, dtype, order and bytes are its state."""
 
 
-class _Buffer(_Held):
-    """Stands for an array made of its bytes, dtype, shape and order."""
+class _Buffer(_StandIn):
+    """Stand-in for an array whose bytes, dtype, shape and order are its arguments."""
 
 
-class _Scalar(_Held):
-    """Stands for a single number, such as the inertia, which is not needed."""
+class _Scalar(_StandIn):
+    """Stand-in for a single number, such as the inertia; it is not read."""
 
 
 def _stand_ins() -> dict[tuple[str, str], Any]:
+    """Return the allowed names, as (module, name), with their stand-ins."""
     array, buffer, scalar, dtype = (type(kind.__name__, (kind,), {}) for kind in (_Array, _Buffer, _Scalar, _Dtype))
 
     def bytes_of(text: Any, encoding: Any) -> bytes:
-        """Do what protocols before 3 do to bytes: they are written as text."""
+        """Rebuild bytes, which protocols before 3 write as text."""
         if not isinstance(text, str) or encoding != "latin1":
             raise ValueError("bytes that are not written as latin1")
         return text.encode("latin1")
 
     def instance(kind: Any, base: Any, state: Any) -> Any:
-        """Do what protocols before 2 do to make an object."""
-        if not (isinstance(kind, type) and issubclass(kind, _Object) and base is nothing and state is None):
+        """Build an object as protocols before 2 do."""
+        if not (isinstance(kind, type) and issubclass(kind, _Object) and base is plain_object and state is None):
             raise ValueError("an object of an unknown class")
         return kind()
 
-    nothing = type("object", (), {})
+    plain_object = type("object", (), {})
     known: dict[tuple[str, str], Any] = {
         ("numpy", "ndarray"): array,
         ("numpy", "dtype"): dtype,
         ("_codecs", "encode"): bytes_of,
         ("copy_reg", "_reconstructor"): instance,
         ("copyreg", "_reconstructor"): instance,
-        ("__builtin__", "object"): nothing,
-        ("builtins", "object"): nothing,
+        ("__builtin__", "object"): plain_object,
+        ("builtins", "object"): plain_object,
     }
     for numpy in NUMPY:
         known[f"{numpy}.multiarray", "_reconstruct"] = array
@@ -164,29 +171,30 @@ def _stand_ins() -> dict[tuple[str, str], Any]:
 
 
 def _layer(heads: Any, where: str) -> Tensor:
-    """Stack one layer's centroids."""
+    """Return the centroids of one layer, float64 ``(heads, runs, clusters, dim)``."""
     if not isinstance(heads, list) or not heads:
         raise InputError(f"{where}: holds a {_kind(heads)}; {ALLOWED}")
     stacked = [[_centers(run, f"{where}, head {head}") for run in _runs(each)] for head, each in enumerate(heads)]
     runs, shapes = {len(head) for head in stacked}, {centers.shape for head in stacked for centers in head}
     if len(runs) > 1 or len(shapes) > 1:
-        text = f"heads have {sorted(runs)} runs, their centroids (clusters, dim) {sorted(shapes)}"
-        raise InputError(f"{where}: {text}; they must be alike")
+        text = f"heads have {sorted(runs)} runs and centroids (clusters, dim) of {sorted(shapes)}"
+        raise InputError(f"{where}: {text}; allowed: the same in all heads")
     return torch.from_numpy(np.array(stacked))
 
 
 def _runs(value: Any) -> list[Any]:
+    """Return the KMeans objects of a MultiKmeans, or the value itself as a single run."""
     runs = getattr(value, "__dict__", {}).get("kmeans") if isinstance(value, _Object) else None
     return runs if isinstance(runs, list) and runs else [value]
 
 
 def _centers(value: Any, where: str) -> np.ndarray:
-    """Make the centroids of one fitted KMeans, float64 `(clusters, dim)`."""
+    """Return the centroids of one fitted KMeans, float64 ``(clusters, dim)``."""
     if not isinstance(value, _Object):
         raise InputError(f"{where}: holds a {_kind(value)}; {ALLOWED}")
     centers = vars(value).get("cluster_centers_")
     if centers is None:
-        raise InputError(f"{where}: a {_kind(value)} without centroids; allowed: fitted ones")
+        raise InputError(f"{where}: a {_kind(value)} without centroids; allowed: a fitted one")
     try:
         return _numbers(centers)
     except (ValueError, TypeError, IndexError, OverflowError) as error:
@@ -194,7 +202,7 @@ def _centers(value: Any, where: str) -> np.ndarray:
 
 
 def _numbers(array: Any) -> np.ndarray:
-    """Make the float64 array of a stand-in."""
+    """Build the float64 array ``(clusters, dim)`` that a stand-in describes."""
     if isinstance(array, _Buffer):
         raw, dtype, shape, order = array.arguments
         fortran = order == "F"
@@ -214,4 +222,5 @@ def _numbers(array: Any) -> np.ndarray:
 
 
 def _kind(value: Any) -> str:
+    """Return the name of a value's type, for messages."""
     return type(value).__name__.lstrip("_")

@@ -1,4 +1,4 @@
-"""Pairs of blocks chosen by the scores on their antidiagonals."""
+"""Choose pairs of blocks by the scores on their antidiagonals (XAttention)."""
 
 from __future__ import annotations
 
@@ -15,17 +15,22 @@ from sparse_attention.predictors.features import Features
 
 
 class XAttention(ThresholdPredictor):
-    """For each block of queries the fewest blocks of keys that hold a share of at least `threshold` of its attention.
+    """Keep for each block of queries the fewest blocks of keys with an estimated attention share of `threshold`.
 
-    From XAttention (arXiv 2503.16428): pairs are cut into tiles of `stride` × `stride` and only those on a tile's
-    antidiagonal are scored, which every row and every column of the tile crosses once. A tile's score is their mean; a
-    softmax over the tiles of a row of tiles, summed over a pair of blocks, estimates its share. Blocks are taken in
-    falling order, equal ones from the first, until the shares taken reach `threshold`, so their number adapts.
+    From XAttention (arXiv 2503.16428). The pairs are divided into tiles of `stride` × `stride` pairs, and only the
+    pairs on a tile's antidiagonal are scored, which crosses every row and every column of the tile once. The score of a
+    tile is their mean. A softmax over each row of tiles, summed over the tiles of a pair of blocks, estimates the share
+    of attention that the pair holds. Blocks are taken in the order of falling share, of equal shares the earlier block,
+    until the sum of their shares reaches `threshold`. So the number of blocks adapts to the content.
 
-    Differences: only valid pairs count, also in tiles that a mask or the end cuts (there future keys and zeros behind
-    the end count as well); a tile with none of its valid pairs on the antidiagonal has the mean of them all. The first
-    block and that of the query's own position are not kept whatever their share (kept tokens and windows of the
-    evaluation do that), and the threshold is one for all heads (there it may be fitted for each).
+    Differences from XAttention:
+
+    - Only valid pairs count, also in tiles that a mask or the end of the text cuts. There, future keys and zeros behind
+      the end count as well.
+    - A tile whose antidiagonal holds none of its valid pairs has the mean score of all of them.
+    - The first block and the block of the query's own position are not always kept; the windows and kept tokens of the
+      evaluation can do that.
+    - All heads have the same threshold. There, it may be fitted for each head.
     """
 
     name = "xattention"
@@ -40,10 +45,13 @@ class XAttention(ThresholdPredictor):
     divides = {"stride": "block"}
 
     def distances(self, prepared: Features, **others: Any) -> Tensor:
-        """Return the share of all blocks of keys before a pair's own in falling order, inf where nothing is valid."""
+        """Return the summed share of the blocks that come before a pair's block, inf where no pair is valid.
+
+        Float ``(heads, queries, keys)``; a pair is kept when this sum is below the threshold.
+        """
         block, stride = others["block"], others["stride"]
         if block % stride:
-            raise InputError(f"predictors.xattention.stride: {stride}; must divide the block of {block} tokens")
+            raise InputError(f"predictors.xattention.stride: {stride}; allowed: a divisor of block, {block}")
         shares = block_shares(tile_scores(prepared, stride), block // stride)
         ordered = shares.sort(dim=-1, descending=True, stable=True)
         before = ordered.values.cumsum(-1) - ordered.values
@@ -53,9 +61,9 @@ class XAttention(ThresholdPredictor):
         return result.repeat_interleave(block, dim=1)[:, :queries].repeat_interleave(block, dim=2)[..., :keys]
 
     def cost(self, features: Features, **point: Any) -> float:
-        """Count the scores on antidiagonals of tiles with a valid pair, the softmax, and the order of blocks.
+        """Count the scores on antidiagonals of tiles with a valid pair, the softmax, and the sorting of blocks.
 
-        An exponential counts as eight, normalising and summing as one each, sorting n blocks as n log2 n.
+        An exponential counts as eight multiply-adds, normalising and summing as one each, sorting n blocks as n log2 n.
         """
         stride = point["stride"]
         tiles = int((block_counts(features.valid, stride) > 0).sum())
@@ -64,12 +72,19 @@ class XAttention(ThresholdPredictor):
 
 
 def tile_scores(features: Features, stride: int) -> Tensor:
-    """Return the mean score over the valid pairs on each tile's antidiagonal.
+    """Compute the mean score over the valid pairs on each tile's antidiagonal.
+
+    Parameters
+    ----------
+    features : Features
+        Queries, keys and valid pairs.
+    stride : int
+        Number of positions on each side of a tile.
 
     Returns
     -------
     Tensor
-        `(heads, ⌈queries / stride⌉, ⌈keys / stride⌉)`, -inf where a tile has no valid pair.
+        ``(heads, ⌈queries / stride⌉, ⌈keys / stride⌉)``, -inf where a tile has no valid pair.
     """
     queries, keys = (
         pad(vectors, (0, 0, 0, -vectors.shape[1] % stride)).unflatten(1, (-1, stride))
@@ -94,8 +109,21 @@ def tile_scores(features: Features, stride: int) -> Tensor:
 
 
 def block_shares(scores: Tensor, tiles: int) -> Tensor:
-    """Return each pair of blocks' share of its row, from tile scores: blocks are `tiles` × `tiles` tiles."""
-    # rows of tiles without a valid pair give NaN, and have no share
+    """Estimate the share of attention that each pair of blocks holds in its row.
+
+    Parameters
+    ----------
+    scores : Tensor
+        Tile scores, ``(heads, rows of tiles, columns of tiles)``.
+    tiles : int
+        Number of tiles on each side of a pair of blocks.
+
+    Returns
+    -------
+    Tensor
+        ``(heads, query blocks, key blocks)``; the rows of queries with a valid pair sum to 1.
+    """
+    # softmax is NaN in rows of tiles without a valid pair: their share is 0
     weights = scores.softmax(-1).nan_to_num_(0)
     rows, columns = (-size % tiles for size in scores.shape[1:])
     sums = pad(weights, (0, columns, 0, rows)).unflatten(1, (-1, tiles)).unflatten(-1, (-1, tiles)).sum((2, 4))

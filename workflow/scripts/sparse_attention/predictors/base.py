@@ -1,4 +1,4 @@
-"""What every predictor is: a class with a few literals and `predict`; four bases say how supports of points relate."""
+"""The base class of all predictors, and four base classes that compute the supports of many points in one pass."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Context:
-    """What a predictor is set up with.
+    """Inputs of a predictor's constructor.
 
     Attributes
     ----------
     seed : int
-        Of everything random in it, see `Predictor.rng`.
+        Seed of all random numbers of the predictor, see `Predictor.rng`.
     fixed : mapping
-        Values of its fitted settings.
+        Values of its fitted settings (`Predictor.fitted`), by name.
     centroids : Centroids, optional
-        Given when the predictor needs "clusters".
+        k-means centroids; given when the predictor needs "clusters".
     """
 
     seed: int = 0
@@ -40,40 +40,43 @@ class Context:
 
 
 class Predictor:
-    """Predicts supports; a subclass with a literal `name` in this folder is found by the registry.
+    """Base class of predictors; the registry finds every subclass with a literal `name` in this folder.
 
-    `predict(prepared, **point)` returns a bool tensor that broadcasts to `(heads, queries, keys)`. It need not care
-    for invalid pairs. `prepared` is what `prepare(features)` returned, once for all points: the features themselves
-    unless a subclass computes something better. Nothing may depend on which heads are given together.
+    `predict(prepared, **point)` returns a bool tensor that broadcasts to ``(heads, queries, keys)``; its values at
+    invalid pairs do not matter. `prepared` is the result of `prepare(features)`, computed once for all points; by
+    default it is the features. The prediction for a head must not depend on which other heads are given with it.
 
     Attributes
     ----------
-    name, label : str
-        Name in the config and in paths; name in figures and tables.
+    name : str
+        Name in the configuration and in paths.
+    label : str
+        Name in figures and tables.
     needs : tuple of str
-        "projection": `features.queries` and `.keys` are projected; "clusters": `context.centroids` is given.
+        "projection": `features.queries` and `features.keys` are projected. "clusters": `context.centroids` is given.
     fits : bool
         Whether `fit` is called before each layer.
     parameters : dict
-        JSON schema of one value of each setting; every setting becomes an argument of `predict`, fitted ones aside.
+        For each setting the JSON schema of one value. `predict` gets every setting, except fitted ones, as an argument.
     fitted : tuple of str
-        Settings whose value is in `context.fixed` since something was computed for it beforehand.
+        Settings for which something is computed beforehand; their values are in `context.fixed`.
     at_most : dict
-        Settings that may not exceed another one; the configuration is checked for it.
+        Settings that must not exceed another setting; the configuration is checked for it.
     divides : dict
-        Settings that must divide another one; checked likewise.
+        Settings that must divide another setting; the configuration is checked for it.
     blocks : bool
-        Whether a predictor without a projection also runs on blocks of tokens; one with a projection always does.
+        Whether a predictor without a projection also runs on blocks of tokens. A predictor with a projection always
+        does.
     group : str
-        The predictors that it is drawn with, one of `registry.GROUPS`; without one it stands among the others.
+        Group of predictors with which figures draw it, one of `registry.GROUPS`; empty: "Other predictors".
     bound : str
-        "upper" or "lower" for what no real predictor is compared with but held against; empty for real ones.
+        "upper" or "lower" for a bound, which figures draw for orientation and comparisons leave out; empty otherwise.
     nested : str
-        The setting along which its supports lie one within the next, where there is one; see `NestedPredictor`.
+        Setting along which the supports are nested, if there is one; see `NestedPredictor`.
     falling : bool
         Whether supports shrink as that setting grows.
     paper : str
-        Whom to cite for it: authors, title, year, venue or arXiv number.
+        Publication to cite: authors, title, year, venue or arXiv number.
     """
 
     name: ClassVar[str]
@@ -97,61 +100,69 @@ class Predictor:
         self.context = context
 
     def fit(self, layer: int, training: Iterable[tuple[Features, Gold]]) -> None:
-        """Learn what `prepare` and `predict` use for `layer`; `training` can be iterated more than once."""
+        """Learn what `prepare` and `predict` use for `layer`.
+
+        Parameters
+        ----------
+        layer : int
+            Number of the layer.
+        training : iterable
+            Features and gold supports of the train split; it can be iterated more than once.
+        """
 
     def prepare(self, features: Features) -> Any:
-        """Return what all points of one example share."""
+        """Compute what the predictions for all points of one example share."""
         return features
 
     def cost(self, features: Features, **point: Any) -> float:
-        """Return the multiply-adds per head that predicting `point` takes, projecting aside; NaN when not known.
+        """Return the multiply-adds per head of predicting the support of `point`; NaN when unknown.
 
-        A comparison counts as one, and only valid pairs are compared. What is learned or computed once for all
-        examples costs nothing here.
+        A comparison counts as one, and only valid pairs are compared. The projection of queries and keys is not
+        counted, nor is what is learned or computed once for all examples.
         """
         return float("nan")
 
     def support(self, features: Features, **point: Any) -> Tensor:
-        """Return the support of one point among the valid pairs, bool `(heads, queries, keys)`."""
+        """Return the support of one point among the valid pairs, bool ``(heads, queries, keys)``."""
         return (self.predict(self.prepare(features), **point) & features.valid).expand(features.shape)
 
     def supports(self, features: Features, points: Sequence[Mapping[str, Any]]) -> Iterator[tuple[list[int], Support]]:
-        """Yield the supports of all points: which of them (their places in `points`), and their supports together."""
+        """Yield the supports of all points, with the indices of these points in `points`; nested ones come together."""
         prepared = self.prepare(features)
         for place, point in enumerate(points):
             yield [place], PackedSupport.of(self.predict(prepared, **point).expand(features.shape))
 
     def rng(self, features: Features, head: int | None = None) -> np.random.Generator:
-        """Return a generator that depends on seed, predictor, layer, example and head (of the layer), on no order."""
+        """Return a random generator that depends only on seed, predictor, layer, example and, where given, head."""
         entropy = (self.context.seed, zlib.crc32(self.name.encode()), features.layer, features.index)
         return np.random.default_rng(entropy if head is None else (*entropy, head))
 
     def noise(self, features: Features, *shape: int) -> Tensor:
-        """Draw uniform float32 numbers in [0, 1), `(heads, *shape)`, each head from its own generator."""
+        """Draw uniform numbers in [0, 1), float32 ``(heads, *shape)``, for each head from its own generator."""
         heads = range(features.heads.start, features.heads.stop)
         drawn = np.stack([self.rng(features, head).random(shape, dtype=np.float32) for head in heads])
         return torch.from_numpy(drawn).to(features.valid.device)
 
 
 class NestedPredictor(Predictor):
-    """A predictor whose supports lie one within the next along the setting `nested`: one pass gives all of them."""
+    """A predictor whose supports are nested along the setting `nested`, so that one pass computes all of them."""
 
     def levels(self, prepared: Any, values: Sequence[Any], **others: Any) -> Tensor:
-        """Return for each pair the place of the first of `values` that keeps it, and `len(values)` when none does.
+        """Return for each pair the index of the first of `values` that keeps it; `len(values)` when none does.
 
         Parameters
         ----------
         prepared
-            What `prepare` returned.
+            The result of `prepare`.
         values : sequence
-            Values of the nested setting, from the smallest support to the largest.
+            Values of the nested setting, in the order from the smallest support to the largest.
         **others
-            The point's other settings.
+            The other settings of the points.
 
         Returns
         -------
         Tensor
-            uint8, broadcastable to `(heads, queries, keys)`.
+            uint8, broadcastable to ``(heads, queries, keys)``.
         """
         raise NotImplementedError
 
@@ -161,12 +172,12 @@ class NestedPredictor(Predictor):
         return self.levels(prepared, [value], **point) == 0
 
     def supports(self, features: Features, points: Sequence[Mapping[str, Any]]) -> Iterator[tuple[list[int], Support]]:
-        """Yield for each choice of the other settings the supports of all values of the nested one."""
+        """Yield, for each combination of the other settings, the supports of all values of the nested setting."""
         prepared = self.prepare(features)
         chains: dict[tuple[Any, ...], list[int]] = {}
         for place, point in enumerate(points):
             rest = tuple((name, value) for name, value in point.items() if name != self.nested)
-            # a list, one value per head, has no place in an order: it is a chain of its own
+            # lists of one value per head have no order, so each list is evaluated separately
             alone = place if isinstance(point[self.nested], list) else None
             chains.setdefault((alone, *map(repr, rest)), []).append(place)
         for places in chains.values():
@@ -177,37 +188,37 @@ class NestedPredictor(Predictor):
 
 
 class ThresholdPredictor(NestedPredictor):
-    """Keeps the pairs at a distance below `threshold`: one number, or a list with one for each of the layer's heads."""
+    """Keep the pairs whose distance is below `threshold`: one number, or a list of one number per head."""
 
     nested = "threshold"
 
     def distances(self, prepared: Any, **others: Any) -> Tensor:
-        """Return float distances that broadcast to `(heads, queries, keys)`; by default what `prepare` returned."""
+        """Return float distances that broadcast to ``(heads, queries, keys)``; by default `prepared`."""
         return prepared
 
     def levels(self, prepared: Any, values: Sequence[Any], **others: Any) -> Tensor:
-        """Compare strictly, as published: a pair exactly at the threshold is left out."""
+        """Compare strictly, as Sparsefinder does: a pair whose distance equals the threshold is not kept."""
         return levels_of_thresholds(self.distances(prepared, **others), values)
 
 
 class TopPredictor(NestedPredictor):
-    """Keeps for each query the `keys` valid keys of highest score; of equal scores the earlier keys."""
+    """Keep for each query the `keys` valid keys with the highest scores; of equal scores the earlier keys."""
 
     nested = "keys"
 
     def scores(self, prepared: Any, **others: Any) -> Tensor:
-        """Return float scores `(heads, queries, keys)`, -inf for invalid pairs; by default what `prepare` returned."""
+        """Return float scores ``(heads, queries, keys)``, -inf for invalid pairs; by default `prepared`."""
         return prepared
 
     def levels(self, prepared: Any, values: Sequence[int], **others: Any) -> Tensor:
-        """Rank each query's keys."""
+        """Rank the keys of each query by score."""
         return levels_of_budgets(self.scores(prepared, **others), values)
 
 
 class BucketPredictor(Predictor):
-    """Puts queries and keys into buckets and keeps the pairs that share one: a quantizer.
+    """A quantizer: puts queries and keys into buckets and keeps the pairs that share a bucket.
 
-    `buckets(prepared, **point)` returns the buckets of every query and key.
+    `buckets(prepared, **point)` returns the buckets of all queries and keys.
     """
 
     group = "Quantizers"
@@ -219,7 +230,7 @@ class BucketPredictor(Predictor):
         return self.buckets(prepared, **point).pairs()
 
     def supports(self, features: Features, points: Sequence[Mapping[str, Any]]) -> Iterator[tuple[list[int], Support]]:
-        """Yield the supports, 64 keys to a word, with the number of scores that the buckets make necessary."""
+        """Yield the support of each point, packed, with the number of scores that the buckets require."""
         prepared = self.prepare(features)
         for place, point in enumerate(points):
             yield [place], self.buckets(prepared, **point).support(features.valid)

@@ -1,4 +1,4 @@
-"""What any predictor lies between: choosing with the true scores, and choosing by chance."""
+"""Bounds of all predictors: choosing by the true scores (upper), and choosing at random (lower)."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from sparse_attention.predictors.features import Features
 
 
 class Oracle(TopPredictor):
-    """The `keys` valid keys of highest true score for each query; of equal scores the earlier keys.
+    """Keep for each query the `keys` valid keys with the highest true scores; of equal scores the earlier keys.
 
-    Of blocks, those with the highest score relative to its query's highest.
+    The score of a pair of blocks is the highest score of its token pairs, each relative to the highest of its query.
     """
 
     name = "oracle"
@@ -27,7 +27,7 @@ class Oracle(TopPredictor):
     parameters = {"keys": {"type": "integer", "minimum": 1}}
 
     def prepare(self, features: Features) -> Tensor:
-        """Return the scores `q kᵀ`, in float64 as the gold support's."""
+        """Return the scores `q kᵀ`, float64 ``(heads, queries, keys)``, with the precision of the gold support."""
         size = features.block_size
         queries, keys = (token_vectors(x, size).double() for x in (features.raw_queries, features.raw_keys))
         scores = queries @ keys.transpose(-1, -2)
@@ -38,13 +38,13 @@ class Oracle(TopPredictor):
         return block_highest(scores - scores.amax(-1, keepdim=True).clamp(min=torch.finfo(scores.dtype).min), size)
 
     def cost(self, features: Features, **point: Any) -> float:
-        """All scores, and a comparison for each."""
+        """Count all scores, and a comparison for each."""
         pairs = features.valid_pairs if features.token_valid is None else int(features.token_valid.sum())
         return pairs * (features.raw_keys.shape[-1] / features.block_size + 1)
 
 
 class Random(NestedPredictor):
-    """Each pair is kept by chance: independently, with probability `1 - sparsity`."""
+    """Keep each pair at random, independently, with probability `1 - sparsity`."""
 
     name = "random"
     label = "Random"
@@ -54,7 +54,7 @@ class Random(NestedPredictor):
     parameters = {"sparsity": {"type": "number", "minimum": 0, "maximum": 1}}
 
     def prepare(self, features: Features) -> Tensor:
-        """Return a random number in [0, 1) per pair: a sparser support lies within a denser one."""
+        """Draw a random number in [0, 1) for each pair, so that a sparser support lies within a denser one."""
         return self.noise(features, *features.shape[1:])
 
     def levels(self, prepared: Tensor, values: Sequence[float], **others: Any) -> Tensor:
@@ -62,5 +62,5 @@ class Random(NestedPredictor):
         return levels_at_least(prepared, values)
 
     def cost(self, features: Features, **point: Any) -> float:
-        """Nothing: what is kept can be drawn directly."""
+        """Return 0: the kept pairs can be drawn directly."""
         return 0.0

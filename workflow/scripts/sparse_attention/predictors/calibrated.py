@@ -1,4 +1,4 @@
-"""Thresholds per head, learned so that every head keeps the same share of its pairs."""
+"""Distance thresholds per head, calibrated so that every head keeps the same share of its pairs."""
 
 from __future__ import annotations
 
@@ -20,16 +20,17 @@ if TYPE_CHECKING:
 
 DISTANCES = {"cos": cosine, "l2": squared_euclidean, "min": least_squared, "min_norm": least_squared_of_units}
 COSTS = {"cos": Cosine, "l2": SquaredEuclidean, "min": Least, "min_norm": LeastOfUnits}
-SAMPLE = 2**18  # pairs per head, all examples together: a share of 1 % is met to about 2 % of it, in 1 MB per distance
+SAMPLE = 2**18  # pairs per head over all examples: estimates a share of 1 % to about 2 % of it, in 1 MB per distance
 
 
 class Calibrated(NestedPredictor):
-    """A distance below a threshold of the head's own: the quantile of its distances over the train split.
+    """Keep the pairs whose distance is below the threshold of their head, a quantile over the train split.
 
-    Ours: the code of Sparsefinder (arXiv:2109.12188) takes one threshold for all heads, or a list given by hand. Heads
-    differ in how far apart queries and keys lie, so that one threshold leaves some dense and others empty; here each
-    keeps the share `1 - sparsity` of the train split's valid pairs, every example counting alike. `euclidean` would
-    keep what `l2` keeps, and `direction` for p = 2 what `cos` keeps, so they are not offered; `min_norm` has p = 2.
+    This predictor is new here. The code of Sparsefinder (arXiv:2109.12188) uses one threshold for all heads, or a list
+    given by hand. Distances between queries and keys differ between heads, so one threshold leaves some heads dense and
+    others empty. Here, each head keeps the share `1 - sparsity` of the valid pairs of the train split; all examples
+    have equal weight. `euclidean` would keep the same pairs as `l2`, and `direction` with p = 2 the same as `cos`, so
+    they are not offered. `min_norm` has p = 2.
     """
 
     name = "calibrated"
@@ -44,7 +45,7 @@ class Calibrated(NestedPredictor):
     }
 
     def fit(self, layer: int, training: Iterable[tuple[Features, Gold]]) -> None:
-        """Sort the distances of a sample of the train split's valid pairs, the same pairs in all heads."""
+        """Sort the distances of a sample of valid pairs of the train split; the pairs are the same in all heads."""
         pairs = max(1, SAMPLE // len(cast(Sized, training)))
         found: dict[str, list[Tensor]] = {name: [] for name in DISTANCES}
         for features, _ in training:
@@ -54,7 +55,7 @@ class Calibrated(NestedPredictor):
         self._sorted = {name: ascending(torch.cat(parts, dim=1)) for name, parts in found.items()}
 
     def _sampled(self, features: Features, pairs: int) -> tuple[Tensor, Tensor]:
-        """Return the vectors of `pairs` valid pairs, drawn one from each of as many equal parts of all of them."""
+        """Return the vectors of `pairs` valid pairs, one from each of equal parts of the list of all valid pairs."""
         valid = features.valid.reshape(-1).nonzero()[:, 0]
         places = (torch.arange(pairs) + torch.from_numpy(self.rng(features).random(pairs))) * (len(valid) / pairs)
         chosen = valid[places.long().clamp(max=len(valid) - 1).to(valid.device)]
@@ -62,13 +63,13 @@ class Calibrated(NestedPredictor):
         return features.queries[:, chosen // keys], features.keys[:, chosen % keys]
 
     def thresholds(self, distance: str, sparsity: float) -> Tensor:
-        """Return each head's threshold: as many of the sampled distances lie below it as it should keep, or less."""
+        """Return the threshold of each head, ``(heads,)``: at most a share `1 - sparsity` of its sample is below."""
         ordered = self._sorted[distance]
         kept = round((1 - sparsity) * ordered.shape[1])
         return ordered[:, kept] if kept < ordered.shape[1] else torch.full_like(ordered[:, 0], math.inf)
 
     def levels(self, prepared: Features, values: Sequence[float], **others: Any) -> Tensor:
-        """Compare with the thresholds of these heads."""
+        """Compare the distances with the thresholds of these heads."""
         name = others["distance"]
         bounds = [self.thresholds(name, sparsity)[prepared.heads] for sparsity in values]
         return levels_of_thresholds(DISTANCES[name](prepared.queries, prepared.keys), bounds)

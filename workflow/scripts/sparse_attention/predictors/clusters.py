@@ -1,4 +1,4 @@
-"""K-means clusters of the projected queries and keys: a pair is kept when it shares a cluster."""
+"""k-means clusters of projected queries and keys; a pair is kept when it shares a cluster."""
 
 from __future__ import annotations
 
@@ -15,29 +15,35 @@ from sparse_attention.predictors.features import Features
 
 
 def given_centroids(context: Context, name: str) -> Centroids:
-    """Return the centroids that the predictor `name` was set up with; raise `InputError` when it was not."""
+    """Return the centroids in a predictor's context; raise `InputError` when there are none."""
     if context.centroids is None:
-        raise InputError(f"{name}: there are no centroids; allowed: a predictor job with a `centroids` input")
+        raise InputError(f"predictors.{name}: there are no centroids; allowed: a job with an input `centroids`")
     return context.centroids
 
 
 def centroids_for(features: Features, centroids: Centroids) -> Tensor:
-    """Return those of the given heads, float64 `(heads, runs, clusters, dim)`; `InputError` when they do not fit."""
+    """Return the centroids of the layer and heads of `features`, float64 ``(heads, runs, clusters, dim)``.
+
+    Raises
+    ------
+    InputError
+        When number or dimension of these heads is not that of the features.
+    """
     found = centroids.layer(features.layer)[features.heads].to(features.valid.device)
     heads, dim = features.shape[0], features.queries.shape[-1]
     if (found.shape[0], found.shape[-1]) != (heads, dim):
         raise InputError(
             f"centroids: {found.shape[0]} heads of dimension {found.shape[-1]} in layer {features.layer}; "
-            f"allowed: {heads} of dimension {dim}, as the projected keys"
+            f"allowed: {heads} heads of dimension {dim}, as in the projected keys"
         )
     return found
 
 
 class KMeans(BucketPredictor):
-    """Query and key share at least one cluster among the `top` nearest of each, in any run.
+    """Keep a pair when the `top` nearest clusters of query and key have a cluster in common, in any run.
 
-    A true set intersection: the originals' other two readings of `top`, one matched by rank and one with the diagonal
-    forced on, are not this one; all agree at `top` 1.
+    This is the intersection of two sets. The original code computes two other things for `top` above 1: with centroids
+    from a file, clusters must have the same rank for both; without, the diagonal is always kept.
     """
 
     name = "kmeans"
@@ -60,7 +66,7 @@ class KMeans(BucketPredictor):
         self.centroids = given_centroids(context, self.name)
 
     def buckets(self, prepared: Features, top: int) -> Buckets:
-        """Return each vector's `top` nearest clusters in every run."""
+        """Return the `top` nearest clusters of each vector in every run."""
         _, runs, clusters, _ = centroids_for(prepared, self.centroids).shape
         first = torch.arange(runs, device=prepared.queries.device)[:, None, None] * clusters
         queries, keys = (
@@ -70,6 +76,6 @@ class KMeans(BucketPredictor):
         return Buckets(queries, keys, clusters, runs)
 
     def cost(self, features: Features, **point: Any) -> float:
-        """One product per dim, vector and centroid, and a comparison for each of the `top` nearest to find."""
+        """Count a product per dimension, vector and centroid, and `top` comparisons per vector and centroid."""
         _, runs, clusters, dim = self.centroids.layer(features.layer).shape
         return float(sum(features.shape[1:]) * runs * clusters * (dim + point["top"]))

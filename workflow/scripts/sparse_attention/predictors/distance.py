@@ -1,4 +1,4 @@
-"""Pairs of a projected query and key that lie close together: the seven published distances."""
+"""Keep pairs of projected queries and keys that lie close together: the seven distances of Sparsefinder's code."""
 
 from __future__ import annotations
 
@@ -22,23 +22,23 @@ from sparse_attention.errors import InputError
 from sparse_attention.predictors.base import ThresholdPredictor
 from sparse_attention.predictors.features import Features
 
-POWER = 8  # multiply-adds that a power counts for
+POWER_COST = 8  # multiply-adds of a power
 
 
 def norm_cost(dim: int, p: float) -> float:
-    """Return the multiply-adds of a p-norm: one per dim, and a power unless p is 1, 2 or infinite."""
-    return dim * (1 if p in (1, 2, math.inf) else 1 + POWER)
+    """Return the multiply-adds of a p-norm: one per dimension, and a power unless p is 1, 2 or infinite."""
+    return dim * (1 if p in (1, 2, math.inf) else 1 + POWER_COST)
 
 
 class DistancePredictor(ThresholdPredictor):
-    """What the distances share: thresholds of the layer's heads, and what a distance costs.
+    """Base class of the distances: selects the thresholds of heads, and counts the cost.
 
     Attributes
     ----------
     normalises : bool
-        Whether vectors are divided by their norms before.
+        Whether vectors are divided by their norms first.
     least : bool
-        Whether dims are not summed: the least difference counts.
+        Whether the distance is the smallest difference over dimensions instead of a sum.
     """
 
     group = "Distances"
@@ -51,25 +51,26 @@ class DistancePredictor(ThresholdPredictor):
     least: ClassVar[bool] = False
 
     def levels(self, prepared: Features, values: Sequence[Any], **others: Any) -> Tensor:
-        """Compare strictly, as published, with the thresholds of these heads."""
+        """Compare strictly, as Sparsefinder does, with the thresholds of these heads."""
         bounds = [self._of_heads(value, prepared.heads) for value in values]
         return levels_of_thresholds(self.distances(prepared, **others), bounds)
 
     def _of_heads(self, threshold: Any, heads: slice) -> Any:
+        """Return a threshold, cut to the given heads if it is a list."""
         if not isinstance(threshold, list):
             return threshold
         if len(threshold) < heads.stop:
             raise InputError(
-                f"predictors.{self.name}.threshold: {threshold} has {len(threshold)} numbers, the layer {heads.stop} "
-                "heads or more; allowed: one number, or a list of one for every head"
+                f"predictors.{self.name}.threshold: {threshold} has {len(threshold)} numbers for at least {heads.stop} "
+                "heads; allowed: one number, or a list of one number per head"
             )
         return threshold[heads]
 
     def cost(self, features: Features, **point: Any) -> float:
-        """Norms and dividing by them, a distance for every valid pair, and a comparison with the threshold.
+        """Count norms and divisions by them, and for each valid pair a distance and a comparison with the threshold.
 
-        For p = 2 a distance is taken from a product per dim, `||q||² - 2 q kᵀ + ||k||²`, which is what it would be
-        computed by if rounding did not matter; otherwise from a difference per dim.
+        For p = 2 a distance counts as `||q||² - 2 q kᵀ + ||k||²`, a product per dimension, as it would be computed if
+        rounding did not matter. Other distances count a difference per dimension.
         """
         (_, queries, keys), dim, p = features.shape, features.queries.shape[-1], point.get("p", 2)
         vector = norm_cost(dim, p) + dim if self.normalises else 0.0
@@ -85,7 +86,7 @@ class DistancePredictor(ThresholdPredictor):
 
 
 class Cosine(DistancePredictor):
-    """`1 - cos(q, k) < threshold`; a zero vector is at distance 1 from all, where the original has NaN."""
+    """`1 - cos(q, k) < threshold`; a zero vector has distance 1 to all vectors, where the original code has NaN."""
 
     name = "cos"
     label = "Cosine distance"
@@ -97,13 +98,13 @@ class Cosine(DistancePredictor):
             "maximum": 2,
             "minItems": 1,
             "items": {"type": "number", "exclusiveMinimum": 0, "maximum": 2},
-            "description": "a number above 0 and at most 2, or in a list of its own one for every head",
+            "description": "a number above 0 and at most 2, or a list of one such number per head inside a list: [[…]]",
         },
     }
     normalises = True
 
     def distances(self, prepared: Features, **others: Any) -> Tensor:
-        """Return float32 `(heads, queries, keys)`."""
+        """Return the distances, float32 ``(heads, queries, keys)``."""
         return cosine(prepared.queries, prepared.keys)
 
 
@@ -119,17 +120,17 @@ class SquaredEuclidean(DistancePredictor):
             "exclusiveMinimum": 0,
             "minItems": 1,
             "items": {"type": "number", "exclusiveMinimum": 0},
-            "description": "a number above 0, or in a list of its own one for every head",
+            "description": "a number above 0, or a list of one such number per head inside a list: [[…]]",
         },
     }
 
     def distances(self, prepared: Features, **others: Any) -> Tensor:
-        """Return float32 `(heads, queries, keys)`."""
+        """Return the distances, float32 ``(heads, queries, keys)``."""
         return squared_euclidean(prepared.queries, prepared.keys)
 
 
 class Euclidean(DistancePredictor):
-    """`||q - k|| < threshold`: the supports of `l2` at the squares of the thresholds."""
+    """`||q - k|| < threshold`: the same supports as `l2` with squared thresholds."""
 
     name = "euclidean"
     label = "L2 distance"
@@ -140,17 +141,17 @@ class Euclidean(DistancePredictor):
             "exclusiveMinimum": 0,
             "minItems": 1,
             "items": {"type": "number", "exclusiveMinimum": 0},
-            "description": "a number above 0, or in a list of its own one for every head",
+            "description": "a number above 0, or a list of one such number per head inside a list: [[…]]",
         },
     }
 
     def distances(self, prepared: Features, **others: Any) -> Tensor:
-        """Return float32 `(heads, queries, keys)`."""
+        """Return the distances, float32 ``(heads, queries, keys)``."""
         return euclidean(prepared.queries, prepared.keys)
 
 
 class Least(DistancePredictor):
-    """`min_d (q_d - k_d)² < threshold`: close in any one dim, as vectors that share a bucket are."""
+    """`min_d (q_d - k_d)² < threshold`: close in at least one dimension, like vectors that share a bucket."""
 
     name = "min"
     label = "Minimum distance"
@@ -161,13 +162,13 @@ class Least(DistancePredictor):
             "exclusiveMinimum": 0,
             "minItems": 1,
             "items": {"type": "number", "exclusiveMinimum": 0},
-            "description": "a number above 0, or in a list of its own one for every head",
+            "description": "a number above 0, or a list of one such number per head inside a list: [[…]]",
         },
     }
     least = True
 
     def distances(self, prepared: Features, **others: Any) -> Tensor:
-        """Return float32 `(heads, queries, keys)`."""
+        """Return the distances, float32 ``(heads, queries, keys)``."""
         return least_squared(prepared.queries, prepared.keys)
 
 
@@ -182,21 +183,21 @@ class LeastOfUnits(DistancePredictor):
             "type": "number",
             "minimum": 1,
             "infinite": True,
-            "description": "at least 1; .inf takes the greatest entry",
+            "description": "at least 1; .inf for the maximum norm",
         },
         "threshold": {
             "type": ["number", "array"],
             "exclusiveMinimum": 0,
             "minItems": 1,
             "items": {"type": "number", "exclusiveMinimum": 0},
-            "description": "a number above 0, or in a list of its own one for every head",
+            "description": "a number above 0, or a list of one such number per head inside a list: [[…]]",
         },
     }
     normalises = True
     least = True
 
     def distances(self, prepared: Features, p: float = 2.0, **others: Any) -> Tensor:
-        """Return float32 `(heads, queries, keys)`."""
+        """Return the distances, float32 ``(heads, queries, keys)``."""
         return least_squared_of_units(prepared.queries, prepared.keys, p)
 
 
@@ -211,25 +212,25 @@ class Direction(DistancePredictor):
             "type": "number",
             "minimum": 1,
             "infinite": True,
-            "description": "at least 1; .inf takes the greatest entry",
+            "description": "at least 1; .inf for the maximum norm",
         },
         "threshold": {
             "type": ["number", "array"],
             "exclusiveMinimum": 0,
             "minItems": 1,
             "items": {"type": "number", "exclusiveMinimum": 0},
-            "description": "a number above 0, or in a list of its own one for every head",
+            "description": "a number above 0, or a list of one such number per head inside a list: [[…]]",
         },
     }
     normalises = True
 
     def distances(self, prepared: Features, p: float = 2.0, **others: Any) -> Tensor:
-        """Return float32 `(heads, queries, keys)`."""
+        """Return the distances, float32 ``(heads, queries, keys)``."""
         return direction(prepared.queries, prepared.keys, p)
 
 
 class Minkowski(DistancePredictor):
-    """`(Σ_d |q_d - k_d|^p)^(1/p) < threshold`: `euclidean` for p = 2, the greatest difference for infinity."""
+    """`(Σ_d |q_d - k_d|^p)^(1/p) < threshold`: `euclidean` for p = 2, the largest difference for infinity."""
 
     name = "minkowski"
     label = "Minkowski distance"
@@ -239,17 +240,17 @@ class Minkowski(DistancePredictor):
             "type": "number",
             "minimum": 1,
             "infinite": True,
-            "description": "at least 1; .inf takes the greatest difference",
+            "description": "at least 1; .inf for the largest difference",
         },
         "threshold": {
             "type": ["number", "array"],
             "exclusiveMinimum": 0,
             "minItems": 1,
             "items": {"type": "number", "exclusiveMinimum": 0},
-            "description": "a number above 0, or in a list of its own one for every head",
+            "description": "a number above 0, or a list of one such number per head inside a list: [[…]]",
         },
     }
 
     def distances(self, prepared: Features, p: float = 2.0, **others: Any) -> Tensor:
-        """Return float32 `(heads, queries, keys)`."""
+        """Return the distances, float32 ``(heads, queries, keys)``."""
         return minkowski(prepared.queries, prepared.keys, p)

@@ -1,38 +1,39 @@
-"""An example as predictors see it."""
+"""The features of an example, from which predictors predict its support."""
 
 from __future__ import annotations
 
 import functools
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from torch import Tensor
 
-if TYPE_CHECKING:
-    pass
 from sparse_attention.attention.blocks import block_any, block_vectors
 
 
 @dataclass(frozen=True)
 class Features:
-    """Some heads of one example in one layer as predictors see them.
+    """Queries and keys of some heads of one example in one layer.
+
+    A position is a token, or a block of `block_size` tokens; the vector of a block is the concatenation of the vectors
+    of its tokens.
 
     Attributes
     ----------
     layer, index : int
-        The layer and the example.
+        Numbers of the layer and of the example.
     queries, keys : Tensor
-        Projected, `(heads, queries, dim)` and `(heads, keys, dim)`; the raw ones without a projection.
+        Projected vectors, ``(heads, queries, dim)`` and ``(heads, keys, dim)``; without a projection the raw vectors.
     raw_queries, raw_keys : Tensor
-        `(heads, queries, head_dim)` and `(heads, keys, head_dim)`.
+        Vectors before the projection, ``(heads, queries, head_dim)`` and ``(heads, keys, head_dim)``.
     valid : Tensor
-        Pairs that may attend, bool `(queries, keys)`.
+        Bool ``(queries, keys)``: the pairs that attention may use.
     first_head : int
-        Which of the layer's heads the first one here is.
+        Number, in the layer, of the first of these heads.
     block_size : int
-        Tokens per position; above 1, vectors are those of a block's tokens, one after the other.
+        Tokens per position.
     token_valid : Tensor, optional
-        With blocks, the pairs of tokens that may attend.
+        With blocks, bool ``(query tokens, key tokens)``: the token pairs that attention may use.
     """
 
     layer: int
@@ -48,27 +49,27 @@ class Features:
 
     @property
     def shape(self) -> tuple[int, int, int]:
-        """Number of heads, queries and keys."""
+        """Numbers of heads, queries and keys."""
         return self.raw_queries.shape[0], self.raw_queries.shape[1], self.raw_keys.shape[1]
 
     @property
     def heads(self) -> slice:
-        """Where these heads lie among the layer's, to cut out what was fitted for them."""
+        """The numbers of these heads in the layer, to index tensors that were fitted for all heads."""
         return slice(self.first_head, self.first_head + self.raw_queries.shape[0])
 
     @functools.cached_property
     def valid_pairs(self) -> int:
-        """Number of pairs that may attend."""
+        """Number of valid pairs."""
         return int(self.valid.sum())
 
     def part(self, heads: slice) -> Features:
-        """Return the features of some of these heads."""
+        """Return the features of a slice of these heads."""
         names = ("queries", "keys", "raw_queries", "raw_keys")
         return replace(self, first_head=self.first_head + heads.start, **{n: getattr(self, n)[heads] for n in names})
 
 
 def block_features(features: Features, size: int) -> Features:
-    """Return an example's features by block; a pair of blocks is valid when any of its token pairs is."""
+    """Return the features of blocks of `size` tokens; a pair of blocks is valid when any of its token pairs is."""
     names = ("queries", "keys", "raw_queries", "raw_keys")
     vectors: dict[str, Any] = {name: block_vectors(getattr(features, name), size) for name in names}
     valid = block_any(features.valid, size)

@@ -1,4 +1,4 @@
-"""A learned gate: the low-dimensional product of pooled queries and keys says how likely a pair of blocks is gold."""
+"""A learned gate: pooled and projected queries and keys give the probability that a pair of blocks is gold."""
 
 from __future__ import annotations
 
@@ -16,31 +16,36 @@ from sparse_attention.predictors.features import Features
 from sparse_attention.predictors.learning import (
     Learned,
     Pairs,
-    Survey,
+    TrainingStatistics,
     generator_of,
     learn,
-    of_heads,
     support_loss,
+    weights_for,
 )
-from sparse_attention.projections.model import ProjectionSetting, apply_weights, initial_weights
+from sparse_attention.projections.weights import ProjectionSetting, apply_weights, initial_weights
 
 if TYPE_CHECKING:
     from sparse_attention.qk.gold import Gold
 
 
 class Gate(NestedPredictor):
-    """The pairs of blocks whose gate is open with a probability of at least `threshold`.
+    """Keep the pairs of blocks whose predicted probability of holding a gold pair is at least `threshold`.
 
-    After SeerAttention (arXiv 2410.13276): queries are averaged over blocks of `block` tokens, of keys the mean, the
-    maximum and the minimum over a block stand side by side; a linear map per head brings either to `dim` dimensions,
-    and their product scores the pair of blocks, for all its tokens. Different here: the score, with an offset, is the
-    log-odds that any pair of tokens in the two blocks is gold, learned by binary cross-entropy, where the published
-    gate is a softmax over blocks that learns the largest attention probability in each; the budget is its threshold,
-    which lets queries differ in their number of keys; the maps have biases, and there is no rotary embedding inside.
-    As gold pairs count no more than others, probabilities are those of the data: with single tokens, thresholds around
-    0.5 give about the gold sparsity, those far below give more pairs; the larger the blocks, the closer to 1 they have
-    to be. With `block` 1, mean, maximum and minimum are the same vector and it is taken once. On blocks of tokens,
-    `block` counts those, and all their tokens are pooled.
+    After SeerAttention (arXiv 2410.13276). Queries are averaged over blocks of `block` tokens; for keys, the mean, the
+    maximum and the minimum over a block are concatenated. A linear map per head projects both to `dim` dimensions, and
+    their product is the score of all pairs of the two blocks. With `block` 1, mean, maximum and minimum are equal, and
+    only one of them is used. On blocks of tokens, `block` is a number of such blocks, and all their tokens are pooled.
+
+    Differences from SeerAttention:
+
+    - The score plus an offset is the log-odds that any token pair of the two blocks is gold, and is learned by binary
+      cross-entropy. There, the gate is a softmax over blocks that learns the largest attention probability in each.
+    - The setting is a threshold, so the number of keys can differ between queries.
+    - The maps have biases, and the gate has no rotary embedding.
+
+    Gold pairs have the same weight as others, so the probabilities are those of the data. With single tokens,
+    thresholds around 0.5 give about the gold sparsity, and much lower ones give more pairs. The larger the blocks, the
+    closer to 1 a useful threshold is.
     """
 
     name = "gate"
@@ -63,27 +68,30 @@ class Gate(NestedPredictor):
         self.learned: dict[int, Learned] = {}
 
     def fit(self, layer: int, training: Iterable[tuple[Features, Gold]]) -> None:
-        """Learn the gates of all heads of `layer`."""
+        """Learn the gates of all heads of `layer`; see `Predictor.fit`."""
         dim, steps = (int(self.context.fixed[name]) for name in ("dim", "steps"))
         generator = generator_of(self.name, self.context.seed, layer)
-        survey, setting = Survey.of(training, self._pairs), ProjectionSetting("linear", dim, shared=False)
+        statistics, setting = (
+            TrainingStatistics.of(training, self._pairs),
+            ProjectionSetting("linear", dim, shared=False),
+        )
         start = {
             side: initial_weights(setting, len(scale.mean), scale.mean.shape[-1], generator)
-            for side, scale in (("queries", survey.queries), ("keys", survey.keys))
+            for side, scale in (("queries", statistics.queries), ("keys", statistics.keys))
         }
-        start["logit"] = {"offset": survey.share.logit()[:, None, None]}
+        start["logit"] = {"offset": statistics.share.logit()[:, None, None]}
 
         def loss(learned: Learned, pairs: Pairs, done: float) -> Tensor:
             return support_loss(gate_logits(learned, pairs.queries, pairs.keys), pairs)
 
-        examples = survey.draw(training, self._pairs, generator)
+        examples = statistics.draw(training, self._pairs, generator)
         learned = learn(start, examples, loss, steps)
-        folded = {"queries": survey.queries.fold(learned["queries"]), "keys": survey.keys.fold(learned["keys"])}
+        folded = {"queries": statistics.queries.fold(learned["queries"]), "keys": statistics.keys.fold(learned["keys"])}
         self.learned[layer] = {**learned, **folded}
 
     def prepare(self, features: Features) -> Tensor:
-        """Return the gate's probabilities, the same for all tokens of a pair of blocks."""
-        learned, block = of_heads(self.learned[features.layer], features), self._block()
+        """Return the probability of each pair, ``(heads, queries, keys)``, the same for all pairs of two blocks."""
+        learned, block = weights_for(features, self.learned[features.layer]), self._block()
         queries, keys = pooled(features, block)
         probabilities = torch.sigmoid(gate_logits(learned, queries, keys))
         if block == 1:
@@ -97,7 +105,7 @@ class Gate(NestedPredictor):
         return levels_at_least(prepared, values)
 
     def cost(self, features: Features, **point: Any) -> float:
-        """Pool (an operation per number), map; for a valid pair of blocks take a product per dim and a comparison."""
+        """Count the pooling, the maps, and a product per dimension and a comparison for each valid pair of blocks."""
         _, queries, keys = features.shape
         dim, block, width = self.context.fixed["dim"], self._block(), features.raw_keys.shape[-1]
         pools = len(KEY_POOLS) if block * features.block_size > 1 else 1
@@ -111,7 +119,7 @@ class Gate(NestedPredictor):
         return int(self.context.fixed["block"])
 
     def _pairs(self, features: Features, gold: Gold) -> Pairs:
-        """See an example by blocks: which pairs of them hold a gold pair, and which a valid one."""
+        """Return the pooled vectors of an example, and which pairs of blocks hold a gold pair and a valid pair."""
         block = self._block()
         if block == 1:
             return Pairs(*pooled(features, 1), gold.support, features.valid)
@@ -119,13 +127,20 @@ class Gate(NestedPredictor):
 
 
 def gate_logits(learned: Learned, queries: Tensor, keys: Tensor) -> Tensor:
-    """Return the log-odds of pairs of pooled queries and keys, `(heads, queries, keys)`."""
+    """Return the log-odds of the pairs of pooled queries and keys, ``(heads, query blocks, key blocks)``."""
     of_queries, of_keys = apply_weights(learned["queries"], queries), apply_weights(learned["keys"], keys)
     return of_queries @ of_keys.mT * of_keys.shape[-1] ** -0.5 + learned["logit"]["offset"]
 
 
 def pooled(features: Features, block: int) -> tuple[Tensor, Tensor]:
-    """Pool the raw vectors over `block` positions: `(heads, query blocks, dim)`, `(heads, key blocks, pools · dim)`."""
+    """Pool the raw vectors over `block` positions.
+
+    Returns
+    -------
+    tuple of Tensor
+        Queries ``(heads, query blocks, head_dim)`` and keys ``(heads, key blocks, 3 · head_dim)``; keys are
+        ``(heads, keys, head_dim)`` when a block is one token.
+    """
     size, tokens = block * features.block_size, features.valid if features.token_valid is None else features.token_valid
     queries, keys = (
         token_vectors(vectors, features.block_size)[:, :count]
@@ -137,18 +152,18 @@ def pooled(features: Features, block: int) -> tuple[Tensor, Tensor]:
 
 
 def mean_pool(vectors: Tensor, size: int) -> Tensor:
-    """Return the mean of each block of `size` vectors, `(heads, n, dim)`; the last block may be smaller."""
+    """Return the mean of each block of `size` vectors, ``(heads, blocks, dim)``; the last block may be smaller."""
     counts = _blocks(torch.ones_like(vectors[:1, :, :1]), size, 0.0).sum(-2)
     return _blocks(vectors, size, 0.0).sum(-2) / counts
 
 
 def max_pool(vectors: Tensor, size: int) -> Tensor:
-    """Return the maximum of each block, for each dimension."""
+    """Return the maximum of each block in each dimension, ``(heads, blocks, dim)``."""
     return _blocks(vectors, size, -torch.inf).amax(-2)
 
 
 def min_pool(vectors: Tensor, size: int) -> Tensor:
-    """Return the minimum of each block, for each dimension."""
+    """Return the minimum of each block in each dimension, ``(heads, blocks, dim)``."""
     return _blocks(vectors, size, torch.inf).amin(-2)
 
 
@@ -156,5 +171,5 @@ KEY_POOLS = (mean_pool, max_pool, min_pool)
 
 
 def _blocks(vectors: Tensor, size: int, fill: float) -> Tensor:
-    """Split into blocks, `(heads, blocks, size, dim)`, and fill up the last one."""
+    """Split vectors ``(heads, n, dim)`` into blocks ``(heads, blocks, size, dim)``; the last one ends with `fill`."""
     return pad(vectors, (0, 0, 0, -vectors.shape[-2] % size), value=fill).unflatten(-2, (-1, size))

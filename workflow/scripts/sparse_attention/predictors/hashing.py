@@ -1,4 +1,4 @@
-"""Locality-sensitive hashing: vectors that point the same way are likely to fall into the same bucket."""
+"""Locality-sensitive hashing: vectors of similar direction are likely to be in the same bucket."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ from sparse_attention.predictors.features import Features
 
 
 def nearest_directions(vectors: Tensor, rotations: Tensor) -> Tensor:
-    """Return the direction that each vector is nearest to in angle: angular hashing (arXiv 1509.02897).
+    """Return the direction with the smallest angle to each vector: angular hashing (arXiv 1509.02897).
 
     Parameters
     ----------
     vectors : Tensor
-        `(heads, n, dim)`.
+        ``(heads, n, dim)``.
     rotations : Tensor
-        `(heads, rounds, half, dim)`: the directions of a round are these and, behind them, their opposites.
+        ``(heads, rounds, half, dim)``: half of the directions of each round; the other half are their opposites.
 
     Returns
     -------
     Tensor
-        int64 `(heads, n, rounds)`, below `2 · half`; the first of equally near ones.
+        int64 ``(heads, n, rounds)``, from 0 to `2 · half - 1`; of equal angles the first.
     """
     rotated = vectors @ rotations.flatten(1, 2).transpose(1, 2)
     rotated = rotated.unflatten(-1, rotations.shape[1:3])
@@ -35,14 +35,16 @@ def nearest_directions(vectors: Tensor, rotations: Tensor) -> Tensor:
 
 
 class Reformer(BucketPredictor):
-    """Angular hashing of the Reformer (arXiv 2001.04451): a pair is kept when it shares a bucket in any round.
+    """Keep the pairs that share a bucket of the Reformer's angular hashing (arXiv 2001.04451) in any round.
 
-    Each round has directions of its own, drawn for every head and example; the first rounds are the same however many
-    there are, so more rounds only add pairs. A Reformer has one vector for query and key. Sparsefinder imitates that:
-    it hashes query and key of a position as one vector, so that the support is symmetric and holds the diagonal
-    (`tied`). Otherwise queries and keys are hashed apart, in the same directions. The Reformer's chunks and its
-    factorised numbers of buckets have no part in it. The published code restarts torch's global generator from one of
-    a thousand seeds at every call, and with it all that is drawn later; here no other random number is touched.
+    Each round has its own directions, drawn for each head and example. The first rounds do not depend on the number of
+    rounds, so more rounds only add pairs. A Reformer has one vector for query and key. With `tied`, this is imitated as
+    in Sparsefinder: query and key of a position are hashed as one concatenated vector, so that the support is symmetric
+    and holds the diagonal. Otherwise queries and keys are hashed separately, with the same directions. The Reformer's
+    chunks and its factorised numbers of buckets are not used.
+
+    The published code seeds torch's global generator with one of a thousand seeds at every call, which determines all
+    numbers drawn later. Here, other random numbers are not affected.
     """
 
     name = "reformer"
@@ -70,6 +72,7 @@ class Reformer(BucketPredictor):
         return Buckets(of_queries, of_keys, buckets, rounds)
 
     def _concatenated(self, features: Features) -> Tensor:
+        """Return query and key of each position as one vector; `InputError` when their numbers differ."""
         _, queries, keys = features.shape
         if queries != keys:
             raise InputError(
@@ -79,7 +82,7 @@ class Reformer(BucketPredictor):
         return torch.cat([features.queries, features.keys], dim=-1)
 
     def cost(self, features: Features, **point: Any) -> float:
-        """One product per dim and direction, opposites aside, and one comparison per bucket; tied vectors once."""
+        """Count per vector a product per dimension and direction, without opposites, and a comparison per bucket."""
         _, queries, keys = features.shape
         vectors, dims = (queries, 2) if point["tied"] else (queries + keys, 1)
         products = point["buckets"] // 2 * dims * features.queries.shape[-1]

@@ -1,4 +1,4 @@
-"""A learned indexer: a few low-dimensional rectified products, weighted by the query, score the keys."""
+"""A learned indexer: scores keys by a few low-dimensional products with ReLU, weighted by the query."""
 
 from __future__ import annotations
 
@@ -13,29 +13,34 @@ from sparse_attention.predictors.features import Features
 from sparse_attention.predictors.learning import (
     Learned,
     Pairs,
-    Survey,
+    TrainingStatistics,
     distribution_loss,
     generator_of,
     learn,
-    of_heads,
     probability_pairs,
+    weights_for,
 )
-from sparse_attention.projections.model import ProjectionSetting, apply_weights, initial_weights
+from sparse_attention.projections.weights import ProjectionSetting, apply_weights, initial_weights
 
 if TYPE_CHECKING:
     from sparse_attention.qk.gold import Gold
 
 
 class LightningIndexer(TopPredictor):
-    """The `keys` valid keys of highest index score for each query; of equal scores the earlier keys.
+    """Keep for each query the `keys` valid keys with the highest index scores; of equal scores the earlier keys.
 
-    The lightning indexer of DeepSeek Sparse Attention (DeepSeek-V3.2): the score of query q and key k is
-    `Σ_g w_g(q) · ReLU(q'_g · k')`, with `index_heads` index queries q'_g of `dim` dimensions and as many weights w_g,
-    all maps of q, and one index key k', a map of k, that the index heads share. It learns as in the published dense
-    warm-up, by the divergence KL(gold ‖ softmax of scores), here from entmax probabilities. Different here: each
-    attention head has an indexer of its own, low-rank maps of its own queries and keys, where the published one reads
-    the token's hidden state and serves all heads, whose attention is summed for it; the maps have biases; there is no
-    rotary embedding inside and nothing is quantized; the model is not trained on with what was selected.
+    This is the lightning indexer of DeepSeek Sparse Attention (DeepSeek-V3.2). The score of query q and key k is
+    `Σ_g w_g(q) · ReLU(q'_g · k')`. The `index_heads` index queries q'_g with `dim` dimensions and as many weights w_g
+    are linear maps of q. The index key k' is a linear map of k and is shared by all index heads. As in the published
+    dense warm-up, the maps are learned by the divergence KL(gold ‖ softmax of scores); here the gold probabilities are
+    those of entmax.
+
+    Differences from DeepSeek-V3.2:
+
+    - Each attention head has its own indexer, which maps its queries and keys. There, one indexer reads the hidden
+      states of tokens and serves all heads, whose attention is summed as its target.
+    - The maps have biases; there is no rotary embedding inside, and nothing is quantized.
+    - The model is not trained further with the selected keys.
     """
 
     name = "indexer"
@@ -57,35 +62,35 @@ class LightningIndexer(TopPredictor):
         self.learned: dict[int, Learned] = {}
 
     def fit(self, layer: int, training: Iterable[tuple[Features, Gold]]) -> None:
-        """Learn the indexers of all heads of `layer`."""
+        """Learn the indexers of all heads of `layer`; see `Predictor.fit`."""
         index_heads, dim, steps = (int(self.context.fixed[name]) for name in ("index_heads", "dim", "steps"))
         generator = generator_of(self.name, self.context.seed, layer)
-        survey = Survey.of(training, probability_pairs)
-        heads, _, head_dim = survey.keys.mean.shape
+        statistics = TrainingStatistics.of(training, probability_pairs)
+        heads, _, head_dim = statistics.keys.mean.shape
         sizes = {"queries": index_heads * dim, "weights": index_heads, "keys": dim}
         start = {
             part: initial_weights(ProjectionSetting("linear", size, shared=False), heads, head_dim, generator)
             for part, size in sizes.items()
         }
-        # to begin with the plain sum of the rectified products, which learns twice as fast as a random one
+        # initially about the plain sum of the products, which learns twice as fast as a random start
         start["weights"]["b"] = torch.ones_like(start["weights"]["b"])
 
         def loss(learned: Learned, pairs: Pairs, done: float) -> Tensor:
             return distribution_loss(index_scores(learned, pairs.queries, pairs.keys), pairs)
 
-        examples = survey.draw(training, probability_pairs, generator)
+        examples = statistics.draw(training, probability_pairs, generator)
         learned = learn(start, examples, loss, steps)
-        scales = {"queries": survey.queries, "weights": survey.queries, "keys": survey.keys}
+        scales = {"queries": statistics.queries, "weights": statistics.queries, "keys": statistics.keys}
         self.learned[layer] = {part: scales[part].fold(weights) for part, weights in learned.items()}
 
     def prepare(self, features: Features) -> Tensor:
-        """Return the index scores."""
-        learned = of_heads(self.learned[features.layer], features)
+        """Return the index scores, ``(heads, queries, keys)``, -inf for invalid pairs."""
+        learned = weights_for(features, self.learned[features.layer])
         scores = index_scores(learned, features.raw_queries, features.raw_keys)
         return scores.masked_fill(~features.valid, -torch.inf)
 
     def cost(self, features: Features, **point: Any) -> float:
-        """Map, and for a valid pair take a product per dim, a ReLU and a weighting per index head, and a comparison."""
+        """Count the maps; per valid pair a comparison, and per index head the products, a ReLU and a weight."""
         _, queries, keys = features.shape
         index_heads, dim = self.context.fixed["index_heads"], self.context.fixed["dim"]
         mapping = features.raw_keys.shape[-1] * (queries * index_heads * (dim + 1) + keys * dim)
@@ -93,10 +98,10 @@ class LightningIndexer(TopPredictor):
 
 
 def index_scores(learned: Learned, queries: Tensor, keys: Tensor) -> Tensor:
-    """Return `Σ_g w_g(q) · ReLU(q'_g · k')`, `(heads, queries, keys)`, one index head in memory at a time."""
+    """Return `Σ_g w_g(q) · ReLU(q'_g · k')`, ``(heads, queries, keys)``, one index head in memory at a time."""
     weights, of_keys = apply_weights(learned["weights"], queries), apply_weights(learned["keys"], keys)
     index_queries = apply_weights(learned["queries"], queries).unflatten(-1, (weights.shape[-1], -1))
-    # a fixed factor that keeps first scores small; it changes no order
+    # a constant factor that keeps initial scores small; it does not change the order of keys
     factor = (weights.shape[-1] * of_keys.shape[-1]) ** -0.5
     scores = queries.new_zeros(queries.shape[0], queries.shape[1], keys.shape[1])
     for weight, index_query in zip(weights.unbind(-1), index_queries.unbind(-2), strict=True):

@@ -1,4 +1,4 @@
-"""The support of entmax over the scores of projected queries and keys."""
+"""Predict the support of entmax over the scores of projected queries and keys."""
 
 from __future__ import annotations
 
@@ -13,20 +13,21 @@ from sparse_attention.attention.levels import ascending
 from sparse_attention.predictors.base import Predictor
 from sparse_attention.predictors.features import Features
 
-STEPS = 6  # of Newton's method, as measured on trained queries and keys
-NARROWEST = 16
-SURELY = 1 + 1e-5  # what bounds and rounding leave open is solved for
-POWER = 8  # multiply-adds that a power counts for
+COUNTED_STEPS = 6  # steps of Newton's method in the cost, as measured on trained queries and keys
+MIN_CANDIDATES = 16  # smallest number of candidate keys for which rows are solved together
+MARGIN = 1 + 1e-5  # a key is left out only where its bound exceeds 1 by more than rounding errors
+POWER_COST = 8  # multiply-adds of a power
 
 
 class LowDimEntmax(Predictor):
-    """The pairs of positive probability in `entmax_alpha(q kᵀ / √dim)`, taken over the valid keys.
+    """Keep the pairs with positive probability in `entmax_alpha(q kᵀ / √dim)` over the valid keys.
 
-    The published `dotproduct_entmax`. The original takes probabilities over later keys as well where attention is
-    causal, so that keys that a query may not see take probability from those that it may.
+    This is Sparsefinder's `dotproduct_entmax`. With causal attention, the original code computes probabilities over
+    later keys as well, so that keys that a query may not see take probability from those that it may see.
 
-    Supports shrink as alpha grows: key `i` is in while `Σ_j ((alpha - 1) (s_j - s_i))^(1 / (alpha - 1)) < 1` over
-    higher scores `s_j`, and such a sum falls with alpha. Rounding may break that, so each support is computed alone.
+    In exact arithmetic, supports shrink as alpha grows. Key `i` is in the support while
+    `Σ_j ((alpha - 1) (s_j - s_i))^(1 / (alpha - 1)) < 1` over the higher scores `s_j`. Rounding may violate this order,
+    so the support of each alpha is computed separately.
     """
 
     name = "entmax"
@@ -40,21 +41,22 @@ class LowDimEntmax(Predictor):
     parameters = {"alpha": {"type": "number", "exclusiveMinimum": 1, "maximum": 2}}
 
     def prepare(self, features: Features) -> Rows:
-        """Sort the scores of each row, relative to the highest."""
+        """Return the scores of each row relative to its highest, as they are and sorted."""
         queries, keys = features.queries, features.keys
         scores = (queries @ keys.transpose(-1, -2) / keys.shape[-1] ** 0.5).masked_fill_(~features.valid, -torch.inf)
         scores -= scores.amax(-1, keepdim=True).clamp(min=torch.finfo(scores.dtype).min)
         return Rows.of(scores, features.valid.sum(-1).expand(scores.shape[:-1]))
 
     def predict(self, prepared: Rows, alpha: float) -> Tensor:
-        """Find each row's threshold from those of its highest scores that a bound leaves, starting below their lowest.
+        """Compute the threshold of each row from its candidates, the highest scores that may be in the support.
 
-        Rows are worked on with others that have about as many of these, so that a row's result depends on it alone.
+        The search starts just below the lowest candidate. Rows with similar numbers of candidates are solved together;
+        this choice depends on the row alone, so its result does not depend on other rows.
         """
         ordered, keys, candidates = prepared.ordered, prepared.ordered.shape[-1], prepared.candidates(alpha)
         least = ordered.gather(-1, keys - candidates.clamp(min=1)[..., None]) * (alpha - 1)
         lowest = least.nextafter(torch.full_like(least, -torch.inf))
-        below, width = 0, NARROWEST
+        below, width = 0, MIN_CANDIDATES
         while below < keys:
             rows = (candidates > below) & (candidates <= width)
             if rows.any():
@@ -63,30 +65,31 @@ class LowDimEntmax(Predictor):
         return prepared.scores * (alpha - 1) > lowest
 
     def cost(self, features: Features, **point: Any) -> float:
-        """Count for every valid pair a product per dim, finding the highest score, and Newton's method.
+        """Count for every valid pair a product per dimension, finding the highest score, and Newton's method.
 
-        Each of its steps takes a difference, a comparison and two sums, and a power unless alpha is 1.5 or 2. They
-        count for all these pairs, though keys that cannot be in the support are left out.
+        Each Newton step counts a difference, a comparison and two sums, and a power unless alpha is 1.5 or 2. It counts
+        for all valid pairs, although it runs on candidates only.
         """
-        step = 4 + (0 if point["alpha"] in (1.5, 2) else POWER)
-        return features.valid_pairs * (features.keys.shape[-1] + 1.0 + STEPS * step)
+        step = 4 + (0 if point["alpha"] in (1.5, 2) else POWER_COST)
+        return features.valid_pairs * (features.keys.shape[-1] + 1.0 + COUNTED_STEPS * step)
 
 
 class Rows(NamedTuple):
-    """Scores of queries with all keys, and what bounds the sizes of their supports.
+    """Scores of all pairs, sorted per query, and their sums, which bound the sizes of supports.
 
-    With β = alpha - 1, the key of rank r is in the support while `Σ_j (β d_j)^(1/β) < 1` over the differences `d_j` of
-    the r - 1 higher scores to its own. By the power mean, that sum is at least `(r - 1) (β D / (r - 1))^(1/β)`, D being
-    the sum of the differences.
+    Let β = alpha - 1. The key of rank r is in the support while `Σ_j (β d_j)^(1/β) < 1`, where `d_j` are the
+    differences between the r - 1 higher scores and its own. Let D be the sum of these differences. By the inequality of
+    power means, the sum above is at least `(r - 1) (β D / (r - 1))^(1/β)`.
 
     Attributes
     ----------
     scores, ordered : Tensor
-        `(heads, queries, keys)`, relative to the highest of a row, -inf for invalid pairs; and ascending.
+        ``(heads, queries, keys)``: scores relative to the highest of the row, -inf for invalid pairs; and the same in
+        ascending order.
     sums : Tensor
-        float64 `(heads, queries, keys)`: the sum of the one, two, … highest scores of each row.
+        float64 ``(heads, queries, keys)``: sums of the 1, 2, … highest scores of each row.
     valid : Tensor
-        int64 `(heads, queries)`: each query's number of valid keys.
+        int64 ``(heads, queries)``: number of valid keys of each query.
     """
 
     scores: Tensor
@@ -96,26 +99,26 @@ class Rows(NamedTuple):
 
     @classmethod
     def of(cls, scores: Tensor, valid: Tensor) -> Rows:
-        """Sort and sum; numpy is several times faster than torch here."""
+        """Sort the scores and sum them up; on a CPU with numpy, which is several times faster than torch."""
         ordered = ascending(scores)
         if ordered.is_cuda:
             return cls(scores, ordered, ordered.flip(-1).cumsum(-1, dtype=torch.float64), valid)
         return cls(scores, ordered, torch.from_numpy(np.cumsum(ordered.numpy()[..., ::-1], -1, np.float64)), valid)
 
     def candidates(self, alpha: float) -> Tensor:
-        """Return how many of each row's highest scores may be in the support, int64 `(heads, queries)`."""
+        """Return how many of each row's highest scores may be in the support, int64 ``(heads, queries)``."""
         within, out = torch.zeros_like(self.valid), self.valid + 1
         for _ in range(self.ordered.shape[-1].bit_length()):
             rank = (within + out) // 2
             largest, total = self._differences(rank, alpha)
-            low = (total >= SURELY * (rank - 1) ** (2.0 - alpha)) | (largest >= 1)
-            # rank 0 stands for nothing at all, which is what remains of a row without valid keys
+            low = (total >= MARGIN * (rank - 1) ** (2.0 - alpha)) | (largest >= 1)
+            # rank 0 means no key; it is the result for a row without valid keys
             low &= rank > 1
             within, out = torch.where(low, within, rank), torch.where(low, rank, out)
         return within
 
     def _differences(self, rank: Tensor, alpha: float) -> tuple[Tensor, Tensor]:
-        """Return β d and β D of the keys of some rank, float64; D is not a number where a score is -inf."""
+        """Return β d, the largest difference, and β D of the keys of a rank, float64; NaN where a score is -inf."""
         place = rank.clamp(min=1)[..., None] - 1
         own = self.ordered.gather(-1, self.ordered.shape[-1] - 1 - place)[..., 0].double()
         total = self.sums.gather(-1, place)[..., 0] - rank * own

@@ -1,4 +1,4 @@
-"""Keys of highest approximate score, from few numbers per vector: principal components or a query's main channels."""
+"""Rank keys by approximate scores from few numbers per vector: principal components, or a query's largest channels."""
 
 from __future__ import annotations
 
@@ -17,25 +17,26 @@ if TYPE_CHECKING:
 
 
 def masked_products(queries: Tensor, keys: Tensor, valid: Tensor) -> Tensor:
-    """Return `q·k` of every pair, -inf for invalid ones: `(heads, queries, keys)`."""
+    """Return `q·k` of every pair, ``(heads, queries, keys)``, -inf for invalid pairs."""
     return (queries @ keys.transpose(-1, -2)).masked_fill_(~valid, -torch.inf)
 
 
 def check_size(name: str, value: int, head_dim: int) -> None:
-    """Raise `InputError` when more numbers are asked for than a vector has."""
+    """Raise `InputError` when a setting exceeds the number of channels of a head."""
     if value > head_dim:
-        raise InputError(f"predictors.{name}: {value}; allowed: 1 to the {head_dim} numbers of a head's vectors")
+        raise InputError(f"predictors.{name}: {value}; allowed: 1 to {head_dim}, the size of a head")
 
 
 class PrincipalComponents(TopPredictor):
-    """The `keys` keys of highest score in the first `dim` principal components of a head's keys.
+    """Keep the `keys` keys with the highest scores in the first `dim` principal components of a head's keys.
 
-    From Loki (arXiv 2406.02542): the components are those of the keys of a calibration set, here the train split,
-    queries and keys are rotated into them, and the first ones rank the keys. Components are computed around the mean
-    key: a shift of all keys moves all scores of a query alike and so no rank, and its direction would only take the
-    place of one that matters. Loki sets `keys` as a share of the context and reads the keys of a cache one token at a
-    time; here it is a number, the same for all queries. Keys are used as attention uses them, after any rotary
-    embedding (Loki tries both).
+    From Loki (arXiv 2406.02542). The principal components are those of the keys of a calibration set, here the train
+    split. Queries and keys are rotated into them, and their first components rank the keys.
+
+    The components are computed around the mean key. A shift of all keys changes all scores of a query equally and so no
+    rank; without centring, its direction would take the place of a useful component. Loki sets `keys` as a share of the
+    context and reads the keys of a cache one token at a time; here, it is the same number for all queries. Keys are
+    taken after rotary embeddings; Loki tries both.
     """
 
     name = "pca"
@@ -54,7 +55,7 @@ class PrincipalComponents(TopPredictor):
     _components: Tensor
 
     def fit(self, layer: int, training: Iterable[tuple[Features, Gold]]) -> None:
-        """Find the eigenvectors of each head's key covariance, greatest variance first, in float64 and in one pass."""
+        """Compute the principal components of the keys of each head, largest variance first, in float64."""
         count, total, moment = 0, torch.zeros(()), torch.zeros(())
         for features, _ in training:
             keys = features.raw_keys.double()
@@ -65,29 +66,29 @@ class PrincipalComponents(TopPredictor):
         self._components = torch.linalg.eigh(covariance).eigenvectors.flip(-1).float()
 
     def prepare(self, features: Features) -> tuple[Tensor, Tensor, Tensor]:
-        """Return queries and keys in all components, and which pairs are valid."""
+        """Return queries and keys in all components, and the valid pairs."""
         components = self._components[features.heads].to(features.valid.device)
         return features.raw_queries @ components, features.raw_keys @ components, features.valid
 
     def scores(self, prepared: tuple[Tensor, Tensor, Tensor], **others: Any) -> Tensor:
-        """Return the scores in the first components."""
+        """Return the scores in the first `dim` components."""
         queries, keys, valid = prepared
         dim = others["dim"]
         check_size("pca.dim", dim, keys.shape[-1])
         return masked_products(queries[..., :dim], keys[..., :dim], valid)
 
     def cost(self, features: Features, **point: Any) -> float:
-        """Count the rotation of every vector, `dim` products for each valid pair, and a comparison to rank it."""
+        """Count the rotation of every vector, and for each valid pair `dim` products and a comparison."""
         rotating = sum(features.shape[1:]) * features.raw_keys.shape[-1] * point["dim"]
         return rotating + features.valid_pairs * (point["dim"] + 1)
 
 
 class LargestChannels(TopPredictor):
-    """The `keys` keys of highest score over the `channels` largest entries of each query, by magnitude.
+    """Keep the `keys` keys with the highest scores over the `channels` entries of largest magnitude of each query.
 
-    From SparQ (arXiv 2312.04985), its first step. Of equal magnitudes the earlier channels. What SparQ does further
-    concerns the output and is left out: the temperature, which changes no rank, the mean value that stands in for the
-    keys not chosen, and the most recent keys, which it always keeps (a window of the evaluation does that).
+    This is the first step of SparQ (arXiv 2312.04985). Of equal magnitudes, the earlier channels are used. The other
+    steps of SparQ are left out: the temperature, which changes no rank; the mean value, which replaces the keys that
+    are not kept; and the most recent keys, which it always keeps (a window of the evaluation can do that).
     """
 
     name = "sparq"
@@ -100,19 +101,19 @@ class LargestChannels(TopPredictor):
     }
 
     def prepare(self, features: Features) -> tuple[Features, Tensor]:
-        """Return the features, and the rank of each query's channels: 0 for the largest."""
+        """Return the features, and the rank of the channels of each query: 0 for the largest magnitude."""
         order = features.raw_queries.abs().argsort(dim=-1, descending=True, stable=True)
         place = torch.arange(order.shape[-1], device=order.device).expand_as(order)
         return features, torch.empty_like(order).scatter_(-1, order, place)
 
     def scores(self, prepared: tuple[Features, Tensor], **others: Any) -> Tensor:
-        """Return the scores over the largest channels."""
+        """Return the scores over the `channels` largest channels of each query."""
         features, ranks = prepared
         check_size("sparq.channels", others["channels"], ranks.shape[-1])
         queries = features.raw_queries * (ranks < others["channels"])
         return masked_products(queries, features.raw_keys, features.valid)
 
     def cost(self, features: Features, **point: Any) -> float:
-        """Count a comparison per channel of each query; for each valid pair `channels` products and one to rank it."""
+        """Count a comparison per channel of each query, and per valid pair `channels` products and a comparison."""
         choosing = features.shape[1] * features.raw_queries.shape[-1]
         return choosing + features.valid_pairs * (point["channels"] + 1)

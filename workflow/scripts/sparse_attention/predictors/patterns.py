@@ -1,4 +1,4 @@
-"""Patterns of published sparse transformers: they ignore content."""
+"""Patterns of published sparse transformers, which ignore content."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from sparse_attention.predictors.features import Features
 class BigBird(NestedPredictor):
     """BigBird at block size 1: `random_keys` keys per query and head, ±1 neighbours, global first and last token.
 
-    The keys are drawn uniformly from all valid ones. The original draws them among the first few positions of a long
-    sequence only.
+    The random keys are drawn uniformly from all valid keys. In long sequences, the original code draws them from the
+    first few positions only.
     """
 
     name = "bigbird"
@@ -31,25 +31,25 @@ class BigBird(NestedPredictor):
     parameters = {"random_keys": {"type": "integer", "minimum": 0}}
 
     def prepare(self, features: Features) -> tuple[Tensor, Tensor]:
-        """Return the part that is not random, and a random number per pair."""
+        """Return the part of the pattern that is not random, and a random number for each valid pair."""
         shape = features.shape[1:]
         pattern = (window_mask(*shape, 3) | keep_mask(*shape, "cls+last")).to(features.valid.device)
         return pattern, self.noise(features, *shape).masked_fill_(~features.valid, -torch.inf)
 
     def levels(self, prepared: tuple[Tensor, Tensor], values: Sequence[int], **others: Any) -> Tensor:
-        """Rank the random numbers."""
+        """Rank the keys of each query by their random numbers."""
         pattern, noise = prepared
         return levels_of_budgets(noise, values).masked_fill_(pattern, 0)
 
     def cost(self, features: Features, **point: Any) -> float:
-        """Nothing: no content is looked at."""
+        """Return 0: the pattern ignores content."""
         return 0.0
 
 
 class Longformer(NestedPredictor):
-    """Longformer at block size 1: the diagonal, and `global_tokens` that see all and are seen by all.
+    """Longformer at block size 1: the diagonal, and `global_tokens` that attend to all tokens and vice versa.
 
-    The first token is one of them; the others are random positions, the same in all heads, without repeats.
+    The first token is one of them; the others are distinct random positions, the same in all heads.
     """
 
     name = "longformer"
@@ -61,7 +61,7 @@ class Longformer(NestedPredictor):
     parameters = {"global_tokens": {"type": "integer", "minimum": 1}}
 
     def prepare(self, features: Features) -> tuple[Tensor, Tensor]:
-        """Return the diagonal and each pair's place: that of its query or key in the order of becoming global."""
+        """Return the diagonal, and for each pair the index of its query or key in the random order of global tokens."""
         _, queries, keys = features.shape
         positions, device = max(queries, keys), features.valid.device
         place = np.zeros(positions, np.int64)
@@ -70,23 +70,23 @@ class Longformer(NestedPredictor):
         return window_mask(queries, keys, 1).to(device), torch.minimum(places[:queries, None], places[:keys])[None]
 
     def levels(self, prepared: tuple[Tensor, Tensor], values: Sequence[int], **others: Any) -> Tensor:
-        """Return the rows and columns of the first global tokens."""
+        """Keep the diagonal, and the rows and columns of the first global tokens."""
         diagonal, place = prepared
         return levels_of_thresholds(place, values).masked_fill_(diagonal, 0)
 
     def cost(self, features: Features, **point: Any) -> float:
-        """Nothing: no content is looked at."""
+        """Return 0: the pattern ignores content."""
         return 0.0
 
 
 class Strided(Predictor):
-    """The Sparse Transformer's fixed pattern (arXiv 1904.10509), for all queries, earlier and later ones alike.
+    """The fixed pattern of the Sparse Transformer (arXiv 1904.10509), extended to later keys.
 
-    Positions are cut into blocks of `stride`. A query sees its own block, and the last `expressivity` positions of
-    every block, which sum the block up. Where one block holds all positions, the support is complete. As in
-    Sparsefinder, both parts are in every head, and queries see later summaries too.
+    Positions are cut into blocks of `stride`. A query attends to its own block, and to the last `expressivity`
+    positions of every block, its summary. Where one block holds all positions, the support is complete. As in
+    Sparsefinder, every head has both parts, and queries also attend to the summaries of later blocks.
 
-    The published code cuts one position later and includes both ends of each part, which makes blocks overlap.
+    The published code cuts blocks one position later and includes both ends of each part, so that blocks overlap.
     """
 
     name = "strided"
@@ -108,5 +108,5 @@ class Strided(Predictor):
         return (own | (place[:keys] >= stride - expressivity))[None]
 
     def cost(self, features: Features, **point: Any) -> float:
-        """Nothing: no content is looked at."""
+        """Return 0: the pattern ignores content."""
         return 0.0

@@ -1,4 +1,4 @@
-"""Finds predictors by reading their source, so that the driver knows their settings without importing torch."""
+"""Find predictors by reading their source, so that the driver knows their settings without importing torch."""
 
 from __future__ import annotations
 
@@ -27,25 +27,25 @@ GROUPS = (
     "Estimates without training",
     "Learned selectors",
 )
-"""What predictors are drawn together, in the order of panels."""
+"""The groups of predictors that figures draw together, in the order of panels."""
 IGNORES_CONTENT = GROUPS[0]
 BOUNDS = ("upper", "lower")
 
 
 @dataclass(frozen=True)
 class PredictorInfo:
-    """What the workflow must know of a predictor before any job runs.
+    """Facts about a predictor that the workflow needs before any job runs; see also `Predictor`.
 
     Attributes
     ----------
     name : str
-        The name in the config and in paths.
+        Name in the configuration and in paths.
     module : str
-        Module of `sparse_attention.predictors` that defines it.
+        Name of the module in `sparse_attention.predictors` that defines it.
     class_name : str
-        Its class in that module.
+        Name of its class in that module.
     label : str
-        Its name in figures and tables.
+        Name in figures and tables.
     needs : tuple of str
         Fitted inputs that it reads: "projection", "clusters".
     fits : bool
@@ -53,23 +53,23 @@ class PredictorInfo:
     parameters : dict
         JSON schema of one value of each setting.
     fitted : tuple of str
-        Settings for which something is computed beforehand: they are a part of the path, the others are swept in a job.
+        Settings for which something is computed beforehand. They are part of paths; other settings are swept in a job.
     at_most : dict
-        Settings that may not exceed another one, such as `{"top": "clusters"}`.
+        Settings that must not exceed another setting, such as `{"top": "clusters"}`.
     divides : dict
-        Settings that must divide another one, such as `{"stride": "block"}`.
+        Settings that must divide another setting, such as `{"stride": "block"}`.
     blocks : bool
         Whether it runs on blocks of tokens without a projection.
     group : str
-        The predictors that it is drawn with, one of `GROUPS` or empty.
+        Group of predictors with which figures draw it, one of `GROUPS` or empty.
     bound : str
-        "upper" or "lower" for a bound of all predictors, else empty.
+        "upper" or "lower" for a bound of all predictors; empty otherwise.
     nested : str
-        The setting along which supports lie one within the next, or empty.
+        Setting along which the supports are nested, or empty.
     falling : bool
         Whether supports shrink as that setting grows.
     paper : str
-        Whom to cite for it, or empty.
+        Publication to cite, or empty.
     bases : tuple of str
         Names of the classes that it extends.
     """
@@ -111,13 +111,13 @@ class PredictorInfo:
 
     @property
     def facts(self) -> dict[str, Any]:
-        """What tables, figures and the report say of it, or go by, beside its name."""
+        """The facts that tables, figures and the report use, by name."""
         names = ("label", "family", "group", "bound", "nested", "falling", "paper")
         return {name: getattr(self, name) for name in names}
 
     @property
     def plugin(self) -> str:
-        """Dotted name of the module, for the digest of the code that a job runs."""
+        """Dotted name of the module, for the digest of a job's code."""
         return f"sparse_attention.predictors.{self.module}"
 
 
@@ -125,12 +125,12 @@ class PredictorInfo:
 def discover(folder: Path = FOLDER) -> dict[str, PredictorInfo]:
     """Return every predictor in `folder` by name, in alphabetical order, without importing one.
 
-    A predictor is a class with a literal `name`; the other settings are literals too and default to nothing.
+    A predictor is a class with a literal `name`; its other attributes in `LITERALS` are literals too, and optional.
 
     Raises
     ------
     InputError
-        When a file does not parse, a setting is not a literal, or two predictors share a name.
+        When a file does not parse, an attribute is not a literal or not allowed, or two predictors share a name.
     """
     return {
         name: PredictorInfo(

@@ -1,4 +1,4 @@
-"""The Routing Transformer's clusters: each takes the queries and the keys that are most similar to its centroid."""
+"""The Routing Transformer's clusters: each takes the queries and keys that are most similar to its centroid."""
 
 from __future__ import annotations
 
@@ -23,30 +23,46 @@ if TYPE_CHECKING:
     from sparse_attention.qk.gold import Gold
 
 ITERATIONS = 10  # as published: Lloyd iterations from the initial centroids
-EXAMPLES_AT_ONCE = 16  # as published: examples to an update of the trained centroids
-DECAY = 0.999  # as published: of the trained centroids in an update
+EXAMPLES_AT_ONCE = 16  # as published: examples per update of the trained centroids
+DECAY = 0.999  # as published: weight of the old centroids in an update
 
-Similarities = tuple[Tensor, Tensor]  # of queries and of keys to each centroid, float64 `(heads, runs, clusters, n)`
+# Similarity of queries, and of keys, to each centroid: float64 ``(heads, runs, clusters, n)``
+Similarities = tuple[Tensor, Tensor]
 
 
 def unit_vectors(features: Features) -> tuple[Tensor, Tensor]:
-    """Return queries and keys at length 1, float64; a zero vector stays zero."""
+    """Return queries and keys divided by their lengths, float64 ``(heads, n, dim)`` each; a zero vector stays zero."""
     return normalize(features.queries.double(), dim=-1), normalize(features.keys.double(), dim=-1)
 
 
 def similarities(features: Features, centroids: Tensor) -> Similarities:
-    """Compare with centroids, float64 `(heads, runs, clusters, dim)`; their lengths do not matter to what they take."""
+    """Compute the product of each centroid with the unit vectors of queries and keys.
+
+    The length of a centroid does not matter for the order of its similarities, by which it takes vectors.
+
+    Parameters
+    ----------
+    features : Features
+        Projected queries and keys.
+    centroids : Tensor
+        float64 ``(heads, runs, clusters, dim)``.
+    """
     queries, keys = (centroids @ vectors[:, None].transpose(-1, -2) for vectors in unit_vectors(features))
     return queries, keys
 
 
 def lloyd_step(vectors: Tensor, centroids: Tensor) -> Tensor:
-    """Return the mean directions of the vectors nearest to each centroid; a centroid without any stays.
+    """Return the mean direction of the vectors nearest to each centroid; a centroid without such vectors stays.
 
     Parameters
     ----------
     vectors, centroids : Tensor
-        float64 `(heads, n, dim)` and `(heads, clusters, dim)`, of length 1.
+        float64 ``(heads, n, dim)`` and ``(heads, clusters, dim)``, all of length 1.
+
+    Returns
+    -------
+    Tensor
+        float64 ``(heads, clusters, dim)``, of length 1.
     """
     nearest = (vectors @ centroids.transpose(1, 2)).argmax(-1)
     sums = torch.zeros_like(centroids).scatter_add_(1, nearest[..., None].expand_as(vectors), vectors)
@@ -55,21 +71,21 @@ def lloyd_step(vectors: Tensor, centroids: Tensor) -> Tensor:
 
 
 def initial_centroids(vectors: Tensor, clusters: int, generators: Iterable[np.random.Generator]) -> Tensor:
-    """Start from random vectors, as few as possible of them twice, and iterate.
+    """Compute centroids by spherical k-means from random vectors, which are distinct if there are enough.
 
     Parameters
     ----------
     vectors : Tensor
-        float64 `(heads, n, dim)`, of length 1.
+        float64 ``(heads, n, dim)``, of length 1.
     clusters : int
         Number of centroids.
     generators : iterable
-        One for each head.
+        A random generator for each head.
 
     Returns
     -------
     Tensor
-        float64 `(heads, clusters, dim)`.
+        float64 ``(heads, clusters, dim)``.
     """
     orders = np.stack([np.resize(generator.permutation(vectors.shape[1]), clusters) for generator in generators])
     chosen = torch.from_numpy(orders).to(vectors.device)
@@ -84,19 +100,19 @@ def initial_centroids(vectors: Tensor, clusters: int, generators: Iterable[np.ra
 def clusters_of(similarity: Tensor, membership: str) -> Tensor:
     """Return the clusters that took each vector.
 
-    A cluster takes the `n // clusters + 1` most similar of the `n` vectors, of equally similar ones the first.
+    A cluster takes the `n // clusters + 1` most similar of the `n` vectors; of equally similar ones the earlier.
 
     Parameters
     ----------
     similarity : Tensor
-        float64 `(heads, runs, clusters, n)`.
+        float64 ``(heads, runs, clusters, n)``.
     membership : str
-        `all`: every cluster that took it; `first`: only that of the lowest number.
+        `all`: every cluster that took the vector; `first`: only the one with the lowest number.
 
     Returns
     -------
     Tensor
-        int64 `(heads, n, …)`, numbered on over the runs; −1 for none.
+        int64 ``(heads, n, …)``: numbers of clusters, −1 for none. Cluster c of run r has the number `r * clusters + c`.
     """
     _, runs, clusters, count = similarity.shape
     taken = levels_of_budgets(similarity, [min(count // clusters + 1, count)]) == 0
@@ -110,15 +126,15 @@ def clusters_of(similarity: Tensor, membership: str) -> Tensor:
     return torch.where(numbers == clusters, -1, numbers + first).transpose(1, 2).flatten(2)
 
 
-def routed(compared: Similarities, membership: str) -> Buckets:
-    """Return the clusters of queries and keys, each chosen among their own kind, as buckets."""
+def cluster_buckets(compared: Similarities, membership: str) -> Buckets:
+    """Return the clusters as buckets; each takes queries among queries, and keys among keys."""
     queries, keys = compared
     _, runs, clusters, _ = queries.shape
     return Buckets(clusters_of(queries, membership), clusters_of(keys, membership), clusters, runs)
 
 
-def choosing_cost(features: Features, centroids: int) -> float:
-    """Return the cost of lengths 1, of every vector's similarity to every centroid, and of sorting by it."""
+def assignment_cost(features: Features, centroids: int) -> float:
+    """Return the cost of normalising vectors, of their similarities to all centroids, and of sorting by these."""
     dim = features.queries.shape[-1]
     return float(sum(n * (2 * dim + centroids * (dim + n.bit_length())) for n in features.shape[1:]))
 
@@ -126,13 +142,14 @@ def choosing_cost(features: Features, centroids: int) -> float:
 class Routing(BucketPredictor):
     """Routing Transformer (arXiv 2003.05997) with centroids from the example itself: nothing is learned beforehand.
 
-    Each cluster takes the most similar queries and as many keys, ⌊n / clusters⌋ + 1 of n. A pair is kept when one
-    cluster took both (`membership: all`), as in the paper; in Sparsefinder's simulation a vector belongs to the `first`
-    cluster that took it only. Either way, some vectors may be in none.
+    Each cluster takes the ⌊n / clusters⌋ + 1 most similar of n queries, and likewise of keys. With `membership: all`,
+    as in the paper, a pair is kept when any cluster took both. With `membership: first`, as in Sparsefinder's
+    simulation, a vector only belongs to the first cluster that took it. In both cases, some vectors may be in no
+    cluster.
 
-    Centroids start from random queries and keys of the example, each head's own, and ten iterations of spherical
-    k-means follow. In the published code they come from the first evaluation batch, for all examples, with vectors of
-    any length: long ones pull more. There, padding is taken as well; here, there is none.
+    Centroids are computed per head, by ten iterations of spherical k-means from random queries and keys of the example.
+    In the published code, they are computed from the first evaluation batch and used for all examples. There, vectors
+    are not normalised, so that long ones weigh more, and clusters take padding as well.
     """
 
     name = "routing"
@@ -148,7 +165,7 @@ class Routing(BucketPredictor):
     }
 
     def prepare(self, features: Features) -> Callable[[int], Similarities]:
-        """Return a function that makes centroids, once for each number of them, and compares with them."""
+        """Return a cached function that computes the similarities for a number of clusters."""
 
         @functools.cache
         def compared(clusters: int) -> Similarities:
@@ -159,22 +176,23 @@ class Routing(BucketPredictor):
         return compared
 
     def buckets(self, prepared: Callable[[int], Similarities], clusters: int, membership: str) -> Buckets:
-        """Return the clusters."""
-        return routed(prepared(clusters), membership)
+        """Return the clusters of queries and keys as buckets."""
+        return cluster_buckets(prepared(clusters), membership)
 
     def cost(self, features: Features, **point: Any) -> float:
-        """All iterations, each a similarity and a comparison per vector and centroid and a sum per vector; choosing."""
+        """Count the assignment, and per iteration a similarity and a comparison per vector and centroid, and sums."""
         dim, clusters = features.queries.shape[-1], point["clusters"]
         step = sum(features.shape[1:]) * (clusters * (dim + 1) + dim) + 2 * clusters * dim
-        return ITERATIONS * step + choosing_cost(features, clusters)
+        return ITERATIONS * step + assignment_cost(features, clusters)
 
 
 class TrainedRouting(BucketPredictor):
-    """Routing Transformer with centroids from the train split, see `Routing`: a running mean over one pass.
+    """Routing Transformer, see `Routing`, with centroids from one pass over the train split: a running mean.
 
-    They start as those of `routing`, from the first batch of 16 examples. Every batch, the first included, then moves
-    them towards what one more iteration makes of them, by a thousandth as published: with few examples they stay near
-    the start. Here they have length 1 again after each update.
+    The initial centroids are computed as in `routing`, from the first batch of 16 examples. Each batch, including the
+    first, then moves the centroids towards the result of one more k-means iteration on it, by a thousandth as
+    published. So with few examples they stay close to the initial ones. Here, centroids are normalised after each
+    update.
     """
 
     name = "routing_trained"
@@ -196,7 +214,7 @@ class TrainedRouting(BucketPredictor):
         self.centroids: dict[int, Tensor] = {}
 
     def fit(self, layer: int, training: Iterable[tuple[Features, Gold]]) -> None:
-        """Pass over the train split once."""
+        """Compute the centroids of `layer` in one pass over the train split."""
         clusters, centroids = self.context.fixed["clusters"], None
         for vectors in batches(training):
             if centroids is None:
@@ -206,26 +224,26 @@ class TrainedRouting(BucketPredictor):
             moved = DECAY * centroids + (1 - DECAY) * lloyd_step(vectors, centroids)
             centroids = normalize(moved, dim=-1)
         if centroids is None:
-            raise InputError("routing_trained: the train split is empty; allowed: at least one example")
+            raise InputError("predictors.routing_trained: the train split is empty; allowed: at least one example")
         self.centroids[layer] = centroids[:, None]
 
     def prepare(self, features: Features) -> Similarities:
-        """Compare with the centroids."""
+        """Compute the similarities to the centroids."""
         return similarities(features, self.centroids[features.layer][features.heads].to(features.valid.device))
 
     def buckets(self, prepared: Similarities, membership: str) -> Buckets:
-        """Return the clusters."""
-        return routed(prepared, membership)
+        """Return the clusters of queries and keys as buckets."""
+        return cluster_buckets(prepared, membership)
 
     def cost(self, features: Features, **point: Any) -> float:
-        """Choosing only: the centroids are there."""
-        return choosing_cost(features, self.context.fixed["clusters"])
+        """Count the assignment to clusters only; the centroids are computed beforehand."""
+        return assignment_cost(features, self.context.fixed["clusters"])
 
 
 class KMeansRouting(BucketPredictor):
-    """Routing Transformer with k-means centroids, see `Routing`; a pair is kept when any run keeps it.
+    """Routing Transformer, see `Routing`, with k-means centroids; a pair is kept when any run keeps it.
 
-    The lengths of these centroids make no difference to which vectors they take.
+    The lengths of centroids do not affect which vectors they take.
     """
 
     name = "routing_kmeans"
@@ -247,21 +265,21 @@ class KMeansRouting(BucketPredictor):
         self.centroids = given_centroids(context, self.name)
 
     def prepare(self, features: Features) -> Similarities:
-        """Compare with the centroids of all runs."""
+        """Compute the similarities to the centroids of all runs."""
         return similarities(features, centroids_for(features, self.centroids))
 
     def buckets(self, prepared: Similarities, membership: str) -> Buckets:
-        """Return the clusters."""
-        return routed(prepared, membership)
+        """Return the clusters of queries and keys as buckets."""
+        return cluster_buckets(prepared, membership)
 
     def cost(self, features: Features, **point: Any) -> float:
-        """Choosing only: the centroids are there."""
+        """Count the assignment to clusters only; the centroids are computed beforehand."""
         _, runs, clusters, _ = self.centroids.layer(features.layer).shape
-        return choosing_cost(features, runs * clusters)
+        return assignment_cost(features, runs * clusters)
 
 
 def batches(training: Iterable[tuple[Features, Gold]]) -> Iterator[Tensor]:
-    """Yield the queries and keys of a few examples at a time, float64 `(heads, n, dim)`, of length 1."""
+    """Yield the queries and keys of `EXAMPLES_AT_ONCE` examples at a time, float64 ``(heads, n, dim)``, normalised."""
     batch: list[Tensor] = []
     for features, _ in training:
         batch.append(torch.cat(unit_vectors(features), dim=1))

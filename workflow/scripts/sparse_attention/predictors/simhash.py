@@ -1,4 +1,4 @@
-"""Hash tables of sign random projections, for queries and keys apart."""
+"""Hash queries and keys by the signs of random projections, in several tables (MagicPIG)."""
 
 from __future__ import annotations
 
@@ -16,13 +16,14 @@ from sparse_attention.predictors.features import Features
 
 
 class SimHash(BucketPredictor):
-    """Pairs whose hashes agree in at least `collisions` of `tables` tables, each of `bits` signs of random projections.
+    """Keep the pairs whose hashes of `bits` signs of random projections are equal in at least `collisions` tables.
 
-    From MagicPIG (arXiv 2410.16179): queries and keys are hashed apart, keys less the mean key, which moves all scores
-    of a query alike but brings directions apart; two agreements are asked for. Directions are drawn once: there one
-    set for all heads, here one for each head of each layer. MagicPIG goes on to weigh the keys so sampled by the chance
-    of having been, and leaves its first and last tokens and some layers out of the hashing; here what meets is the
-    support.
+    From MagicPIG (arXiv 2410.16179), which requires two collisions. The mean key is subtracted from the keys: this
+    changes all scores of a query equally, but separates the directions of keys. The random directions are drawn once;
+    there, all heads share them, and here, each head of each layer has its own.
+
+    MagicPIG treats the colliding keys as a sample and weighs them by their sampling probability, and it does not hash
+    the first and last tokens and some layers. Here, the colliding pairs are the support, in all layers.
     """
 
     name = "simhash"
@@ -36,14 +37,14 @@ class SimHash(BucketPredictor):
     at_most = {"collisions": "tables"}
 
     def directions(self, features: Features, bits: int, tables: int) -> Tensor:
-        """Return normal vectors of random planes, `(heads, head_dim, tables · bits)`; more tables add to fewer."""
+        """Draw random directions, ``(heads, head_dim, tables · bits)``; those of the first tables never change."""
         first, size = replace(features, index=0), features.raw_keys.shape[-1]
         heads = range(features.heads.start, features.heads.stop)
         drawn = [self.rng(first, head).standard_normal((tables, bits, size), dtype=np.float32) for head in heads]
         return torch.from_numpy(np.stack(drawn)).flatten(1, 2).transpose(1, 2).to(features.valid.device)
 
     def buckets(self, prepared: Features, **point: int) -> Buckets:
-        """Return in each table the bucket that the signs of `bits` projections make, read as a binary number."""
+        """Return the bucket of each vector in each table: the signs of `bits` projections as a binary number."""
         bits, tables = point["bits"], point["tables"]
         directions = self.directions(prepared, bits, tables)
         keys = prepared.raw_keys - prepared.raw_keys.mean(1, keepdim=True)
@@ -56,7 +57,7 @@ class SimHash(BucketPredictor):
         return Buckets(queries, keys, 2**bits, tables, point["collisions"])
 
     def supports(self, features: Features, points: Sequence[Mapping[str, Any]]) -> Iterator[tuple[list[int], Support]]:
-        """Yield the supports; only kept pairs need a score, and other meetings the one addition that counts them."""
+        """Yield the supports; kept pairs count a score each, and each collision an addition, to count collisions."""
         allowed = pack(features.valid)
         for places, support in super().supports(features, points):
             assert isinstance(support, PackedSupport) and support.operations is not None
@@ -64,6 +65,6 @@ class SimHash(BucketPredictor):
             yield places, replace(support, operations=kept + support.operations / features.raw_keys.shape[-1])
 
     def cost(self, features: Features, **point: Any) -> float:
-        """Count the mean key, and every projection of every vector with its sign; `supports` counts the meetings."""
+        """Count the mean key, and all projections with their signs; the collisions are counted by `supports`."""
         head_dim, hashes = features.raw_keys.shape[-1], point["bits"] * point["tables"]
         return float(features.shape[2] * head_dim + sum(features.shape[1:]) * hashes * (head_dim + 1))

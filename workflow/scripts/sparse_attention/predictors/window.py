@@ -1,4 +1,4 @@
-"""The window alone: what locality gives without looking at content."""
+"""A window around each query: a predictor that uses locality and ignores content."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from sparse_attention.predictors.features import Features
 
 
 class Window(NestedPredictor):
-    """The `width` keys around a query's own position; none at width 0."""
+    """Keep the `width` keys around the position of each query; none for width 0."""
 
     name = "window"
     label = "Window"
@@ -29,15 +29,15 @@ class Window(NestedPredictor):
     }  # fmt: skip
 
     def prepare(self, features: Features) -> Tensor:
-        """Return the distance of every query and key, int32 `(1, queries, keys)`, the same for all heads."""
+        """Return the distance between the positions of query and key, int32 ``(1, queries, keys)``."""
         _, queries, keys = features.shape
         positions = torch.arange(max(queries, keys), dtype=torch.int32, device=features.valid.device)
         return (positions[None, :keys] - positions[:queries, None]).abs_()[None]
 
     def levels(self, prepared: Tensor, values: Sequence[int], **others: Any) -> Tensor:
-        """Return the first width that reaches each key: those at a distance below half of it."""
+        """Return for each pair the index of the first width whose half is above its distance."""
         return levels_of_thresholds(prepared, [(width + 1) // 2 for width in values])
 
     def cost(self, features: Features, **point: Any) -> float:
-        """Nothing: positions are known."""
+        """Return 0: the window ignores content."""
         return 0.0

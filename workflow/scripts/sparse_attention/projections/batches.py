@@ -1,4 +1,4 @@
-"""What projections are fitted to: padded batches of examples with their gold supports, by token or by block."""
+"""Padded batches of examples with their gold supports, by token or by block, to which projections are fitted."""
 
 from __future__ import annotations
 
@@ -10,28 +10,35 @@ import torch
 from torch import Tensor
 
 from sparse_attention.attention.blocks import block_counts, block_vectors
-from sparse_attention.projections.model import ProjectionSetting, Weights, check_lengths, project_sides
+from sparse_attention.projections.weights import ProjectionSetting, Weights, check_lengths, project_sides
 
 if TYPE_CHECKING:
     from sparse_attention.qk.gold import GoldStore
     from sparse_attention.qk.store import QKStore
 
-# Query-key pairs over all heads in one piece of a batch: bounds the memory; on a CPU a piece should stay in its cache.
+# Most query–key pairs, over all heads, in one piece of a batch: bounds the memory; on a CPU a piece fits its cache.
 PAIRS_AT_ONCE = {"cpu": 2**20, "other": 2**25}
 
 
 @dataclass(frozen=True)
 class Batch:
-    """Examples padded to a common size; positions are tokens, or blocks of `block_size` tokens.
+    """Examples padded to a common size; a position is a token, or a block of `block_size` tokens.
 
     Attributes
     ----------
-    queries, keys : ``(batch, heads, tokens, head_dim)``.
-    support : gold support by position, boolean ``(batch, heads, queries, keys)``.
-    valid : boolean ``(batch, queries, keys)``, False for padding.
-    positives : what the loss pulls together, of the support's shape: the support, with `concat` and its transpose.
-    lengths : tokens of each example's queries and keys, int64 ``(2, batch)``.
-    block_size, concat : see `ProjectionSetting`.
+    queries, keys : Tensor
+        ``(batch, heads, tokens, head_dim)``.
+    support : Tensor
+        Gold support of positions, bool ``(batch, heads, queries, keys)``.
+    valid : Tensor
+        Bool ``(batch, queries, keys)``, False for padding.
+    positives : Tensor
+        Bool ``(batch, heads, queries, keys)``: the pairs whose distance the loss reduces. They are the support; with
+        `concat` also the valid pairs of its transpose.
+    lengths : Tensor
+        int64 ``(2, batch)``: number of queries and of keys of each example, in tokens.
+    block_size, concat
+        See `ProjectionSetting`.
     """
 
     queries: Tensor
@@ -44,7 +51,18 @@ class Batch:
     concat: bool = False
 
     def project(self, weights: tuple[Weights, Weights]) -> tuple[Tensor, Tensor]:
-        """Project every token and concatenate those of a block: ``(batch, heads, positions, block_size · dim)``."""
+        """Project queries and keys by token, and concatenate the projected vectors of each block.
+
+        Parameters
+        ----------
+        weights : tuple of Weights
+            Those of queries and of keys.
+
+        Returns
+        -------
+        tuple of Tensor
+            Projected queries and keys, ``(batch, heads, positions, block_size · dim)``.
+        """
         sides = project_sides(weights, self.queries, self.keys, self.concat)
         if self.block_size == 1:
             return sides
@@ -52,18 +70,29 @@ class Batch:
         return queries, keys
 
     def _blocks(self, vectors: Tensor, lengths: Tensor) -> Tensor:
-        """Concatenate by block; what a projection makes of padding becomes zero first."""
+        """Concatenate the vectors of each block, after setting those of padding to zero."""
         present = torch.arange(vectors.shape[2], device=vectors.device) < lengths[:, None]
         return block_vectors(vectors * present[:, None, :, None], self.block_size)
 
 
 class Pairs:
-    """Query-key stores with their gold supports, read an example at a time.
+    """Stored queries and keys with their gold supports, read in batches.
 
     Parameters
     ----------
-    qk, gold : queries and keys, and their gold supports.
-    block_size, concat : see `ProjectionSetting`.
+    qk : QKStore
+        Queries and keys.
+    gold : GoldStore
+        Their gold supports.
+    device : str
+        Device of the batches.
+    block_size, concat
+        See `ProjectionSetting`.
+
+    Raises
+    ------
+    InputError
+        With `concat`, when an example has not as many queries as keys.
     """
 
     def __init__(
@@ -76,20 +105,20 @@ class Pairs:
         lengths = zip(info.query_lengths, info.key_lengths, strict=True)
         self.sizes = [info.heads * -(-queries // block_size) * -(-keys // block_size) for queries, keys in lengths]
 
-    def seen_by(self, setting: ProjectionSetting) -> Pairs:
-        """Return the same examples in a projection's blocks, and with its positives."""
+    def for_setting(self, setting: ProjectionSetting) -> Pairs:
+        """Return the same examples with the `block_size` and `concat` of a projection."""
         return Pairs(self.qk, self.gold, self.device, setting.block_size, setting.concat)
 
     def __len__(self) -> int:
         return len(self.sizes)
 
-    def batches(self, layer: int, indices: Sequence[int], most: int) -> Iterator[Batch]:
-        """Read examples in pieces of at most `most` examples and about `PAIRS_AT_ONCE` pairs."""
-        most_pairs = PAIRS_AT_ONCE["cpu" if torch.device(self.device).type == "cpu" else "other"]
+    def batches(self, layer: int, indices: Sequence[int], max_examples: int) -> Iterator[Batch]:
+        """Yield examples of a layer in batches of at most `max_examples` examples and about `PAIRS_AT_ONCE` pairs."""
+        max_pairs = PAIRS_AT_ONCE["cpu" if torch.device(self.device).type == "cpu" else "other"]
         piece: list[int] = []
         for index in indices:
             largest = max(self.sizes[i] for i in [*piece, index])
-            if piece and (len(piece) == most or largest * (len(piece) + 1) > most_pairs):
+            if piece and (len(piece) == max_examples or largest * (len(piece) + 1) > max_pairs):
                 yield self._read(layer, piece)
                 piece = []
             piece.append(index)
@@ -102,7 +131,7 @@ class Pairs:
         supports = [self.gold.example(layer, index).support for index in indices]
         support, allowed = self._positions(supports), self._positions(valid)
         positives = support
-        if self.concat:  # the loss does not tell a query from its position's key, so it cannot but take both ways
+        if self.concat:  # query and key of a position have one vector, so the pairs (i, j) and (j, i) have one distance
             both = [pairs | (pairs.mT & permitted) for pairs, permitted in zip(supports, valid, strict=True)]
             positives = self._positions(both)
         lengths = torch.tensor([[side.shape[1] for side in sides] for sides in (queries, keys)], device=self.device)
@@ -111,13 +140,14 @@ class Pairs:
         return Batch(padded_queries, padded_keys, support, allowed, positives, lengths, *form)
 
     def _positions(self, pairs: Sequence[Tensor]) -> Tensor:
-        """Pad pairs of tokens; those of blocks are True where any pair of their tokens is."""
+        """Pad masks of token pairs to one size; a pair of blocks is True where any of its token pairs is."""
         if self.block_size > 1:
             pairs = [block_counts(each, self.block_size) > 0 for each in pairs]
         return _pad(pairs).to(self.device)
 
 
 def _pad(tensors: Sequence[Tensor]) -> Tensor:
+    """Stack tensors of different sizes, padded with zeros at their ends."""
     shape = [max(sizes) for sizes in zip(*(tensor.shape for tensor in tensors), strict=True)]
     padded = tensors[0].new_zeros(len(tensors), *shape)
     for row, tensor in zip(padded, tensors, strict=True):

@@ -1,21 +1,28 @@
-"""Fit projections with the hinge loss on sums of distances to gold keys and to as many sampled other keys.
+"""Fit projections with a hinge loss that pulls each query towards its gold keys and away from sampled other keys.
 
-For a query i with gold support P_i and as many sampled other keys N_i (Sparsefinder, arXiv 2109.12188):
+The loss of a query i with gold support P_i and equally many sampled other keys N_i is that of Sparsefinder
+(arXiv 2109.12188):
 
     l_i = max(0, margin + sum_{j in P_i} D(q_i, k_j) - sum_{j in N_i} D(q_i, k_j))
 
-averaged over an example's queries, then over heads and examples. D is the squared L2 distance, or `min`, the least
-squared difference over the dimensions. Differences from the original code: negatives are true keys of the query, never
-padding or later keys; where a query has fewer other keys than gold keys, all of them are its negatives; a shared
-projection is updated once a step; the examples are shuffled in every epoch; what accumulation leaves over at the end
-of an epoch makes a step of its own; each layer has its own random numbers; the last bias of a shared projection,
-which moves queries and keys alike and so no distance, is zero and stays so (Adam would blow its rounding errors up to
-steps of the learning rate, and cosines do depend on it).
+It is averaged over the queries of an example, then over heads and examples. D is the squared L2 distance (`l2`), or the
+smallest squared difference over the dimensions (`min`).
 
-With `block_size`, i and j are blocks of tokens: every token is projected, a block's vectors stand one after the other,
-zeros behind the example's last token, and a pair of blocks is gold, or valid, when any pair of its tokens is. With
-`concat`, query and key of a position have one projected vector, so a distance has no direction: P_i then holds j also
-where the valid pair (j, i) is gold, as in the original code.
+Differences from the original code:
+
+- Negatives are valid keys of the query, never padding or later keys. Where a query has fewer other keys than gold keys,
+  all of them are negatives.
+- A shared projection is updated once per step.
+- The examples are shuffled in every epoch.
+- Batches that are left over from accumulation at the end of an epoch make a step of their own.
+- Each layer has its own random numbers.
+- The last bias of a shared projection stays zero. It shifts queries and keys alike, so no distance depends on it, but
+  cosines do, and Adam would enlarge its rounding errors to steps of the learning rate.
+
+With `block_size`, i and j are blocks of tokens: every token is projected and the projected vectors of a block are
+concatenated, with zeros behind the example's last token. A pair of blocks is gold, or valid, when any of its token
+pairs is. With `concat`, the query and the key of a position have one projected vector, so D(i, j) = D(j, i). Then P_i
+also holds j where the valid pair (j, i) is gold, as in the original code.
 """
 
 from __future__ import annotations
@@ -31,18 +38,12 @@ from torch.nn.utils import clip_grad_norm_
 
 from sparse_attention.jobs.options import Options
 from sparse_attention.projections.batches import Batch, Pairs
-from sparse_attention.projections.model import NAMES, ProjectionSetting, Weights, initial_weights
-
-__all__ = [
-    "Batch", "Curves", "FitOptions", "Pairs", "distances", "fit_layer", "hinge_loss", "sample_negatives", "signed_sums",
-]  # fmt: skip
-
-# Rounds of rejection sampling; rows that then still lack negatives (dense, or early in a causal example) are sorted.
-ROUNDS = 4
+from sparse_attention.projections.losses import distances, hinge_loss, sample_negatives
+from sparse_attention.projections.weights import WEIGHT_NAMES, ProjectionSetting, Weights, initial_weights
 
 
 class CurveRow(TypedDict):
-    """A point of the fitting curves."""
+    """A row of the fitting curves: loss, recall and sparsity on one split after some steps."""
 
     layer: int
     step: int
@@ -54,32 +55,32 @@ class CurveRow(TypedDict):
 
 @dataclass(frozen=True)
 class FitOptions(Options):
-    """The configuration's `fit_projections`, without the source.
+    """Options of the configuration section `fit_projections`, without `source`.
 
     Attributes
     ----------
     distance : str
         D in the loss: l2 (squared) or min.
     margin : float
-        Of the hinge loss, and the distance below which a pair counts as predicted; above 0.
+        Margin of the hinge loss, and the distance below which the curves count a pair as predicted; above 0.
     learning_rate : float
-        Of Adam; above 0.
+        Learning rate of Adam; above 0.
     weight_decay : float
-        From 0 on.
+        Weight decay of Adam; at least 0.
     epochs : int
-        Passes over the train examples; from 1 on.
+        Passes over the train examples; at least 1.
     max_steps : int, optional
-        The most optimiser steps of a layer, from 1 on; None: no limit.
+        Maximum number of optimiser steps per layer, at least 1; None: no limit.
     batch_size : int
-        Examples of a batch; from 1 on.
+        Examples per batch; at least 1.
     accumulation : int
-        Batches of an optimiser step; from 1 on.
+        Batches per optimiser step; at least 1.
     max_grad_norm : float
-        Gradients are scaled down to this norm; above 0.
+        Norm to which larger gradients are scaled down; above 0.
     eval_steps : int
-        Optimiser steps from one point of the curves to the next; from 1 on.
+        Optimiser steps between two rows of the curves; at least 1.
     eval_examples : int
-        Examples of each split that the curves are measured on; from 1 on.
+        Examples of each split on which the curves are measured; at least 1.
     """
 
     distance: str = "l2"
@@ -95,112 +96,47 @@ class FitOptions(Options):
     eval_examples: int = 8
 
     def steps(self, examples: int) -> int:
-        """Count the optimiser steps of one layer."""
+        """Return the number of optimiser steps per layer for a number of train examples."""
         steps = self.epochs * -(-examples // (self.batch_size * self.accumulation))
         return steps if self.max_steps is None else min(steps, self.max_steps)
 
 
-def sample_negatives(support: Tensor, valid: Tensor, generator: torch.Generator) -> Tensor:
-    """Choose for every query as many valid keys outside its support as it has keys inside, or all there are.
-
-    Uniform without replacement. Rejection sampling needs time in proportion to the support, not to all pairs.
-
-    Parameters
-    ----------
-    support : boolean ``(batch, heads, queries, keys)``, inside `valid` ``(batch, queries, keys)``.
-
-    Returns
-    -------
-    Boolean tensor of the support's shape.
-    """
-    keys = support.shape[-1]
-    blocked = (support | ~valid.unsqueeze(1)).reshape(-1, keys)
-    missing = torch.minimum(support.sum(-1).flatten(), keys - blocked.sum(-1))
-    chosen = torch.zeros_like(blocked)
-    rows = torch.arange(len(missing), device=support.device)
-    for _ in range(ROUNDS):
-        slots = torch.repeat_interleave(rows, missing)
-        if not len(slots):
-            break
-        drawn = slots * keys + torch.randint(keys, (len(slots),), generator=generator, device=support.device)
-        fresh = torch.unique(drawn[~blocked.view(-1)[drawn]])
-        blocked.view(-1)[fresh] = True
-        chosen.view(-1)[fresh] = True
-        missing -= torch.bincount(fresh // keys, minlength=len(missing))
-    rows = missing.nonzero().squeeze(1)
-    if len(rows):
-        scores = torch.rand(len(rows), keys, generator=generator, device=support.device)
-        order = scores.masked_fill_(blocked[rows], 2.0).argsort(-1)[:, : int(missing.max())]
-        wanted = torch.arange(order.shape[1], device=support.device) < missing[rows, None]
-        chosen.view(-1)[(rows[:, None] * keys + order)[wanted]] = True
-    return chosen.view(support.shape)
-
-
 def _signs(batch: Batch, generator: torch.Generator) -> Tensor:
-    """Give 1 for the loss's positive keys, -1 for sampled negatives, else 0."""
+    """Return 1 for positive keys, -1 for sampled negatives, else 0: float32 ``(batch, heads, queries, keys)``."""
     negatives = sample_negatives(batch.positives, batch.valid, generator)
     return batch.positives.float().masked_fill_(negatives, -1.0)
-
-
-def distances(queries: Tensor, keys: Tensor, distance: str) -> Tensor:
-    """Give D for all pairs, ``(…, queries, keys)``: squared L2 (`l2`), or the least squared difference (`min`)."""
-    if distance == "l2":
-        norms = queries.square().sum(-1, keepdim=True) + keys.square().sum(-1).unsqueeze(-2)
-        return (norms - 2 * queries @ keys.transpose(-1, -2)).clamp_min(0)
-    return _least_difference(queries, keys)
-
-
-def _least_difference(queries: Tensor, keys: Tensor) -> Tensor:
-    columns = ((queries[..., d, None] - keys[..., None, :, d]).square() for d in range(queries.shape[-1]))
-    least = next(columns)
-    for column in columns:
-        least = torch.minimum(least, column)
-    return least
-
-
-def signed_sums(queries: Tensor, keys: Tensor, signs: Tensor, distance: str) -> Tensor:
-    """Sum D over each query's keys with the weights `signs` ``(…, queries, keys)``: ``(…, queries)``.
-
-    For squared L2 the sums are matrix products, S·1 |q|² + S |k|² - 2 q·(S k), so no pair's difference is formed.
-    """
-    if distance == "l2":
-        columns = torch.cat([keys, keys.square().sum(-1, keepdim=True), torch.ones_like(keys[..., :1])], -1)
-        sums = signs @ columns
-        crossed = (queries * sums[..., :-2]).sum(-1)
-        return sums[..., -1] * queries.square().sum(-1) + sums[..., -2] - 2 * crossed
-    return (signs * _least_difference(queries, keys)).sum(-1)
-
-
-def hinge_loss(queries: Tensor, keys: Tensor, signs: Tensor, valid: Tensor, margin: float, distance: str) -> Tensor:
-    """Give the loss of each example and head, ``(batch, heads)``: the mean over the queries that have a valid key.
-
-    Parameters
-    ----------
-    queries, keys : projected, ``(batch, heads, n, dim)``.
-    signs : ``(batch, heads, queries, keys)``: 1 for positive keys, -1 for sampled negatives, else 0.
-    valid : ``(batch, queries, keys)``.
-    """
-    losses = torch.relu(margin + signed_sums(queries, keys, signs, distance))
-    counted = valid.any(-1).unsqueeze(1)
-    return (losses * counted).sum(-1) / counted.sum(-1)
 
 
 def fit_layer(
     layer: int, train: Pairs, validation: Pairs, setting: ProjectionSetting, options: FitOptions, seed: int,
     tick: Callable[[], None] = lambda: None,
 ) -> tuple[tuple[Weights, Weights], list[CurveRow]]:  # fmt: skip
-    """Fit one layer's projections; it depends on `seed` and `layer` only, not on the layers before it.
+    """Fit the projections of one layer; all randomness depends on `seed` and `layer` only.
 
     Parameters
     ----------
-    tick : called after each optimiser step.
+    layer : int
+        Number of the layer.
+    train, validation : Pairs
+        Examples to fit to, and examples for the curves.
+    setting : ProjectionSetting
+        Kind and sizes of the projection.
+    options : FitOptions
+        Options of the optimisation.
+    seed : int
+        Seed of initial weights, order of examples and negatives.
+    tick : callable
+        Called after each optimiser step.
 
     Returns
     -------
-    The weights of queries and keys, and the rows of the fitting curves (layer, step, split, loss, recall, sparsity).
+    weights : tuple of Weights
+        Those of queries and of keys, on the CPU.
+    curves : list of CurveRow
+        Rows of the fitting curves.
     """
     start, order, negatives = (_generator(seed, layer, use) for use in range(3))
-    train, validation = train.seen_by(setting), validation.seen_by(setting)
+    train, validation = train.for_setting(setting), validation.for_setting(setting)
     sampling = torch.Generator(train.device).manual_seed(negatives.initial_seed())
     sides = [_initial(setting, train, start) for _ in range(1 if setting.shared else 2)]
     weights = (sides[0], sides[-1])
@@ -226,22 +162,23 @@ def fit_layer(
 
 
 def _initial(setting: ProjectionSetting, pairs: Pairs, generator: torch.Generator) -> Weights:
+    """Return trainable initial weights of one side; the last bias of a shared projection is a fixed zero."""
     drawn = initial_weights(setting, pairs.qk.info.heads, pairs.qk.info.head_dim, generator)
     weights = {name: value.to(pairs.device).requires_grad_() for name, value in drawn.items()}
     if setting.shared:
-        last = NAMES[setting.kind][-1]
+        last = WEIGHT_NAMES[setting.kind][-1]
         weights[last] = torch.zeros_like(weights[last], requires_grad=False)
     return weights
 
 
 def _generator(*entropy: int) -> torch.Generator:
-    """Make a generator of its own for each tuple of numbers."""
+    """Return a generator whose seed depends on all the given numbers."""
     seed = int(np.random.SeedSequence(entropy).generate_state(1, np.uint64)[0]) >> 1
     return torch.Generator().manual_seed(seed)
 
 
 def _groups(examples: int, options: FitOptions, generator: torch.Generator) -> Iterator[list[int]]:
-    """Give the examples of each optimiser step, shuffled anew in every epoch; the last step of one may be smaller."""
+    """Yield the examples of each optimiser step, shuffled in every epoch; the last step of an epoch may have fewer."""
     size = options.batch_size * options.accumulation
     for _ in range(options.epochs):
         order = torch.randperm(examples, generator=generator).tolist()
@@ -249,10 +186,10 @@ def _groups(examples: int, options: FitOptions, generator: torch.Generator) -> I
 
 
 class Curves:
-    """Measures loss, recall and sparsity while a layer is fitted, on a few fixed examples of each split.
+    """Fitting curves: loss, recall and sparsity on a few fixed examples of each split while a layer is fitted.
 
-    Recall and sparsity are those of the support {D < margin}, per example and head, then averaged. The examples lie
-    evenly spread over the split, and the negatives of the loss are the same at every step.
+    Recall and sparsity are those of the support {D < margin}, averaged over examples and heads. The examples are evenly
+    spread over the split, and the negatives of the loss are the same at every step.
     """
 
     def __init__(self, layer: int, splits: Sequence[tuple[str, Pairs]], options: FitOptions, seed: int) -> None:
@@ -261,7 +198,7 @@ class Curves:
 
     @torch.no_grad()
     def add(self, step: int, weights: tuple[Weights, Weights]) -> None:
-        """Measure both splits after `step` optimiser steps."""
+        """Add a row for each split after `step` optimiser steps."""
         for split, pairs in self.splits:
             count = min(self.options.eval_examples, len(pairs))
             indices = [len(pairs) * i // count for i in range(count)]
@@ -273,7 +210,7 @@ class Curves:
             })  # fmt: skip
 
     def _measure(self, batch: Batch, weights: tuple[Weights, Weights], generator: torch.Generator) -> Tensor:
-        """Give ``(batch, heads, 3)``: loss, recall and sparsity."""
+        """Return loss, recall and sparsity of each example and head, ``(batch, heads, 3)``."""
         queries, keys = batch.project(weights)
         distance, margin = self.options.distance, self.options.margin
         loss = hinge_loss(queries, keys, _signs(batch, generator), batch.valid, margin, distance)

@@ -1,1 +1,1 @@
-"""Queries and keys of a model, and their gold supports: extraction, storage, dumps that users bring."""
+"""Queries and keys of a model and their gold supports: extraction, storage, and import of users' dumps."""

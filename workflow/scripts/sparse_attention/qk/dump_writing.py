@@ -1,4 +1,4 @@
-"""Writes a store as a query/key dump of the originals."""
+"""Write stored queries and keys as a query/key dump in the format of the original code."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from sparse_attention.qk.store import QKReader
 
 
 def write_dump(reader: QKReader, path: str | os.PathLike[str]) -> None:
-    """Write a store as a dump of the originals: float32, `length_src` a float tensor as in their files.
+    """Write a dump: vectors in float32, and `length_src` as a float tensor, as the original code does.
 
-    The numbers go through a scratch file beside `path`, so memory does not grow with the examples. `length_trg` is
-    written for cross-attention only. A dump does not tell the documents, alpha, nor which pairs are masked.
+    The vectors go through a scratch file beside `path`, so memory does not grow with the number of examples.
+    `length_trg` is written for cross-attention only. A dump does not hold documents, alpha or masks.
     """
     info, path = reader.info, Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)

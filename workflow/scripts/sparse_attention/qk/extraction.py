@@ -1,4 +1,4 @@
-"""Queries and keys of a model, taken where its attention is computed and streamed to disk."""
+"""Extract queries and keys where a model computes its attention, and stream them to disk."""
 
 from __future__ import annotations
 
@@ -30,37 +30,43 @@ def extract(
     options: ExtractOptions,
     source: Mapping[str, object],
 ) -> None:
-    """Write the queries and keys of unmasked blocks, taken in turn from every document of a split.
+    """Write the queries and keys of a split's blocks, chosen from its documents in turn.
 
-    Queries and keys are those that the scores are made of: after rotary embeddings where there are any, and before the
-    division by √head_dim. One batch of one layer is in memory at a time.
+    No token is masked for the extraction. Queries and keys are taken after rotary embeddings, where there are any, and
+    before the division by √head_dim. One batch of one layer is in memory at a time.
 
     Parameters
     ----------
     model : PreTrainedModel
-        With our attention, in evaluation mode.
+        The model, with the attention of `models.attention`, in evaluation mode.
     blocks : Blocks
         Tokenised corpus.
     split : str
         train or validation.
     folder : path-like
-        Of the store to write.
+        Where to write the store.
     options : ExtractOptions
+        Number of examples, batch size and dtype.
     source : mapping
-        Sha256 of the model's and the corpus's files.
+        Sha256 of the files of the model and of the corpus.
+
+    Raises
+    ------
+    InputError
+        When the split has no blocks, or the model's heads or attention mask cannot be stored.
     """
     tokens, lengths, documents = blocks.split(split)
     wanted = options.examples[split]
     chosen = in_turn(documents, wanted)
     if not len(chosen):
         raise InputError(
-            f"extract_qk.examples.{split}: the split has no blocks; use more text, or a smaller blocks.min_length"
+            f"extract_qk.examples.{split}: the split has no blocks; allowed: more text, or a smaller blocks.min_length"
         )
     if len(chosen) < wanted:
-        logger.info("%s: %d examples wanted, the split has %d blocks", split, wanted, len(chosen))
+        logger.info("%s: %d examples requested, but the split has only %d blocks", split, wanted, len(chosen))
     tokens, lengths = tokens[chosen], lengths[chosen]
     ids = blocks.document_ids(split)
-    heads, head_dim, windows = _shape(model, tokens[lengths.argmax()][: int(lengths.max())])
+    heads, head_dim, windows = _attention_shape(model, tokens[lengths.argmax()][: int(lengths.max())])
     info = QKInfo(
         layers=model.config.num_hidden_layers,
         heads=heads,
@@ -85,7 +91,7 @@ def extract(
 
 @torch.no_grad()
 def _write_batch(model: PreTrainedModel, tokens: Tensor, lengths: Tensor, first: int, writer: QKWriter) -> None:
-    """Run one batch and write each layer's queries and keys as they come."""
+    """Run one batch and write the queries and keys of each layer as they are computed."""
     tokens = tokens[:, : int(lengths.max())].long().to(model.device)
     real = torch.arange(tokens.shape[1], device=model.device) < lengths.to(model.device)[:, None]
     layers = iter(range(writer.info.layers))
@@ -101,37 +107,35 @@ def _write_batch(model: PreTrainedModel, tokens: Tensor, lengths: Tensor, first:
 
 
 @torch.no_grad()
-def _shape(model: PreTrainedModel, block: Tensor) -> tuple[int, int, tuple[int | None, ...]]:
-    """Read heads, head_dim and each layer's local window off a pass over the longest block."""
+def _attention_shape(model: PreTrainedModel, block: Tensor) -> tuple[int, int, tuple[int | None, ...]]:
+    """Return heads, head_dim and the local window of each layer, found by running the model on the longest block."""
     found: list[tuple[int, int, int | None]] = []
 
-    def look(observation: Observation) -> None:
+    def record(observation: Observation) -> None:
         _, heads, _, head_dim = observation.queries.shape
         if observation.keys.shape != observation.queries.shape:
-            raise InputError(
-                "model: queries and keys have different numbers of heads; allowed: one key head per query head"
-            )
+            raise InputError("model: numbers of query heads and key heads differ; allowed: one key head per query head")
         found.append((heads, head_dim, local_window(observation.mask)))
 
-    with observed(look):
+    with observed(record):
         base_output(model, block[None].long().to(model.device), torch.ones(1, len(block), device=model.device).long())
     if len({shape[:2] for shape in found}) != 1:
-        raise InputError("model: its layers have heads of different numbers or sizes; allowed: the same in every layer")
+        raise InputError("model: number or size of heads differs between layers; allowed: the same in every layer")
     return found[0][0], found[0][1], tuple(window for _, _, window in found)
 
 
 def local_window(mask: Tensor | None) -> int | None:
-    """Return the greatest distance that an unpadded block's attention mask allows; None: no limit.
+    """Return the largest distance that an attention mask of a block without padding allows; None: no limit.
 
     Parameters
     ----------
     mask : Tensor or None
-        ``(…, queries, keys)``, as transformers makes it.
+        ``(…, queries, keys)``, bool or additive, as transformers makes it.
 
     Raises
     ------
     InputError
-        When the mask is not a centred band.
+        When the mask is neither full nor a centred band.
     """
     if mask is None:
         return None
@@ -142,5 +146,5 @@ def local_window(mask: Tensor | None) -> int | None:
     window = int(allowed[0].sum()) - 1
     positions = torch.arange(len(allowed))
     if not torch.equal(allowed, (positions[:, None] - positions).abs() <= window):
-        raise InputError("model: its attention mask is neither full nor a centred local window; allowed: one of these")
+        raise InputError("model: unknown attention mask; allowed: full attention, or a centred local window")
     return window

@@ -1,4 +1,4 @@
-"""The gold support: which keys get a non-zero probability from the full scores, computed once and stored bit-packed."""
+"""The gold support: the keys with non-zero probability under full attention, stored as packed bits."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ DESCRIPTION = Sidecar(SIDECAR, "sparse_attention.gold", 1, "gold supports")
 
 @dataclass(frozen=True)
 class Gold:
-    """Gold support of one example in one layer.
+    """Gold support and probabilities of one example in one layer.
 
     Attributes
     ----------
@@ -47,17 +47,27 @@ class Gold:
 
 
 def gold_of(example: Example, alpha: float) -> Gold:
-    """Compute the exact support of `entmax(q kᵀ / √head_dim)`, invalid pairs at −inf.
+    """Compute the exact support of `entmax(q kᵀ / √head_dim)` over the valid pairs.
 
-    Scores and probabilities are float64, so that rounding decides no pair; one head is in memory at a time.
+    Scores and probabilities are computed in float64, so that float32 rounding does not decide whether a pair is in the
+    support. One head is in memory at a time.
+
+    Parameters
+    ----------
+    example : Example
+        Queries, keys and valid pairs.
+    alpha : float
+        Alpha of the entmax, in (1, 2].
 
     Raises
     ------
     InputError
-        When alpha is that of softmax, whose support is everything.
+        When alpha is 1 (softmax), where every valid pair has a positive probability.
     """
     if alpha <= 1:
-        raise InputError(f"attentions: alpha {alpha:g} (softmax) has no sparse support; allowed: entmax~A, A in (1, 2]")
+        raise InputError(
+            f"attentions: alpha {alpha:g} (softmax) has no sparse support; allowed: entmax~A with A in (1, 2]"
+        )
     heads, (queries, keys) = example.queries.shape[0], example.valid.shape
     support, values = torch.empty(heads, queries, keys, dtype=torch.bool), []
     for head in range(heads):
@@ -69,19 +79,20 @@ def gold_of(example: Example, alpha: float) -> Gold:
 
 
 class GoldWriter(StoreWriter):
-    """Writes the gold support of a store: every (layer, example) once, in any order; the sidecar comes last.
+    """Writer of gold supports: every (layer, example) is written once, in any order; `close` writes the sidecar.
 
-    A shard holds `support` (uint8: each (head, query) row of keys packed as by `numpy.packbits` and filled up to a
-    byte, examples one after the other, zeros up to a multiple of 8 bytes) and `probabilities` (float32).
+    The shard of a layer holds two tensors. `support` is uint8: the keys of each (head, query) row are packed as by
+    `numpy.packbits` and filled up to a whole byte; examples follow one another, and zeros fill up to a multiple of 8
+    bytes. `probabilities` is float32: the probabilities of the pairs of the support.
 
     Parameters
     ----------
     folder : path-like
         Where to write.
     info : QKInfo
-        Of the queries and keys.
+        Description of the queries and keys.
     source : mapping
-        Sha256 of what the support was computed from.
+        Sha256 of the files that the support was computed from.
     """
 
     def __init__(
@@ -112,7 +123,7 @@ class GoldWriter(StoreWriter):
         self._size[layer] += edges / shape[1]
 
     def close(self) -> None:
-        """Finish the shards and write the sidecar."""
+        """Finish the shards and write the sidecar; raise `ValueError` when an example is missing."""
         if (self._offsets < 0).any():
             layer, index = np.argwhere(self._offsets < 0)[0]
             self.abandon()
@@ -129,15 +140,15 @@ class GoldWriter(StoreWriter):
 
 
 class GoldReader:
-    """Reads gold supports one example at a time.
+    """Reader of gold supports, one example at a time.
 
     Attributes
     ----------
     info : QKInfo
-        Of the queries and keys that they were computed from.
+        Description of the queries and keys that they were computed from.
     sparsity, support_size : numpy.ndarray
-        float64 ``(layers, heads)``: share of valid pairs outside the support, and keys per query; for each example,
-        then the mean over examples.
+        float64 ``(layers, heads)``: share of valid pairs outside the support, and gold keys per query, both computed
+        for each example and averaged over examples.
 
     Raises
     ------
@@ -174,20 +185,22 @@ class GoldReader:
         support = torch.from_numpy(np.unpackbits(rows, axis=-1, count=keys)).bool()
         start, pairs = int(self._offsets[layer, i]), int(support.sum())
         if not 0 <= start <= start + pairs <= shard.tensors["probabilities"][1][0]:
-            raise InputError(f"{shard.path}: example {i} points outside the file; it is damaged or not of {SIDECAR}")
+            raise InputError(
+                f"{shard.path}: example {i} lies outside the file; allowed: a shard that was written with its {SIDECAR}"
+            )
         return Gold(support, shard.read("probabilities", start, start + pairs))
 
     def examples(self, layer: int) -> Iterator[Gold]:
-        """Yield the gold supports of `layer` in order, one in memory at a time."""
+        """Yield the gold supports of all examples of `layer` in order, one in memory at a time."""
         return (self.example(layer, i) for i in range(self.info.examples))
 
 
 class GoldStore(Protocol):
-    """What reads like a `GoldReader`."""
+    """Interface of `GoldReader`."""
 
     @property
     def info(self) -> QKInfo:
-        """Of the queries and keys."""
+        """Description of the queries and keys."""
 
     def example(self, layer: int, i: int) -> Gold:
         """Return the gold support of example `i` in `layer`."""
@@ -197,17 +210,19 @@ class GoldStore(Protocol):
 
 
 def _support_starts(info: QKInfo) -> list[int]:
-    sizes = (n * -(-m // 8) * info.heads for n, m in zip(info.query_lengths, info.key_lengths, strict=True))
+    """Return where the packed support of each example starts in a shard, in bytes; the last entry is their end."""
+    lengths = zip(info.query_lengths, info.key_lengths, strict=True)
+    sizes = (queries * -(-keys // 8) * info.heads for queries, keys in lengths)
     return list(accumulate(sizes, initial=0))
 
 
 def _support_bytes(info: QKInfo) -> int:
-    """Return the size of `support`: filled up so that the probabilities behind it are aligned."""
+    """Return the size of the tensor `support` in bytes, a multiple of 8 so that the tensor behind it is aligned."""
     return -(-_support_starts(info)[-1] // 8) * 8
 
 
 def _numbers(content: Mapping[str, Any], name: str, dtype: type, shape: tuple[int, ...]) -> np.ndarray:
-    """Return a part of the sidecar as an array; raise `ValueError` when it is none of this shape, or not finite."""
+    """Return an entry of the sidecar as an array; raise `ValueError` for another shape, NaN or infinity."""
     try:
         array: np.ndarray = np.array(content[name], dtype=dtype)
     except (TypeError, ValueError, OverflowError):
@@ -218,7 +233,7 @@ def _numbers(content: Mapping[str, Any], name: str, dtype: type, shape: tuple[in
 
 
 def block_gold(gold: Gold, size: int) -> Gold:
-    """Return the gold support by block: the probabilities of its token pairs are summed."""
+    """Return the gold support of blocks of `size` tokens; a pair of blocks has the summed probability of its tokens."""
     support = block_any(gold.support, size)
     _, queries, keys = support.shape
     head, query, key = np.nonzero(gold.support.numpy())

@@ -1,4 +1,4 @@
-"""What the configuration says of queries and keys."""
+"""Options of the configuration section `extract_qk`."""
 
 from __future__ import annotations
 
@@ -10,22 +10,22 @@ from sparse_attention.jobs.options import Options
 
 @dataclass(frozen=True)
 class ExtractOptions(Options):
-    """The configuration's `extract_qk`, without the source.
+    """Options of the configuration section `extract_qk`, without `source`.
 
     Attributes
     ----------
     rescale_queries : bool
-        Whether imported queries are multiplied by √head_dim, since they are already scaled.
+        Whether imported queries are multiplied by √head_dim, for dumps whose queries were divided by it.
     causal : bool
-        Whether an imported query sees no later key.
+        Whether imported queries and keys are of causal attention, where a query sees no later key.
     validation_share : float
-        The last share of a single dump's documents, which becomes the validation split; between 0 and 1.
+        Share of a single dump's documents that becomes the validation split, between 0 and 1; the last ones are taken.
     examples : mapping
-        Blocks of train and of validation that are extracted; from 1 on.
+        Number of extracted blocks by split, train and validation; at least 1 each.
     batch_size : int
-        Blocks of a batch; from 1 on.
+        Blocks per batch; at least 1.
     dtype : str
-        Of the numbers on disk: float32, float16 or bfloat16.
+        Dtype of the vectors on disk: float32, float16 or bfloat16.
     """
 
     rescale_queries: bool

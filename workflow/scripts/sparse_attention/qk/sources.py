@@ -1,4 +1,4 @@
-"""Queries and keys that a user brings: dumps of the originals or folders of ours, split and copied into our store."""
+"""Import queries and keys that a user brings: dumps of the original code, or folders in our format."""
 
 from __future__ import annotations
 
@@ -24,16 +24,22 @@ DUMPS = "*_enc-attn.pt"
 
 
 class Source:
-    """A dump or a store of ours, seen the same way.
+    """Common interface to a dump of the original code and a store in our format.
 
     Parameters
     ----------
     path : path-like
-        An original `*_enc-attn.pt`, or a folder with a `qk.json`.
+        A dump `*_enc-attn.pt`, or a folder with a `qk.json`.
     alpha : float
-        Of the attention that the run is configured for; a store that tells another one is refused.
+        Alpha of the attention that the run is configured for.
     causal : bool
-        What the configuration says; a store may say it too.
+        Whether the configuration says that attention is causal; a store may say so as well.
+
+    Raises
+    ------
+    InputError
+        When the files cannot be read, when a store has another alpha, or when causal attention has not as many queries
+        as keys.
     """
 
     def __init__(self, path: str | os.PathLike[str], alpha: float, causal: bool = False) -> None:
@@ -42,8 +48,8 @@ class Source:
         if isinstance(self._vectors, QKReader):
             info = self._vectors.info
             if info.alpha != alpha:
-                text = f"alpha {info.alpha:g}, but the attention of this run has {alpha:g}"
-                raise InputError(f"{self.path / SIDECAR}: {text}; they must agree")
+                text = f"alpha {info.alpha:g}; allowed: {alpha:g}, as in the attention of this run"
+                raise InputError(f"{self.path / SIDECAR}: {text}")
             self.info = replace(info, causal=causal or info.causal)
             files = [self.path / SIDECAR, *(shard_path(self.path, layer) for layer in range(info.layers))]
             self.digests = {file.name: sha256_of(file) for file in files}
@@ -56,7 +62,7 @@ class Source:
         self._check_causal()
 
     def parts(self) -> Iterator[tuple[int, int, Tensor, Tensor]]:
-        """Yield (layer, example, queries, keys) in the order in which they lie on disk, one in memory at a time."""
+        """Yield (layer, example, queries, keys) in the order on disk; vectors are ``(heads, tokens, head_dim)``."""
         if isinstance(self._vectors, Dump):
             yield from self._vectors.parts()
         else:
@@ -72,14 +78,19 @@ class Source:
 
 
 def find_sources(inputs: Mapping[str, str]) -> dict[str, Path]:
-    """Return the paths to read: `train` and `validation`, or a single `dump` that is still to be split.
+    """Return the paths to read: those of `train` and `validation`, or a single `dump` that `import_sources` splits.
 
     Parameters
     ----------
     inputs : mapping
-        `dump`, or `train` and `validation`: files of the originals or folders. A folder as `dump` may be a store,
-        hold two stores called train and validation, or hold `NAME_enc-attn.pt` with or without
-        `NAME_validation_enc-attn.pt`, as the originals name them.
+        Paths of `dump`, or of `train` and `validation`: files of the original code, or folders. A folder given as
+        `dump` is a store, or it holds two stores `train` and `validation`, or it holds `NAME_enc-attn.pt` with or
+        without `NAME_validation_enc-attn.pt`, as the original code names its dumps.
+
+    Raises
+    ------
+    InputError
+        When a path does not exist, or a folder holds neither a store nor such dumps.
     """
     if "dump" not in inputs:
         return {split: _single(Path(inputs[split])) for split in SPLITS}
@@ -96,25 +107,26 @@ def find_sources(inputs: Mapping[str, str]) -> dict[str, Path]:
 def import_sources(
     paths: Mapping[str, Path], folders: Mapping[str, str], options: ExtractOptions, alpha: float
 ) -> None:
-    """Copy what `find_sources` found into our store, one example at a time.
+    """Copy the sources that `find_sources` found into stores of our format, one example at a time.
 
     A single source is split by document: the last `validation_share` of its documents, at least one, becomes the
-    validation split. (In a dump, every example is a document of its own.)
+    validation split. In a dump, every example is a document of its own.
 
     Parameters
     ----------
     paths : mapping
-        Of `find_sources`.
+        The result of `find_sources`.
     folders : mapping
         Output folders of the train and the validation split.
     options : ExtractOptions
+        How to split and store the vectors.
     alpha : float
-        Of the run's attention.
+        Alpha of the attention that the run is configured for.
 
     Raises
     ------
     InputError
-        When a source cannot be read, when train and validation share data, differ in shape, or cannot be split.
+        When a source cannot be read or split, or when train and validation share data or differ in shape.
     """
     sources = {name: Source(path, alpha, options.causal) for name, path in paths.items()}
     if "dump" in sources:
@@ -145,19 +157,15 @@ def _copy(source: Source, targets: Mapping[int, tuple[QKWriter, int]], rescale_q
         try:
             writer.write(layer, place, queries * scale, keys)
         except InputError as error:
-            raise InputError(
-                f"{source.path}: example {index}: {error}; extract_qk.dtype says how they are kept"
-            ) from None
+            raise InputError(f"{source.path}: example {index}: {error}, in the dtype extract_qk.dtype") from None
 
 
 def _split(source: Source, share: float) -> dict[str, Sequence[int]]:
-    """Return the examples of each split."""
+    """Return the indices of the examples of each split; raise `InputError` when there is only one document."""
     documents = list(dict.fromkeys(source.info.documents))
     if len(documents) < 2:
-        text = f"{len(documents)} document cannot be split into train and validation"
-        raise InputError(
-            f"{source.path}: {text}; allowed: at least 2, or extract_qk.source: {{train: …, validation: …}}"
-        )
+        allowed = "at least 2, to split into train and validation, or extract_qk.source: {train: …, validation: …}"
+        raise InputError(f"{source.path}: holds {len(documents)} document; allowed: {allowed}")
     held_out = set(documents[-min(max(1, round(share * len(documents))), len(documents) - 1) :])
     validation = [index for index, document in enumerate(source.info.documents) if document in held_out]
     return {"train": sorted(set(range(source.info.examples)) - set(validation)), "validation": validation}
@@ -166,17 +174,20 @@ def _split(source: Source, share: float) -> dict[str, Sequence[int]]:
 def _check_pair(train: Source, validation: Source) -> None:
     both = f"{train.path} and {validation.path}"
     if sorted(train.digests.values()) == sorted(validation.digests.values()):
-        raise InputError(f"extract_qk.source: train and validation hold the same ({both}); allowed: different data")
+        raise InputError(
+            f"extract_qk.source: train and validation have the same content ({both}); allowed: different data"
+        )
     shared = set(train.info.documents) & set(validation.info.documents)
     if shared:
         raise InputError(f"extract_qk.source: {both} share the document {min(shared)!r}; allowed: none in both")
     shapes = [(info.layers, info.heads, info.head_dim, info.local_windows) for info in (train.info, validation.info)]
     if shapes[0] != shapes[1]:
         text = f"{both} have {shapes[0][:3]} and {shapes[1][:3]} layers, heads and head_dim"
-        raise InputError(f"extract_qk.source: {text}; they must agree, local windows too")
+        raise InputError(f"extract_qk.source: {text}; allowed: the same numbers and the same local windows")
 
 
 def _selected(source: Source, chosen: Sequence[int], options: ExtractOptions) -> QKInfo:
+    """Return the description of a store that holds the chosen examples of a source."""
     info = source.info
     return replace(
         info,
@@ -189,9 +200,9 @@ def _selected(source: Source, chosen: Sequence[int], options: ExtractOptions) ->
 
 
 def _single(path: Path) -> Path:
-    """Return the one dump or store at `path`."""
+    """Return the only dump or store at `path`; raise `InputError` when there is none or more than one."""
     if not path.exists():
-        raise InputError(f"extract_qk.source: {path} does not exist")
+        raise InputError(f"extract_qk.source: {path} does not exist; allowed: a dump or a folder")
     if path.is_file() or (path / SIDECAR).is_file():
         return path
     dumps = _dumps(path)
@@ -202,5 +213,5 @@ def _single(path: Path) -> Path:
 
 
 def _dumps(folder: Path) -> list[Path]:
-    """Return the dumps in a folder; hidden files are none, such as those that macOS puts beside others."""
+    """Return the dumps in a folder, without hidden files such as those of macOS."""
     return sorted(path for path in folder.glob(DUMPS) if not path.name.startswith("."))

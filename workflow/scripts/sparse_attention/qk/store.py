@@ -1,4 +1,4 @@
-"""Queries and keys of many examples on disk: a safetensors shard per layer, written and read an example at a time."""
+"""Store queries and keys on disk: one safetensors shard per layer, written and read one example at a time."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from sparse_attention.files.sidecars import Sidecar
 
 SIDECAR = "qk.json"
 DESCRIPTION = Sidecar(SIDECAR, "sparse_attention.qk", 1, "queries and keys")
-NAMES: dict[type, str] = {
+KIND_NAMES: dict[type, str] = {
     int: "a whole number", float: "a number", bool: "true or false", str: "a text", dict: "a mapping",
     type(None): "a whole number from 0 on, or null",
 }  # fmt: skip
@@ -29,32 +29,37 @@ KINDS: dict[str, tuple[bool, type]] = {
     "key_lengths": (False, int), "documents": (False, str), "causal": (True, bool), "alpha": (True, float),
     "local_windows": (False, type(None)), "dtype": (True, str), "source": (True, dict),
 }  # fmt: skip
-"""Of each part of the sidecar: whether it is a single value, not a list; and its kind."""
+"""For each entry of the sidecar: whether it is a single value (True) or a list (False), and the kind of its values."""
 DTYPES = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
 
 
 @dataclass(frozen=True)
 class QKInfo:
-    """What a folder of queries and keys holds.
+    """Description of the queries and keys in a store.
 
     Attributes
     ----------
     layers, heads, head_dim : int
-        Shape of the attention.
+        Numbers of layers and heads, and size of a head.
     query_lengths, key_lengths : tuple of int
-        Tokens of each example; they differ only in cross-attention.
+        Numbers of queries and of keys of each example; they differ only in cross-attention.
     documents : tuple of str
-        The document that each example comes from.
+        Identifier of the document of each example.
     causal : bool
-        A query sees no later key.
+        Whether a query sees no later key.
     alpha : float
-        Of the entmax that the model was trained with; 1 is softmax.
+        Alpha of the entmax that the model was trained with; 1 is softmax.
     local_windows : tuple of (int or None)
-        For each layer, the greatest distance between a query and its keys, inclusive; None for full attention.
+        For each layer the largest distance between a query and its keys, inclusive; None for full attention.
     dtype : str
-        Of the numbers on disk: float32, float16 or bfloat16.
+        Dtype of the vectors on disk: float32, float16 or bfloat16.
     source : mapping
-        Where they come from, with a sha256 for each file.
+        Origin of the vectors, with a sha256 for each file.
+
+    Raises
+    ------
+    ValueError
+        When numbers are out of range, or lists differ in length.
     """
 
     layers: int
@@ -79,11 +84,17 @@ class QKInfo:
                 f"layers {self.layers}, heads {self.heads}, head_dim {self.head_dim}; allowed: at least 1 each"
             )
         if not self.query_lengths or min(self.query_lengths + self.key_lengths, default=0) < 1:
-            raise ValueError("there must be at least one example and every length must be at least 1")
+            raise ValueError(
+                "query_lengths or key_lengths is empty or holds 0; allowed: at least one example, lengths at least 1"
+            )
         if not len(self.query_lengths) == len(self.key_lengths) == len(self.documents):
-            raise ValueError("query_lengths, key_lengths and documents must tell of the same number of examples")
+            raise ValueError(
+                "query_lengths, key_lengths and documents differ in length; allowed: the same number of entries"
+            )
         if len(self.local_windows) != self.layers:
-            raise ValueError(f"{len(self.local_windows)} local_windows for {self.layers} layers")
+            raise ValueError(
+                f"local_windows has {len(self.local_windows)} entries; allowed: {self.layers}, as many as layers"
+            )
         if self.dtype not in DTYPES:
             raise ValueError(f"dtype {self.dtype!r}; allowed: {', '.join(DTYPES)}")
         if not 1 <= self.alpha <= 2:
@@ -91,21 +102,24 @@ class QKInfo:
 
     @classmethod
     def of(cls, content: Mapping[str, Any]) -> QKInfo:
-        """Make one of what a sidecar tells; raise `ValueError` when a part is missing, unknown or of a wrong kind."""
+        """Build it from a sidecar; raise `ValueError` when an entry is missing, unknown or of a wrong kind."""
         names = {each.name for each in fields(cls)}
         if not isinstance(content, Mapping):
-            raise ValueError(f"what tells of the queries and keys is no mapping; allowed: {', '.join(sorted(names))}")
-        for what, wrong in (("lacks", names - set(content)), ("holds the unknown", set(content) - names)):
+            raise ValueError(
+                f"the description of queries and keys is no mapping; allowed: a mapping of {', '.join(sorted(names))}"
+            )
+        for fault, wrong in (("lacks", names - set(content)), ("holds the unknown", set(content) - names)):
             if wrong:
-                raise ValueError(f"{what} {', '.join(map(repr, sorted(wrong)))}; allowed: {', '.join(sorted(names))}")
+                raise ValueError(f"{fault} {', '.join(map(repr, sorted(wrong)))}; allowed: {', '.join(sorted(names))}")
         for name, value in content.items():
             single, kind = KINDS[name]
             values = [value] if single else value
-            if not isinstance(values, list | tuple) or not all(_is(each, kind) for each in values):
+            if not isinstance(values, list | tuple) or not all(_is_of_kind(each, kind) for each in values):
                 text = "" if single else "a list, each "
-                raise ValueError(f"{name} {str(value)[:80]!r}; allowed: {text}{NAMES[kind]}")
-        if len(content["local_windows"]) != content["layers"]:  # also where it would be filled up
-            raise ValueError(f"{len(content['local_windows'])} local_windows for {content['layers']} layers")
+                raise ValueError(f"{name} {str(value)[:80]!r}; allowed: {text}{KIND_NAMES[kind]}")
+        if len(content["local_windows"]) != content["layers"]:  # an empty tuple would be filled up
+            found = len(content["local_windows"])
+            raise ValueError(f"local_windows has {found} entries; allowed: {content['layers']}, as many as layers")
         return cls(**content)
 
     @property
@@ -118,7 +132,7 @@ class QKInfo:
         return valid_pairs(self.query_lengths[index], self.key_lengths[index], self.causal, self.local_windows[layer])
 
     def layout(self) -> dict[str, tuple[torch.dtype, tuple[int, ...]]]:
-        """Return the tensors of one shard with their dtypes and shapes ``(tokens, heads, head_dim)``."""
+        """Return the names of the tensors of one shard with their dtypes and shapes ``(tokens, heads, head_dim)``."""
         tokens = {"queries": sum(self.query_lengths), "keys": sum(self.key_lengths)}
         return {name: (DTYPES[self.dtype], (rows, self.heads, self.head_dim)) for name, rows in tokens.items()}
 
@@ -132,7 +146,7 @@ class Example:
     index : int
         Position of the example in its store.
     queries, keys : Tensor
-        float32 ``(heads, queries, head_dim)`` and ``(heads, keys, head_dim)``, not scaled.
+        float32 ``(heads, queries, head_dim)`` and ``(heads, keys, head_dim)``, not divided by √head_dim.
     valid : Tensor
         Boolean ``(queries, keys)``: the pairs that attention may use.
     """
@@ -144,9 +158,16 @@ class Example:
 
 
 class QKWriter(StoreWriter):
-    """Writes a store: every (layer, example) once, in any order; the sidecar comes last.
+    """Writer of a store: every (layer, example) is written once, in any order; `close` writes the sidecar.
 
-    Only what is being written is in memory. Used as a context manager, it leaves no sidecar when the block fails.
+    Only the vectors being written are in memory. When the body of a `with` statement fails, no sidecar is written.
+
+    Parameters
+    ----------
+    folder : path-like
+        Where to write.
+    info : QKInfo
+        Description of the queries and keys.
     """
 
     def __init__(self, folder: str | os.PathLike[str], info: QKInfo) -> None:
@@ -157,12 +178,12 @@ class QKWriter(StoreWriter):
         self._shards = [ShardWriter(shard_path(self.folder, layer), info.layout()) for layer in range(info.layers)]
 
     def write(self, layer: int, example: int, queries: Tensor, keys: Tensor) -> None:
-        """Store queries ``(heads, queries, head_dim)`` and keys ``(heads, keys, head_dim)`` of one example and layer.
+        """Write queries ``(heads, queries, head_dim)`` and keys ``(heads, keys, head_dim)`` of one example and layer.
 
         Raises
         ------
         InputError
-            When a number is not finite, or leaves the range of the dtype on disk.
+            When a number is not finite, or out of range of the dtype on disk.
         """
         for name, vectors, lengths in (
             ("queries", queries, self.info.query_lengths),
@@ -170,8 +191,8 @@ class QKWriter(StoreWriter):
         ):
             shape = (self.info.heads, lengths[example], self.info.head_dim)
             if tuple(vectors.shape) != shape:
-                what = f"{name} of example {example}, layer {layer}"
-                raise ValueError(f"{what}: shape {tuple(vectors.shape)}, expected {shape}")
+                place = f"{name} of example {example}, layer {layer}"
+                raise ValueError(f"{place}: shape {tuple(vectors.shape)}, expected {shape}")
             rows = vectors.detach().to(DTYPES[self.info.dtype]).transpose(0, 1)
             if not torch.isfinite(rows).all():
                 finite = bool(torch.isfinite(vectors).all())
@@ -183,7 +204,7 @@ class QKWriter(StoreWriter):
         self._written[layer, example] = True
 
     def close(self) -> None:
-        """Finish the shards and write the sidecar."""
+        """Finish the shards and write the sidecar; raise `ValueError` when an example is missing."""
         if not self._written.all():
             layer, example = np.argwhere(~self._written)[0]
             self.abandon()
@@ -195,7 +216,7 @@ class QKWriter(StoreWriter):
 
 
 class QKReader:
-    """Reads a store one example at a time.
+    """Reader of a store, one example at a time.
 
     Raises
     ------
@@ -222,7 +243,7 @@ class QKReader:
         return Example(i, queries, keys, self.info.valid(layer, i))
 
     def examples(self, layer: int) -> Iterator[Example]:
-        """Yield the examples of `layer` in order, one in memory at a time."""
+        """Yield all examples of `layer` in order, one in memory at a time."""
         return (self.example(layer, i) for i in range(self.info.examples))
 
     def _vectors(self, name: str, layer: int, i: int) -> Tensor:
@@ -234,11 +255,11 @@ class QKReader:
 
 
 class QKStore(Protocol):
-    """What reads like a `QKReader`."""
+    """Interface of `QKReader`."""
 
     @property
     def info(self) -> QKInfo:
-        """What it holds."""
+        """Description of the queries and keys."""
 
     def example(self, layer: int, i: int) -> Example:
         """Return example `i` of `layer`."""
@@ -252,7 +273,8 @@ def shard_path(folder: Path, layer: int) -> Path:
     return folder / f"layer~{layer}.safetensors"
 
 
-def _is(value: object, kind: type) -> bool:
+def _is_of_kind(value: object, kind: type) -> bool:
+    """Return whether a value is of a kind of `KIND_NAMES`; True and False are no numbers."""
     if isinstance(value, bool):
         return kind is bool
     if kind is type(None):
@@ -261,4 +283,5 @@ def _is(value: object, kind: type) -> bool:
 
 
 def _starts(lengths: tuple[int, ...]) -> list[int]:
+    """Return the first row of each example in a shard; the last entry is the number of rows."""
     return list(accumulate(lengths, initial=0))

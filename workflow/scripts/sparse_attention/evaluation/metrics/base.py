@@ -1,4 +1,4 @@
-"""What every metric of predicted supports is: a class with a few literals and one method."""
+"""The base class of the metrics of predicted supports."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ if TYPE_CHECKING:
 
 
 class Metric:
-    """One number per head for each point with its windows and kept tokens.
+    """Base class of metrics, with one value for each point, extra (window with kept tokens) and head.
 
-    A subclass with a literal `name` in this folder is found by `metrics.facts`, where its other attributes are
-    described too. They are read without running the file, so they must be literals.
+    `metrics.facts` finds every subclass with a literal `name` in this folder. `MetricFacts` describes the attributes.
+    They are read without running the file, so they must be literals.
     """
 
     name: ClassVar[str]
@@ -31,10 +31,10 @@ class Metric:
     order: ClassVar[int] = 1000
 
     def values(self, counts: Counts) -> np.ndarray:
-        """Return float64 ``(points, extras, heads)``, or what broadcasts to it."""
+        """Return the values, float64 ``(points, extras, heads)`` or broadcastable to it."""
         raise NotImplementedError
 
 
 def share(part: np.ndarray, whole: np.ndarray | float, empty: float = 1.0) -> np.ndarray:
-    """Return part / whole, and `empty` where the whole is 0."""
+    """Return part / whole, and `empty` where whole is 0."""
     return np.where(np.asarray(whole) > 0, part / np.maximum(whole, 1e-300), empty)

@@ -1,4 +1,4 @@
-"""Best recall: what no predictor of as many pairs exceeds."""
+"""Best recall: the highest recall that as many predicted pairs can have."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Computation sparsity: what is saved when predicting is paid for as well."""
+"""Computation sparsity: the share of computation that is saved after the cost of predicting."""
 
 from __future__ import annotations
 
@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 class ComputationSparsity(Metric):
     """`1 - (scores computed + cost of predicting) / |V|`, in scores.
 
-    A pair that meets in several buckets is computed as often; windows and kept tokens add the pairs that are not in M.
+    A pair that shares several buckets is computed once in each; windows and kept tokens add the pairs that are not in
+    M.
     """
 
     name = "computation_sparsity"

@@ -1,4 +1,4 @@
-"""Edges: how many pairs are predicted."""
+"""Edges: the number of predicted pairs."""
 
 from __future__ import annotations
 

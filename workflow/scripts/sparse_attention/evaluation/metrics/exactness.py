@@ -1,4 +1,4 @@
-"""Exactness: where sparse attention equals full attention."""
+"""Exactness: the share of queries for which sparse attention equals full attention."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class Exactness(Metric):
-    """The share of queries whose result over the predicted keys is that over all keys."""
+    """The share of queries whose attention over predicted keys equals their attention over all keys."""
 
     name = "exactness"
     title = "Exactness"

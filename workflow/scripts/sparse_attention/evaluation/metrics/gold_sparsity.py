@@ -1,4 +1,4 @@
-"""Gold sparsity: how little the full attention uses."""
+"""Gold sparsity: the share of pairs with zero probability under full attention."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Mass recall: how much of the gold attention is predicted."""
+"""Mass recall: the share of gold attention probability on predicted pairs."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class MassRecall(Metric):
-    """`ΣA·M / ΣA` with the gold probabilities A."""
+    """`ΣA·M / ΣA`, where A is the gold probabilities."""
 
     name = "mass_recall"
     title = "Mass recall"
@@ -24,5 +24,5 @@ class MassRecall(Metric):
     order = 4
 
     def values(self, counts: Counts) -> np.ndarray:
-        """Return ΣA·M / ΣA, from what is missed: a support that misses nothing has exactly 1."""
+        """Return ΣA·M / ΣA, computed as 1 minus the missed share, so that it is exactly 1 when no pair is missed."""
         return 1 - share(counts.missed_mass, counts.mass, empty=0)

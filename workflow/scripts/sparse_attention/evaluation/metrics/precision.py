@@ -1,4 +1,4 @@
-"""Precision: how many of the predicted pairs are gold."""
+"""Precision: the share of predicted pairs that are gold."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Recall: how many of the gold pairs are predicted."""
+"""Recall: the share of gold pairs that are predicted."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class Recall(Metric):
-    """`|M∩G| / |G|`, over pairs."""
+    """`|M∩G| / |G|`."""
 
     name = "recall"
     title = "Recall"

@@ -1,4 +1,4 @@
-"""Loads the metrics and turns counts into their values."""
+"""Load the metrics and compute their values from counts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Sparsity: how little a predictor keeps."""
+"""Sparsity: the share of pairs that are not predicted."""
 
 from __future__ import annotations
 
