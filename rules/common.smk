@@ -14,7 +14,7 @@ from sparse_attention.data import selected
 from sparse_attention.errors import InputError, printable
 from sparse_attention.files.segments import block_size_of
 from sparse_attention.jobs import caches, lock
-from sparse_attention.jobs.code_digest import code_digest
+from sparse_attention.jobs.code_digest import code_digest as code
 from sparse_attention.metrics.facts import metric_plugins, support_metrics
 from sparse_attention.predictors.registry import discover
 from sparse_attention.settings import command_line, config as settings, grids
@@ -68,11 +68,6 @@ GPU = int(config["device"].startswith("cuda"))
 # resources of jobs that need more than default-resources in profiles/default/config.yaml
 TRAINING_RESOURCES = {"mem_mb": 6000, "runtime": 720, "gpu": GPU}
 CLASSIFYING_RESOURCES = {"mem_mb": 4000, "runtime": 240, "gpu": GPU}
-
-
-def code(script, *plugins):
-    """Return the digest of a script, its imports and its plug-ins; a rule runs again when the digest changes."""
-    return code_digest(script, plugins)
 
 
 def source(file):

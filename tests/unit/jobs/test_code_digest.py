@@ -55,14 +55,14 @@ def test_comments_docstrings_and_layout_do_not_count(scripts):
 def test_plugins_count_only_where_they_are_named(scripts):
     plain, plugged = (
         code_digest("job", scripts=scripts),
-        code_digest("job", ["sparse_attention.plugin"], scripts=scripts),
+        code_digest("job", "sparse_attention.plugin", scripts=scripts),
     )
     assert plain != plugged
     edit(scripts / "sparse_attention/typed.py", "VALUE = 2\n")
-    assert code_digest("job", ["sparse_attention.plugin"], scripts=scripts) == plugged
+    assert code_digest("job", "sparse_attention.plugin", scripts=scripts) == plugged
     edit(scripts / "sparse_attention/plugin.py", "VALUE = 3\n")
     assert code_digest("job", scripts=scripts) == plain
-    assert code_digest("job", ["sparse_attention.plugin"], scripts=scripts) != plugged
+    assert code_digest("job", "sparse_attention.plugin", scripts=scripts) != plugged
 
 
 @pytest.fixture
@@ -112,9 +112,9 @@ def test_an_edit_of_a_module_changes_the_digests_of_the_scripts_that_import_it(l
 )
 def test_an_edit_of_a_plugin_changes_the_digests_of_the_jobs_that_name_it(library, plugin, job):
     name = f"sparse_attention.{plugin}"
-    before = code_digest(job, [name], scripts=library)
+    before = code_digest(job, name, scripts=library)
     assert changed_by_an_edit(library, name) == set()
-    assert code_digest(job, [name], scripts=library) != before
+    assert code_digest(job, name, scripts=library) != before
 
 
 def imports(tree):

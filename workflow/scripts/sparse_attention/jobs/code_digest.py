@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import functools
 import hashlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 PACKAGE = "sparse_attention"
@@ -25,7 +25,7 @@ after an `InputError`.
 """
 
 
-def code_digest(script: str, plugins: Iterable[str] = (), scripts: Path = SCRIPTS) -> str:
+def code_digest(script: str, *plugins: str, scripts: Path = SCRIPTS) -> str:
     """Return a digest of the syntax trees of a script and of all library modules that it imports, directly or not.
 
     Comments, docstrings, layout, imports under `if TYPE_CHECKING` and the modules in `WITHOUT_EFFECT` do not count.
@@ -34,7 +34,7 @@ def code_digest(script: str, plugins: Iterable[str] = (), scripts: Path = SCRIPT
     ----------
     script : str
         Name of a script in `scripts`, without `.py`.
-    plugins : iterable of str
+    *plugins : str
         Dotted names of modules that the script finds through a registry, such as `sparse_attention.predictors.window`.
     scripts : Path
         The folder that holds the scripts and the package.
