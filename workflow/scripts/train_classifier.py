@@ -24,7 +24,7 @@ def main(snakemake):
     set_seed(params.seed)
     dataset, tokens = open_dataset(snakemake.input.model), CodeTokens.load(snakemake.input.tokens)
     trained = options.source is not None
-    network = load_classifier(dataset.root, options.longformer, tokens.info.max_tokens, whole=trained)
+    network = load_classifier(dataset.root, options.longformer, tokens.info.max_tokens, require_head=trained)
     model = PrunedClassifier(network.to(resolve_device(params.device)), PruningSettings(final=0.0))
     training = training_table([], MEASURED, BESIDE)
     if trained:

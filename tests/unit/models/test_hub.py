@@ -18,7 +18,7 @@ from sparse_attention.data.code import tokens
 from sparse_attention.data.tokenising import Tokeniser
 from sparse_attention.errors import InputError
 from sparse_attention.models.hub import copy_tokenizer, guarded, load_tokenizer
-from sparse_attention.models.loading import load_classifier, load_whole
+from sparse_attention.models.loading import load_classifier, load_complete
 from sparse_attention.models.longformer import LongformerShape
 from sparse_attention.models.masked_lm import load_masked_lm, save_masked_lm
 from tiny_networks import tiny
@@ -61,7 +61,7 @@ LOADERS = {
     "tokenise": lambda folder: Tokeniser(folder, 16),
     "tokenise_code": tokens.load_tokenizer,
     "masked language model": lambda folder: load_masked_lm(folder, "softmax"),
-    "encoder": lambda folder: load_whole(AutoModel, folder, "an encoder", ("pooler.",)),
+    "encoder": lambda folder: load_complete(AutoModel, folder, "an encoder", ("pooler.",)),
     "classifier": lambda folder: load_classifier(folder, None, 16),
     "longformer": lambda folder: load_classifier(folder, LongformerShape(2, 4), 16),
 }
@@ -74,7 +74,7 @@ OF_TOKENIZERS = [name for name in LOADERS if name not in OF_MODELS]
 def test_a_model_that_only_its_own_code_knows_is_refused(loader, family, folder):
     code = {"AutoConfig": "own.C", "AutoModelForMaskedLM": "own.M", "AutoModel": "own.M"}
     edit(folder / "config.json", model_type=family or "DROP", auto_map=code)
-    message = rf"config\.json: auto_map names code of its own \(own\.C, own\.M\), .* never run; allowed: .* {family!r}"
+    message = rf"config\.json: auto_map names custom code \(own\.C, own\.M\), .* never run; allowed: .* {family!r}"
     with pytest.raises(InputError, match=message):
         LOADERS[loader](folder)
     assert not ran(folder)
@@ -85,7 +85,7 @@ def test_a_model_that_only_its_own_code_knows_is_refused(loader, family, folder)
 @pytest.mark.parametrize("code", [{"AutoTokenizer": [None, "own.T"]}, ["own.T", None], "own.T"], ids=str)
 def test_a_tokenizer_that_only_its_own_code_knows_is_refused(loader, named, code, folder):
     edit(folder / "tokenizer_config.json", tokenizer_class=named, auto_map=code)
-    with pytest.raises(InputError, match=r"tokenizer_config\.json: auto_map names code of its own \(own\.T\)"):
+    with pytest.raises(InputError, match=r"tokenizer_config\.json: auto_map names custom code \(own\.T\)"):
         LOADERS[loader](folder)
     assert not ran(folder)
 
@@ -97,7 +97,7 @@ def test_a_known_family_is_read_with_the_librarys_own_code(folder, tmp_path, cap
     with caplog.at_level(logging.WARNING):
         model = load_masked_lm(folder, "softmax")
         assert type(model) is BertForMaskedLM and load_tokenizer(folder).mask_token == "[MASK]"
-    assert "auto_map names code of its own (own.C, own.M); it is not run" in caplog.text
+    assert "auto_map names custom code (own.C, own.M), which is not run" in caplog.text
     save_masked_lm(model, folder, tmp_path / "saved")
     for file in ("config.json", "tokenizer_config.json"):
         assert "own." not in (tmp_path / "saved" / file).read_text()
@@ -218,12 +218,12 @@ def test_a_config_that_is_no_object_is_told(damage, loader, folder):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"hidden_size": "24"}, "hidden_size: '24'; allowed: a whole number from 1 on"),
-        ({"num_hidden_layers": 3.0}, "num_hidden_layers: 3.0; allowed: a whole number"),
-        ({"vocab_size": True}, "vocab_size: True; allowed: a whole number"),
-        ({"layer_norm_eps": "1e-12"}, "layer_norm_eps: '1e-12'; allowed: a number"),
-        ({"num_attention_heads": 5}, "a hidden size of 24 cannot be shared by 5 heads"),
-        ({"model_type": 3}, "model_type: 3; allowed: the name of a family"),
+        ({"hidden_size": "24"}, "hidden_size: '24' is not allowed; allowed: a whole number from 1 on"),
+        ({"num_hidden_layers": 3.0}, "num_hidden_layers: 3.0 is not allowed; allowed: a whole number"),
+        ({"vocab_size": True}, "vocab_size: True is not allowed; allowed: a whole number"),
+        ({"layer_norm_eps": "1e-12"}, "layer_norm_eps: '1e-12' is not allowed; allowed: a number"),
+        ({"num_attention_heads": 5}, "a hidden size of 24 is not allowed with 5 heads"),
+        ({"model_type": 3}, "model_type: 3 is not allowed; allowed: the name of a family"),
         ({"hidden_act": "none"}, "cannot be loaded as"),
         ({"id2label": "yes"}, "cannot be loaded as"),
     ],
@@ -256,7 +256,7 @@ def test_an_adapter_is_not_left_out_silently(folder):
 @pytest.mark.parametrize("content", ['{"version": "1.0", "model": {"type": "Newer"}}', "{}", '{"version": "9.0"}'])
 def test_a_tokenizer_of_another_version_is_told(content, loader, folder):
     (folder / "tokenizer.json").write_text(content)
-    with pytest.raises(InputError, match=r"tokenizer\.json: its tokenizer cannot be loaded: .*; allowed: .*tokenizers"):
+    with pytest.raises(InputError, match=r"tokenizer\.json: the tokenizer cannot be loaded: .*; allowed: .*tokenizers"):
         LOADERS[loader](folder)
 
 

@@ -68,7 +68,7 @@ def test_a_configuration_alone_is_enough(tmp_path):
     (tmp_path / "config.json").write_text(json.dumps(config))
     limits = limits_of(tmp_path)
     assert (limits.family, limits.layers, limits.vocabulary, limits.positions) == ("ltp", 2, 30, 48)
-    assert limits.windows == (8, 8) and str(tmp_path) in limits.place
+    assert limits.windows == (8, 8) and str(tmp_path) in limits.name
 
 
 def test_it_needs_neither_torch_nor_transformers(tmp_path):
@@ -93,23 +93,38 @@ def test_what_the_library_decides_is_not_limited():
 @pytest.mark.parametrize(
     ("config", "message"),
     [
-        ({"hidden_size": "12"}, "hidden_size: '12'; allowed: a whole number from 1 on"),
-        ({"n_layers": 0}, "n_layers: 0; allowed: a whole number from 1 on"),
-        ({"initializer_range": "a"}, "initializer_range: 'a'; allowed: a number"),
-        ({"hidden_size": 12, "num_attention_heads": 5}, "a hidden size of 12 cannot be shared by 5 heads"),
-        ({"model_type": ["bert"]}, r"model_type: \['bert'\]; allowed: the name of a family"),
-        ({"model_type": "roberta", "pad_token_id": None}, "pad_token_id: null; allowed: a whole number"),
-        ({"model_type": "roberta", "pad_token_id": "1"}, "pad_token_id: '1'; allowed: a whole number from 0 on"),
-        ({"model_type": "roberta", "pad_token_id": -1}, "pad_token_id: -1; allowed: a whole number from 0 on"),
+        ({"hidden_size": "12"}, "hidden_size: '12' is not allowed; allowed: a whole number from 1 on"),
+        ({"n_layers": 0}, "n_layers: 0 is not allowed; allowed: a whole number from 1 on"),
+        ({"initializer_range": "a"}, "initializer_range: 'a' is not allowed; allowed: a number"),
+        ({"hidden_size": 12, "num_attention_heads": 5}, "a hidden size of 12 is not allowed with 5 heads"),
+        ({"model_type": ["bert"]}, r"model_type: \['bert'\] is not allowed; allowed: the name of a family"),
+        ({"model_type": "roberta", "pad_token_id": None}, "pad_token_id: null is not allowed; allowed: a whole number"),
+        (
+            {"model_type": "roberta", "pad_token_id": "1"},
+            "pad_token_id: '1' is not allowed; allowed: a whole number from 0 on",
+        ),
+        (
+            {"model_type": "roberta", "pad_token_id": -1},
+            "pad_token_id: -1 is not allowed; allowed: a whole number from 0 on",
+        ),
         ({"model_type": "roberta", "pad_token_id": 19}, "max_position_embeddings: 20 leaves no position"),
-        ({"model_type": "longformer", "attention_window": [4, 4, 4]}, "attention_window: 3 windows for 2 layers"),
-        ({"model_type": "ltp", "attention_window": [4, 5]}, r"attention_window: \[4, 5\]; allowed: an even number"),
+        (
+            {"model_type": "longformer", "attention_window": [4, 4, 4]},
+            "attention_window: 3 windows do not fit 2 layers",
+        ),
+        (
+            {"model_type": "ltp", "attention_window": [4, 5]},
+            r"attention_window: \[4, 5\] is not allowed; allowed: an even number",
+        ),
         ({"model_type": "longformer", "attention_window": [4, "4"]}, "attention_window: .*; allowed: an even number"),
         (
             {"model_type": "roberta", "attention_window": [4, 4]},
-            "attention_window: roberta has none; .*longformer",
+            "attention_window: .* roberta have no attention windows; .*longformer",
         ),
-        ({"model_type": "longformer", "attention_window": True}, "attention_window: True; allowed: an even number"),
+        (
+            {"model_type": "longformer", "attention_window": True},
+            "attention_window: True is not allowed; allowed: an even number",
+        ),
     ],
     ids=str,
 )
@@ -129,7 +144,11 @@ ROBERTA = {**SIZES, "model_type": "roberta", "max_position_embeddings": 20, "pad
         ({}, ("check_blocks", 19, 30), r"blocks\.length: 19 is more than the model in M can read; allowed: at most 18"),
         ({}, ("check_blocks", 18, 31), "blocks: token id 30 is outside the vocabulary of 30 of the model in M"),
         ({}, ("check_classifier", 19, None), r"tokenise_code\.max_tokens: 19 .*; allowed: at most 18"),
-        ({}, ("check_classifier", 99, 3), r"train_classifier\.longformer\.layers: 3; allowed: from 1 to the 2 of the"),
+        (
+            {},
+            ("check_classifier", 99, 3),
+            r"train_classifier\.longformer\.layers: 3 is not allowed; allowed: from 1 to the 2 of the",
+        ),
         (
             {"model_type": "albert"},
             ("check_classifier", 9, 1),

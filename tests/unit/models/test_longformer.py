@@ -73,9 +73,12 @@ def test_positions_repeat_and_the_first_layers_are_taken(family):
     ("changes", "named"),
     [
         ({"layers": 0}, "train_classifier.longformer.layers: 0"),
-        ({"layers": 4}, "train_classifier.longformer.layers: 4; allowed: from 1 to the 3 of the model in BertModel"),
+        (
+            {"layers": 4},
+            "train_classifier.longformer.layers: 4 is not allowed; allowed: from 1 to the 3 of the model in BertModel",
+        ),
         ({"window": 3}, "window: 3"),
-        ({"max_positions": 0}, "max_positions: 0"),
+        ({"max_positions": 0}, "tokenise_code.max_tokens: 0"),
     ],
     ids=str,
 )
@@ -93,5 +96,5 @@ def test_refuses_families_without_an_encoder():
 
 def test_refuses_an_encoder_without_padding():
     source = BertModel(BertConfig(**SMALL, max_position_embeddings=24, pad_token_id=None))
-    with pytest.raises(InputError, match="encoder: pad_token_id is null; allowed: a whole number"):
+    with pytest.raises(InputError, match="encoder: pad_token_id: null is not allowed; allowed: a whole number"):
         longformer_from_encoder(source, 2, 4, 24)

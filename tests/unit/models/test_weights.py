@@ -20,7 +20,7 @@ from transformers import (
 
 from covering import all_pairs
 from sparse_attention.errors import InputError
-from sparse_attention.models.loading import load_classifier, load_whole
+from sparse_attention.models.loading import load_classifier, load_complete
 from sparse_attention.models.longformer import LongformerShape
 from sparse_attention.models.masked_lm import load_masked_lm
 from sparse_attention.pruning.model import PrunedClassifier
@@ -29,7 +29,7 @@ from sparse_attention.pruning.thresholds import PruningSettings
 from tiny_networks import tiny
 
 LOADERS = {
-    "encoder": lambda folder: load_whole(AutoModel, folder, "an encoder", ("pooler.",)),
+    "encoder": lambda folder: load_complete(AutoModel, folder, "an encoder", ("pooler.",)),
     "longformer": lambda folder: load_classifier(folder, LongformerShape(2, 4), 16),
     "classifier": lambda folder: load_classifier(folder, None, 16),
     "masked language model": lambda folder: load_masked_lm(folder, "softmax"),

@@ -1,1 +1,1 @@
-"""Models, loaded offline and guarded, and their attention."""
+"""Load models offline and without running foreign code, and replace their attention."""
