@@ -19,7 +19,7 @@ from sparse_attention.pruning.options import StageOptions
 from sparse_attention.pruning.prediction import predict
 from sparse_attention.pruning.stages import hardened, learned_by, settings_of
 from sparse_attention.pruning.thresholds import PruningSettings
-from sparse_attention.pruning.training import BESIDE, MEASURED, PruningTrainer, Stage, class_weights, share_kept, train
+from sparse_attention.pruning.training import METRICS, SETTINGS, PruningTrainer, Stage, class_weights, share_kept, train
 from toy_code import VOCABULARY, code_tokens, toy_functions
 
 OPTIONS = StageOptions(
@@ -97,7 +97,7 @@ def test_a_dense_stage_learns(family, run):
 def test_the_table_holds_every_step_and_validation(run):
     _, table = run(epochs=1, eval_steps=4, learning_rate=1e-2)
     steps, measured = phase(table, "train"), phase(table, "validation")
-    assert list(table.columns) == ["step", "phase", *MEASURED, *BESIDE]
+    assert list(table.columns) == ["step", "phase", *METRICS, *SETTINGS]
     assert steps["step"].tolist() == [1, 2, 3, 4, 5, 6] and measured["step"].tolist() == [4, 6]
     assert steps["learning_rate"].tolist() == pytest.approx([0.0, 1e-2, 8e-3, 6e-3, 4e-3, 2e-3])
     assert steps["kept"].between(0, 1).all() and steps["accuracy"].isna().all()

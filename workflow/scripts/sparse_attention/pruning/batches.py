@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from sparse_attention.data.code.tokens import CodeTokens
-from sparse_attention.training.batches import mixed
+from sparse_attention.training.batches import combined_seed
 
 POOL = 8  # batches that are drawn together, so that each can be of functions of similar length
 
@@ -54,7 +54,7 @@ class TrainingFunctions(Dataset[int]):
         return self._epoch[1][place]
 
     def _order(self, epoch: int) -> list[int]:
-        generator = torch.Generator().manual_seed(mixed(self.seed, epoch))
+        generator = torch.Generator().manual_seed(combined_seed(self.seed, epoch))
         shuffled = self.functions[torch.randperm(len(self.functions), generator=generator)].tolist()
         while len(shuffled) < self.per_epoch:
             shuffled += shuffled[: self.per_epoch - len(shuffled)]

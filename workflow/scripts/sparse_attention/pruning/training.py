@@ -23,7 +23,7 @@ from sparse_attention.pruning.model import PrunedClassifier
 from sparse_attention.pruning.options import SoftOptions, StageOptions
 from sparse_attention.pruning.prediction import predict
 from sparse_attention.training.loop import (
-    SteadyTrainer,
+    HookedTrainer,
     StepHooks,
     find_resume_point,
     run_training,
@@ -33,8 +33,8 @@ from sparse_attention.training.loop import (
 
 logger = logging.getLogger(__name__)
 
-MEASURED = ("loss", "accuracy", "f1", "roc_auc", "kept")
-BESIDE = ("temperature", "learning_rate")
+METRICS = ("loss", "accuracy", "f1", "roc_auc", "kept")
+SETTINGS = ("temperature", "learning_rate")
 
 
 @dataclass(frozen=True)
@@ -80,7 +80,7 @@ class Stage:
         return "dense" if self.mode == "dense" else "hard"
 
 
-class PruningTrainer(SteadyTrainer):
+class PruningTrainer(HookedTrainer):
     """Transformers' Trainer with the regulariser in its loss and thresholds that learn at their own pace.
 
     Parameters
@@ -156,15 +156,15 @@ class PruningTrainer(SteadyTrainer):
         self.kept = float(share_kept(pruned.keep.detach(), inputs["attention_mask"]))
         return loss + self.stage.weight * pruned.regulariser if self.mode == "soft" else loss
 
-    def measured(self) -> dict[str, float]:
-        """Measure on the validation functions."""
+    def validation_metrics(self) -> dict[str, float]:
+        """Return the metrics on the validation functions, with hard masks unless the stage is dense."""
         functions = self.tokens.of("validation").tolist()
         predicted = predict(self.pruned, self.tokens, functions, self.stage.measured, self.args.eval_batch_size)
         quality = classification_metrics(predicted.labels, predicted.probabilities)
         found = {"loss": predicted.loss(), **quality, "kept": predicted.kept_share}
-        text = ", ".join(f"{name} {found[name]:.3f}" for name in MEASURED)
+        text = ", ".join(f"{name} {found[name]:.3f}" for name in METRICS)
         logger.info("step %d, validation: %s", self.state.global_step, text)
-        return {name: found[name] for name in MEASURED}
+        return {name: found[name] for name in METRICS}
 
     def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
         """Add the temperature, and the kept share of a training batch."""
@@ -210,7 +210,7 @@ def train(
     Returns
     -------
     DataFrame
-        One row per training step and per measurement of validation: step, phase, `MEASURED` and `BESIDE`.
+        One row per training step and per measurement of validation: step, phase, `METRICS` and `SETTINGS`.
 
     Raises
     ------
@@ -233,7 +233,7 @@ def train(
     if stage.final_temperature is not None:  # a finished training that goes on takes no step that would set it
         model.thresholds.temperature = stage.final_temperature
     model.eval()
-    return training_table(history, MEASURED, BESIDE)
+    return training_table(history, METRICS, SETTINGS)
 
 
 def check_fit(tokens: CodeTokens, model: PrunedClassifier) -> None:

@@ -1,1 +1,1 @@
-"""Training that can be resumed: masked language models, and the loop that classifiers share."""
+"""Train models so that an interrupted run can resume: masked language models, and the loop of all trainings."""
