@@ -27,7 +27,7 @@ def packed_of(lengths, kept=0.6):
     real = torch.arange(n) < torch.tensor(lengths)[:, None]
     packed = Packed(torch.zeros(len(lengths), n, 1, device=DEVICE), real.to(DEVICE))
     stay = torch.rand(len(packed.origins), generator=torch.Generator().manual_seed(sum(lengths))) < kept
-    packed.leave(stay.to(DEVICE) | (packed.origins % n == 0))
+    packed.keep_only(stay.to(DEVICE) | (packed.origins % n == 0))
     packed.states = packed.states.new_zeros(len(packed.origins), 1)
     return packed
 

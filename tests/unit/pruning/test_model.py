@@ -227,11 +227,11 @@ def test_a_folder_gives_back_the_model(family, make_classifier, make_batch, tmp_
     [
         ("pruning.json", None, "pruning.json: there is no such file"),
         ("pruning.json", "{", "pruning.json: .*; allowed: a JSON object with mode, score"),
-        ("pruning.json", json.dumps({"mode": "soft"}), "pruning.json: pruning.mode: 'soft'; allowed: threshold"),
+        ("pruning.json", json.dumps({"mode": "soft"}), "pruning.json: mode: 'soft' is not allowed; allowed: thr"),
         ("pruning.json", json.dumps({"lambda": 1}), "pruning.json: .*lambda.*; allowed: a JSON object with mode"),
         ("pruning.safetensors", None, "pruning.safetensors"),
         ("pruning.safetensors", "x", "pruning.safetensors"),
-        ("config.json", None, "no config.json; allowed: a Hugging Face model folder"),
+        ("config.json", None, "there is no config.json; allowed: a Hugging Face"),
         ("model.safetensors", None, "has no weights; allowed: model.safetensors"),
     ],
 )
@@ -246,7 +246,7 @@ def test_thresholds_of_another_depth_are_told(make_classifier, tmp_path):
     save_pruned_model(PrunedClassifier(make_classifier("bert"), SETTINGS["mean"]), tmp_path)
     shorter = {name: tensor[:2] for name, tensor in load_file(tmp_path / "pruning.safetensors").items()}
     save_file(shorter, tmp_path / "pruning.safetensors")
-    with pytest.raises(InputError, match=r"pruning.safetensors: holds .*\(2,\).*allowed: .*\(3,\)"):
+    with pytest.raises(InputError, match=r"pruning.safetensors: .*\(2,\).*allowed: .*\(3,\)"):
         load_pruned_model(tmp_path)
 
 

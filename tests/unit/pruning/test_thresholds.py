@@ -74,12 +74,12 @@ def test_baselines_learn_nothing(mode):
 @pytest.mark.parametrize(
     ("setting", "message"),
     [
-        ({"mode": "hard"}, "pruning.mode: 'hard'; allowed: threshold, manual, topk, random"),
-        ({"score": "max"}, "pruning.score: 'max'; allowed: mean, relative, cls"),
-        ({"ramp": "two"}, "pruning.ramp: 'two'; allowed: one_based, zero_based"),
-        ({"temperature": 0}, "pruning.temperature: 0; allowed: above 0"),
-        ({"final": 2}, "pruning.final: 2; allowed: from 0 to 1"),
-        ({"target": -1}, "pruning.target: -1; allowed: from 0 to 1, or null"),
+        ({"mode": "hard"}, "prunings.mode: 'hard' is not allowed; allowed: threshold, manual, topk, random"),
+        ({"score": "max"}, "prunings.score: 'max' is not allowed; allowed: mean, relative, cls"),
+        ({"ramp": "two"}, "prunings.ramp: 'two' is not allowed; allowed: one_based, zero_based"),
+        ({"temperature": 0}, "prunings.temperature: 0 is not allowed; allowed: above 0"),
+        ({"final": 2}, "prunings.final: 2 is not allowed; allowed: from 0 to 1"),
+        ({"target": -1}, "prunings.target: -1 is not allowed; allowed: from 0 to 1, or null"),
     ],
 )
 def test_bad_settings_are_told(setting, message):
