@@ -67,7 +67,7 @@ def test_shares_are_from_0_to_1(name, value, evaluated):
 @pytest.mark.parametrize(
     ("values", "message"),
     [
-        ({"edges": -1.0}, "edges must be at least 0; not so in: .* edges -1"),
+        ({"edges": -1.0}, "edges must be at least 0; violated in: .* edges -1"),
         ({"computation_sparsity": 1.2}, "computation_sparsity must be at most 1; .* computation_sparsity 1.2"),
         ({"edges": 70000.0}, "edges must not fall as the window grows; .* before 70000, window before 0"),
         ({"best_recall": 0.5}, "recall must be at most best_recall, .* recall 0.6[0-9]*, best_recall 0.5"),
@@ -77,7 +77,7 @@ def test_shares_are_from_0_to_1(name, value, evaluated):
         ({"exactness": 0.99}, "exactness must not fall as more tokens are kept; .* keep cls, .* keep before none"),
         ({"sparsity": 0.5}, "sparsity must not rise as the window grows; .* window before 0"),
         ({"sparsity": 0.51}, "sparsity must not rise as more tokens are kept"),
-        ({"keep": "cls"}, "a row must stand once; .* keep cls, grid token"),
+        ({"keep": "cls"}, "a row must not be repeated; .* keep cls, grid token"),
         (
             {"gold_sparsity": 0.9},
             "gold_sparsity must be that of the head in .* gold_sparsity 0.9, there 0.98",
@@ -133,8 +133,9 @@ def test_a_support_that_holds_another_recalls_as_much(predictor, sparser, denser
     path = change(evaluated, predictor, query, recall=0.01)
     with pytest.raises(InputError, match=f"recall must not fall along {setting}") as error:
         check(evaluated)
-    assert f"{path}: recall must not fall along {setting}; not so in: layer 0, head 1, point {denser}, window 0" in str(
-        error.value
+    assert (
+        f"{path}: recall must not fall along {setting}; violated in: layer 0, head 1, point {denser}, window 0"
+        in str(error.value)
     )
     assert f"grid token, recall 0.01, before 0.{'0' * (predictor == 'random')}" in str(error.value)
     assert f"point before {sparser}" in str(error.value)
@@ -148,7 +149,7 @@ def test_other_settings_do_not_lie_one_within_the_other(evaluated):
     several = pd.concat([table.assign(point=table["point"] + end, recall=value) for end, value in
                          (("_p~1", 0.9), ("_p~2", 0.3))])  # fmt: skip
     several.loc[several["point"] == "threshold~0.6_p~2", "recall"] = 0.2
-    found = list(invariants.broken_in(several.reset_index(drop=True), ("threshold", True)))
+    found = list(invariants.violations(several.reset_index(drop=True), ("threshold", True)))
     assert {row for broken in found for row in broken.rows["point"]} == {"threshold~0.6_p~2"}
 
 
@@ -156,7 +157,7 @@ def test_thresholds_per_head_have_no_order(evaluated):
     table = read_table(evaluated[0][0])
     lists = {"threshold~0.1": "threshold~[0.3, 0.1]", "threshold~0.6": "threshold~[0.1, 0.3]"}
     table = table.assign(point=table["point"].map(lists), recall=table["recall"] * (table["point"] == "threshold~0.1"))
-    assert list(invariants.broken_in(table, ("threshold", True))) == []
+    assert list(invariants.violations(table, ("threshold", True))) == []
 
 
 def test_blocks_are_checked_too(evaluated):
@@ -164,7 +165,7 @@ def test_blocks_are_checked_too(evaluated):
     table = read_table(path)
     blocks = table.assign(grid="block", recall=table["recall"].where(table["layer"] == 0, 1.5))
     write_table(pd.concat([table, blocks]), path)
-    with pytest.raises(InputError, match="recall must be from 0 to 1; not so in: layer 1, .* grid block, recall 1.5"):
+    with pytest.raises(InputError, match="recall must be from 0 to 1; violated in: layer 1, .* grid block, recall 1.5"):
         check(evaluated)
 
 

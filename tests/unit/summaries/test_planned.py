@@ -54,9 +54,12 @@ def test_a_setting_is_read_by_its_dotted_key():
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"needs": ("golden",)}, r"tables\.gold_sparsity: needs: no 'golden'; allowed: block_evaluations, "),
-        ({"tables": ("golden",)}, r"tables\.gold_sparsity: tables: no 'golden'; allowed: areas, "),
-        ({"tables": ("gold_sparsity",)}, r"tables: gold_sparsity from gold_sparsity: it is made from itself"),
+        (
+            {"needs": ("golden",)},
+            r"tables\.gold_sparsity: needs: 'golden' is not allowed; allowed: block_evaluations, ",
+        ),
+        ({"tables": ("golden",)}, r"tables\.gold_sparsity: tables: 'golden' is not allowed; allowed: areas, "),
+        ({"tables": ("gold_sparsity",)}, r"tables: gold_sparsity is made from itself"),
         ({"settings": ("figures.x",)}, r"tables\.gold_sparsity: the configuration has no figures\.x"),
     ],
     ids=["kind", "table", "itself", "setting"],

@@ -13,7 +13,7 @@ from sparse_attention.summaries.wording import spell
 
 
 class Areas(Table):
-    """See `uncertainty_tables`; as LaTeX with the largest area of recall first."""
+    """Made by `uncertainty_tables`; as LaTeX, the series of largest area of recall comes first."""
 
     name = "areas"
     title = "Areas and hypervolumes, {here}"
@@ -27,11 +27,11 @@ class Areas(Table):
     caption = """
     The front of every predictor as one number, for each metric, with 95 % bootstrap intervals over documents and
     seeds.
-    ``area`` is the mean of what its points attain over the sparsities from ``area_from`` to 1, on straight lines
-    between them; keeping everything (sparsity 0, metric 1) and keeping nothing (1, 0) count as points of everyone,
-    so chance has (1 − ``area_from``) / 2.
-    ``hypervolume`` is the area of all rectangles between (0, 0) and a point together: it also counts how sparse and
-    how dense a predictor was tried.
+    ``area`` is the mean of the metric over the sparsities from ``area_from`` to 1, on straight lines between the
+    points; keeping everything (sparsity 0, metric 1) and keeping nothing (1, 0) are added to the points of every
+    predictor, so chance has (1 − ``area_from``) / 2.
+    ``hypervolume`` is the area that is covered by all rectangles between (0, 0) and a point, so it also depends on
+    the range of sparsities at which a predictor was evaluated.
     """
 
     def to_latex(self, table: pd.DataFrame, setting: Mapping[str, Any]) -> str:

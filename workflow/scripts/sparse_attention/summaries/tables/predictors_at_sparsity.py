@@ -13,7 +13,7 @@ from sparse_attention.summaries.wording import spell
 
 
 class PredictorsAtSparsity(Table):
-    """See `uncertainty_tables`."""
+    """Made by `uncertainty_tables`."""
 
     name = "predictors_at_sparsity"
     title = "At fixed sparsities, {here}"
@@ -25,11 +25,12 @@ class PredictorsAtSparsity(Table):
     latex = True
     made_by = "summarise_uncertainty"
     caption = """
-    What each predictor attains at fixed sparsities, so that predictors with different grids compare.
-    Between two of its points a predictor attains what lies on the straight line, by using the one point for some
-    queries and the other for the rest; blank outside the range of its points.
-    ``_ci95`` is half the Student interval over seeds, ``_low`` and ``_high`` end the 95 % bootstrap interval over
-    documents and seeds. With one seed that tells how much depends on the documents, not on training.
+    Metrics of each predictor at fixed sparsities, so that predictors with different grids can be compared.
+    Between two of its points a predictor attains the straight line, by using one point for some queries and the
+    other point for the rest; blank outside the range of its points.
+    ``_ci95`` is half the Student interval over seeds; ``_low`` and ``_high`` are the ends of the 95 % bootstrap
+    interval over documents and seeds. With one seed this interval shows the influence of the documents, not of
+    training.
     """
 
     def to_latex(self, table: pd.DataFrame, setting: Mapping[str, Any]) -> str:
