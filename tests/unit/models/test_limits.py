@@ -1,4 +1,4 @@
-"""What a model can read by its configuration is what it does read; each limit names the configuration's key."""
+"""Limits from a configuration equal what the model can process; each error names the key of the configuration."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def test_positions_are_those_that_the_library_reads(family, padding):
 
 
 @pytest.mark.parametrize("family", sorted({*AFTER_PADDING, "bert"} - NOT_MEASURED - {"esm"}))
-def test_a_padding_id_that_is_not_told_is_the_librarys(family, tmp_path):
+def test_a_missing_padding_id_has_the_librarys_default(family, tmp_path):
     model = network(family)
     config = {"model_type": family, "max_position_embeddings": 20, "pad_token_id": "absent"}
     del config["pad_token_id"]
@@ -63,7 +63,7 @@ def test_a_padding_id_that_is_not_told_is_the_librarys(family, tmp_path):
     assert limits_of(tmp_path).positions == limits_of_model(model).positions
 
 
-def test_a_configuration_alone_is_enough(tmp_path):
+def test_limits_are_read_from_the_config_alone(tmp_path):
     config = {**SIZES, "model_type": "ltp", "attention_window": 8, "max_position_embeddings": 50, "pad_token_id": 1}
     (tmp_path / "config.json").write_text(json.dumps(config))
     limits = limits_of(tmp_path)
@@ -83,7 +83,7 @@ def test_it_needs_neither_torch_nor_transformers(tmp_path):
     assert run.stdout.strip() == "512", run.stderr
 
 
-def test_what_the_library_decides_is_not_limited():
+def test_an_empty_config_sets_no_limits():
     limits = limits_in({}, "model")
     limits.check_blocks(10_000, 10**6)
     limits.check_classifier(10_000, 40)
@@ -128,7 +128,7 @@ def test_what_the_library_decides_is_not_limited():
     ],
     ids=str,
 )
-def test_a_configuration_that_fits_no_model_is_told(config, message, tmp_path):
+def test_a_config_that_fits_no_model_is_refused(config, message, tmp_path):
     base = {"num_hidden_layers": 2, "max_position_embeddings": 20}
     (tmp_path / "config.json").write_text(json.dumps(base | config))
     with pytest.raises(InputError, match=rf"{tmp_path}/config\.json: {message}"):
@@ -159,13 +159,13 @@ ROBERTA = {**SIZES, "model_type": "roberta", "max_position_embeddings": 20, "pad
     ],
     ids=str,
 )
-def test_what_does_not_fit_names_the_key_and_the_limit(changes, call, message):
+def test_the_error_names_the_key_and_the_limit(changes, call, message):
     limits = limits_in(ROBERTA | changes, "M")
     with pytest.raises(InputError, match=message):
         getattr(limits, call[0])(*call[1:])
 
 
-def test_what_fits_is_let_through():
+def test_the_largest_sizes_within_the_limits_are_accepted():
     limits = limits_in(ROBERTA, "M")
     limits.check_blocks(18, 30)
     limits.check_classifier(18, None)
@@ -176,6 +176,6 @@ def test_what_fits_is_let_through():
     ("key", "value"),
     [("hidden_dropout_prob", float("nan")), ("attention_probs_dropout_prob", 1.5), ("layer_norm_eps", float("inf"))],
 )
-def test_a_number_out_of_its_range_is_named(key, value):
+def test_a_number_out_of_its_range_is_refused(key, value):
     with pytest.raises(InputError, match=rf"config.json: {key}: .*; allowed: a number from 0"):
         limits_in({key: value}, "model")

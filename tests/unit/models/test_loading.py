@@ -1,4 +1,4 @@
-"""Hugging Face folders: what is whole is loaded, an encoder becomes a Longformer, and the rest is refused."""
+"""Hugging Face folders: complete ones are loaded, an encoder becomes a Longformer, and others are refused."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def same(one, other) -> bool:
 
 
 @pytest.mark.parametrize("name", ["bert", "roberta"])
-def test_a_longformer_is_made_of_an_encoders_folder(name, make):
+def test_a_longformer_is_made_from_an_encoders_folder(name, make):
     encoder, folder = make(name)
     torch.manual_seed(7)
     given = longformer_from_encoder(encoder, **vars(LONGFORMER), max_positions=60)
@@ -69,7 +69,7 @@ def test_a_classifier_keeps_its_architecture_and_head(name, whole, make):
 
 
 @pytest.mark.parametrize("name", ["bert", "roberta"])
-def test_a_missing_head_is_drawn_by_the_seed(name, make):
+def test_a_missing_head_depends_on_the_seed(name, make):
     encoder, folder = make(name)
     heads = []
     for seed in (1, 1, 2):
@@ -81,7 +81,7 @@ def test_a_missing_head_is_drawn_by_the_seed(name, make):
 
 
 @pytest.mark.parametrize("longformer", [None, LONGFORMER], ids=["as it is", "longformer"])
-def test_a_head_must_be_there_where_the_classifier_is_used_as_it_is(longformer, make):
+def test_a_classifier_that_is_used_as_it_is_needs_a_head(longformer, make):
     _, folder = make("roberta")
     with pytest.raises(InputError, match=r"4 weights are missing, such as classifier.dense.bias; allowed: a sequence"):
         load_classifier(folder, longformer, 20, require_head=True)
@@ -136,7 +136,7 @@ def change(folder, edit) -> None:
 
 
 @pytest.mark.parametrize("damage", BROKEN)
-def test_a_folder_that_is_not_whole_is_told(damage, make):
+def test_an_incomplete_folder_is_refused(damage, make):
     _, folder = make("bert")
     load_complete(AutoModel, folder, "an encoder")
     edit, message = BROKEN[damage]

@@ -1,4 +1,4 @@
-"""A Longformer made from an encoder: hidden states equal the encoder's, positions repeat, mistakes are named."""
+"""A Longformer made from an encoder: hidden states equal the encoder's, positions repeat, others are refused."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def states(model, tokens, mask, **more):
 
 
 @pytest.mark.parametrize("family", ["bert", "roberta"])
-def test_hidden_states_equal_the_encoders_under_a_window_over_everything(family):
+def test_hidden_states_equal_the_encoders_with_a_window_over_all_tokens(family):
     source = encoder(family)
     made = longformer_from_encoder(source, layers=3, window=48, max_positions=96)
     tokens, mask = batch(source.config.pad_token_id)

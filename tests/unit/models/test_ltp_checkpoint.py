@@ -30,7 +30,7 @@ def checkpoint(tmp_path):
     return tmp_path, network, weights
 
 
-def test_it_is_the_same_classifier(checkpoint):
+def test_a_checkpoint_gives_the_logits_of_its_classifier(checkpoint):
     folder, network, _ = checkpoint
     assert is_ltp(folder)
     tokens = torch.randint(2, 30, (2, 16), generator=torch.Generator().manual_seed(1))
@@ -41,7 +41,7 @@ def test_it_is_the_same_classifier(checkpoint):
             assert torch.equal(loaded(tokens, mask).logits, network(tokens, mask).logits)
 
 
-def test_shards_and_safetensors_are_read_as_well(checkpoint):
+def test_sharded_safetensors_give_the_same_weights(checkpoint):
     folder, network, weights = checkpoint
     (folder / "pytorch_model.bin").unlink()
     names = sorted(weights)
@@ -93,6 +93,6 @@ def test_numbers_that_fit_no_longformer_are_refused(checkpoint, size):
         load_ltp(folder)
 
 
-def test_other_folders_are_none(tmp_path):
+def test_other_folders_are_not_ltp_checkpoints(tmp_path):
     (tmp_path / "config.json").write_text('{"model_type": "bert"}')
     assert not is_ltp(tmp_path)

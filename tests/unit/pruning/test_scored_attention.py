@@ -57,13 +57,13 @@ def check(attended, expected):
 
 
 @pytest.mark.parametrize("n", [1, 2, 9, 37], ids=lambda n: f"n{n}")
-def test_full_attention_is_what_loops_give(n):
+def test_full_attention_equals_plain_loops(n):
     query, key, value, positions, log_keep = inputs(n)
     check(full_attention(query, key, value, log_keep), by_loops(query, key, value, positions, log_keep, None))
 
 
 @all_pairs(n=[1, 5, 20, 37], window=[2, 10, 64], kept=[0.0, 0.7, 1.0])
-def test_local_and_banded_attention_are_what_loops_give(n, window, kept):
+def test_local_and_banded_attention_equal_plain_loops(n, window, kept):
     given = inputs(n, kept=kept)
     expected = by_loops(*given, window)
     check(local_attention(*given, window), expected)

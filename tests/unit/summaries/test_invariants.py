@@ -1,4 +1,4 @@
-"""Evaluations that can be right pass; each way of being wrong is told with its file and rows."""
+"""Correct evaluations pass; each violated invariant is reported with its file and rows."""
 
 import shutil
 
@@ -48,7 +48,7 @@ def change(evaluated, predictor, query, documents=False, **values):
 FIRST = "layer == 1 and head == 2 and point == 'threshold~0.6' and window == 0 and keep == 'none'"
 
 
-def test_evaluations_that_can_be_right_pass(evaluated):
+def test_correct_evaluations_pass(evaluated):
     found = check(evaluated)
     assert (found["tables"], found["rows"]) == (5, 11 * 6 * 8) and found["above_oracle"] == []
     assert check(([], [], []))["tables"] == 0
@@ -60,8 +60,8 @@ def test_shares_are_from_0_to_1(name, value, evaluated):
     path = change(evaluated, "cos", FIRST, **{name: value})
     with pytest.raises(InputError, match=f"{name} must be from 0 to 1") as error:
         check(evaluated)
-    told = "layer 1, head 2, point threshold~0.6, window 0, keep none, grid token"
-    assert f"{path}: {name} must be" in str(error.value) and f"{told}, {name} {value:g}" in str(error.value)
+    place = "layer 1, head 2, point threshold~0.6, window 0, keep none, grid token"
+    assert f"{path}: {name} must be" in str(error.value) and f"{place}, {name} {value:g}" in str(error.value)
 
 
 @pytest.mark.parametrize(
@@ -86,7 +86,7 @@ def test_shares_are_from_0_to_1(name, value, evaluated):
     ],
     ids=lambda value: " ".join(f"{name} {number}" for name, number in value.items()) if isinstance(value, dict) else "",
 )
-def test_what_cannot_be_is_told(values, message, evaluated):
+def test_a_violated_invariant_is_reported(values, message, evaluated):
     path = change(evaluated, "cos", FIRST, **values)
     with pytest.raises(InputError, match=message) as error:
         check(evaluated)
@@ -94,7 +94,7 @@ def test_what_cannot_be_is_told(values, message, evaluated):
     assert where in str(error.value)
 
 
-def test_an_unknown_cost_is_not_wrong(evaluated):
+def test_a_missing_cost_is_accepted(evaluated):
     change(evaluated, "cos", "layer >= 0", computation_sparsity=float("nan"))
     assert check(evaluated)["tables"] == 5
 
@@ -128,7 +128,7 @@ def test_means_of_any_compared_metric_are_checked(evaluated, monkeypatch):
         ("random", "sparsity~0.98", "sparsity~0.8", "sparsity"),
     ],
 )
-def test_a_support_that_holds_another_recalls_as_much(predictor, sparser, denser, setting, evaluated):
+def test_a_support_that_contains_another_recalls_at_least_as_much(predictor, sparser, denser, setting, evaluated):
     query = f"layer == 0 and head == 1 and point == '{denser}' and window == 0 and keep == 'none'"
     path = change(evaluated, predictor, query, recall=0.01)
     with pytest.raises(InputError, match=f"recall must not fall along {setting}") as error:
@@ -141,7 +141,7 @@ def test_a_support_that_holds_another_recalls_as_much(predictor, sparser, denser
     assert f"point before {sparser}" in str(error.value)
 
 
-def test_other_settings_do_not_lie_one_within_the_other(evaluated):
+def test_supports_of_other_settings_are_not_nested(evaluated):
     change(evaluated, "kmeans", "point == 'clusters~8_runs~1_top~1'", documents=True, recall=0.0)
     change(evaluated, "kmeans", "point == 'clusters~8_runs~1_top~1'", recall=0.0)
     assert check(evaluated)["tables"] == 5
@@ -180,7 +180,7 @@ def test_many_broken_rows_are_counted(evaluated):
     assert lines[1].endswith("and 45 more rows")
 
 
-def test_recall_above_the_oracle_is_told_with_numbers(evaluated):
+def test_recall_above_the_oracle_is_reported_with_numbers(evaluated):
     paths, documents, runs = evaluated
     for files in (paths, documents):
         for path, run in zip(files, runs, strict=True):

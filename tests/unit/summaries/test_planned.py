@@ -1,4 +1,4 @@
-"""Which tables a run has, and what each is made from."""
+"""The tables of a run, and the inputs of each."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def test_a_setting_is_read_by_its_dotted_key():
     ],
     ids=["kind", "table", "itself", "setting"],
 )
-def test_what_does_not_exist_is_refused(change, message, monkeypatch):
+def test_unknown_names_and_circles_are_refused(change, message, monkeypatch):
     changed = discover() | {"gold_sparsity": replace(discover()["gold_sparsity"], **change)}
     monkeypatch.setattr(planned, "discover", lambda: changed)
     with pytest.raises(InputError, match=message):

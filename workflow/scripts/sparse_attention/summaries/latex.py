@@ -65,10 +65,10 @@ def comparison(table: pd.DataFrame, windows: str, keep: str) -> tuple[pd.DataFra
     """Return the rows of one window and keep, and the columns that identify their series, with headers."""
     chosen = table[(table["windows"].astype(str) == windows) & (table["keep"] == keep)]
     several = chosen.groupby("predictor")["projection"].nunique().max() > 1 or chosen["projection"].nunique() > 2
-    who = {"label": "Predictor"}
-    who |= {"projection": "Projection"} if several else {}
-    who |= {"attention": "Attention"} if chosen["attention"].nunique() > 1 else {}
-    return chosen, who
+    identity = {"label": "Predictor"}
+    identity |= {"projection": "Projection"} if several else {}
+    identity |= {"attention": "Attention"} if chosen["attention"].nunique() > 1 else {}
+    return chosen, identity
 
 
 def value(row: Any, column: str, digits: int) -> str:

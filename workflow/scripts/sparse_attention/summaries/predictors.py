@@ -14,8 +14,9 @@ from sparse_attention.summaries.statistics import over_seeds, stack
 
 METRICS = tuple(support_metrics())
 OF_HEADS = tuple(name for name, metric in support_metrics().items() if metric.of_heads)
-WHO = ("predictor", "label", "family", "bound", "projection", "attention")
-POINT = (*WHO, "point", "window", "keep")
+IDENTITY = ("predictor", "label", "family", "bound", "projection", "attention")
+"""Columns that identify a series of points."""
+POINT = (*IDENTITY, "point", "window", "keep")
 BY_HEAD = (*(name for name in POINT if name not in ("label", "family", "bound")), "layer", "head")
 READ = ("layer", "head", "point", "window", "keep", "grid", "examples", *METRICS)
 

@@ -18,7 +18,7 @@ from sparse_attention.summaries.reading import Paths, Runs
 
 READ = ("document", "point", "window", "keep", "examples", "sparsity", *METRICS)
 KEYS = (*SERIES, "windows")
-WHO = ("attention", "predictor", "projection", "keep")
+IDENTITY = ("attention", "predictor", "projection", "keep")
 SIZES = ("hypervolume", "area")
 
 
@@ -53,7 +53,7 @@ class Resampled:
         examples = rows.groupby(["seed", "document"])["examples"].first()
         values, documents = [], set()
         for seed, own in wide.groupby(level="seed"):
-            _check_complete(own, ", ".join(str(series[name]) for name in WHO) + f", seed {seed}")
+            _check_complete(own, ", ".join(str(series[name]) for name in IDENTITY) + f", seed {seed}")
             cells = np.stack([own[name].to_numpy(dtype=float) for name in wanted], axis=1)
             values.append(resampled_means(cells, examples.loc[own.index].to_numpy(), replicates))
             documents |= set(own.index.get_level_values("document"))
@@ -110,9 +110,9 @@ def uncertainty_tables(
         for _, setting in rows.groupby("keep", sort=False):
             resampled = Resampled.of(setting, replicates)
             for windows, values in resampled.competitions():
-                who = {**resampled.series, "windows": windows}
-                levels += level_rows(who, values, resampled.documents, sparsities)
-                areas.append(area_row(who, values, resampled.documents, min(sparsities)))
+                identity = {**resampled.series, "windows": windows}
+                levels += level_rows(identity, values, resampled.documents, sparsities)
+                areas.append(area_row(identity, values, resampled.documents, min(sparsities)))
     columns = [f"{metric}{end}" for metric in METRICS for end in ("", "_ci95", "_low", "_high")]
     sizes = [f"{size}_{metric}{end}" for size in SIZES for metric in METRICS for end in ("", "_low", "_high")]
     return {
@@ -122,13 +122,13 @@ def uncertainty_tables(
 
 
 def level_rows(
-    who: dict[str, Any], values: np.ndarray, documents: int, sparsities: Sequence[float]
+    identity: dict[str, Any], values: np.ndarray, documents: int, sparsities: Sequence[float]
 ) -> list[dict[str, Any]]:
     """Return the attainable metrics of one series, one row per sparsity.
 
     Parameters
     ----------
-    who : dict
+    identity : dict
         Values of the columns `KEYS`.
     values : numpy.ndarray
         Points that compete, see `Resampled.values`.
@@ -142,19 +142,19 @@ def level_rows(
     found = estimate(attained, documents)
     rows = []
     for index, at in enumerate(sparsities):
-        row = {**who, "at_sparsity": at, "seeds": values.shape[1]}
+        row = {**identity, "at_sparsity": at, "seeds": values.shape[1]}
         for metric, cells in zip(METRICS, np.stack(found)[..., index].T, strict=True):
             row |= {metric: cells[0], f"{metric}_ci95": cells[1], f"{metric}_low": cells[2], f"{metric}_high": cells[3]}
         rows.append(row)
     return rows
 
 
-def area_row(who: dict[str, Any], values: np.ndarray, documents: int, start: float) -> dict[str, Any]:
+def area_row(identity: dict[str, Any], values: np.ndarray, documents: int, start: float) -> dict[str, Any]:
     """Return the areas and hypervolumes of one series.
 
     Parameters
     ----------
-    who, values, documents
+    identity, values, documents
         See `level_rows`.
     start : float
         Lowest sparsity of the areas.
@@ -173,7 +173,7 @@ def area_row(who: dict[str, Any], values: np.ndarray, documents: int, start: flo
     """
     sets, shape = _sets(values), (*values.shape[:2], len(METRICS))
     sizes = {"hypervolume": hypervolumes(*sets), "area": hulls(*sets, with_ends=True).area(start)}
-    row = {**who, "seeds": shape[1], "points": values.shape[3], "area_from": start}
+    row = {**identity, "seeds": shape[1], "points": values.shape[3], "area_from": start}
     for name, size in sizes.items():
         found = estimate(size.reshape(shape), documents)
         for index, metric in enumerate(METRICS):

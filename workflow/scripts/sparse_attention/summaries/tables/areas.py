@@ -35,16 +35,16 @@ class Areas(Table):
     """
 
     def to_latex(self, table: pd.DataFrame, setting: Mapping[str, Any]) -> str:
-        chosen, who = latex.comparison(table, str(setting["figures.window"]), setting["figures.keep"])
+        chosen, identity = latex.comparison(table, str(setting["figures.window"]), setting["figures.keep"])
         order = chosen.sort_values("area_recall", ascending=False, kind="stable")
         columns = [f"{size}_{metric}" for size in ("area", "hypervolume") for metric in latex.METRICS]
         rows = [
-            [latex.escape(spell(row[name])) for name in who] + [latex.value(row, name, 3) for name in columns]
+            [latex.escape(spell(row[name])) for name in identity] + [latex.value(row, name, 3) for name in columns]
             for attention in chosen["attention"].unique()
             for row in order[order["attention"] == attention].to_dict("records")
         ]
         start = " and ".join(f"{value:g}" for value in chosen["area_from"].unique())
         titles = list(latex.METRICS.values())
-        groups = [("", list(who.values())), *((title, titles) for title in ("Area", "Hypervolume"))]
+        groups = [("", list(identity.values())), *((title, titles) for title in ("Area", "Hypervolume"))]
         note = f"Areas under the fronts from sparsity {start} to 1, and hypervolumes, {latex.INTERVALS}"
         return latex.tabular(groups, rows, f"{note}; {latex.words_of(setting)}.")

@@ -8,12 +8,12 @@ from typing import Any
 import pandas as pd
 
 from sparse_attention.summaries.base import Inputs, Table
-from sparse_attention.summaries.predictors import WHO, by_series
+from sparse_attention.summaries.predictors import IDENTITY, by_series
 from sparse_attention.summaries.reading import Paths, Runs
 from sparse_attention.summaries.statistics import over_seeds, stack
 
 MEASURED = ("buckets", "entropy", "largest_share", "empty_share", "balance", "outside_share")
-KEYS = (*WHO, "point", "layer", "head", "side")
+KEYS = (*IDENTITY, "point", "layer", "head", "side")
 
 
 class Buckets(Table):

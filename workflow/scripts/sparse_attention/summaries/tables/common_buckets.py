@@ -8,13 +8,13 @@ from typing import Any
 import pandas as pd
 
 from sparse_attention.summaries.base import Inputs, Table
-from sparse_attention.summaries.predictors import WHO, by_series
+from sparse_attention.summaries.predictors import IDENTITY, by_series
 from sparse_attention.summaries.reading import Paths, Runs
 from sparse_attention.summaries.statistics import over_seeds, stack
 
 PAIRS = ("pairs", "gold_pairs")
 SHARES = ("share", "gold_share")
-BIN_KEYS = (*WHO, "point", "layer", "distance_bin")
+BIN_KEYS = (*IDENTITY, "point", "layer", "distance_bin")
 KEYS = (*BIN_KEYS, "common")
 
 
@@ -64,9 +64,11 @@ def common_buckets_table(paths: Paths, runs: Runs) -> pd.DataFrame:
 
 def _filled(rows: pd.DataFrame) -> pd.DataFrame:
     """Add rows of 0 so that every seed has the same rows; sort by point, layer, distance and common buckets."""
-    keys = [name for name in KEYS if name not in WHO]
+    keys = [name for name in KEYS if name not in IDENTITY]
     wide = rows.pivot(index=keys, columns="seed", values=list(PAIRS)).fillna(0)
-    filled = wide.stack("seed", future_stack=True).reset_index().assign(**{name: rows[name].iloc[0] for name in WHO})
+    filled = (
+        wide.stack("seed", future_stack=True).reset_index().assign(**{name: rows[name].iloc[0] for name in IDENTITY})
+    )
     points = {point: rank for rank, point in enumerate(rows["point"].unique())}
     distances = {name: float(name.removeprefix(">").split("-")[0]) for name in rows["distance_bin"].unique()}
     order = filled.assign(point=filled["point"].map(points), distance_bin=filled["distance_bin"].map(distances))

@@ -8,12 +8,12 @@ from typing import Any
 import pandas as pd
 
 from sparse_attention.summaries.base import Inputs, Table
-from sparse_attention.summaries.predictors import WHO, by_series
+from sparse_attention.summaries.predictors import IDENTITY, by_series
 from sparse_attention.summaries.reading import Paths, Runs
 from sparse_attention.summaries.statistics import over_seeds, stack
 
 GOLD = "gold"
-KEYS = (*WHO, "point", "sparsity", "distance")
+KEYS = (*IDENTITY, "point", "sparsity", "distance")
 VALUES = ("share", "gold_share")
 
 
@@ -93,6 +93,8 @@ def offsets_table(points: pd.DataFrame, paths: Paths, runs: Runs, sparsity: floa
             own = rows[rows["point"] == name].drop_duplicates(["seed", "layer", "distance"])
             edges = own.groupby(["seed", "distance"], sort=False)["edges"].mean()
             shares[column] = edges / edges.groupby(level="seed").transform("sum")
-        constants = {name: rows[name].iloc[0] for name in WHO} | {name: point[name] for name in ("point", "sparsity")}
+        constants = {name: rows[name].iloc[0] for name in IDENTITY} | {
+            name: point[name] for name in ("point", "sparsity")
+        }
         found.append(pd.DataFrame(shares).reset_index().assign(**constants))
     return over_seeds(stack(found, [*KEYS, "seed", *VALUES]), KEYS, VALUES)

@@ -34,14 +34,14 @@ class PredictorsAtSparsity(Table):
     """
 
     def to_latex(self, table: pd.DataFrame, setting: Mapping[str, Any]) -> str:
-        chosen, who = latex.comparison(table, str(setting["figures.window"]), setting["figures.keep"])
+        chosen, identity = latex.comparison(table, str(setting["figures.window"]), setting["figures.keep"])
         levels = sorted(chosen["at_sparsity"].unique())
         rows = []
         for _, series in chosen.groupby(["attention", "predictor", "projection"], sort=False):
             values = {row["at_sparsity"]: row for row in series.to_dict("records")}
             cells = [latex.value(values[at], metric, 2) for metric in latex.METRICS for at in levels]
-            rows.append([*(latex.escape(spell(series[column].iloc[0])) for column in who), *cells])
+            rows.append([*(latex.escape(spell(series[column].iloc[0])) for column in identity), *cells])
         titles = latex.METRICS.values()
-        groups = [("", list(who.values())), *((title, [f"{at:.3g}" for at in levels]) for title in titles)]
+        groups = [("", list(identity.values())), *((title, [f"{at:.3g}" for at in levels]) for title in titles)]
         note = f"What each predictor attains at fixed sparsities, {latex.INTERVALS}"
         return latex.tabular(groups, rows, f"{note}; {latex.words_of(setting)}.")
