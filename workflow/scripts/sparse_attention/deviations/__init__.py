@@ -1,4 +1,4 @@
-"""Measure what each quirk of the published code changes: corrected against as published, on the same examples."""
+"""Effects of the quirks of the published code: corrected against as published, on the same examples."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""Load models offline and without running foreign code, and replace their attention."""
+"""Models, loaded offline without running foreign code, and their attention."""

@@ -1,1 +1,1 @@
-"""Train models so that an interrupted run can resume: masked language models, and the loop of all trainings."""
+"""Training that can be interrupted and resumed: of masked language models, and the loop of all trainings."""
