@@ -185,7 +185,7 @@ def _masked_lm(folder: Path) -> None:
 def _classifier(folder: Path) -> None:
     from sparse_attention.models.loading import load_classifier
 
-    load_classifier(folder, None, 16, whole=True)
+    load_classifier(folder, None, 16, require_head=True)
 
 
 def _tokenizer(folder: Path) -> None:

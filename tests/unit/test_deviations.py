@@ -1,4 +1,4 @@
-"""What is measured, on which examples, and how it gets into the document."""
+"""The comparisons of quirks, their examples, and the table in docs/deviations.md."""
 
 from __future__ import annotations
 

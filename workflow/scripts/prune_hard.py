@@ -10,7 +10,7 @@ from sparse_attention.jobs.script import run
 from sparse_attention.pruning.options import StageOptions
 from sparse_attention.pruning.stages import fingerprint_of, hardened, save_stage
 from sparse_attention.pruning.stored import load_pruned_model
-from sparse_attention.pruning.training import BESIDE, MEASURED, Stage, train
+from sparse_attention.pruning.training import METRICS, SETTINGS, Stage, train
 from sparse_attention.training.loop import training_table
 
 
@@ -20,7 +20,7 @@ def main(snakemake):
     set_seed(params.seed)
     tokens, given = CodeTokens.load(snakemake.input.tokens), Path(snakemake.input.model)
     model = hardened(load_pruned_model(given), params.pruning, params.seed).to(resolve_device(params.device))
-    training = training_table([], MEASURED, BESIDE)
+    training = training_table([], METRICS, SETTINGS)
     if options.epochs:
         fingerprint = fingerprint_of(params, snakemake.input.tokens, given / "model.safetensors")
         training = train(model, tokens, Stage("hard"), options, params.seed, Path(params.resume), fingerprint)

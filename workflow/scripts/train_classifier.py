@@ -14,7 +14,7 @@ from sparse_attention.pruning.model import PrunedClassifier
 from sparse_attention.pruning.options import ClassifierOptions
 from sparse_attention.pruning.stages import fingerprint_of, save_stage
 from sparse_attention.pruning.thresholds import PruningSettings
-from sparse_attention.pruning.training import BESIDE, MEASURED, Stage, train
+from sparse_attention.pruning.training import METRICS, SETTINGS, Stage, train
 from sparse_attention.training.loop import training_table
 
 
@@ -24,9 +24,9 @@ def main(snakemake):
     set_seed(params.seed)
     dataset, tokens = open_dataset(snakemake.input.model), CodeTokens.load(snakemake.input.tokens)
     trained = options.source is not None
-    network = load_classifier(dataset.root, options.longformer, tokens.info.max_tokens, whole=trained)
+    network = load_classifier(dataset.root, options.longformer, tokens.info.max_tokens, require_head=trained)
     model = PrunedClassifier(network.to(resolve_device(params.device)), PruningSettings(final=0.0))
-    training = training_table([], MEASURED, BESIDE)
+    training = training_table([], METRICS, SETTINGS)
     if trained:
         logger.info("train_classifier.source: %s is used without training", dataset.root)
     else:

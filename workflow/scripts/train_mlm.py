@@ -16,7 +16,7 @@ from sparse_attention.jobs.log import logger
 from sparse_attention.jobs.script import run
 from sparse_attention.models.attention import Attention
 from sparse_attention.models.masked_lm import load_masked_lm, save_masked_lm
-from sparse_attention.training.fine_tuning import BESIDE, MEASURED, train
+from sparse_attention.training.fine_tuning import METRICS, SETTINGS, train
 from sparse_attention.training.loop import training_table
 from sparse_attention.training.losses import gold_sparsity
 from sparse_attention.training.options import TrainOptions
@@ -33,7 +33,7 @@ def main(snakemake):
     task = MaskedLMTask(Blocks.load(snakemake.input.blocks), model, options, params.seed)
     before = after = task.measure(model)
     logger.info("validation loss %.4f before training; unigram loss %.4f", before.loss, task.info.unigram_loss)
-    training = training_table([], MEASURED, BESIDE)
+    training = training_table([], METRICS, SETTINGS)
     if options.source:
         logger.info("train_mlm.source: %s is evaluated without training", dataset.root)
     else:

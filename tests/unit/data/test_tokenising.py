@@ -144,7 +144,7 @@ def test_a_tokenizer_without_a_mask_is_refused(model_folder):
 
 
 def test_a_folder_without_a_tokenizer_is_refused(tmp_path):
-    with pytest.raises(InputError, match="its tokenizer cannot be loaded"):
+    with pytest.raises(InputError, match="the tokenizer cannot be loaded"):
         Tokeniser(tmp_path, LENGTH)
 
 

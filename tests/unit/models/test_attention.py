@@ -1,4 +1,4 @@
-"""Our attention inside transformers' models: reached in every layer, masked, equal to the library's own softmax."""
+"""Our attention inside models of transformers: used in every layer, masked, and equal to the library's softmax."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def test_entmax_is_what_the_package_computes(family, make_model):
 
 @pytest.mark.parametrize("attention", ["softmax", "entmax~1.5", "entmax~2"])
 @pytest.mark.parametrize("family", FAMILIES)
-def test_padding_gets_exactly_nothing(family, attention, make_model):
+def test_padding_gets_exactly_zero_probability(family, attention, make_model):
     model = ours(make_model(family), attention)
     seen = observations(model)
     assert len(seen) == 2

@@ -1,4 +1,4 @@
-"""Guarded loading: no code of a folder runs, nothing asks, and each damage is one line that names the file."""
+"""Guarded loading: no code of a folder runs, and each damaged file gives an error of one line that names it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from sparse_attention.data.code import tokens
 from sparse_attention.data.tokenising import Tokeniser
 from sparse_attention.errors import InputError
 from sparse_attention.models.hub import copy_tokenizer, guarded, load_tokenizer
-from sparse_attention.models.loading import load_classifier, load_whole
+from sparse_attention.models.loading import load_classifier, load_complete
 from sparse_attention.models.longformer import LongformerShape
 from sparse_attention.models.masked_lm import load_masked_lm, save_masked_lm
 from tiny_networks import tiny
@@ -61,7 +61,7 @@ LOADERS = {
     "tokenise": lambda folder: Tokeniser(folder, 16),
     "tokenise_code": tokens.load_tokenizer,
     "masked language model": lambda folder: load_masked_lm(folder, "softmax"),
-    "encoder": lambda folder: load_whole(AutoModel, folder, "an encoder", ("pooler.",)),
+    "encoder": lambda folder: load_complete(AutoModel, folder, "an encoder", ("pooler.",)),
     "classifier": lambda folder: load_classifier(folder, None, 16),
     "longformer": lambda folder: load_classifier(folder, LongformerShape(2, 4), 16),
 }
@@ -71,10 +71,10 @@ OF_TOKENIZERS = [name for name in LOADERS if name not in OF_MODELS]
 
 @pytest.mark.parametrize("loader", LOADERS)
 @pytest.mark.parametrize("family", ["my-bert", None])
-def test_a_model_that_only_its_own_code_knows_is_refused(loader, family, folder):
+def test_a_model_that_only_custom_code_defines_is_refused(loader, family, folder):
     code = {"AutoConfig": "own.C", "AutoModelForMaskedLM": "own.M", "AutoModel": "own.M"}
     edit(folder / "config.json", model_type=family or "DROP", auto_map=code)
-    message = rf"config\.json: auto_map names code of its own \(own\.C, own\.M\), .* never run; allowed: .* {family!r}"
+    message = rf"config\.json: auto_map names custom code \(own\.C, own\.M\), .* never run; allowed: .* {family!r}"
     with pytest.raises(InputError, match=message):
         LOADERS[loader](folder)
     assert not ran(folder)
@@ -83,9 +83,9 @@ def test_a_model_that_only_its_own_code_knows_is_refused(loader, family, folder)
 @pytest.mark.parametrize("loader", OF_TOKENIZERS)
 @pytest.mark.parametrize("named", ["OwnTokenizer", "DROP", 7])
 @pytest.mark.parametrize("code", [{"AutoTokenizer": [None, "own.T"]}, ["own.T", None], "own.T"], ids=str)
-def test_a_tokenizer_that_only_its_own_code_knows_is_refused(loader, named, code, folder):
+def test_a_tokenizer_that_only_custom_code_defines_is_refused(loader, named, code, folder):
     edit(folder / "tokenizer_config.json", tokenizer_class=named, auto_map=code)
-    with pytest.raises(InputError, match=r"tokenizer_config\.json: auto_map names code of its own \(own\.T\)"):
+    with pytest.raises(InputError, match=r"tokenizer_config\.json: auto_map names custom code \(own\.T\)"):
         LOADERS[loader](folder)
     assert not ran(folder)
 
@@ -97,7 +97,7 @@ def test_a_known_family_is_read_with_the_librarys_own_code(folder, tmp_path, cap
     with caplog.at_level(logging.WARNING):
         model = load_masked_lm(folder, "softmax")
         assert type(model) is BertForMaskedLM and load_tokenizer(folder).mask_token == "[MASK]"
-    assert "auto_map names code of its own (own.C, own.M); it is not run" in caplog.text
+    assert "auto_map names custom code (own.C, own.M), which is not run" in caplog.text
     save_masked_lm(model, folder, tmp_path / "saved")
     for file in ("config.json", "tokenizer_config.json"):
         assert "own." not in (tmp_path / "saved" / file).read_text()
@@ -121,7 +121,7 @@ class Attack:
 
 @pytest.mark.parametrize("loader", OF_MODELS)
 @pytest.mark.parametrize("zipped", [True, False], ids=["zip", "plain pickle"])
-def test_a_pickle_with_code_is_named_and_not_run(loader, zipped, folder):
+def test_a_pickle_with_code_is_refused_and_not_run(loader, zipped, folder):
     content = {"weight": torch.ones(2), "more": Attack(folder.parent / "ran")}
     (folder / "model.safetensors").unlink()
     torch.save(content, folder / "pytorch_model.bin", _use_new_zipfile_serialization=zipped)
@@ -142,7 +142,7 @@ def test_a_pickle_with_code_is_named_and_not_run(loader, zipped, folder):
     ],
     ids=["a whole training", "text", "damaged"],
 )
-def test_a_pickle_without_weights_is_named(content, message, folder):
+def test_a_pickle_without_weights_is_refused(content, message, folder):
     (folder / "model.safetensors").unlink()
     torch.save(content, folder / "pytorch_model.bin")
     if content is None:
@@ -160,7 +160,7 @@ def test_pickled_weights_are_read(folder):
 
 
 @pytest.mark.parametrize("name", ["config.json", "tokenizer.json", "tokenizer_config.json", "vocab.txt", "vocab.json"])
-def test_a_pointer_in_place_of_a_tokenizers_file_is_told(name, folder):
+def test_a_git_lfs_pointer_in_place_of_a_tokenizer_file_is_refused(name, folder):
     (folder / name).write_text(POINTER)
     with pytest.raises(InputError, match=rf"{name}: is a Git LFS pointer, .*; run git lfs pull"):
         load_tokenizer(folder)
@@ -168,7 +168,7 @@ def test_a_pointer_in_place_of_a_tokenizers_file_is_told(name, folder):
 
 @pytest.mark.parametrize("loader", [*OF_MODELS, "tokenise"])
 @pytest.mark.parametrize("name", ["model.safetensors", "pytorch_model.bin", "shard"])
-def test_a_pointer_in_place_of_weights_is_told(loader, name, folder):
+def test_a_git_lfs_pointer_in_place_of_weights_is_refused(loader, name, folder):
     (folder / "model.safetensors").rename(folder / "shard")
     if name == "shard":
         index = {"weight_map": {"a": "shard", "b": "other"}}
@@ -189,7 +189,7 @@ def test_a_pointer_in_place_of_weights_is_told(loader, name, folder):
         ('{"weight_map": {"a": "one", "b": "two"}}', "names 2 files that are missing, such as one"),
     ],
 )
-def test_an_index_that_names_no_files_is_told(index, message, folder):
+def test_an_index_without_usable_files_is_refused(index, message, folder):
     (folder / "model.safetensors").unlink()
     (folder / "model.safetensors.index.json").write_text(index)
     with pytest.raises(InputError, match=rf"model\.safetensors\.index\.json: {message}"):
@@ -207,7 +207,7 @@ CONFIGS = {
 
 @pytest.mark.parametrize("loader", LOADERS)
 @pytest.mark.parametrize("damage", CONFIGS)
-def test_a_config_that_is_no_object_is_told(damage, loader, folder):
+def test_a_config_that_is_no_json_object_is_refused(damage, loader, folder):
     content, message = CONFIGS[damage]
     (folder / "config.json").write_text(content, encoding="latin-1")
     with pytest.raises(InputError, match=rf"config\.json: {message}"):
@@ -218,18 +218,18 @@ def test_a_config_that_is_no_object_is_told(damage, loader, folder):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"hidden_size": "24"}, "hidden_size: '24'; allowed: a whole number from 1 on"),
-        ({"num_hidden_layers": 3.0}, "num_hidden_layers: 3.0; allowed: a whole number"),
-        ({"vocab_size": True}, "vocab_size: True; allowed: a whole number"),
-        ({"layer_norm_eps": "1e-12"}, "layer_norm_eps: '1e-12'; allowed: a number"),
-        ({"num_attention_heads": 5}, "a hidden size of 24 cannot be shared by 5 heads"),
-        ({"model_type": 3}, "model_type: 3; allowed: the name of a family"),
+        ({"hidden_size": "24"}, "hidden_size: '24' is not allowed; allowed: a whole number from 1 on"),
+        ({"num_hidden_layers": 3.0}, "num_hidden_layers: 3.0 is not allowed; allowed: a whole number"),
+        ({"vocab_size": True}, "vocab_size: True is not allowed; allowed: a whole number"),
+        ({"layer_norm_eps": "1e-12"}, "layer_norm_eps: '1e-12' is not allowed; allowed: a number"),
+        ({"num_attention_heads": 5}, "a hidden size of 24 is not allowed with 5 heads"),
+        ({"model_type": 3}, "model_type: 3 is not allowed; allowed: the name of a family"),
         ({"hidden_act": "none"}, "cannot be loaded as"),
         ({"id2label": "yes"}, "cannot be loaded as"),
     ],
     ids=str,
 )
-def test_numbers_that_no_model_can_have_are_told(changes, message, loader, folder):
+def test_a_config_with_impossible_values_is_refused(changes, message, loader, folder):
     edit(folder / "config.json", **changes)
     with pytest.raises(InputError, match=rf"{folder}.*{message}") as caught:
         LOADERS[loader](folder)
@@ -238,7 +238,7 @@ def test_numbers_that_no_model_can_have_are_told(changes, message, loader, folde
 
 @pytest.mark.parametrize("loader", OF_MODELS)
 @pytest.mark.parametrize("value", [torch.nan, -torch.inf])
-def test_weights_that_are_not_finite_are_told(value, loader, folder):
+def test_weights_that_are_not_finite_are_refused(value, loader, folder):
     weights = load_file(folder / "model.safetensors")
     weights["bert.encoder.layer.1.output.dense.weight"][1, 2] = value
     save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
@@ -246,7 +246,7 @@ def test_weights_that_are_not_finite_are_told(value, loader, folder):
         LOADERS[loader](folder)
 
 
-def test_an_adapter_is_not_left_out_silently(folder):
+def test_an_adapter_is_refused(folder):
     (folder / "adapter_config.json").write_text("{}")
     with pytest.raises(InputError, match=r"adapter_config\.json: adapters are not applied"):
         LOADERS["encoder"](folder)
@@ -254,9 +254,9 @@ def test_an_adapter_is_not_left_out_silently(folder):
 
 @pytest.mark.parametrize("loader", OF_TOKENIZERS)
 @pytest.mark.parametrize("content", ['{"version": "1.0", "model": {"type": "Newer"}}', "{}", '{"version": "9.0"}'])
-def test_a_tokenizer_of_another_version_is_told(content, loader, folder):
+def test_a_tokenizer_of_another_version_is_refused(content, loader, folder):
     (folder / "tokenizer.json").write_text(content)
-    with pytest.raises(InputError, match=r"tokenizer\.json: its tokenizer cannot be loaded: .*; allowed: .*tokenizers"):
+    with pytest.raises(InputError, match=r"tokenizer\.json: the tokenizer cannot be loaded: .*; allowed: .*tokenizers"):
         LOADERS[loader](folder)
 
 
@@ -265,7 +265,7 @@ class Odd(Exception):
 
 
 @pytest.mark.parametrize("kind", [Exception, Odd, KeyError, ValueError, AssertionError, RecursionError])
-def test_whatever_a_library_raises_is_one_line(kind):
+def test_an_exception_of_a_library_becomes_one_line(kind):
     text = "It failed.\nSet `trust_remote_code=True` to go on. See https://example.org/x.\n\nThe file is short."
     with pytest.raises(InputError) as caught, guarded("folder: cannot be loaded", "another"):
         raise kind(text)
@@ -275,6 +275,6 @@ def test_whatever_a_library_raises_is_one_line(kind):
     assert kind is KeyError or "It failed. The file is short." in message
 
 
-def test_what_is_written_for_the_user_stays():
+def test_an_input_error_keeps_its_text():
     with pytest.raises(InputError, match="^as it is: weights_only$"), guarded("folder"):
         raise InputError("as it is: weights_only")

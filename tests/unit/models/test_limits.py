@@ -1,4 +1,4 @@
-"""What a model can read by its configuration is what it does read; each limit names the configuration's key."""
+"""Limits from a configuration equal what the model can process; each error names the key of the configuration."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def test_positions_are_those_that_the_library_reads(family, padding):
 
 
 @pytest.mark.parametrize("family", sorted({*AFTER_PADDING, "bert"} - NOT_MEASURED - {"esm"}))
-def test_a_padding_id_that_is_not_told_is_the_librarys(family, tmp_path):
+def test_a_missing_padding_id_has_the_librarys_default(family, tmp_path):
     model = network(family)
     config = {"model_type": family, "max_position_embeddings": 20, "pad_token_id": "absent"}
     del config["pad_token_id"]
@@ -63,12 +63,12 @@ def test_a_padding_id_that_is_not_told_is_the_librarys(family, tmp_path):
     assert limits_of(tmp_path).positions == limits_of_model(model).positions
 
 
-def test_a_configuration_alone_is_enough(tmp_path):
+def test_limits_are_read_from_the_config_alone(tmp_path):
     config = {**SIZES, "model_type": "ltp", "attention_window": 8, "max_position_embeddings": 50, "pad_token_id": 1}
     (tmp_path / "config.json").write_text(json.dumps(config))
     limits = limits_of(tmp_path)
     assert (limits.family, limits.layers, limits.vocabulary, limits.positions) == ("ltp", 2, 30, 48)
-    assert limits.windows == (8, 8) and str(tmp_path) in limits.place
+    assert limits.windows == (8, 8) and str(tmp_path) in limits.name
 
 
 def test_it_needs_neither_torch_nor_transformers(tmp_path):
@@ -83,7 +83,7 @@ def test_it_needs_neither_torch_nor_transformers(tmp_path):
     assert run.stdout.strip() == "512", run.stderr
 
 
-def test_what_the_library_decides_is_not_limited():
+def test_an_empty_config_sets_no_limits():
     limits = limits_in({}, "model")
     limits.check_blocks(10_000, 10**6)
     limits.check_classifier(10_000, 40)
@@ -93,27 +93,42 @@ def test_what_the_library_decides_is_not_limited():
 @pytest.mark.parametrize(
     ("config", "message"),
     [
-        ({"hidden_size": "12"}, "hidden_size: '12'; allowed: a whole number from 1 on"),
-        ({"n_layers": 0}, "n_layers: 0; allowed: a whole number from 1 on"),
-        ({"initializer_range": "a"}, "initializer_range: 'a'; allowed: a number"),
-        ({"hidden_size": 12, "num_attention_heads": 5}, "a hidden size of 12 cannot be shared by 5 heads"),
-        ({"model_type": ["bert"]}, r"model_type: \['bert'\]; allowed: the name of a family"),
-        ({"model_type": "roberta", "pad_token_id": None}, "pad_token_id: null; allowed: a whole number"),
-        ({"model_type": "roberta", "pad_token_id": "1"}, "pad_token_id: '1'; allowed: a whole number from 0 on"),
-        ({"model_type": "roberta", "pad_token_id": -1}, "pad_token_id: -1; allowed: a whole number from 0 on"),
+        ({"hidden_size": "12"}, "hidden_size: '12' is not allowed; allowed: a whole number from 1 on"),
+        ({"n_layers": 0}, "n_layers: 0 is not allowed; allowed: a whole number from 1 on"),
+        ({"initializer_range": "a"}, "initializer_range: 'a' is not allowed; allowed: a number"),
+        ({"hidden_size": 12, "num_attention_heads": 5}, "a hidden size of 12 is not allowed with 5 heads"),
+        ({"model_type": ["bert"]}, r"model_type: \['bert'\] is not allowed; allowed: the name of a family"),
+        ({"model_type": "roberta", "pad_token_id": None}, "pad_token_id: null is not allowed; allowed: a whole number"),
+        (
+            {"model_type": "roberta", "pad_token_id": "1"},
+            "pad_token_id: '1' is not allowed; allowed: a whole number from 0 on",
+        ),
+        (
+            {"model_type": "roberta", "pad_token_id": -1},
+            "pad_token_id: -1 is not allowed; allowed: a whole number from 0 on",
+        ),
         ({"model_type": "roberta", "pad_token_id": 19}, "max_position_embeddings: 20 leaves no position"),
-        ({"model_type": "longformer", "attention_window": [4, 4, 4]}, "attention_window: 3 windows for 2 layers"),
-        ({"model_type": "ltp", "attention_window": [4, 5]}, r"attention_window: \[4, 5\]; allowed: an even number"),
+        (
+            {"model_type": "longformer", "attention_window": [4, 4, 4]},
+            "attention_window: 3 windows do not fit 2 layers",
+        ),
+        (
+            {"model_type": "ltp", "attention_window": [4, 5]},
+            r"attention_window: \[4, 5\] is not allowed; allowed: an even number",
+        ),
         ({"model_type": "longformer", "attention_window": [4, "4"]}, "attention_window: .*; allowed: an even number"),
         (
             {"model_type": "roberta", "attention_window": [4, 4]},
-            "attention_window: roberta has none; .*longformer",
+            "attention_window: .* roberta have no attention windows; .*longformer",
         ),
-        ({"model_type": "longformer", "attention_window": True}, "attention_window: True; allowed: an even number"),
+        (
+            {"model_type": "longformer", "attention_window": True},
+            "attention_window: True is not allowed; allowed: an even number",
+        ),
     ],
     ids=str,
 )
-def test_a_configuration_that_fits_no_model_is_told(config, message, tmp_path):
+def test_a_config_that_fits_no_model_is_refused(config, message, tmp_path):
     base = {"num_hidden_layers": 2, "max_position_embeddings": 20}
     (tmp_path / "config.json").write_text(json.dumps(base | config))
     with pytest.raises(InputError, match=rf"{tmp_path}/config\.json: {message}"):
@@ -129,7 +144,11 @@ ROBERTA = {**SIZES, "model_type": "roberta", "max_position_embeddings": 20, "pad
         ({}, ("check_blocks", 19, 30), r"blocks\.length: 19 is more than the model in M can read; allowed: at most 18"),
         ({}, ("check_blocks", 18, 31), "blocks: token id 30 is outside the vocabulary of 30 of the model in M"),
         ({}, ("check_classifier", 19, None), r"tokenise_code\.max_tokens: 19 .*; allowed: at most 18"),
-        ({}, ("check_classifier", 99, 3), r"train_classifier\.longformer\.layers: 3; allowed: from 1 to the 2 of the"),
+        (
+            {},
+            ("check_classifier", 99, 3),
+            r"train_classifier\.longformer\.layers: 3 is not allowed; allowed: from 1 to the 2 of the",
+        ),
         (
             {"model_type": "albert"},
             ("check_classifier", 9, 1),
@@ -140,13 +159,13 @@ ROBERTA = {**SIZES, "model_type": "roberta", "max_position_embeddings": 20, "pad
     ],
     ids=str,
 )
-def test_what_does_not_fit_names_the_key_and_the_limit(changes, call, message):
+def test_the_error_names_the_key_and_the_limit(changes, call, message):
     limits = limits_in(ROBERTA | changes, "M")
     with pytest.raises(InputError, match=message):
         getattr(limits, call[0])(*call[1:])
 
 
-def test_what_fits_is_let_through():
+def test_the_largest_sizes_within_the_limits_are_accepted():
     limits = limits_in(ROBERTA, "M")
     limits.check_blocks(18, 30)
     limits.check_classifier(18, None)
@@ -157,6 +176,6 @@ def test_what_fits_is_let_through():
     ("key", "value"),
     [("hidden_dropout_prob", float("nan")), ("attention_probs_dropout_prob", 1.5), ("layer_norm_eps", float("inf"))],
 )
-def test_a_number_out_of_its_range_is_named(key, value):
+def test_a_number_out_of_its_range_is_refused(key, value):
     with pytest.raises(InputError, match=rf"config.json: {key}: .*; allowed: a number from 0"):
         limits_in({key: value}, "model")

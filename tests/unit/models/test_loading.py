@@ -1,4 +1,4 @@
-"""Hugging Face folders: what is whole is loaded, an encoder becomes a Longformer, and the rest is refused."""
+"""Hugging Face folders: complete ones are loaded, an encoder becomes a Longformer, and others are refused."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from safetensors.torch import load_file, save_file
 from transformers import AutoModel, AutoModelForSequenceClassification, BertModel, RobertaForMaskedLM
 
 from sparse_attention.errors import InputError
-from sparse_attention.models.loading import load_classifier, load_whole
+from sparse_attention.models.loading import load_classifier, load_complete
 from sparse_attention.models.longformer import LongformerShape, longformer_from_encoder
 from tiny_networks import CLASSIFIERS, tiny
 
@@ -49,7 +49,7 @@ def same(one, other) -> bool:
 
 
 @pytest.mark.parametrize("name", ["bert", "roberta"])
-def test_a_longformer_is_made_of_an_encoders_folder(name, make):
+def test_a_longformer_is_made_from_an_encoders_folder(name, make):
     encoder, folder = make(name)
     torch.manual_seed(7)
     given = longformer_from_encoder(encoder, **vars(LONGFORMER), max_positions=60)
@@ -69,7 +69,7 @@ def test_a_classifier_keeps_its_architecture_and_head(name, whole, make):
 
 
 @pytest.mark.parametrize("name", ["bert", "roberta"])
-def test_a_missing_head_is_drawn_by_the_seed(name, make):
+def test_a_missing_head_depends_on_the_seed(name, make):
     encoder, folder = make(name)
     heads = []
     for seed in (1, 1, 2):
@@ -81,28 +81,33 @@ def test_a_missing_head_is_drawn_by_the_seed(name, make):
 
 
 @pytest.mark.parametrize("longformer", [None, LONGFORMER], ids=["as it is", "longformer"])
-def test_a_head_must_be_there_where_the_classifier_is_used_as_it_is(longformer, make):
+def test_a_classifier_that_is_used_as_it_is_needs_a_head(longformer, make):
     _, folder = make("roberta")
     with pytest.raises(InputError, match=r"4 weights are missing, such as classifier.dense.bias; allowed: a sequence"):
-        load_classifier(folder, longformer, 20, whole=True)
+        load_classifier(folder, longformer, 20, require_head=True)
 
 
 @pytest.mark.parametrize("whole", [True, False])
 def test_three_classes_are_refused(whole, make):
     _, folder = make("three classes")
-    with pytest.raises(InputError, match=rf"{folder.name}: a classifier of 3 classes; allowed: 2 classes"):
+    with pytest.raises(
+        InputError, match=rf"{folder.name}: a classifier with 3 classes is not allowed; allowed: 2 classes"
+    ):
         load_classifier(folder, None, 20, whole)
 
 
 def test_weights_are_read_in_float32(make):
     model, folder = make("roberta classifier")
     model.half().save_pretrained(folder)
-    loaded = load_whole(AutoModelForSequenceClassification, folder, "a classifier")
+    loaded = load_complete(AutoModelForSequenceClassification, folder, "a classifier")
     assert {weight.dtype for weight in loaded.parameters()} == {torch.float32} and same(model.float(), loaded)
 
 
 BROKEN = {
-    "no config": (lambda folder: (folder / "config.json").unlink(), ": no config.json; allowed: a Hugging Face model"),
+    "no config": (
+        lambda folder: (folder / "config.json").unlink(),
+        ": there is no config.json; allowed: a Hugging Face",
+    ),
     "broken config": (lambda folder: (folder / "config.json").write_text("{"), "/config.json: not valid JSON"),
     "unknown family": (
         lambda folder: (folder / "config.json").write_text(json.dumps({"model_type": "none"})),
@@ -115,11 +120,11 @@ BROKEN = {
     ),
     "a weight too few": (
         lambda folder: change(folder, lambda weights: weights.pop("encoder.layer.1.output.dense.weight")),
-        ": 1 weights are missing, such as encoder.layer.1.output.dense.weight; allowed: an encoder that is whole",
+        ": 1 weights are missing, such as encoder.layer.1.output.dense.weight; allowed: an encoder with all",
     ),
     "a weight of another shape": (
         lambda folder: change(folder, lambda weights: weights.update({"embeddings.LayerNorm.bias": torch.ones(3)})),
-        r": embeddings.LayerNorm.bias has shape \(3,\), and by config.json \(24,\); allowed",
+        r": embeddings.LayerNorm.bias has shape \(3,\), but config.json gives it \(24,\); allowed",
     ),
 }
 
@@ -131,13 +136,13 @@ def change(folder, edit) -> None:
 
 
 @pytest.mark.parametrize("damage", BROKEN)
-def test_a_folder_that_is_not_whole_is_told(damage, make):
+def test_an_incomplete_folder_is_refused(damage, make):
     _, folder = make("bert")
-    load_whole(AutoModel, folder, "an encoder")
+    load_complete(AutoModel, folder, "an encoder")
     edit, message = BROKEN[damage]
     edit(folder)
     with pytest.raises(InputError, match=rf"{folder.name}{message}"):
-        load_whole(AutoModel, folder, "an encoder")
+        load_complete(AutoModel, folder, "an encoder")
     with pytest.raises(InputError, match=folder.name):
         load_classifier(folder, LONGFORMER, 20)
 
@@ -145,6 +150,6 @@ def test_a_folder_that_is_not_whole_is_told(damage, make):
 def test_only_named_weights_may_be_missing(make):
     _, folder = make("bert")
     change(folder, lambda weights: [weights.pop(f"pooler.dense.{part}") for part in ("weight", "bias")])
-    load_whole(AutoModel, folder, "an encoder", ("pooler.",))
+    load_complete(AutoModel, folder, "an encoder", ("pooler.",))
     with pytest.raises(InputError, match=r"2 weights are missing, such as pooler.dense.bias"):
-        load_whole(AutoModel, folder, "an encoder", ("classifier.",))
+        load_complete(AutoModel, folder, "an encoder", ("classifier.",))

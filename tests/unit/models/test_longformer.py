@@ -1,4 +1,4 @@
-"""A Longformer made from an encoder: hidden states equal the encoder's, positions repeat, mistakes are named."""
+"""A Longformer made from an encoder: hidden states equal the encoder's, positions repeat, others are refused."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def states(model, tokens, mask, **more):
 
 
 @pytest.mark.parametrize("family", ["bert", "roberta"])
-def test_hidden_states_equal_the_encoders_under_a_window_over_everything(family):
+def test_hidden_states_equal_the_encoders_with_a_window_over_all_tokens(family):
     source = encoder(family)
     made = longformer_from_encoder(source, layers=3, window=48, max_positions=96)
     tokens, mask = batch(source.config.pad_token_id)
@@ -73,9 +73,12 @@ def test_positions_repeat_and_the_first_layers_are_taken(family):
     ("changes", "named"),
     [
         ({"layers": 0}, "train_classifier.longformer.layers: 0"),
-        ({"layers": 4}, "train_classifier.longformer.layers: 4; allowed: from 1 to the 3 of the model in BertModel"),
+        (
+            {"layers": 4},
+            "train_classifier.longformer.layers: 4 is not allowed; allowed: from 1 to the 3 of the model in BertModel",
+        ),
         ({"window": 3}, "window: 3"),
-        ({"max_positions": 0}, "max_positions: 0"),
+        ({"max_positions": 0}, "tokenise_code.max_tokens: 0"),
     ],
     ids=str,
 )
@@ -93,5 +96,5 @@ def test_refuses_families_without_an_encoder():
 
 def test_refuses_an_encoder_without_padding():
     source = BertModel(BertConfig(**SMALL, max_position_embeddings=24, pad_token_id=None))
-    with pytest.raises(InputError, match="encoder: pad_token_id is null; allowed: a whole number"):
+    with pytest.raises(InputError, match="encoder: pad_token_id: null is not allowed; allowed: a whole number"):
         longformer_from_encoder(source, 2, 4, 24)

@@ -30,18 +30,18 @@ def checkpoint(tmp_path):
     return tmp_path, network, weights
 
 
-def test_it_is_the_same_classifier(checkpoint):
+def test_a_checkpoint_gives_the_logits_of_its_classifier(checkpoint):
     folder, network, _ = checkpoint
     assert is_ltp(folder)
     tokens = torch.randint(2, 30, (2, 16), generator=torch.Generator().manual_seed(1))
     mask = torch.ones_like(tokens)
-    for loaded in (load_ltp(folder), load_classifier(folder, None, 16, whole=True)):
+    for loaded in (load_ltp(folder), load_classifier(folder, None, 16, require_head=True)):
         assert loaded.config.model_type == "longformer" and not hasattr(loaded.config, "prune_mode")
         with torch.no_grad():
             assert torch.equal(loaded(tokens, mask).logits, network(tokens, mask).logits)
 
 
-def test_shards_and_safetensors_are_read_as_well(checkpoint):
+def test_sharded_safetensors_give_the_same_weights(checkpoint):
     folder, network, weights = checkpoint
     (folder / "pytorch_model.bin").unlink()
     names = sorted(weights)
@@ -57,7 +57,7 @@ def test_shards_and_safetensors_are_read_as_well(checkpoint):
 CHANGES = {
     "missing": "1 weights are missing, such as classifier.dense.weight",
     "unknown": "2 weights have no place in a Longformer classifier, such as lm_head.bias",
-    "shape": "its weights do not fit its config.json",
+    "shape": "the weights do not fit config.json",
     "no-file": "has no weights; allowed: model.safetensors or pytorch_model.bin",
     "not-weights": "pytorch_model.bin: holds no weights by name",
     "not finite": "classifier.dense.weight holds NaN or infinity",
@@ -89,10 +89,10 @@ def test_numbers_that_fit_no_longformer_are_refused(checkpoint, size):
     folder, _, _ = checkpoint
     config = json.loads((folder / "config.json").read_text()) | {size: "12"}
     (folder / "config.json").write_text(json.dumps(config))
-    with pytest.raises(InputError, match=rf"config\.json: {size}: '12'; allowed: "):
+    with pytest.raises(InputError, match=rf"config\.json: {size}: '12' is not allowed; allowed: "):
         load_ltp(folder)
 
 
-def test_other_folders_are_none(tmp_path):
+def test_other_folders_are_not_ltp_checkpoints(tmp_path):
     (tmp_path / "config.json").write_text('{"model_type": "bert"}')
     assert not is_ltp(tmp_path)

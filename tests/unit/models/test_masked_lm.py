@@ -32,7 +32,7 @@ def saved(tmp_path, make_model):
     return save
 
 
-def test_configuration_carries_the_attention_and_stays_loadable_without_us(saved, tmp_path):
+def test_config_stores_the_attention_and_loads_in_plain_transformers(saved, tmp_path):
     model = load_masked_lm(saved("bert"), "entmax~1.25")
     model.save_pretrained(tmp_path / "out")
     written = json.loads((tmp_path / "out" / "config.json").read_text())

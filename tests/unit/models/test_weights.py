@@ -1,4 +1,4 @@
-"""Weights that a model has no place for are refused, but for heads and buffers that it has no use for."""
+"""Weights that a model has no place for are refused, except unused heads and buffers."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from transformers import (
 
 from covering import all_pairs
 from sparse_attention.errors import InputError
-from sparse_attention.models.loading import load_classifier, load_whole
+from sparse_attention.models.loading import load_classifier, load_complete
 from sparse_attention.models.longformer import LongformerShape
 from sparse_attention.models.masked_lm import load_masked_lm
 from sparse_attention.pruning.model import PrunedClassifier
@@ -29,7 +29,7 @@ from sparse_attention.pruning.thresholds import PruningSettings
 from tiny_networks import tiny
 
 LOADERS = {
-    "encoder": lambda folder: load_whole(AutoModel, folder, "an encoder", ("pooler.",)),
+    "encoder": lambda folder: load_complete(AutoModel, folder, "an encoder", ("pooler.",)),
     "longformer": lambda folder: load_classifier(folder, LongformerShape(2, 4), 16),
     "classifier": lambda folder: load_classifier(folder, None, 16),
     "masked language model": lambda folder: load_masked_lm(folder, "softmax"),
@@ -82,14 +82,14 @@ def test_weights_of_another_encoder_are_refused(name, kind, loader, save):
 
 
 @pytest.mark.parametrize("loader", LOADERS)
-def test_weights_on_top_that_nobody_knows_are_refused(loader, save):
+def test_unknown_weights_are_refused(loader, save):
     folder, _ = save(RobertaForMaskedLM, {"my_projection.weight": torch.ones(2)})
     with pytest.raises(InputError, match="1 weights have no place .*, such as my_projection.weight; allowed: the we"):
         LOADERS[loader](folder)
 
 
 @pytest.mark.parametrize("loader", LOADERS)
-def test_a_longformer_that_says_it_is_a_roberta_is_refused(loader, save):
+def test_a_longformer_declared_as_roberta_is_refused(loader, save):
     extra = {
         f"roberta.encoder.layer.{layer}.attention.self.{part}_global.{kind}": torch.ones(2)
         for layer in range(2) for part in ("query", "key", "value") for kind in ("weight", "bias")
@@ -99,7 +99,7 @@ def test_a_longformer_that_says_it_is_a_roberta_is_refused(loader, save):
         LOADERS[loader](folder)
 
 
-def test_fewer_layers_than_the_weights_have_are_refused(save):
+def test_a_config_with_fewer_layers_than_the_weights_is_refused(save):
     folder, model = save(BertForMaskedLM)
     model.config.num_hidden_layers = 2
     model.config.save_pretrained(folder)
@@ -123,7 +123,7 @@ def test_a_head_of_the_same_name_but_another_kind_is_refused(kind, extra, loader
     LOADERS["encoder"](folder)
 
 
-def test_a_pruned_model_is_held_to_the_same(tmp_path):
+def test_a_pruned_model_with_unknown_weights_is_refused(tmp_path):
     model = PrunedClassifier(tiny(BertForSequenceClassification), PruningSettings())
     save_pruned_model(model, tmp_path)
     weights = load_file(tmp_path / "model.safetensors") | {"bert.encoder.layer.0.gate.weight": torch.ones(2)}
@@ -141,7 +141,7 @@ def test_a_pruned_model_is_held_to_the_same(tmp_path):
     ids=["bert", "roberta"],
 )
 @pytest.mark.parametrize("loader", LOADERS)
-def test_a_decoder_that_is_stored_twice_and_old_names_of_norms_are_known(kind, tied, loader, save):
+def test_tied_decoders_and_old_names_of_norms_are_accepted(kind, tied, loader, save):
     folder, model = save(kind)
     weights, decoder = load_file(folder / "model.safetensors"), model.get_output_embeddings()
     weights |= {name: getattr(decoder, part).detach().clone() for name, part in tied.items()}

@@ -1,4 +1,4 @@
-"""The published variant against plain loops over queries, heads and keys, and what its quirks amount to."""
+"""The published variant against plain loops over queries, heads and keys, and the effects of its quirks."""
 
 import math
 
@@ -40,7 +40,7 @@ def plain(layer, states, mask, padding, twice):
 @pytest.mark.parametrize("twice", [False, True], ids=["CLS-once", "CLS-twice"])
 @pytest.mark.parametrize("hidden", [[], [3, 4, 9]], ids=["none-hidden", "some-hidden"])
 @torch.no_grad()
-def test_attention_is_that_of_plain_loops(make_classifier, twice, hidden):
+def test_attention_equals_plain_loops(make_classifier, twice, hidden):
     layer = layers_of(make_classifier("longformer"))[0]
     states = torch.randn(1, 14, 24, generator=torch.Generator().manual_seed(0))
     padding = torch.zeros(1, 14)
@@ -65,7 +65,7 @@ def test_without_thresholds_it_is_the_dense_model(make_classifier, make_batch):
 
 @pytest.mark.parametrize(("variant", "reads"), [("as_published", True), ("corrected", False)], ids=str)
 @torch.no_grad()
-def test_cls_reads_what_was_pruned_in_the_published_variant_alone(make_classifier, make_batch, variant, reads):
+def test_cls_reads_pruned_tokens_only_in_the_published_variant(make_classifier, make_batch, variant, reads):
     network, batch = make_classifier("longformer"), make_batch("B1")
     settings = PruningSettings("manual", "relative", 1.0, variant=variant)
     model = make_pruned(network, settings)
@@ -96,8 +96,8 @@ def test_it_never_learns_and_cannot_drop(make_classifier, make_batch, tmp_path):
     assert isinstance(load_pruned_model(tmp_path), PublishedClassifier)
 
 
-def test_it_is_refused_where_it_has_no_meaning(make_classifier):
-    with pytest.raises(InputError, match="as_published; allowed: with mode manual and score relative"):
+def test_other_settings_and_families_are_refused(make_classifier):
+    with pytest.raises(InputError, match="as_published is not allowed .*; allowed: mode manual and score relative"):
         PruningSettings(variant="as_published")
-    with pytest.raises(InputError, match="kind bert; allowed: longformer"):
+    with pytest.raises(InputError, match="family bert; allowed: longformer"):
         make_pruned(make_classifier("bert"), PruningSettings(**PUBLISHED, final=0.1))

@@ -1,4 +1,4 @@
-"""Which functions make a batch: all of them in each epoch, of similar length, and always the same."""
+"""Batches of functions: all of them in each epoch, of similar length, and the same in every run."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def test_longer_trainings_batch_other_functions_together_in_each_epoch():
     assert len(first & second) < 10
 
 
-def test_an_item_is_the_same_whoever_asks_and_when():
+def test_an_item_depends_on_its_number_only():
     _, items = make()
     expected = [items[number] for number in range(len(items))]
     places = torch.randperm(len(items), generator=torch.Generator().manual_seed(1)).tolist()

@@ -1,4 +1,4 @@
-"""Evaluation: every system in every way, what each costs, and what each layer leaves."""
+"""Evaluation: every system in every way, its cost, and the tokens that each layer leaves."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def evaluate(models, tokens, batch_size, baselines, seed=0):
 
 @pytest.mark.parametrize("soft", [True, False], ids=["soft", "no soft"])
 @pytest.mark.parametrize("baselines", [True, False], ids=["baselines", "no baselines"])
-def test_systems_and_ways(soft, baselines, tokens, make_models):
+def test_the_tables_have_every_system_and_way(soft, baselines, tokens, make_models):
     predictions, kept = evaluate(make_models(soft=soft), tokens, 3, baselines, 0)
     assert tuple(predictions.columns) == PREDICTIONS and tuple(kept.columns) == KEPT
     expected = {*STAGES, *(SOFT if soft else []), *(BASELINES if baselines else [])}
@@ -71,7 +71,7 @@ def test_systems_and_ways(soft, baselines, tokens, make_models):
     assert predictions["label"].tolist() == tokens.labels[predictions["function"].tolist()].tolist()
 
 
-def test_a_variant_that_only_hides_has_no_way_of_removing(tokens, make_models, make_classifier):
+def test_a_variant_that_cannot_drop_has_no_dropped_rows(tokens, make_models, make_classifier):
     settings = PruningSettings("manual", "relative", final=0.4, variant="as_published")
     hidden = Models(make_models().dense, None, make_pruned(make_classifier("longformer"), settings).eval())
     predictions, _ = evaluate(hidden, tokens, 3, True, 0)
@@ -121,7 +121,7 @@ def test_baselines_keep_about_as_much_as_the_learned_model_does_on_validation(to
     assert others["tokens"].tolist() == lengths.tolist() * (len(others) // 5)
 
 
-def test_the_seed_is_of_the_random_choice_alone(tokens, make_models):
+def test_the_seed_changes_the_random_baseline_only(tokens, make_models):
     models = make_models()
     one, other = (evaluate(models, tokens, 3, True, seed)[0].set_index("system")["probability"] for seed in (0, 1))
     changed = {system for system in one.index.unique() if one[system].tolist() != other[system].tolist()}
@@ -146,7 +146,7 @@ def test_costs_are_those_of_a_loop_over_layers(window, way, read, make_models):
         assert found["gflops"][function] == pytest.approx(2e-9 * (dense if way == "masked" else needed))
 
 
-def test_the_shape_is_the_models(make_models, tokens):
+def test_the_layer_shape_is_that_of_the_model(make_models, tokens):
     assert shape_of(make_models("longformer").hard) == LayerShape(24, 40, 4)
     model = make_models("roberta").hard
     assert shape_of(model) == LayerShape(24, 40, None)

@@ -1,4 +1,4 @@
-"""The data set after pruning: what became of each token, the text that is left, and files that others can read."""
+"""The data set after pruning: traced tokens, surviving text, and files that other programs can read."""
 
 from __future__ import annotations
 
@@ -110,7 +110,7 @@ LEFT = {
 
 
 @pytest.mark.parametrize(("source", "lost", "left"), LEFT.values(), ids=LEFT)
-def test_what_survives_is_read_with_gaps_as_white_space(source, lost, left):
+def test_gaps_in_surviving_text_become_white_space(source, lost, left):
     assert surviving_text(source, traced_of(source, set(lost)), LAYERS) == left
 
 
@@ -119,7 +119,7 @@ def test_special_tokens_and_tokens_of_white_space_leave_no_gap():
     assert surviving_text("a   b", traced, LAYERS) == "a   b"
 
 
-def test_what_was_cut_does_not_survive():
+def test_text_beyond_the_cut_does_not_survive():
     source = "a b\nc d"
     traced = traced_of(source, ())
     traced = replace(traced, spans=traced.spans[:3], last_layer=traced.last_layer[:3])
@@ -127,7 +127,7 @@ def test_what_was_cut_does_not_survive():
 
 
 @given(st.text(alphabet="ab_é😀(= \t\n", max_size=40), st.sets(st.integers(0, 20)))
-def test_survivors_stay_in_order_and_whole(source, lost):
+def test_surviving_tokens_keep_their_order_and_characters(source, lost):
     traced = traced_of(source, lost)
     pairs = list(zip(traced.spans, traced.last_layer, strict=True))
     most = max((last for (start, end), last in pairs if start < end), default=0)
@@ -177,7 +177,7 @@ TRACED = {
 }
 
 
-def test_functions_keep_all_but_source_and_lines():
+def test_pruned_functions_change_source_and_lines_only():
     found = list(pruned_functions(FUNCTIONS, TRACED, LAYERS))
     texts = [surviving_text(SOURCES[number], TRACED[number], LAYERS) for number in TRACED]
     assert all(text.strip() for text in texts) and texts[3] == SOURCES[0]
@@ -186,7 +186,7 @@ def test_functions_keep_all_but_source_and_lines():
     ]
 
 
-def test_a_row_says_everything_of_a_function():
+def test_a_row_holds_all_columns_of_a_function():
     found = list(rows(FUNCTIONS, TRACED, LAYERS))
     assert [row["function"] for row in found] == list(TRACED)
     assert found[1] == {

@@ -27,7 +27,7 @@ def packed_of(lengths, kept=0.6):
     real = torch.arange(n) < torch.tensor(lengths)[:, None]
     packed = Packed(torch.zeros(len(lengths), n, 1, device=DEVICE), real.to(DEVICE))
     stay = torch.rand(len(packed.origins), generator=torch.Generator().manual_seed(sum(lengths))) < kept
-    packed.leave(stay.to(DEVICE) | (packed.origins % n == 0))
+    packed.keep_only(stay.to(DEVICE) | (packed.origins % n == 0))
     packed.states = packed.states.new_zeros(len(packed.origins), 1)
     return packed
 
@@ -77,7 +77,7 @@ def check(lengths, hidden, heads, window, kind="normal", dtype=torch.float32):
 
 @pytest.mark.parametrize("window", [2, 10, 90, None], ids=lambda window: f"W{window}")
 @pytest.mark.parametrize("lengths", LENGTHS)
-def test_rows_attend_and_receive_as_in_loops(lengths, window):
+def test_context_and_received_attention_equal_plain_loops(lengths, window):
     check(lengths, 10, 2, window)
 
 
@@ -95,11 +95,11 @@ NO_INTERPRETER = pytest.mark.skipif(DEVICE == "cpu", reason="products of bfloat1
 
 
 @pytest.mark.parametrize("dtype", [pytest.param(torch.bfloat16, marks=NO_INTERPRETER), torch.float16], ids=str)
-def test_short_numbers(dtype):
+def test_half_precision(dtype):
     check("long", 64, 2, 40, dtype=dtype)
 
 
-def test_a_row_sees_nothing_of_other_sequences():
+def test_a_row_does_not_depend_on_other_sequences():
     packed = packed_of(LENGTHS["ragged"])
     query, key, value = drawn(len(packed.origins), 8)
     before = attend_runs(query, key, value, 2, packed.runs(None))

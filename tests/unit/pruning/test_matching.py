@@ -1,4 +1,4 @@
-"""Baselines: as many tokens as asked in each layer, and the text without the tokens that get little attention."""
+"""Baselines: the requested share of tokens in each layer, and the text without tokens that get little attention."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def model(make_classifier) -> PrunedClassifier:
     ],
     ids=["falling", "rising", "all", "only CLS"],
 )
-def test_shares_are_kept_rounded_up(mode, shares, left, model, tokens):
+def test_the_number_of_kept_tokens_is_rounded_up(mode, shares, left, model, tokens):
     functions = tokens.of("validation").tolist()
     changed = equal_shares(model, shares, mode, seed=3)
     assert changed.settings.mode == mode and changed.settings.seed == 3 and not changed.training
@@ -48,7 +48,7 @@ def test_shares_are_kept_rounded_up(mode, shares, left, model, tokens):
     assert found.kept.tolist() == expected
 
 
-def test_topk_and_random_choose_otherwise_and_seeds_too(model, tokens):
+def test_topk_and_random_and_two_seeds_keep_different_tokens(model, tokens):
     batch = tokens.batch(tokens.of("validation").tolist())
     chosen = [
         equal_shares(model, [0.5, 0.5, 0.5], mode, seed)(batch.ids, batch.mask, "hard").keep
@@ -72,7 +72,7 @@ def test_a_ramp_leaves_nearly_the_wanted_share(kind, share, make_classifier, tok
 
 
 @pytest.mark.parametrize(("share", "left"), [(0.0, 1), (1.0, 0)], ids=["nothing", "all"])
-def test_a_ramp_goes_to_either_end(share, left, model, tokens):
+def test_a_ramp_can_keep_all_or_no_tokens(share, left, model, tokens):
     functions = tokens.of("validation").tolist()
     found = predict(equal_ramp(model, tokens, functions, share, 4), tokens, functions, "hard", 4, drop=True)
     assert (found.kept[:, -1] == (left or found.lengths)).all()
@@ -94,7 +94,7 @@ def test_weights_of_tokens_are_those_of_a_plain_loop(model, tokens):
     assert min(len(values) for values in received.values()) == 0 and len(received[CLS]) == 10
 
 
-def test_the_heaviest_tokens_are_left_in_their_order():
+def test_the_tokens_of_largest_weight_are_kept_in_order():
     tokens = code_tokens([[10, 11, 12, 13, 10, 11], [20, 21], [10, 12, 13, 11]], ["test", "train", "test"])
     weights = torch.zeros(VOCABULARY, dtype=torch.float64)
     weights[[10, 11, 12, 13]] = torch.tensor([0.5, 2.0, 0.5, 3.0], dtype=torch.float64)
@@ -111,18 +111,18 @@ def test_the_heaviest_tokens_are_left_in_their_order():
 
 
 @pytest.mark.parametrize(("share", "left"), [(0.0, 2), (0.25, 2), (0.3, 3), (0.5, 4), (1.0, 8)])
-def test_the_marks_stay_whatever_is_left(share, left):
+def test_the_first_and_last_token_are_always_kept(share, left):
     tokens = code_tokens([[10, 11, 12, 13, 14, 15]], ["test"])
     fewer = shortened(tokens, [0], torch.rand(VOCABULARY, dtype=torch.float64), share)
     assert len(fewer.ids) == left and (fewer.ids[0], fewer.ids[-1]) == (CLS, SEP)
 
 
-def test_the_earlier_of_equal_weight_is_left():
+def test_of_equal_weights_the_earlier_token_is_kept():
     tokens = code_tokens([list(range(5, 43))], ["test"])
     fewer = shortened(tokens, [0], torch.ones(VOCABULARY, dtype=torch.float64), 0.5)
     assert fewer.ids.tolist() == [CLS, *range(5, 23), SEP]
 
 
-def test_nothing_is_left_out_of_no_function(tokens):
+def test_without_functions_no_token_is_left_out(tokens):
     same = shortened(tokens, [], torch.ones(VOCABULARY, dtype=torch.float64), 0.1)
     assert torch.equal(same.ids, tokens.ids) and torch.equal(same.lengths, tokens.lengths)

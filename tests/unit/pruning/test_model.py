@@ -1,4 +1,4 @@
-"""The pruned classifier: dense as the library's, hard as by hand, removed as hidden, soft towards hard, learnable."""
+"""The pruned classifier: dense equals the library, hard a loop by hand, dropped equals hidden, soft nears hard."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ def by_hand(model, ids):
 
 @FAMILY
 @pytest.mark.parametrize("name", ["mean", "relative", "cls", "only CLS"])
-def test_hard_and_dropped_are_what_one_sequence_gives_by_hand(family, name, make_classifier, make_batch):
+def test_hard_and_dropped_equal_a_computation_by_hand(family, name, make_classifier, make_batch):
     model, (ids, mask) = PrunedClassifier(make_classifier(family), SETTINGS[name]).eval(), make_batch("B3-ragged")
     with torch.no_grad():
         expected = [by_hand(model, row[own.bool()]) for row, own in zip(ids, mask, strict=True)]
@@ -210,7 +210,7 @@ def test_a_target_is_approached_from_both_sides(make_classifier, make_batch):
 
 
 @FAMILY
-def test_a_folder_gives_back_the_model(family, make_classifier, make_batch, tmp_path):
+def test_a_saved_model_loads_again(family, make_classifier, make_batch, tmp_path):
     model, (ids, mask) = PrunedClassifier(make_classifier(family), SETTINGS["mean"]).eval(), make_batch("B2")
     model.thresholds.offset.data += torch.tensor([0.01, -0.01, 0.02])
     save_pruned_model(model, tmp_path / "pruned")
@@ -227,30 +227,30 @@ def test_a_folder_gives_back_the_model(family, make_classifier, make_batch, tmp_
     [
         ("pruning.json", None, "pruning.json: there is no such file"),
         ("pruning.json", "{", "pruning.json: .*; allowed: a JSON object with mode, score"),
-        ("pruning.json", json.dumps({"mode": "soft"}), "pruning.json: pruning.mode: 'soft'; allowed: threshold"),
+        ("pruning.json", json.dumps({"mode": "soft"}), "pruning.json: mode: 'soft' is not allowed; allowed: thr"),
         ("pruning.json", json.dumps({"lambda": 1}), "pruning.json: .*lambda.*; allowed: a JSON object with mode"),
         ("pruning.safetensors", None, "pruning.safetensors"),
         ("pruning.safetensors", "x", "pruning.safetensors"),
-        ("config.json", None, "no config.json; allowed: a Hugging Face model folder"),
+        ("config.json", None, "there is no config.json; allowed: a Hugging Face"),
         ("model.safetensors", None, "has no weights; allowed: model.safetensors"),
     ],
 )
-def test_a_folder_that_is_damaged_is_told(file, content, message, make_classifier, tmp_path):
+def test_a_damaged_folder_is_refused(file, content, message, make_classifier, tmp_path):
     save_pruned_model(PrunedClassifier(make_classifier("bert"), SETTINGS["mean"]), tmp_path)
     (tmp_path / file).unlink() if content is None else (tmp_path / file).write_text(content)
     with pytest.raises(InputError, match=message):
         load_pruned_model(tmp_path)
 
 
-def test_thresholds_of_another_depth_are_told(make_classifier, tmp_path):
+def test_thresholds_for_another_number_of_layers_are_refused(make_classifier, tmp_path):
     save_pruned_model(PrunedClassifier(make_classifier("bert"), SETTINGS["mean"]), tmp_path)
     shorter = {name: tensor[:2] for name, tensor in load_file(tmp_path / "pruning.safetensors").items()}
     save_file(shorter, tmp_path / "pruning.safetensors")
-    with pytest.raises(InputError, match=r"pruning.safetensors: holds .*\(2,\).*allowed: .*\(3,\)"):
+    with pytest.raises(InputError, match=r"pruning.safetensors: .*\(2,\).*allowed: .*\(3,\)"):
         load_pruned_model(tmp_path)
 
 
-def test_thresholds_that_are_not_finite_are_told(make_classifier, tmp_path):
+def test_thresholds_that_are_not_finite_are_refused(make_classifier, tmp_path):
     save_pruned_model(PrunedClassifier(make_classifier("bert"), SETTINGS["mean"]), tmp_path)
     tensors = load_file(tmp_path / "pruning.safetensors")
     tensors["offset"][1] = torch.nan
@@ -270,7 +270,7 @@ def test_another_family_is_refused():
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
 @FAMILY
-def test_a_gpu_prunes_what_the_processor_prunes(family, make_classifier, make_batch):
+def test_a_gpu_prunes_the_same_tokens_as_a_cpu(family, make_classifier, make_batch):
     here, (ids, mask) = PrunedClassifier(make_classifier(family), SETTINGS["topk"]).eval(), make_batch("B3-ragged")
     with torch.no_grad():
         expected = here.predict_dropped(ids, mask)

@@ -1,4 +1,4 @@
-"""Predictions: in the order asked, whatever the batches, and the same with tokens hidden or removed."""
+"""Predictions: in the order of the functions, whatever the batches, and the same with tokens hidden or removed."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def make_model(make_classifier):
     [("dense", False), ("soft", False), ("hard", False), ("dense", True), ("hard", True)],
     ids=["dense", "soft", "hard", "dense dropped", "hard dropped"],
 )
-def test_results_are_in_the_order_asked_whatever_the_batches(mode, drop, tokens, make_model):
+def test_results_are_in_the_order_of_the_functions(mode, drop, tokens, make_model):
     model = make_model("longformer")
     whole = predict(model, tokens, ASKED, mode, 6, drop)
     assert whole.functions.tolist() == ASKED
@@ -53,7 +53,7 @@ def test_results_are_in_the_order_asked_whatever_the_batches(mode, drop, tokens,
     assert len(set(whole.probabilities.round(4))) == len(ASKED), "functions must differ for their order to matter"
 
 
-def test_probabilities_and_kept_are_the_models_own(tokens, make_model):
+def test_probabilities_and_kept_tokens_equal_the_models(tokens, make_model):
     model = make_model("roberta")
     found = predict(model, tokens, ASKED, "soft", 2)
     for place, function in enumerate(ASKED):
@@ -82,7 +82,7 @@ def test_soft_weights_cannot_be_dropped(tokens, make_model):
 
 
 @pytest.mark.parametrize("training", [True, False])
-def test_training_mode_is_as_it_was_and_dropout_takes_no_part(training, tokens, make_model):
+def test_training_mode_is_restored_and_dropout_is_off(training, tokens, make_model):
     model = make_model("bert")
     expected = predict(model, tokens, ASKED, "hard", 3)
     model.train(training)

@@ -11,6 +11,7 @@ import torch
 from covering import all_pairs
 from sparse_attention.pruning import scored_attention
 from sparse_attention.pruning.bands import Band
+from sparse_attention.pruning.cls_attention import GlobalRow
 from sparse_attention.pruning.scored_attention import attend, banded_attention, full_attention, local_attention
 
 BANDED_FROM = scored_attention.banded_from  # before the conftest replaces it
@@ -56,13 +57,13 @@ def check(attended, expected):
 
 
 @pytest.mark.parametrize("n", [1, 2, 9, 37], ids=lambda n: f"n{n}")
-def test_full_attention_is_what_loops_give(n):
+def test_full_attention_equals_plain_loops(n):
     query, key, value, positions, log_keep = inputs(n)
     check(full_attention(query, key, value, log_keep), by_loops(query, key, value, positions, log_keep, None))
 
 
 @all_pairs(n=[1, 5, 20, 37], window=[2, 10, 64], kept=[0.0, 0.7, 1.0])
-def test_local_and_banded_attention_are_what_loops_give(n, window, kept):
+def test_local_and_banded_attention_equal_plain_loops(n, window, kept):
     given = inputs(n, kept=kept)
     expected = by_loops(*given, window)
     check(local_attention(*given, window), expected)
@@ -147,7 +148,7 @@ def test_unscored_attention_is_the_same(monkeypatch, window, n, start):
     monkeypatch.setattr(scored_attention, "banded_from", lambda *_, **__: start)
     *given, log_keep = inputs(n)
     lost = torch.rand(2, 2, n, dtype=torch.float64)
-    row = scored_attention.GlobalRow(torch.randn(2, 2, 5, dtype=torch.float64), lost)
+    row = GlobalRow(torch.randn(2, 2, 5, dtype=torch.float64), lost)
     for global_row in (None, row):
         expected = attend(*given, log_keep, window, global_row).context
         ours = scored_attention.unscored_attention(*given, log_keep, window, global_row)

@@ -1,4 +1,4 @@
-"""Importance scores are found by their source, and give what can be counted by hand."""
+"""Importance scores are found by parsing their source, and equal results by hand."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def test_they_are_listed_in_their_order():
 
 
 @pytest.mark.parametrize("name", discover())
-def test_what_is_read_is_what_the_class_says(name):
+def test_literals_equal_the_attributes_of_the_class(name):
     score, plugin = create(name), discover()[name]
     assert isinstance(score, Score) and type(score).__name__ == plugin.class_name
     assert {literal: getattr(score, literal) for literal in registry.LITERALS} == plugin.declared
@@ -42,7 +42,7 @@ def test_the_driver_finds_them_without_torch():
     subprocess.run([sys.executable, "-c", f"{code}; discover()"], check=True, cwd=Path(registry.__file__).parents[3])
 
 
-def test_a_score_that_lacks_something_is_told(tmp_path):
+def test_a_score_without_a_literal_is_refused(tmp_path):
     (tmp_path / "early.py").write_text("class Early(Score):\n    name = 'early'\n    order = 4\n")
     with pytest.raises(InputError, match="early: Early lacks meaning"):
         discover(tmp_path)
@@ -56,12 +56,12 @@ def test_scores_by_hand():
 
 
 @pytest.mark.parametrize("name", discover())
-def test_nothing_at_all_scores_zero(name):
+def test_without_attention_scores_are_zero(name):
     nothing = Attended(torch.zeros(1, 1, 3, 1), torch.zeros(1, 3), torch.zeros(1, 3))
     assert not create(name)(nothing, torch.full((1, 3), -torch.inf)).any()
 
 
-def test_random_scores_depend_on_seed_tokens_and_place_only():
+def test_random_scores_depend_on_seed_tokens_and_position_only():
     tokens = torch.randint(2, 50, (3, 40), generator=torch.Generator().manual_seed(0))
     real = torch.ones_like(tokens, dtype=torch.bool)
     scores = random_scores(tokens, real, 0)

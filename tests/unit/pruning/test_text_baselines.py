@@ -1,4 +1,4 @@
-"""A bag of words finds what tells labels apart, learns from train alone, and beats the more frequent label."""
+"""A bag of words finds the word that separates labels, learns from train only, and beats the more frequent label."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def functions():
     return found
 
 
-def test_the_telling_word_is_found(functions):
+def test_the_bag_of_words_finds_the_word_of_label_1(functions):
     table = text_baselines(functions).set_index(["classifier", "split"])
     for split, count in (("validation", 200), ("test", 200)):
         assert table.loc[("tf-idf", split), "accuracy"] > 0.95
@@ -36,8 +36,8 @@ def test_the_telling_word_is_found(functions):
     assert table.loc[("tf-idf", "test"), "positive"] == positive
 
 
-def test_test_is_only_measured(functions):
-    """Whatever test holds, validation is judged alike; and the same functions give the same table."""
+def test_the_test_split_does_not_change_the_classifiers(functions):
+    """Other test functions do not change the results on validation, and the same functions give the same table."""
     before = text_baselines(functions)
     assert text_baselines(functions).equals(before)
     turned = [replace(f, label=1 - f.label, source=f.source + " new") if f.split == "test" else f for f in functions]

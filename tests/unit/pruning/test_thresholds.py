@@ -19,7 +19,7 @@ def test_the_ramps_of_the_readme_and_of_the_code():
     assert ramp(12, 0.01, "zero_based")[[0, 11]].tolist() == pytest.approx([0, 0.01 * 11 / 12])
 
 
-def test_a_token_is_kept_from_its_threshold_on_and_cls_always():
+def test_tokens_at_or_above_the_threshold_and_cls_are_kept():
     thresholds = Thresholds(1, PruningSettings(final=0.3))
     assert thresholds.hard(0, SCORES, ALIVE, torch.tensor([5])).tolist() == [[True, True, True, True, False, False]]
     thresholds.offset.data[0] = 0.1
@@ -27,12 +27,12 @@ def test_a_token_is_kept_from_its_threshold_on_and_cls_always():
 
 
 @pytest.mark.parametrize(("share", "kept"), [(1.0, 5), (0.6, 3), (0.5, 3), (0.2, 1), (0.0, 1)])
-def test_a_share_keeps_the_best_and_of_equal_ones_the_first(share, kept):
+def test_a_share_keeps_the_highest_scores_and_the_first_of_equal_ones(share, kept):
     found = Thresholds(1, PruningSettings("topk", final=share)).hard(0, SCORES, ALIVE, torch.tensor([5]))[0]
     assert found.nonzero()[:, 0].tolist() == sorted([0, 1, 2, 3, 4][:kept])
 
 
-def test_shares_rise_to_the_last_layers():
+def test_the_pruned_share_rises_to_the_last_layer():
     thresholds = Thresholds(4, PruningSettings("topk", final=0.2))
     real = torch.ones(1, 50, dtype=torch.bool)
     scores = torch.rand(1, 50, generator=torch.Generator().manual_seed(0))
@@ -66,7 +66,7 @@ def test_the_regulariser_is_a_mean_over_real_tokens_and_layers():
 
 
 @pytest.mark.parametrize("mode", ["manual", "topk", "random"])
-def test_baselines_learn_nothing(mode):
+def test_only_the_mode_threshold_learns(mode):
     assert not Thresholds(3, PruningSettings(mode)).offset.requires_grad
     assert Thresholds(3, PruningSettings("threshold")).offset.requires_grad
 
@@ -74,14 +74,14 @@ def test_baselines_learn_nothing(mode):
 @pytest.mark.parametrize(
     ("setting", "message"),
     [
-        ({"mode": "hard"}, "pruning.mode: 'hard'; allowed: threshold, manual, topk, random"),
-        ({"score": "max"}, "pruning.score: 'max'; allowed: mean, relative, cls"),
-        ({"ramp": "two"}, "pruning.ramp: 'two'; allowed: one_based, zero_based"),
-        ({"temperature": 0}, "pruning.temperature: 0; allowed: above 0"),
-        ({"final": 2}, "pruning.final: 2; allowed: from 0 to 1"),
-        ({"target": -1}, "pruning.target: -1; allowed: from 0 to 1, or null"),
+        ({"mode": "hard"}, "prunings.mode: 'hard' is not allowed; allowed: threshold, manual, topk, random"),
+        ({"score": "max"}, "prunings.score: 'max' is not allowed; allowed: mean, relative, cls"),
+        ({"ramp": "two"}, "prunings.ramp: 'two' is not allowed; allowed: one_based, zero_based"),
+        ({"temperature": 0}, "prunings.temperature: 0 is not allowed; allowed: above 0"),
+        ({"final": 2}, "prunings.final: 2 is not allowed; allowed: from 0 to 1"),
+        ({"target": -1}, "prunings.target: -1 is not allowed; allowed: from 0 to 1, or null"),
     ],
 )
-def test_bad_settings_are_told(setting, message):
+def test_settings_that_are_not_allowed_are_refused(setting, message):
     with pytest.raises(InputError, match=message):
         PruningSettings(**setting)

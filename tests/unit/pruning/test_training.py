@@ -19,7 +19,7 @@ from sparse_attention.pruning.options import StageOptions
 from sparse_attention.pruning.prediction import predict
 from sparse_attention.pruning.stages import hardened, learned_by, settings_of
 from sparse_attention.pruning.thresholds import PruningSettings
-from sparse_attention.pruning.training import BESIDE, MEASURED, PruningTrainer, Stage, class_weights, share_kept, train
+from sparse_attention.pruning.training import METRICS, SETTINGS, PruningTrainer, Stage, class_weights, share_kept, train
 from toy_code import VOCABULARY, code_tokens, toy_functions
 
 OPTIONS = StageOptions(
@@ -97,7 +97,7 @@ def test_a_dense_stage_learns(family, run):
 def test_the_table_holds_every_step_and_validation(run):
     _, table = run(epochs=1, eval_steps=4, learning_rate=1e-2)
     steps, measured = phase(table, "train"), phase(table, "validation")
-    assert list(table.columns) == ["step", "phase", *MEASURED, *BESIDE]
+    assert list(table.columns) == ["step", "phase", *METRICS, *SETTINGS]
     assert steps["step"].tolist() == [1, 2, 3, 4, 5, 6] and measured["step"].tolist() == [4, 6]
     assert steps["learning_rate"].tolist() == pytest.approx([0.0, 1e-2, 8e-3, 6e-3, 4e-3, 2e-3])
     assert steps["kept"].between(0, 1).all() and steps["accuracy"].isna().all()
@@ -105,7 +105,7 @@ def test_the_table_holds_every_step_and_validation(run):
     assert (steps["temperature"] == 0.02).all()
 
 
-def test_no_score_matters_to_a_dense_stage(run):
+def test_a_dense_stage_does_not_depend_on_the_score(run):
     # so its rule counts none in its digest
     (one, first), (other, second) = (
         run(Stage("dense"), PruningSettings(score=score), resume=score) for score in ("mean", "cls")
@@ -113,7 +113,7 @@ def test_no_score_matters_to_a_dense_stage(run):
     assert same_weights(one, other) and first.equals(second)
 
 
-def test_validation_is_after_every_epoch_unless_told(run):
+def test_validation_is_after_every_epoch_by_default(run):
     assert phase(run(epochs=3)[1], "validation")["step"].tolist() == [6, 12, 18]
 
 
@@ -222,7 +222,7 @@ def test_class_weights_make_the_rare_label_count(run):
     assert losses[True] == pytest.approx(float(each[0] + each[1:].mean()) / 2, abs=1e-5)
 
 
-def test_accumulated_batches_weigh_as_one(run):
+def test_accumulated_batches_equal_one_large_batch(run):
     given = toy_functions(train=8)
     settings = {"dropout": 0.0, "epochs": 3, "given": given}
     whole, one = run(Stage("dense"), batch_size=8, accumulation=1, resume="whole", **settings)
@@ -254,7 +254,7 @@ def test_the_last_steps_are_hard(share, hard, run, monkeypatch):
 
 
 @pytest.mark.parametrize("mode", ["dense", "hard"])
-def test_other_stages_stay_what_they_are(mode, run, monkeypatch):
+def test_only_a_soft_stage_changes_its_masks(mode, run, monkeypatch):
     modes, original = set(), PrunedClassifier.forward
 
     def forward(self, ids, mask, mode="dense"):
@@ -317,7 +317,7 @@ STAGES = {
 
 
 @pytest.mark.parametrize(("stage", "step"), [("dense", 6), ("soft", 1), ("soft", 10), ("hard", 7)], ids=str)
-def test_a_terminated_run_goes_on_to_the_same_end(stage, step, run, tmp_path, monkeypatch):
+def test_a_terminated_run_resumes_to_the_same_bytes(stage, step, run, tmp_path, monkeypatch):
     expected, table = run(STAGES[stage], resume="whole")
     with monkeypatch.context() as patch, pytest.raises(SystemExit) as stopped:
         send_sigterm_after(step, patch)
@@ -328,7 +328,7 @@ def test_a_terminated_run_goes_on_to_the_same_end(stage, step, run, tmp_path, mo
     assert again.equals(table) and len(again) == 14
 
 
-def test_a_finished_run_that_did_not_hand_over_trains_no_more(run, monkeypatch):
+def test_a_finished_run_without_results_trains_no_further_step(run, monkeypatch):
     expected, table = run(STAGES["soft"])
     with monkeypatch.context() as patch:
         patch.setattr(PruningTrainer, "compute_loss", lambda *_, **__: pytest.fail("trained again"))
@@ -388,7 +388,7 @@ def test_a_share_gets_its_settings_when_it_is_hardened(mode, tokens):
     assert found.kept[0].tolist() == [np.ceil(0.7 * n), np.ceil(0.4 * n)]
 
 
-def test_what_was_learned_is_told_by_layer(tokens):
+def test_learned_thresholds_are_tabulated_by_layer(tokens):
     model = make_model().eval()
     before = model.thresholds.values().detach().cpu()
     model.thresholds.offset.data += torch.tensor([0.02, -0.01])

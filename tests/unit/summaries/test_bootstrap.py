@@ -44,14 +44,14 @@ def test_the_interval_of_a_mean_is_as_wide_as_theory_says():
     assert found.high - found.low == pytest.approx(2 * 1.96 * values.std() / np.sqrt(200), rel=0.08)
 
 
-def test_without_anything_to_resample_there_is_no_interval():
+def test_one_document_and_one_seed_have_no_interval():
     values = np.full((11, 1), 0.5)
     assert np.isnan(estimate(values, documents=1).low) and estimate(values, documents=2).low == 0.5
     assert np.isnan(estimate(values[:1], documents=9).high)
     assert estimate(np.tile(values, 2), documents=1).high == 0.5
 
 
-def test_what_a_seed_or_many_resamples_lack_is_blank():
+def test_values_missing_in_a_seed_or_many_resamples_are_blank():
     values = np.random.default_rng(0).random((101, 2, 3))
     values[0, 1, 0] = np.nan
     values[1:11, :, 1] = np.nan

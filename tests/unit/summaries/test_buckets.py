@@ -1,4 +1,4 @@
-"""Tables of buckets: means over seeds, and pairs that a seed does not have."""
+"""Tables of buckets: means over seeds, and pairs that are missing in a seed."""
 
 import pandas as pd
 import pytest
@@ -24,7 +24,7 @@ def write(folder, name, *rows):
     return str(folder / name)
 
 
-def test_pairs_that_a_seed_does_not_have_are_none(tmp_path):
+def test_missing_pairs_of_a_seed_count_as_zero(tmp_path):
     b, a = "size~16", "size~4"
     near, far, other = (0, b, "0.5-1"), (0, b, ">2"), (0, a, "1-2")
     paths = [

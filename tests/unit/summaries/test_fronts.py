@@ -16,14 +16,14 @@ def dominated(points, index):
 
 @pytest.mark.parametrize("decimals", [1, 6], ids=["many ties", "no ties"])
 @pytest.mark.parametrize("count", [0, 1, 2, 40])
-def test_front_is_what_nothing_dominates(count, decimals):
+def test_the_front_holds_the_points_that_no_point_dominates(count, decimals):
     for seed in range(20):
         points = np.random.default_rng(seed).random((count, 2)).round(decimals)
         expected = [not dominated(points, index) for index in range(count)]
         assert pareto.front(points[:, 0], points[:, 1]).tolist() == expected
 
 
-def test_points_that_are_not_known_are_never_on_the_front():
+def test_points_with_missing_values_are_never_on_the_front():
     assert pareto.front(np.array([0.9, np.nan, 0.5]), np.array([np.nan, 1.0, 0.2])).tolist() == [False, False, True]
 
 
@@ -44,7 +44,7 @@ def test_attainable_is_the_best_mixture_of_two_points(count):
             assert pareto.attainable(x, y, at) == pytest.approx(best_mixture(x, y, at))
 
 
-def test_nothing_is_attained_outside_the_range_of_the_points():
+def test_values_outside_the_range_of_the_points_are_missing():
     x, y = np.array([0.8, 0.9]), np.array([0.5, 0.4])
     assert np.isnan(pareto.attainable(x, y, 0.79)) and np.isnan(pareto.attainable(x, y, 0.91))
     assert np.isnan(pareto.attainable(np.array([]), np.array([]), 0.5))
@@ -58,7 +58,7 @@ def sets_of(count, points, decimals=2, seed=0):
 
 @pytest.mark.parametrize("points", [1, 2, 5, 12])
 @pytest.mark.parametrize("with_ends", [False, True], ids=["points alone", "with the ends"])
-def test_many_sets_attain_what_each_alone_does(points, with_ends):
+def test_many_sets_give_the_same_as_each_alone(points, with_ends):
     x, y = sets_of(30, points, decimals=1)
     levels = np.linspace(0, 1, 11)
     found = hulls(x, y, with_ends).attainable(levels)
@@ -110,7 +110,7 @@ def test_hypervolume_is_that_of_all_cells_below_a_point(points, decimals):
         assert found == pytest.approx(volume)
 
 
-def test_points_that_are_not_known_count_for_nothing():
+def test_points_with_missing_values_are_ignored():
     x, y = sets_of(10, 6)
     gaps = np.random.default_rng(0).random((2, 10, 6)) < 0.3
     with_gaps = np.where(gaps[0], np.nan, x), np.where(gaps[1], np.nan, y)
@@ -126,7 +126,7 @@ def test_points_that_are_not_known_count_for_nothing():
 
 
 @pytest.mark.parametrize("width", [0, 3], ids=["no points", "no known points"])
-def test_a_set_without_points_has_nothing(width):
+def test_a_set_without_points_has_no_values(width):
     nothing = np.full((2, 1, width), np.nan)
     for with_ends in (False, True):
         found = hulls(*nothing, with_ends)

@@ -56,7 +56,7 @@ def heads(*series):
     return by_head.assign(label=by_head["predictor"].str.upper(), bound=bounds), by_head
 
 
-def test_second_is_another_predictor_and_bounds_are_none():
+def test_the_second_is_another_predictor_and_never_a_bound():
     tables = best_tables(
         *heads(
             ("cos", "kind~none", 0.9, 0.7),
@@ -72,7 +72,7 @@ def test_second_is_another_predictor_and_bounds_are_none():
     assert row["margin"] == pytest.approx(0.3)
 
 
-def test_of_equal_ones_the_first_is_best_and_alone_there_is_no_second():
+def test_of_equal_predictors_the_first_is_best_and_one_alone_has_no_second():
     points = [("cos", "kind~none", 0.9, 0.7), ("l2", "kind~none", 0.9, 0.7)]
     row = best_tables(*heads(*points), 0.9, 0, "none")["best_by_head"].iloc[0]
     assert row["predictor"] == "cos" and row["margin"] == 0

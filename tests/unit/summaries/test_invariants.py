@@ -1,4 +1,4 @@
-"""Evaluations that can be right pass; each way of being wrong is told with its file and rows."""
+"""Correct evaluations pass; each violated invariant is reported with its file and rows."""
 
 import shutil
 
@@ -48,7 +48,7 @@ def change(evaluated, predictor, query, documents=False, **values):
 FIRST = "layer == 1 and head == 2 and point == 'threshold~0.6' and window == 0 and keep == 'none'"
 
 
-def test_evaluations_that_can_be_right_pass(evaluated):
+def test_correct_evaluations_pass(evaluated):
     found = check(evaluated)
     assert (found["tables"], found["rows"]) == (5, 11 * 6 * 8) and found["above_oracle"] == []
     assert check(([], [], []))["tables"] == 0
@@ -60,14 +60,14 @@ def test_shares_are_from_0_to_1(name, value, evaluated):
     path = change(evaluated, "cos", FIRST, **{name: value})
     with pytest.raises(InputError, match=f"{name} must be from 0 to 1") as error:
         check(evaluated)
-    told = "layer 1, head 2, point threshold~0.6, window 0, keep none, grid token"
-    assert f"{path}: {name} must be" in str(error.value) and f"{told}, {name} {value:g}" in str(error.value)
+    place = "layer 1, head 2, point threshold~0.6, window 0, keep none, grid token"
+    assert f"{path}: {name} must be" in str(error.value) and f"{place}, {name} {value:g}" in str(error.value)
 
 
 @pytest.mark.parametrize(
     ("values", "message"),
     [
-        ({"edges": -1.0}, "edges must be at least 0; not so in: .* edges -1"),
+        ({"edges": -1.0}, "edges must be at least 0; violated in: .* edges -1"),
         ({"computation_sparsity": 1.2}, "computation_sparsity must be at most 1; .* computation_sparsity 1.2"),
         ({"edges": 70000.0}, "edges must not fall as the window grows; .* before 70000, window before 0"),
         ({"best_recall": 0.5}, "recall must be at most best_recall, .* recall 0.6[0-9]*, best_recall 0.5"),
@@ -77,7 +77,7 @@ def test_shares_are_from_0_to_1(name, value, evaluated):
         ({"exactness": 0.99}, "exactness must not fall as more tokens are kept; .* keep cls, .* keep before none"),
         ({"sparsity": 0.5}, "sparsity must not rise as the window grows; .* window before 0"),
         ({"sparsity": 0.51}, "sparsity must not rise as more tokens are kept"),
-        ({"keep": "cls"}, "a row must stand once; .* keep cls, grid token"),
+        ({"keep": "cls"}, "a row must not be repeated; .* keep cls, grid token"),
         (
             {"gold_sparsity": 0.9},
             "gold_sparsity must be that of the head in .* gold_sparsity 0.9, there 0.98",
@@ -86,7 +86,7 @@ def test_shares_are_from_0_to_1(name, value, evaluated):
     ],
     ids=lambda value: " ".join(f"{name} {number}" for name, number in value.items()) if isinstance(value, dict) else "",
 )
-def test_what_cannot_be_is_told(values, message, evaluated):
+def test_a_violated_invariant_is_reported(values, message, evaluated):
     path = change(evaluated, "cos", FIRST, **values)
     with pytest.raises(InputError, match=message) as error:
         check(evaluated)
@@ -94,7 +94,7 @@ def test_what_cannot_be_is_told(values, message, evaluated):
     assert where in str(error.value)
 
 
-def test_an_unknown_cost_is_not_wrong(evaluated):
+def test_a_missing_cost_is_accepted(evaluated):
     change(evaluated, "cos", "layer >= 0", computation_sparsity=float("nan"))
     assert check(evaluated)["tables"] == 5
 
@@ -128,19 +128,20 @@ def test_means_of_any_compared_metric_are_checked(evaluated, monkeypatch):
         ("random", "sparsity~0.98", "sparsity~0.8", "sparsity"),
     ],
 )
-def test_a_support_that_holds_another_recalls_as_much(predictor, sparser, denser, setting, evaluated):
+def test_a_support_that_contains_another_recalls_at_least_as_much(predictor, sparser, denser, setting, evaluated):
     query = f"layer == 0 and head == 1 and point == '{denser}' and window == 0 and keep == 'none'"
     path = change(evaluated, predictor, query, recall=0.01)
     with pytest.raises(InputError, match=f"recall must not fall along {setting}") as error:
         check(evaluated)
-    assert f"{path}: recall must not fall along {setting}; not so in: layer 0, head 1, point {denser}, window 0" in str(
-        error.value
+    assert (
+        f"{path}: recall must not fall along {setting}; violated in: layer 0, head 1, point {denser}, window 0"
+        in str(error.value)
     )
     assert f"grid token, recall 0.01, before 0.{'0' * (predictor == 'random')}" in str(error.value)
     assert f"point before {sparser}" in str(error.value)
 
 
-def test_other_settings_do_not_lie_one_within_the_other(evaluated):
+def test_supports_of_other_settings_are_not_nested(evaluated):
     change(evaluated, "kmeans", "point == 'clusters~8_runs~1_top~1'", documents=True, recall=0.0)
     change(evaluated, "kmeans", "point == 'clusters~8_runs~1_top~1'", recall=0.0)
     assert check(evaluated)["tables"] == 5
@@ -148,7 +149,7 @@ def test_other_settings_do_not_lie_one_within_the_other(evaluated):
     several = pd.concat([table.assign(point=table["point"] + end, recall=value) for end, value in
                          (("_p~1", 0.9), ("_p~2", 0.3))])  # fmt: skip
     several.loc[several["point"] == "threshold~0.6_p~2", "recall"] = 0.2
-    found = list(invariants.broken_in(several.reset_index(drop=True), ("threshold", True)))
+    found = list(invariants.violations(several.reset_index(drop=True), ("threshold", True)))
     assert {row for broken in found for row in broken.rows["point"]} == {"threshold~0.6_p~2"}
 
 
@@ -156,7 +157,7 @@ def test_thresholds_per_head_have_no_order(evaluated):
     table = read_table(evaluated[0][0])
     lists = {"threshold~0.1": "threshold~[0.3, 0.1]", "threshold~0.6": "threshold~[0.1, 0.3]"}
     table = table.assign(point=table["point"].map(lists), recall=table["recall"] * (table["point"] == "threshold~0.1"))
-    assert list(invariants.broken_in(table, ("threshold", True))) == []
+    assert list(invariants.violations(table, ("threshold", True))) == []
 
 
 def test_blocks_are_checked_too(evaluated):
@@ -164,7 +165,7 @@ def test_blocks_are_checked_too(evaluated):
     table = read_table(path)
     blocks = table.assign(grid="block", recall=table["recall"].where(table["layer"] == 0, 1.5))
     write_table(pd.concat([table, blocks]), path)
-    with pytest.raises(InputError, match="recall must be from 0 to 1; not so in: layer 1, .* grid block, recall 1.5"):
+    with pytest.raises(InputError, match="recall must be from 0 to 1; violated in: layer 1, .* grid block, recall 1.5"):
         check(evaluated)
 
 
@@ -179,7 +180,7 @@ def test_many_broken_rows_are_counted(evaluated):
     assert lines[1].endswith("and 45 more rows")
 
 
-def test_recall_above_the_oracle_is_told_with_numbers(evaluated):
+def test_recall_above_the_oracle_is_reported_with_numbers(evaluated):
     paths, documents, runs = evaluated
     for files in (paths, documents):
         for path, run in zip(files, runs, strict=True):

@@ -40,7 +40,7 @@ def test_bins_keep_their_order(evaluated, fabricate):
     assert list(table["distance"].iloc[:7]) == list(fabricate.DISTANCES)
 
 
-def test_the_support_without_additions_is_looked_for(evaluated):
+def test_rows_without_window_and_kept_tokens_are_preferred(evaluated):
     points, *_ = evaluated
     assert set(nearest_points(points, 0.9)["window"]) == {0} and set(nearest_points(points, 0.9)["keep"]) == {"none"}
     kept = points[(points["window"] == 11) & (points["keep"] == "cls")]
@@ -50,14 +50,14 @@ def test_the_support_without_additions_is_looked_for(evaluated):
 def test_a_predictor_whose_settings_are_in_several_files_has_one_row_per_bin(evaluated, tmp_path):
     points, paths, runs = evaluated
     own = [(path, run) for path, run in zip(paths, runs, strict=True) if run["predictor"] == "kmeans"]
-    parts, told = [], []
+    parts, part_runs = [], []
     for place, (path, run) in enumerate(own):
         frame = read_table(path)
         for point in frame["point"].unique():
             if point != "gold":
                 parts.append(str(tmp_path / f"{place} {point}.tsv"))
                 frame[frame["point"].isin([point, "gold"])].to_csv(parts[-1], sep="\t", index=False)
-                told.append(run)
+                part_runs.append(run)
     chosen = points[points["predictor"] == "kmeans"]
     whole = offsets_table(chosen, [path for path, _ in own], [run for _, run in own], 0.95)
-    pd.testing.assert_frame_equal(offsets_table(chosen, parts, told, 0.95), whole)
+    pd.testing.assert_frame_equal(offsets_table(chosen, parts, part_runs, 0.95), whole)

@@ -1,4 +1,4 @@
-"""Which tables a run has, and what each is made from."""
+"""The tables of a run, and the inputs of each."""
 
 from __future__ import annotations
 
@@ -54,14 +54,17 @@ def test_a_setting_is_read_by_its_dotted_key():
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"needs": ("golden",)}, r"tables\.gold_sparsity: needs: no 'golden'; allowed: block_evaluations, "),
-        ({"tables": ("golden",)}, r"tables\.gold_sparsity: tables: no 'golden'; allowed: areas, "),
-        ({"tables": ("gold_sparsity",)}, r"tables: gold_sparsity from gold_sparsity: it is made from itself"),
+        (
+            {"needs": ("golden",)},
+            r"tables\.gold_sparsity: needs: 'golden' is not allowed; allowed: block_evaluations, ",
+        ),
+        ({"tables": ("golden",)}, r"tables\.gold_sparsity: tables: 'golden' is not allowed; allowed: areas, "),
+        ({"tables": ("gold_sparsity",)}, r"tables: gold_sparsity is made from itself"),
         ({"settings": ("figures.x",)}, r"tables\.gold_sparsity: the configuration has no figures\.x"),
     ],
     ids=["kind", "table", "itself", "setting"],
 )
-def test_what_does_not_exist_is_refused(change, message, monkeypatch):
+def test_unknown_names_and_circles_are_refused(change, message, monkeypatch):
     changed = discover() | {"gold_sparsity": replace(discover()["gold_sparsity"], **change)}
     monkeypatch.setattr(planned, "discover", lambda: changed)
     with pytest.raises(InputError, match=message):

@@ -96,7 +96,7 @@ def test_a_gain_is_the_difference_to_dense(tables):
     assert (gains["gain"].abs() > 0.05).any() and "dense" not in set(gains["system"])
 
 
-def test_a_system_that_says_what_dense_says_gains_exactly_nothing(tables):
+def test_a_system_with_the_dense_predictions_gains_exactly_zero(tables):
     same = tables[1].query("pruning == 'A' and system == 'hard'")
     assert len(same) == 2 * len(METRICS) and (same[["gain", "gain_low", "gain_high"]] == 0).all(axis=None)
     other = tables[1].query("pruning == 'B' and system == 'hard'")
@@ -166,7 +166,7 @@ def test_layers_have_the_share_that_they_leave_of_whole_functions():
     assert alone["kept_share_ci95"].isna().all() and set(alone["seeds"]) == {1}
 
 
-def test_thresholds_say_how_far_they_moved():
+def test_thresholds_have_the_difference_to_their_start():
     rows = [
         ("A", 1, 0, 0.01, 0.03, 0.9), ("A", 1, 1, 0.02, 0.01, 0.6), ("B", 1, 0, 0.5, 0.5, 1.0),
         ("A", 2, 0, 0.01, 0.05, 0.7), ("A", 2, 1, 0.02, 0.02, 0.4), ("B", 2, 0, 0.5, 0.4, 1.0),

@@ -1,4 +1,4 @@
-"""Tables are found by their source alone, with what the rules and the report must know of them."""
+"""Tables are found by parsing their source, with what the rules and the report need to know of them."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def test_a_table_is_read_without_importing_it(tmp_path):
     assert (info.latex, info.made_by, info.path) == (False, "summarise", "results/tables/mine.tsv")
 
 
-def test_times_lie_apart(tmp_path):
+def test_times_are_in_a_folder_of_their_own(tmp_path):
     (tmp_path / "mine.py").write_text(SOURCE + "    timed = True\n")
     assert discover(tmp_path)["mine"].path == "results/timings/mine.tsv"
 
@@ -53,7 +53,7 @@ def test_a_table_made_from_nothing_is_refused(tmp_path):
 
 
 @pytest.mark.parametrize("name", discover())
-def test_what_is_read_is_what_the_class_says(name):
+def test_literals_equal_the_attributes_of_the_class(name):
     info, table = discover()[name], create(name)
     assert isinstance(table, Table) and info.module.endswith(f".tables.{name}"), "a file of the table's own name"
     for key in (*REQUIRED, *OPTIONAL):

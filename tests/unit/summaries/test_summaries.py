@@ -142,7 +142,7 @@ def test_an_input_without_a_column_is_named(fabricate, tmp_path):
         predictor_tables(paths, runs)
 
 
-def test_models_tell_their_distance_from_the_unigram_loss(fabricate, tmp_path):
+def test_models_have_the_distance_to_the_unigram_loss(fabricate, tmp_path):
     made = fabricate.models(tmp_path, seeds=(1, 2))
     evaluations = read_runs(made.evaluation, made.runs, ["stage"])
     table = masked_lm_table(evaluations, read_runs(made.sparsity, made.runs, ["layer"]))

@@ -1,4 +1,4 @@
-"""Which blocks are taken, in which order, and how they are masked."""
+"""The choice of blocks, their order and their masks."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ def masking(probability: float = 0.15) -> Masking:
     return Masking(probability, SPECIAL, 60)
 
 
-def test_documents_take_turns():
+def test_blocks_are_chosen_from_all_documents_in_turn():
     documents = torch.tensor([0, 0, 0, 1, 2, 2])
     assert in_turn(documents, None).tolist() == [0, 3, 4, 1, 5, 2]
     assert in_turn(documents, 4).tolist() == [0, 3, 4, 1]

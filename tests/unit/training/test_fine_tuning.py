@@ -1,4 +1,4 @@
-"""Fine-tuning: it learns, its options do what they say, and an interrupted run ends in the same bytes."""
+"""Fine-tuning: it learns, its options take effect, and an interrupted run ends in the same bytes."""
 
 from __future__ import annotations
 
@@ -111,7 +111,7 @@ def test_schedules(schedule, expected, run):
     assert rates.tolist() == pytest.approx(expected, abs=1e-5)
 
 
-def test_alpha_is_annealed_and_ends_where_it_should(run):
+def test_alpha_rises_linearly_to_that_of_the_model(run):
     model, table, _ = run(anneal=Anneal(1.1, 4))
     assert table[table.phase == "train"].alpha.tolist() == pytest.approx([1.1, 1.2, 1.3, 1.4, 1.5, 1.5])
     assert model.config.sparse_attention == {"kind": "entmax", "alpha": 1.5}
@@ -145,7 +145,7 @@ def test_bf16_stays_near_float32(run, tmp_path):
 
 
 @pytest.mark.parametrize("step", [1, 3, 4])
-def test_a_terminated_run_goes_on_to_the_same_end(step, run, tmp_path, monkeypatch):
+def test_a_terminated_run_resumes_to_the_same_bytes(step, run, tmp_path, monkeypatch):
     expected, table, losses = run(resume=tmp_path / "whole")
     with monkeypatch.context() as patch, pytest.raises(SystemExit) as stopped:
         send_sigterm_after(step, patch)
@@ -157,7 +157,7 @@ def test_a_terminated_run_goes_on_to_the_same_end(step, run, tmp_path, monkeypat
     assert again.equals(table) and after == losses
 
 
-def test_a_crashed_run_goes_on_from_its_last_complete_point(run, tmp_path, monkeypatch):
+def test_a_crashed_run_resumes_from_its_last_complete_point(run, tmp_path, monkeypatch):
     expected, table, _ = run(resume=tmp_path / "whole")
     original = MaskedLMTrainer.compute_loss
 
@@ -176,7 +176,7 @@ def test_a_crashed_run_goes_on_from_its_last_complete_point(run, tmp_path, monke
     assert same_weights(model, expected) and again.equals(table)
 
 
-def test_a_finished_run_that_did_not_hand_over_trains_no_more(run, tmp_path, monkeypatch):
+def test_a_finished_run_without_results_trains_no_further_step(run, tmp_path, monkeypatch):
     expected, table, losses = run(resume=tmp_path / "resume")
     with monkeypatch.context() as patch:
         patch.setattr(MaskedLMTrainer, "compute_loss", lambda *_, **__: pytest.fail("trained again"))
@@ -184,7 +184,7 @@ def test_a_finished_run_that_did_not_hand_over_trains_no_more(run, tmp_path, mon
     assert same_weights(model, expected) and again.equals(table) and after == losses
 
 
-def test_another_training_starts_afresh(tmp_path):
+def test_a_resume_point_of_another_training_is_not_used(tmp_path):
     folder = tmp_path / "resume"
     assert find_resume_point(folder, {"seed": 1}) is None
     (folder / "checkpoint-4").mkdir()
@@ -194,7 +194,7 @@ def test_another_training_starts_afresh(tmp_path):
     assert not (folder / "checkpoint-4").exists()
 
 
-def test_unfit_blocks_are_refused(make_model, corpus):
+def test_blocks_that_do_not_fit_the_model_are_refused(make_model, corpus):
     def task(family="bert", blocks=corpus, **changes):
         MaskedLMTask(blocks, make_model(family, **changes), OPTIONS, 1)
 

@@ -1,4 +1,4 @@
-"""Effects of the quirks of the published code: same data, same points, corrected against as published."""
+"""Effects of the quirks of the published code: corrected against as published, on the same examples."""
 
 from __future__ import annotations
 
@@ -25,19 +25,25 @@ PARTS = (
     *(predicting.intervals, predicting.rounding, predicting.windows, predicting.kept_tokens),
     *(predicting.computation, predicting.entropy),
 )
+"""Functions that each measure one or several quirks, and add rows to a `Comparison`."""
 
 
 def measure(train: Sample, validation: Sample, options: FitOptions, seed: int) -> pd.DataFrame:
-    """Return `COLUMNS`, a row for each quirk, subject and metric.
+    """Measure all quirks.
 
     Parameters
     ----------
     train, validation : Sample
-        Of the same layers.
+        Examples of the same layers.
     options : FitOptions
-        Of the projections, which are fitted on the train sample.
+        Options of the projections, which are fitted on the train sample.
     seed : int
-        Of everything random.
+        Seed of fitting, clustering and random predictors.
+
+    Returns
+    -------
+    DataFrame
+        One row per quirk, subject and metric, columns `COLUMNS`.
     """
     comparison = Comparison(train, validation, options, seed)
     for part in progress(PARTS, len(PARTS), "measuring"):

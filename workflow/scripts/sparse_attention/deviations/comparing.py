@@ -1,4 +1,4 @@
-"""Compares what is corrected with what is as published: projections by their quality, predictors by their metrics."""
+"""Compare corrected with as published: projections by their quality, predictors by their metrics."""
 
 from __future__ import annotations
 
@@ -26,16 +26,27 @@ from sparse_attention.projections.weights import ProjectionSetting
 from sparse_attention.summaries.pareto import attainable
 
 COLUMNS = ("quirk", "subject", "metric", "corrected", "as_published", "difference", "layers", "examples")
-SETTING = ProjectionSetting("linear", 4, True)  # that of all published runs
-SPARSITY = 0.95  # where predictors with a threshold are compared
+SETTING = ProjectionSetting("linear", 4, True)
+"""The projection of all published runs."""
+SPARSITY = 0.95
+"""Sparsity at which predictors with a threshold are compared."""
 THRESHOLDS = {"cos": np.geomspace(1e-3, 2, 40).tolist(), "l2": np.geomspace(1e-4, 100, 60).tolist()}
 METRICS = ("recall", "sparsity")
 CLUSTERS = 8
 Values = Mapping[str, float]
+"""Values of metrics, by name."""
 
 
 class Widened(Predictor):
-    """A predictor with the pairs of a mask of the queries and keys besides."""
+    """A predictor that keeps the pairs of a mask beside those of another predictor.
+
+    Parameters
+    ----------
+    inner : Predictor
+        The other predictor.
+    mask : callable
+        Returns the mask, bool ``(queries, keys)``, from the numbers of queries and keys.
+    """
 
     def __init__(self, inner: Predictor, mask: Callable[[int, int], Tensor]) -> None:
         super().__init__(inner.context)
@@ -43,26 +54,26 @@ class Widened(Predictor):
         self.name, self.needs, self.parameters = inner.name, inner.needs, inner.parameters  # type: ignore[misc]
 
     def prepare(self, features: Features) -> Any:
-        """Prepare the predictor and the mask."""
+        """Prepare the other predictor, and make the mask."""
         return self.inner.prepare(features), self.mask(*features.shape[1:])
 
     def predict(self, prepared: Any, **point: Any) -> Tensor:
-        """Add the mask to its support."""
+        """Return the support of the other predictor, together with the mask."""
         inner, mask = prepared
         return self.inner.predict(inner, **point) | mask
 
 
 class Comparison:
-    """Collects rows of `COLUMNS`.
+    """Collect comparisons as rows with the columns `COLUMNS`.
 
     Parameters
     ----------
     train, validation : Sample
-        Of the same layers.
+        Examples of the same layers.
     options : FitOptions
-        Of the projections, which are fitted here on the train sample.
+        Options of the projections, which are fitted here on the train sample.
     seed : int
-        Of everything random.
+        Seed of fitting, clustering and random predictors.
     """
 
     def __init__(self, train: Sample, validation: Sample, options: FitOptions, seed: int) -> None:
@@ -73,7 +84,7 @@ class Comparison:
 
     @functools.cached_property
     def clustered(self) -> Context:
-        """What predictors get that need clusters: those of the train sample."""
+        """The context of predictors that need clusters, with those of the train sample."""
         store, centroids = self.train.qk, []
         for layer in range(store.info.layers):
             vectors = layer_vectors(store, self.projections, layer)
@@ -81,11 +92,11 @@ class Comparison:
         return Context(self.seed, {"clusters": CLUSTERS, "runs": 1}, Centroids(tuple(centroids)))
 
     def table(self) -> pd.DataFrame:
-        """Return what was compared, a row for each quirk, subject and metric."""
+        """Return the comparisons so far, one row per quirk, subject and metric."""
         return pd.DataFrame(self.rows, columns=list(COLUMNS))
 
     def compare(self, quirk: str, subject: str, corrected: Values, published: Values) -> None:
-        """Add a row for each metric."""
+        """Add a row for each metric of one quirk and subject."""
         for metric, value in corrected.items():
             row = {"quirk": quirk, "subject": subject, "metric": metric, "corrected": value}
             row |= {"as_published": published[metric], "difference": published[metric] - value}
@@ -95,14 +106,14 @@ class Comparison:
         self, sample: Sample, quirks: Collection[str] = (), seed: int | None = None,
         setting: ProjectionSetting = SETTING, **options: Any,
     ) -> Projections:  # fmt: skip
-        """Fit projections of every layer of a sample."""
+        """Fit projections of every layer of a sample, with `quirks` and changed `options`."""
         chosen, seed = replace(self.options, **options), self.seed if seed is None else seed
         pairs, layers = sample.pairs(), range(sample.info.layers)
         weights = [fitting.fit_layer(layer, pairs, setting, chosen, seed, quirks) for layer in layers]
         return Projections.of(weights, block_size=setting.block_size, concat=setting.concat)
 
     def quality(self, projections: Projections, sample: Sample | None = None) -> dict[str, Values]:
-        """Return by subject the validation loss, and recall at equal sparsity of what looks at distances."""
+        """Return the validation loss, and the recall of `cos` and `l2` at sparsity `SPARSITY`, by subject."""
         sample = sample or self.validation
         found: dict[str, Values] = {"projections": {"loss": self.loss(projections, sample)}}
         for name, thresholds in THRESHOLDS.items():
@@ -113,7 +124,7 @@ class Comparison:
         return found
 
     def loss(self, projections: Projections, sample: Sample) -> float:
-        """Return the mean loss, with negatives as they should be."""
+        """Return the mean loss over layers, with correctly sampled negatives."""
         options = replace(self.options, eval_examples=sample.info.examples)
         losses = []
         for layer, weights in enumerate(projections.layers):
@@ -123,26 +134,26 @@ class Comparison:
         return float(np.mean(losses))
 
     def compare_fits(
-        self, quirk: str, corrected: Projections, published: Projections, where: str = "", sample: Sample | None = None
+        self, quirk: str, corrected: Projections, published: Projections, suffix: str = "", sample: Sample | None = None
     ) -> None:
-        """Compare the quality of two projections on a validation sample."""
+        """Compare the quality of two projections on a sample; `suffix` ends the name of the subject."""
         right, wrong = self.quality(corrected, sample), self.quality(published, sample)
         for subject, values in right.items():
-            self.compare(quirk, subject + where, values, wrong[subject])
+            self.compare(quirk, subject + suffix, values, wrong[subject])
 
     def metrics(
         self, predictor: Predictor, sample: Sample | None = None, projections: Projections | None = None,
         window: int = 0, keep: str = "none", **point: Any,
     ) -> Values:  # fmt: skip
-        """Return a point's metrics, the mean over layers, heads and examples."""
+        """Return the metrics of a predictor at one point, averaged over layers, heads and examples."""
         split = (sample or self.validation).split(projections or self.projections)
         table = evaluate(predictor, split, point, [window], [keep]).table
         return {metric: float(table[metric].mean()) for metric in METRICS}
 
     def compare_predictors(
-        self, quirk: str, corrected: Predictor, published: Predictor, where: str = "", sample: Sample | None = None,
+        self, quirk: str, corrected: Predictor, published: Predictor, suffix: str = "", sample: Sample | None = None,
         **point: Any,
     ) -> None:  # fmt: skip
-        """Compare two predictors at one point."""
+        """Compare two predictors at one point; `suffix` ends the name of the subject."""
         right, wrong = (self.metrics(predictor, sample, **point) for predictor in (corrected, published))
-        self.compare(quirk, f"{corrected.name} {segment({**corrected.context.fixed, **point})}{where}", right, wrong)
+        self.compare(quirk, f"{corrected.name} {segment({**corrected.context.fixed, **point})}{suffix}", right, wrong)

@@ -1,4 +1,7 @@
-"""Quirks of how projections are fitted, of their gold supports, and of the examples that they are evaluated on."""
+"""Quirks in fitting projections, in gold supports, and in the choice of examples for evaluation.
+
+The first line of each function says what the published code does.
+"""
 
 from __future__ import annotations
 
@@ -10,11 +13,12 @@ from sparse_attention.as_published import fitting, measures
 from sparse_attention.deviations.comparing import Comparison, Values
 from sparse_attention.deviations.samples import Sample
 
-CONTROL, TOGETHER = "another_seed", "all_of_fitting"  # no quirks: what chance alone changes, and what all do together
+CONTROL, TOGETHER = "another_seed", "all_of_fitting"
+"""Names of two further comparisons: only the seed differs; all quirks of fitting together."""
 
 
 def single(comparison: Comparison) -> None:
-    """Change one thing at a time in how projections are fitted, and then all of them."""
+    """Fit projections with one quirk at a time, and then with all quirks of fitting."""
     train, right = comparison.train, comparison.projections
     comparison.compare_fits(CONTROL, right, comparison.fit(train, seed=comparison.seed + 1))
     for quirk in ("initialisation", "trained_bias", "doubled_updates", "fixed_order"):
@@ -23,7 +27,10 @@ def single(comparison: Comparison) -> None:
 
 
 def accumulation(comparison: Comparison) -> None:
-    """Accumulate over one batch less than there are, so that one is left over."""
+    """Let gradients that are left over at the end of an epoch go into the first step of the next one.
+
+    The accumulation is one batch less than an epoch has, so that one batch is left over.
+    """
     batches = -(-comparison.train.info.examples // comparison.options.batch_size)
     if batches > 2:
         quirk, most = "spilled_gradients", batches - 1
@@ -32,7 +39,7 @@ def accumulation(comparison: Comparison) -> None:
 
 
 def ragged(comparison: Comparison) -> None:
-    """Choose negatives among padding, and among gold keys, in batches of examples of different lengths."""
+    """Sample negatives from padding, and from gold keys, in batches of examples of different lengths."""
     train, validation = comparison.train.ragged(), comparison.validation.ragged()
     right = comparison.fit(train)
     other = comparison.fit(train, seed=comparison.seed + 1)
@@ -44,7 +51,7 @@ def ragged(comparison: Comparison) -> None:
 
 
 def causal(comparison: Comparison) -> None:
-    """Choose negatives among later keys."""
+    """Sample negatives from later keys, which a query of a decoder cannot attend to."""
     quirk, train = "negatives_by_rank", comparison.train.causal()
     comparison.compare(quirk, "negatives, causal", *(negatives(comparison, train, quirks) for quirks in ((), {quirk})))
     right, wrong = (comparison.fit(train, quirks) for quirks in ((), {quirk}))
@@ -54,7 +61,7 @@ def causal(comparison: Comparison) -> None:
 
 
 def negatives(comparison: Comparison, sample: Sample, quirks: Collection[str]) -> Values:
-    """Return the shares of sampled negatives that may not be attended to, and that are gold keys."""
+    """Return the share of sampled negatives that the query cannot attend to, and the share that are gold keys."""
     generator = torch.Generator().manual_seed(comparison.seed)
     counts = torch.zeros(3, dtype=torch.float64)
     for layer in range(sample.info.layers):
@@ -67,7 +74,7 @@ def negatives(comparison: Comparison, sample: Sample, quirks: Collection[str]) -
 
 
 def rescaling(comparison: Comparison) -> None:
-    """Multiply queries that are not scaled; the projections then meet the model's own queries, as in step 4 there."""
+    """Multiply queries by sqrt(head_dim) although they are not scaled, and evaluate on the model's own queries."""
     quirk = "rescaled_queries"
     gold, rescaled = (
         x.gold_sparsity() for x in (comparison.validation, comparison.validation.changed(measures.rescaled))
@@ -78,7 +85,10 @@ def rescaling(comparison: Comparison) -> None:
 
 
 def symmetry(comparison: Comparison) -> None:
-    """Overwrite probabilities whose mirror images are positive: how much of the attention is left where it was."""
+    """Overwrite the probability of a pair where that of the mirrored pair is positive.
+
+    Measured is the share of the attention that stays at its pair.
+    """
     left, sample = [], comparison.validation
     for layer in range(sample.info.layers if sample.square else 0):
         for example, gold in zip(sample.qk.examples(layer), sample.gold.examples(layer), strict=True):
@@ -90,7 +100,7 @@ def symmetry(comparison: Comparison) -> None:
 
 
 def leak(comparison: Comparison) -> None:
-    """Evaluate on the train examples."""
+    """Evaluate projections on the examples that they were fitted on."""
     right, wrong = (comparison.quality(comparison.projections, x) for x in (comparison.validation, comparison.train))
     for subject, values in right.items():
         comparison.compare("evaluated_on_train", subject, values, wrong[subject])

@@ -1,4 +1,7 @@
-"""Quirks of predictors, masks and metrics."""
+"""Quirks of predictors, masks and metrics.
+
+The first line of each function says what the published code does.
+"""
 
 from __future__ import annotations
 
@@ -25,13 +28,14 @@ Item = TypeVar("Item")
 
 BUCKETS = 8
 BUCKET_SIZE = 16
-THRESHOLD = 0.1  # of the cosine
+THRESHOLD = 0.1
+"""Threshold of the predictor `cos`."""
 WINDOW = 11
 STRIDES = (4, 16)
 
 
 def clusters(comparison: Comparison) -> None:
-    """Read `top` 2 in the two other ways."""
+    """With `top` 2, match nearest with nearest and second with second clusters only, or always keep the diagonal."""
     context = comparison.clustered
     right = create("kmeans", context)
     comparison.compare_predictors("rank_matched_clusters", right, predictors.RankMatchedKMeans(context), top=2)
@@ -39,7 +43,7 @@ def clusters(comparison: Comparison) -> None:
 
 
 def patterns(comparison: Comparison) -> None:
-    """Draw random keys and global tokens."""
+    """Draw random keys among the first positions, or once per batch; draw global tokens at random."""
     right, wrong = create("bigbird", comparison.context), predictors.FirstPositionsBigBird(comparison.context)
     for random_keys in (3, 9, 33):
         comparison.compare_predictors("bigbird_first_positions", right, wrong, random_keys=random_keys)
@@ -52,7 +56,7 @@ def patterns(comparison: Comparison) -> None:
 
 
 def strides(comparison: Comparison) -> None:
-    """Include both ends of blocks, of which the published code needs more than one."""
+    """Include both ends of a block in the strided pattern; the published code needs more than one block."""
     right, wrong = create("strided", comparison.context), predictors.BothEndsStrided(comparison.context)
     for stride in STRIDES:
         if stride < comparison.validation.shortest:
@@ -61,7 +65,7 @@ def strides(comparison: Comparison) -> None:
 
 
 def hashing(comparison: Comparison) -> None:
-    """Restart the global generator for every batch."""
+    """Restart torch's global generator at every batch, which then has one hash for all its examples."""
     wrong = predictors.ReseedingReformer(comparison.context, comparison.validation.info.heads)
     for rounds in (1, SETTING.dim) if comparison.validation.square else ():
         point: dict[str, Any] = {"buckets": BUCKETS, "rounds": rounds, "tied": True}
@@ -69,7 +73,7 @@ def hashing(comparison: Comparison) -> None:
 
 
 def routing(comparison: Comparison) -> None:
-    """Take the first batch's centroids, let one cluster have a vector, and let padding compete."""
+    """Take centroids from the first batch, give a vector to one cluster only, and let padding be in clusters."""
     split = comparison.validation.split(comparison.projections)
     layers = [[features for features, _ in split.layer(layer)] for layer in range(split.info.layers)]
     vectors = {layer: torch.cat([*map(raw_vectors, batches_of(found)[0])], 1) for layer, found in enumerate(layers)}
@@ -85,14 +89,17 @@ def routing(comparison: Comparison) -> None:
 
 
 def entmax(comparison: Comparison) -> None:
-    """Let later keys take part."""
+    """Include later keys in the entmax of a decoder's queries."""
     right, wrong = create("entmax", comparison.context), predictors.UnmaskedEntmax(comparison.context)
     sample = comparison.validation.causal()
     comparison.compare_predictors("entmax_of_later_keys", right, wrong, ", causal", sample, alpha=1.5)
 
 
 def rounding(comparison: Comparison) -> None:
-    """Keep the pairs at a cosine distance below 0; with one projection of query and key some are at 0 exactly."""
+    """Keep pairs whose cosine distance is below 0 by rounding.
+
+    With one projection of query and key together, the distance of a position to itself is 0 but for rounding.
+    """
     right, wrong = create("window", comparison.context), predictors.UnclampedCosine(comparison.context)
     fits = {"": comparison.projections}
     if comparison.train.square and comparison.validation.square:
@@ -106,7 +113,7 @@ def rounding(comparison: Comparison) -> None:
 
 
 def windows(comparison: Comparison) -> None:
-    """Use a window of 4 keys, of which the odd ones on both sides are the nearest that are centred."""
+    """Use a window of 4 keys, which cannot be centred; it is compared with windows of 3 and 5 keys."""
     window = create("window", comparison.context)
     wrong = comparison.metrics(Widened(window, lambda queries, keys: measures.neighbours(queries, keys, 4)), width=0)
     for width in (3, 5):
@@ -115,7 +122,7 @@ def windows(comparison: Comparison) -> None:
 
 
 def kept_tokens(comparison: Comparison) -> None:
-    """Keep the last token of the padded batch."""
+    """Keep the last token of the padded batch instead of that of each example."""
     sample = comparison.validation.ragged()
     cosine = create("cos", comparison.context)
     padded = Widened(cosine, lambda queries, keys: measures.kept_tokens(queries, keys, sample.longest))
@@ -126,7 +133,7 @@ def kept_tokens(comparison: Comparison) -> None:
 
 
 def intervals(comparison: Comparison) -> None:
-    """Take the number of dynamic buckets from the padded batch."""
+    """Take the number of dynamic buckets from the length of the padded batch instead of that of each example."""
     sample = comparison.validation.ragged()
     right = create("dynamic", comparison.context)
     wrong = predictors.PaddedDynamicBuckets(comparison.context, sample.longest)
@@ -135,7 +142,7 @@ def intervals(comparison: Comparison) -> None:
 
 
 def computation(comparison: Comparison) -> None:
-    """Count operations as published for distances, fixed and dynamic buckets, and clusters."""
+    """Count the operations of distances, fixed and dynamic buckets, and clusters by the published formulas."""
     jobs: tuple[tuple[str, Context, dict[str, Any], int], ...] = (
         ("cos", comparison.context, {"threshold": THRESHOLD}, WINDOW),
         ("fixed", comparison.context, {"bucket_size": BUCKET_SIZE}, 0),
@@ -156,7 +163,7 @@ def computation(comparison: Comparison) -> None:
 
 
 def entropy(comparison: Comparison) -> None:
-    """Take the entropy of all heads' clusters together, instead of the mean of each head's, both in nats."""
+    """Pool the clusters of all heads for the entropy, instead of averaging the entropies of heads; both in nats."""
     context = comparison.clustered
     predictor, split = create("kmeans", context), comparison.validation.split(comparison.projections)
     assert isinstance(predictor, BucketPredictor)
@@ -172,19 +179,19 @@ def entropy(comparison: Comparison) -> None:
 
 
 def raw_vectors(features: Features) -> Tensor:
-    """Return projected queries and keys of any length, float64 `(heads, n, dim)`."""
+    """Return projected queries, then keys, without normalisation: float64 ``(heads, queries + keys, dim)``."""
     return torch.cat([features.queries, features.keys], dim=1).double()
 
 
 def batches_of(examples: Sequence[Item]) -> list[Sequence[Item]]:
-    """Cut examples into the published batches."""
+    """Cut examples into batches of the published size."""
     return [examples[first : first + predictors.BATCH] for first in range(0, len(examples), predictors.BATCH)]
 
 
 def published_computation(
     predictor: Predictor, batch: Sequence[Features], point: Mapping[str, Any], window: int
 ) -> float:
-    """Return the published computation sparsity of one batch in one layer."""
+    """Return the computation sparsity of one batch in one layer by the published formulas."""
     lengths = [features.shape[1] for features in batch]
     heads, dim = batch[0].shape[0], batch[0].queries.shape[-1]
     operations = [float(n * n) for n in lengths]
@@ -194,7 +201,7 @@ def published_computation(
     elif isinstance(predictor, BucketPredictor):
         buckets = [predictor.buckets(predictor.prepare(features), **point) for features in batch]
         queries, keys = ([getattr(x, side) % x.size for x in buckets] for side in ("queries", "keys"))
-        # clusters, too, are taken for tokens of a bucket
+        # the published code takes the number of clusters, too, for the number of tokens of a bucket
         size = point.get("bucket_size") or predictor.context.fixed["clusters"]
         operations = [measures.bucket_operations(queries, keys, -(-max(lengths) // size))] * len(lengths)
     return measures.computation_sparsity(lengths, operations, window)

@@ -1,4 +1,4 @@
-"""A few layers and examples of a split in memory, which can be changed: cut to other lengths, made causal, rescaled."""
+"""A few layers and examples of a split in memory, and changed copies: cut to other lengths, causal, rescaled."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Item = TypeVar("Item")
 
 @dataclass(frozen=True)
 class Memory(Generic[Item]):
-    """Examples by layer; reads like a `QKReader` or a `GoldReader`."""
+    """Examples by layer in memory, with the methods of `QKReader` and `GoldReader`."""
 
     info: QKInfo
     items: tuple[tuple[Item, ...], ...]
@@ -35,7 +35,7 @@ class Memory(Generic[Item]):
 
 
 class MemorySplit(Split):
-    """A `Split` that lies in memory."""
+    """A `Split` in memory."""
 
     def __init__(self, qk: Memory[Example], gold: Memory[Gold], projections: Projections | None = None) -> None:
         self.qk, self.gold = qk, gold
@@ -45,41 +45,52 @@ class MemorySplit(Split):
 
 @dataclass(frozen=True)
 class Sample:
-    """Queries, keys and gold supports of some layers and examples of a split, both numbered anew."""
+    """Queries, keys and gold supports of some layers and examples of a split, which are numbered from 0."""
 
     qk: Memory[Example]
     gold: Memory[Gold]
 
     @classmethod
     def read(cls, qk: str | os.PathLike[str], gold: str | os.PathLike[str], layers: int, examples: int) -> Sample:
-        """Read at most so many layers, the first and the last among them, and examples, all evenly spread."""
+        """Read evenly spread layers and examples of a split.
+
+        Parameters
+        ----------
+        qk, gold : path-like
+            Stores of queries and keys, and of gold supports.
+        layers : int
+            Largest number of layers; the first and the last are among them.
+        examples : int
+            Largest number of examples.
+        """
         reader, gold_reader = QKReader(qk), GoldReader(gold)
         info = reader.info
         count = min(examples, info.examples)
         chosen = [info.examples * i // count for i in range(count)]
-        places = sorted({round(i) for i in np.linspace(0, info.layers - 1, min(layers, info.layers)).tolist()})
+        chosen_layers = sorted({round(i) for i in np.linspace(0, info.layers - 1, min(layers, info.layers)).tolist()})
         items = tuple(
-            tuple(replace(reader.example(layer, index), index=i) for i, index in enumerate(chosen)) for layer in places
+            tuple(replace(reader.example(layer, index), index=i) for i, index in enumerate(chosen))
+            for layer in chosen_layers
         )
-        supports = tuple(tuple(gold_reader.example(layer, index) for index in chosen) for layer in places)
-        about = replace(
+        supports = tuple(tuple(gold_reader.example(layer, index) for index in chosen) for layer in chosen_layers)
+        sample_info = replace(
             info,
-            layers=len(places),
+            layers=len(chosen_layers),
             query_lengths=tuple(info.query_lengths[index] for index in chosen),
             key_lengths=tuple(info.key_lengths[index] for index in chosen),
             documents=tuple(info.documents[index] for index in chosen),
-            local_windows=tuple(info.local_windows[layer] for layer in places),
+            local_windows=tuple(info.local_windows[layer] for layer in chosen_layers),
         )
-        return cls(Memory(about, items), Memory(about, supports))
+        return cls(Memory(sample_info, items), Memory(sample_info, supports))
 
     @property
     def info(self) -> QKInfo:
-        """What it holds."""
+        """Layers, heads, lengths and documents of the sample."""
         return self.qk.info
 
     @property
     def longest(self) -> int:
-        """Length that a batch of all examples is padded to."""
+        """Length of the longest example, to which a batch of all examples is padded."""
         return max(*self.info.query_lengths, *self.info.key_lengths)
 
     @property
@@ -93,7 +104,7 @@ class Sample:
         return self.info.query_lengths == self.info.key_lengths
 
     def gold_sparsity(self) -> float:
-        """Return the share of valid pairs outside the gold support, the mean over layers, heads and examples."""
+        """Return the share of valid pairs outside the gold support, averaged over layers, heads and examples."""
         shares = [
             float(gold.support.sum((1, 2)).double().mean() / example.valid.sum())
             for layer in range(self.info.layers)
@@ -102,7 +113,7 @@ class Sample:
         return 1 - sum(shares) / len(shares)
 
     def changed(self, change: Callable[[Example], Example]) -> Sample:
-        """Return the examples with other queries, keys or valid pairs, and the gold supports that follow from them."""
+        """Return a sample of changed examples, with gold supports computed from them."""
         items = tuple(tuple(change(example) for example in layer) for layer in self.qk.items)
         gold = tuple(tuple(gold_of(example, self.info.alpha) for example in layer) for layer in items)
         lengths = [tuple(example.valid.shape) for example in items[0]]
@@ -111,7 +122,7 @@ class Sample:
         return Sample(Memory(info, items), Memory(info, gold))
 
     def ragged(self) -> Sample:
-        """Return the examples cut to lengths that are evenly spread up to their own, in a fixed random order."""
+        """Return the examples cut to lengths evenly spread up to their full length, in a fixed random order."""
         count = self.info.examples
         shares = (np.random.default_rng(0).permutation(count) + 1) / count
 
@@ -123,13 +134,13 @@ class Sample:
         return self.changed(cut)
 
     def causal(self) -> Sample:
-        """Return the examples with earlier keys only."""
+        """Return the examples with causal attention: a query sees no later key."""
         return self.changed(lambda example: replace(example, valid=example.valid.tril()))
 
     def pairs(self) -> Pairs:
-        """Return it as `fit_layer` reads it."""
+        """Return the sample in the form that `fit_layer` reads."""
         return Pairs(self.qk, self.gold)
 
     def split(self, projections: Projections | None = None) -> Split:
-        """Return it as `evaluate` reads it."""
+        """Return the sample in the form that `evaluate` reads."""
         return MemorySplit(self.qk, self.gold, projections)

@@ -1,1 +1,1 @@
-"""Models, loaded offline and guarded, and their attention."""
+"""Models, loaded offline without running foreign code, and their attention."""

@@ -1,8 +1,10 @@
-"""Entmax and softmax attention behind transformers' `AttentionInterface`, with a way to watch it.
+"""Entmax and softmax attention behind transformers' `AttentionInterface`, with observers of its probabilities.
 
 A model whose `config._attn_implementation` is `NAME` reads `config.sparse_attention = {"kind": …, "alpha": …}` at
-every call: the saved `config.json` carries it, and changing it changes the model. Masks arrive as booleans, True where
-a query may look; without a registration of its own transformers gives none at all, and padding would be attended to.
+every call: the saved `config.json` carries it, and changing it changes the model.
+
+The module also registers how transformers makes the mask: boolean, True where a query may attend. Without this
+registration transformers would pass no mask, and queries would attend to padding.
 """
 
 from __future__ import annotations
@@ -26,7 +28,7 @@ NAME = "sparse_attention"
 
 @dataclass(frozen=True)
 class Attention:
-    """How scores become probabilities.
+    """The function that turns attention scores into probabilities.
 
     Attributes
     ----------
@@ -41,28 +43,34 @@ class Attention:
 
     @classmethod
     def parse(cls, text: str) -> Attention:
-        """Read `softmax` or `entmax~A`."""
+        """Read `softmax` or `entmax~A`.
+
+        Raises
+        ------
+        InputError
+            When `text` is neither, or A is not in (1, 2].
+        """
         if text == "softmax":
             return cls("softmax", 1.0)
         number = dict(pairs(text)).get("entmax", "")
         with contextlib.suppress(ValueError):
             if text == f"entmax~{number}" and 1 < float(number) <= 2:
                 return cls("entmax", float(number))
-        raise InputError(f"attentions: {text!r} is not known; allowed: softmax, entmax~A with A in (1, 2]")
+        raise InputError(f"attentions: {text!r} is not allowed; allowed: softmax, entmax~A with A in (1, 2]")
 
 
 @dataclass(frozen=True)
 class Observation:
-    """What one layer's attention saw in one call.
+    """Inputs and probabilities of one attention layer in one call.
 
     Attributes
     ----------
     queries, keys : Tensor
-        (batch, heads, tokens, head_dim), after rotary embeddings, before the scaling.
+        ``(batch, heads, tokens, head_dim)``, after rotary embeddings, before the scaling.
     mask : Tensor or None
-        True where a query may look, (batch, 1, queries, keys); None: everywhere.
+        bool ``(batch, 1, queries, keys)``, True where a query may attend; None when it may attend everywhere.
     probabilities : Tensor
-        (batch, heads, queries, keys), before dropout.
+        ``(batch, heads, queries, keys)``, before dropout.
     """
 
     queries: Tensor
@@ -75,13 +83,13 @@ _observers: list[Callable[[Observation], None]] = []
 
 
 def set_attention(model: PreTrainedModel, attention: Attention) -> None:
-    """Make `model`, whose `_attn_implementation` is `NAME`, attend by `attention` from the next call on."""
+    """Set the attention that `model`, whose `_attn_implementation` is `NAME`, uses from its next call on."""
     model.config.sparse_attention = asdict(attention)
 
 
 @contextlib.contextmanager
 def observed(observer: Callable[[Observation], None]) -> Iterator[None]:
-    """Call `observer` in every attention layer, in the order in which they run, while the block lasts."""
+    """Call `observer` for every attention layer, in the order in which they run, inside a `with` block."""
     _observers.append(observer)
     try:
         yield
@@ -99,7 +107,30 @@ def attend(
     dropout: float = 0.0,
     **options: Any,
 ) -> tuple[Tensor, Tensor | None]:
-    """Attend, as transformers' interface asks: output (batch, tokens, heads, head_dim) and the probabilities."""
+    """Compute a layer's attention, with the arguments and results of transformers' `AttentionInterface`.
+
+    Parameters
+    ----------
+    module : nn.Module
+        The attention layer; its `config.sparse_attention` names the attention.
+    query, key, value : Tensor
+        ``(batch, heads, tokens, head_dim)``.
+    attention_mask : Tensor, optional
+        ``(batch, 1, queries, keys)``: bool, True where a query may attend, or a bias that is added to the scores.
+    scaling : float, optional
+        Factor of the scores; None is `1 / sqrt(head_dim)`.
+    dropout : float
+        Dropout of the probabilities.
+    **options
+        Of these only `output_attentions` is used.
+
+    Returns
+    -------
+    output : Tensor
+        ``(batch, tokens, heads, head_dim)``.
+    probabilities : Tensor or None
+        ``(batch, heads, queries, keys)``; None where torch's own softmax attention computes the output.
+    """
     settings = module.config.sparse_attention  # type: ignore[union-attr]
     scaling = query.shape[-1] ** -0.5 if scaling is None else scaling
     if settings["kind"] != "softmax" or _observers or options.get("output_attentions"):  # type: ignore[index]
@@ -114,7 +145,7 @@ def attend(
 def _attend_explicitly(
     module: nn.Module, query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, scaling: float, dropout: float
 ) -> tuple[Tensor, Tensor]:
-    """Attend by way of the probabilities, and show them to the observers."""
+    """Compute the probabilities, pass them to the observers, and return the output and the probabilities."""
     settings: dict[str, Any] = module.config.sparse_attention  # type: ignore[union-attr, assignment]
     scores = _masked(torch.matmul(query * scaling, key.transpose(2, 3)), mask)
     probabilities = _softmax(scores) if settings["kind"] == "softmax" else entmax(scores, settings["alpha"])
@@ -129,17 +160,17 @@ def _masked(scores: Tensor, mask: Tensor | None) -> Tensor:
         return scores
     if mask.dtype == torch.bool:
         return scores.masked_fill(~mask, -torch.inf)
-    # Some models add biases of their own; the lowest number is how transformers writes "may not look".
+    # Some models add biases of their own; transformers marks a forbidden key with the lowest number of the dtype.
     return (scores + mask).masked_fill(mask <= torch.finfo(mask.dtype).min / 2, -torch.inf)
 
 
 def _softmax(scores: Tensor) -> Tensor:
-    # A query that may look nowhere (padding beside a local window) gets zeros, as with entmax.
+    # A query without any allowed key (padding beside a local window) gets zeros, as with entmax.
     return torch.softmax(scores.float(), dim=-1).nan_to_num(0.0).to(scores.dtype)
 
 
 def _boolean_mask(*arguments: Any, **options: Any) -> Tensor | None:
-    """Make transformers' boolean mask; a causal one is never left to a flag that `attend` would not see."""
+    """Make transformers' boolean mask, also a causal one, which transformers may else replace by a flag."""
     return sdpa_mask(*arguments, **{**options, "allow_is_causal_skip": False})
 
 

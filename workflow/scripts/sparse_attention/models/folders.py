@@ -1,4 +1,4 @@
-"""What lies in a model folder, read without torch or transformers and refused before a library opens it."""
+"""Read and check the files of a model folder without torch or transformers, before a library opens them."""
 
 from __future__ import annotations
 
@@ -21,8 +21,9 @@ TOKENIZER_OTHERS = (
 OBJECT = "a JSON object"
 INDEX = ".index.json"
 WEIGHTS = ("model.safetensors", "pytorch_model.bin")
-"""In the order in which transformers looks for them."""
-KERNELS = ("attn_implementation", "_attn_implementation", "_attn_implementation_internal")
+"""File names of weights, in the order in which transformers tries them."""
+KERNEL_KEYS = ("attn_implementation", "_attn_implementation", "_attn_implementation_internal")
+"""Keys of `config.json` that name an attention kernel."""
 
 
 def read_config(folder: Path | str) -> dict[str, Any]:
@@ -31,21 +32,21 @@ def read_config(folder: Path | str) -> dict[str, Any]:
     Raises
     ------
     InputError
-        When there is none, it is no JSON object, or it names kernels of the hub, which are foreign code.
+        When the file is missing or holds no JSON object, or names a kernel on the hub, which is foreign code.
     """
     path = Path(folder) / CONFIG
     if not path.is_file():
-        raise InputError(f"{folder}: no {CONFIG}; allowed: a Hugging Face model folder")
+        raise InputError(f"{folder}: there is no {CONFIG}; allowed: a Hugging Face model folder")
     config = read_json(path, OBJECT)
-    for key in KERNELS:
+    for key in KERNEL_KEYS:
         if "/" in str(config.get(key, "")):
             text = f"{key}: {config[key]} is code from the hub, which is never run"
             raise InputError(f"{path}: {text}; allowed: the library's own attention, or no such key")
     return config
 
 
-def own_code(config: dict[str, Any]) -> str | None:
-    """Return the Python that `auto_map` names, as text; None when there is no such key."""
+def custom_code(config: dict[str, Any]) -> str | None:
+    """Return the names of the Python classes in `auto_map`, separated by commas; None when there is no such key."""
     named = config.get("auto_map")
     if not named:
         return None
@@ -55,7 +56,13 @@ def own_code(config: dict[str, Any]) -> str | None:
 
 
 def check_tokenizer_files(folder: Path | str) -> dict[str, Any]:
-    """Refuse the files of a tokenizer that are pointers or no JSON; return `tokenizer_config.json`, {} without one."""
+    """Return the content of `tokenizer_config.json`, `{}` when there is none, after checking the tokenizer's files.
+
+    Raises
+    ------
+    InputError
+        When a tokenizer file is a Git LFS pointer, or one that should hold a JSON object does not.
+    """
     for name in (*TOKENIZER_JSON, *TOKENIZER_OTHERS):
         path = Path(folder) / name
         if path.is_file():
@@ -65,12 +72,12 @@ def check_tokenizer_files(folder: Path | str) -> dict[str, Any]:
 
 
 def weight_files(folder: Path | str) -> list[Path]:
-    """Return the files that hold a folder's weights, as transformers chooses them.
+    """Return the weight files of a folder, chosen as transformers chooses them.
 
     Raises
     ------
     InputError
-        When there are none, the index of the shards is damaged, a file is missing, or one is a Git LFS pointer.
+        When there are none, the index of the shards is damaged, a shard is missing, or a file is a Git LFS pointer.
     """
     folder = Path(folder)
     for name in WEIGHTS:
@@ -87,17 +94,19 @@ def weight_files(folder: Path | str) -> list[Path]:
 
 
 def refuse_weight_pointers(folder: Path | str) -> None:
-    """Raise `InputError` when the weights of a folder, as far as there are any, are Git LFS pointers."""
+    """Raise `InputError` when a weight file is a Git LFS pointer; a folder without weights passes."""
     if any((Path(folder) / f"{name}{end}").is_file() for name in WEIGHTS for end in ("", INDEX)):
         weight_files(folder)
 
 
 def _shards(index: Path) -> list[Path]:
-    places = read_json(index, OBJECT).get("weight_map")
-    if not isinstance(places, dict) or not places or not all(isinstance(place, str) for place in places.values()):
-        raise InputError(f"{index}: has no weight_map; allowed: an object with the file of each weight")
-    files = [index.parent / name for name in sorted(set(places.values()))]
+    """Return the files that the index of a sharded checkpoint names."""
+    file_of = read_json(index, OBJECT).get("weight_map")
+    if not isinstance(file_of, dict) or not file_of or not all(isinstance(name, str) for name in file_of.values()):
+        raise InputError(f"{index}: has no weight_map; allowed: an object that maps each weight to its file")
+    files = [index.parent / name for name in sorted(set(file_of.values()))]
     missing = [file.name for file in files if not file.is_file()]
     if missing:
-        raise InputError(f"{index}: names {len(missing)} files that are missing, such as {missing[0]}")
+        text = f"names {len(missing)} files that are missing, such as {missing[0]}"
+        raise InputError(f"{index}: {text}; allowed: files that are in the folder")
     return files

@@ -1,6 +1,7 @@
-"""The one place that reads models and tokenizers with transformers: offline, and no code of a folder is ever run.
+"""Read models and tokenizers with transformers, offline and without running code from the model folder.
 
-A folder is refused before the library opens it, and what the library raises becomes one line for the user.
+No other module calls `from_pretrained`. A folder is checked before the library opens it, and an exception of the
+library becomes an error message of one line.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from sparse_attention.models.folders import (
     CONFIG,
     TOKENIZER_CONFIG,
     check_tokenizer_files,
-    own_code,
+    custom_code,
     read_config,
 )
 from sparse_attention.models.limits import LTP, limits_in
@@ -33,12 +34,12 @@ from sparse_attention.models.weights import check_files, refuse_unexpected, refu
 logger = logging.getLogger(__name__)
 
 GUARDED = {"local_files_only": True, "trust_remote_code": False}
-"""False, since None would ask on the terminal."""
+"""Options of every `from_pretrained`; with `trust_remote_code=None` transformers would ask on the terminal."""
 
 
 @contextlib.contextmanager
 def offline() -> Iterator[None]:
-    """Keep the Hugging Face libraries off the network and quiet while the block lasts."""
+    """Keep the Hugging Face libraries off the network and silent inside a `with` block."""
     before, verbosity = constants.HF_HUB_OFFLINE, transformers_logging.get_verbosity()
     bars = transformers_logging.is_progress_bar_enabled()
     constants.HF_HUB_OFFLINE = True
@@ -55,7 +56,15 @@ def offline() -> Iterator[None]:
 
 @contextlib.contextmanager
 def guarded(what: str, allowed: str = "") -> Iterator[None]:
-    """Turn whatever a library raises in the block into one `InputError`: `what`, its reason, and what is `allowed`."""
+    """Turn an exception that a library raises in the `with` block into `InputError`.
+
+    Parameters
+    ----------
+    what : str
+        Start of the message: the file or folder, and what failed.
+    allowed : str
+        What is allowed, the end of the message; empty leaves it out.
+    """
     try:
         with offline():
             yield
@@ -75,25 +84,26 @@ def load_model(
     kind
         One of transformers' Auto classes.
     folder : Path or str
+        The model folder.
     what : str
-        Names it in errors: `an encoder`.
+        Kind of model as error messages name it, such as `an encoder`.
     unused : tuple of str
-        Beginnings of names of weights that the folder may hold beside the model's own.
+        Name prefixes of weights that the folder may hold although the model does not use them.
     **options
-        Handed on.
+        Passed on to `from_pretrained`.
 
     Returns
     -------
     model : PreTrainedModel
     missing : set of str
-        Names of the weights that the folder lacks; the caller decides whether it may.
+        Names of the weights that the folder lacks; the caller decides whether they may be missing.
 
     Raises
     ------
     InputError
-        When a file is missing, damaged, a Git LFS pointer or holds more than tensors; the model is one that only the
-        folder's own code knows; its numbers do not fit each other; it holds weights that the model has no place for,
-        or that are not finite.
+        When a file is missing, damaged, a Git LFS pointer or holds more than tensors; when only custom code in the
+        folder defines the model; when sizes contradict each other; when the model has no place for a weight, or a
+        weight is not finite.
     """
     folder = Path(folder)
     config = _known_config(folder)
@@ -101,13 +111,13 @@ def load_model(
     files = check_files(folder)
     try:
         given = {"dtype": torch.float32, "use_safetensors": files[0].suffix == ".safetensors", **options}
-        # the library's own error names neither a weight nor a shape; ours does
+        # the library's own error names neither a weight nor a shape, that of _refuse_other_shapes does
         given |= {"ignore_mismatched_sizes": True, "output_loading_info": True}
         model, report = _from_pretrained(kind, folder, f"{folder}: cannot be loaded as {what}", **given)
         _refuse_other_shapes(report["mismatched_keys"], folder)
         refuse_unexpected(report["unexpected_keys"], model, folder, unused)
     except InputError:
-        refuse_unusable(files)  # tells more of a file that holds anything but weights
+        refuse_unusable(files)  # its error is clearer where a pickle holds anything but weights
         raise
     refuse_not_finite(model, folder)
     _forget_code(model.config)
@@ -120,31 +130,31 @@ def load_tokenizer(folder: Path | str) -> PreTrainedTokenizerBase:
     Raises
     ------
     InputError
-        When there is none, it is damaged, or only the folder's own code knows it.
+        When there is none, a file is damaged, or only custom code in the folder defines the tokenizer.
     """
     folder = Path(folder)
     if (folder / CONFIG).is_file():
         limits_in(_known_config(folder), folder)
     settings, path = check_tokenizer_files(folder), folder / TOKENIZER_CONFIG
-    named, code = settings.get("tokenizer_class"), own_code(settings)
+    named, code = settings.get("tokenizer_class"), custom_code(settings)
     if code:
         if not isinstance(named, str) or tokenizer_class_from_name(named) is None:
-            text = f"auto_map names code of its own ({code}), which is never run"
+            text = f"auto_map names custom code ({code}), which is never run"
             raise InputError(f"{path}: {text}; allowed: a tokenizer_class of transformers {transformers.__version__}")
-        logger.warning("%s: auto_map names code of its own (%s); it is not run, %s is used", path, code, named)
+        logger.warning("%s: auto_map names custom code (%s), which is not run; %s is used instead", path, code, named)
     version, file = importlib.metadata.version("tokenizers"), folder / "tokenizer.json"
-    place = file if file.is_file() else folder
-    allowed = f"one that tokenizers {version} can read"
-    tokenizer = _from_pretrained(AutoTokenizer, folder, f"{place}: its tokenizer cannot be loaded", allowed)
+    culprit = file if file.is_file() else folder
+    allowed = f"a tokenizer that tokenizers {version} can read"
+    tokenizer = _from_pretrained(AutoTokenizer, folder, f"{culprit}: the tokenizer cannot be loaded", allowed)
     if len(tokenizer) <= len(tokenizer.all_special_tokens):
-        # transformers makes an empty one where there are no files
+        # transformers makes an empty tokenizer where there are no files
         raise InputError(f"{folder}: has no tokenizer; allowed: a model folder with its tokenizer")
     tokenizer.init_kwargs.pop("auto_map", None)
     return tokenizer
 
 
 def copy_tokenizer(source: Path | str, folder: Path | str) -> None:
-    """Write the tokenizer of the model in `source` into `folder`; `InputError` as of `load_tokenizer`."""
+    """Write the tokenizer of the model in `source` into `folder`; raise as `load_tokenizer` does."""
     load_tokenizer(source).save_pretrained(folder)
 
 
@@ -154,10 +164,10 @@ def _from_pretrained(kind: Any, folder: Path, what: str, allowed: str = "", **op
 
 
 def _refuse_other_shapes(mismatched: Iterable[tuple[str, torch.Size, torch.Size]], folder: Path) -> None:
-    """Raise `InputError` when weights have other shapes than the configuration says."""
+    """Raise `InputError` for the first weight whose shape is not the one that the configuration gives."""
     for name, found, wanted in sorted(mismatched, key=lambda item: item[0]):
-        text = f"{name} has shape {tuple(found)}, and by {CONFIG} {tuple(wanted)}"
-        raise InputError(f"{folder}: {text}; allowed: weights and sizes that belong together")
+        text = f"{name} has shape {tuple(found)}, but {CONFIG} gives it {tuple(wanted)}"
+        raise InputError(f"{folder}: {text}; allowed: weights of the shapes that {CONFIG} gives")
 
 
 def refuse_not_finite(model: PreTrainedModel, folder: Path) -> None:
@@ -168,23 +178,28 @@ def refuse_not_finite(model: PreTrainedModel, folder: Path) -> None:
 
 
 def _known_config(folder: Path) -> dict[str, Any]:
-    """Read a configuration, and refuse one whose model only the folder's own code knows."""
+    """Read a configuration; refuse quantised weights, and a model that only custom code in the folder defines."""
     config, path = read_config(folder), folder / CONFIG
-    code, family = own_code(config), config.get("model_type")
+    code, family = custom_code(config), config.get("model_type")
     if config.get("quantization_config"):
-        raise InputError(f"{path}: quantization_config: the weights are quantised; allowed: weights as floats")
+        raise InputError(f"{path}: quantization_config: quantised weights cannot be read; allowed: weights as floats")
     if not code:
         return config
     if not isinstance(family, str) or (family not in CONFIG_MAPPING and family != LTP):
-        text = f"auto_map names code of its own ({code}), which is never run"
+        text = f"auto_map names custom code ({code}), which is never run"
         allowed = f"a model_type that transformers {transformers.__version__} knows, not {family!r}"
         raise InputError(f"{path}: {text}; allowed: {allowed}")
-    logger.warning("%s: auto_map names code of its own (%s); it is not run, %s is the library's", path, code, family)
+    logger.warning(
+        "%s: auto_map names custom code (%s), which is not run; the library's own %s is used instead",
+        path,
+        code,
+        family,
+    )
     return config
 
 
 def _forget_code(config: PretrainedConfig) -> None:
-    """Leave out of what is saved later that there is code which only the folder has."""
+    """Remove the names of custom code, so that a copy that is saved later does not name them."""
     for name in ("auto_map", "custom_pipelines"):
         if hasattr(config, name):
             delattr(config, name)

@@ -1,4 +1,4 @@
-"""Reads encoders and classifiers, and refuses those that are not whole."""
+"""Load encoders and classifiers, and refuse folders that lack weights."""
 
 from __future__ import annotations
 
@@ -14,25 +14,30 @@ from sparse_attention.models.ltp_checkpoint import is_ltp, load_ltp
 from sparse_attention.models.weights import HEADS
 
 MAY_LACK = ("classifier.", "pooler.")
-"""What a classifier has and an encoder or masked language model may lack."""
+"""Name prefixes of a classifier's weights that the folder of an encoder or masked language model may lack."""
 OTHER_HEADS = tuple(head for head in HEADS if head != "classifier")
-"""What a classifier leaves out: a head of its own name that it has no place for is of another task."""
+"""Heads in a folder that a classifier does not use.
+
+Unused weights under `classifier` are refused: they belong to another kind of classifier.
+"""
 
 
-def load_whole(
+def load_complete(
     kind: Any, folder: Path | str, what: str, may_miss: tuple[str, ...] = (), unused: tuple[str, ...] = HEADS
 ) -> PreTrainedModel:
-    """Load a folder as `load_model` does, with its arguments and errors, and refuse one that is not whole.
+    """Load a folder as `load_model` does, and refuse one that lacks weights.
 
     Parameters
     ----------
+    kind, folder, what, unused
+        See `load_model`.
     may_miss : tuple of str
-        Beginnings of names, without the base model's, of weights that may be missing.
+        Name prefixes of weights that may be missing; the prefix of the base model is left out.
 
     Raises
     ------
     InputError
-        When other weights are missing.
+        As `load_model`, and when other weights are missing.
     """
     model: PreTrainedModel
     model, missing = load_model(kind, folder, what, unused)
@@ -40,39 +45,46 @@ def load_whole(
     absent = sorted(name for name in missing if not name.removeprefix(base).startswith(may_miss))
     if absent:
         raise InputError(
-            f"{folder}: {len(absent)} weights are missing, such as {absent[0]}; allowed: {what} that is whole"
+            f"{folder}: {len(absent)} weights are missing, such as {absent[0]}; allowed: {what} with all its weights"
         )
     return model
 
 
 def load_classifier(
-    folder: Path | str, longformer: LongformerShape | None, max_tokens: int, whole: bool = False
+    folder: Path | str, longformer: LongformerShape | None, max_tokens: int, require_head: bool = False
 ) -> PreTrainedModel:
-    """Load a binary classifier of sequences, or make one of an encoder; a missing head is drawn by torch's seed.
+    """Load a binary sequence classifier, or make one from an encoder.
+
+    A missing head is initialised at random, from torch's global seed.
 
     Parameters
     ----------
     folder : Path or str
+        The model folder.
     longformer : LongformerShape, optional
-        What the encoder becomes, for `max_tokens`. None keeps the folder's architecture.
+        Shape of the Longformer that is made from the encoder; None keeps the folder's architecture. It is not used with
+        `require_head`.
     max_tokens : int
-    whole : bool
-        The head must be there: the classifier is used as it is.
+        Longest sequence of that Longformer.
+    require_head : bool
+        Refuse a folder without a classification head, since the classifier is used as it is.
 
     Raises
     ------
     InputError
-        When the folder cannot be used, or the classifier has more than two classes.
+        When the folder cannot be used, or the classifier does not have exactly two classes.
     """
-    if longformer is not None and not whole:
-        encoder = load_whole(AutoModel, folder, "an encoder", ("pooler.",))
+    if longformer is not None and not require_head:
+        encoder = load_complete(AutoModel, folder, "an encoder", ("pooler.",))
         return longformer_from_encoder(encoder, longformer.layers, longformer.window, max_tokens)
-    model = load_ltp(folder) if is_ltp(folder) else load_sequence_classifier(folder, () if whole else MAY_LACK)
+    model = load_ltp(folder) if is_ltp(folder) else load_sequence_classifier(folder, () if require_head else MAY_LACK)
     if model.config.num_labels != 2:
-        raise InputError(f"{folder}: a classifier of {model.config.num_labels} classes; allowed: 2 classes")
+        raise InputError(
+            f"{folder}: a classifier with {model.config.num_labels} classes is not allowed; allowed: 2 classes"
+        )
     return model
 
 
 def load_sequence_classifier(folder: Path | str, may_miss: tuple[str, ...] = ()) -> PreTrainedModel:
-    """Load a folder as a classifier of sequences; arguments and errors as of `load_whole`."""
-    return load_whole(AutoModelForSequenceClassification, folder, "a sequence classifier", may_miss, OTHER_HEADS)
+    """Load a folder as a sequence classifier; arguments and errors are those of `load_complete`."""
+    return load_complete(AutoModelForSequenceClassification, folder, "a sequence classifier", may_miss, OTHER_HEADS)

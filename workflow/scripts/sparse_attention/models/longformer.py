@@ -1,4 +1,4 @@
-"""Makes a Longformer classifier from a BERT- or RoBERTa-like encoder, for sequences longer than the encoder's own."""
+"""Make a Longformer classifier for long sequences from a BERT- or RoBERTa-like encoder."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from transformers import LongformerConfig, LongformerForSequenceClassification, 
 from sparse_attention.errors import InputError
 from sparse_attention.models.limits import LONGFORMER_SOURCES, ROBERTA_LIKE, limits_of_model
 
-CARRIED = (
+COPIED_SETTINGS = (
     "vocab_size",
     "hidden_size",
     "num_attention_heads",
@@ -31,14 +31,14 @@ CARRIED = (
 
 @dataclass(frozen=True)
 class LongformerShape:
-    """What of an encoder becomes a Longformer.
+    """Layers and attention window of a Longformer that is made from an encoder.
 
     Attributes
     ----------
     layers : int
-        How many of its layers are taken, from the first one on; from 1 on.
+        Number of encoder layers that are taken, from the first one on; at least 1.
     window : int
-        Longformer's attention window, even, from 4 on: half of it to either side.
+        Longformer's attention window in tokens, half of it to either side; even and at least 4.
     """
 
     layers: int
@@ -48,23 +48,23 @@ class LongformerShape:
 def longformer_from_encoder(
     encoder: PreTrainedModel, layers: int, window: int, max_positions: int, labels: int = 2
 ) -> LongformerForSequenceClassification:
-    """Make a Longformer classifier that starts from an encoder's weights; its head is new, drawn by torch's seed.
+    """Make a Longformer classifier from an encoder's weights, with a new head from torch's global seed.
 
     Each global projection starts as a copy of the local one, so that with a window over the whole sequence the hidden
-    states are the encoder's. Positions beyond the encoder's repeat its own from the first one on.
+    states are the encoder's. Position embeddings beyond the encoder's length repeat its own from the first one on.
 
     Parameters
     ----------
     encoder : PreTrainedModel
-        Of the family BERT or RoBERTa, with any head or none.
+        Model of one of `LONGFORMER_SOURCES`, with any head or none.
     layers : int
-        How many of its layers to take, from the first one on.
+        Number of its layers to take, from the first one on.
     window : int
-        Longformer's attention window, even: half of it to either side.
+        Longformer's attention window in tokens, even, half of it to either side.
     max_positions : int
-        The most tokens of a sequence.
+        Longest sequence in tokens, special tokens included.
     labels : int
-        Classes of the head.
+        Number of classes of the head.
 
     Returns
     -------
@@ -74,19 +74,20 @@ def longformer_from_encoder(
     Raises
     ------
     InputError
-        For another family, one without a padding token, or a number that is not allowed.
+        For another family, an encoder without a padding token, or a number that is not allowed.
     """
     source: Any = encoder.base_model
-    family = source.config.model_type
+    family, name = source.config.model_type, encoder.name_or_path or "encoder"
     if family not in LONGFORMER_SOURCES:
-        raise InputError(f"encoder: no Longformer can be made from {family}; allowed: {', '.join(LONGFORMER_SOURCES)}")
+        raise InputError(f"{name}: no Longformer can be made from {family}; allowed: {', '.join(LONGFORMER_SOURCES)}")
     limits_of_model(source).check_layers(layers)
     if source.config.pad_token_id is None:
-        raise InputError("encoder: pad_token_id is null; allowed: a whole number, after which positions are numbered")
+        allowed = "a whole number, since a Longformer counts positions from the one after it"
+        raise InputError(f"{name}: pad_token_id: null is not allowed; allowed: {allowed}")
     if window < 2 or window % 2:
-        raise InputError(f"window: {window}; allowed: even numbers from 2 on")
+        raise InputError(f"train_classifier.longformer.window: {window} is not allowed; allowed: even, from 2 on")
     if max_positions < 1:
-        raise InputError(f"max_positions: {max_positions}; allowed: from 1 on")
+        raise InputError(f"tokenise_code.max_tokens: {max_positions} is not allowed; allowed: from 1 on")
     config = _config(source.config, layers, window, max_positions)
     config.num_labels = labels
     result: Any = LongformerForSequenceClassification(config)
@@ -94,7 +95,7 @@ def longformer_from_encoder(
         own.load_state_dict(_with_global_projections(given.state_dict()))
     embeddings = {name: tensor for name, tensor in source.embeddings.state_dict().items() if name.endswith("weight")}
     embeddings["LayerNorm.bias"] = source.embeddings.LayerNorm.bias
-    unused = source.config.pad_token_id + 1  # rows before the first position's, in Longformer as in RoBERTa
+    unused = source.config.pad_token_id + 1  # Longformer, like RoBERTa, uses no rows up to the padding id
     first_row = unused if family in ROBERTA_LIKE else 0
     table = embeddings["position_embeddings.weight"]
     embeddings["position_embeddings.weight"] = _repeated(table[first_row:], max_positions, unused)
@@ -103,9 +104,9 @@ def longformer_from_encoder(
 
 
 def _config(source: Any, layers: int, window: int, max_positions: int) -> LongformerConfig:
-    """Return the encoder's settings as Longformer's, which numbers positions from `pad_token_id + 1` on."""
+    """Return a Longformer's configuration with the encoder's settings; positions start at `pad_token_id + 1`."""
     return LongformerConfig(
-        **{name: getattr(source, name) for name in CARRIED},
+        **{name: getattr(source, name) for name in COPIED_SETTINGS},
         sep_token_id=source.eos_token_id,
         num_hidden_layers=layers,
         attention_window=[window] * layers,
@@ -114,7 +115,7 @@ def _config(source: Any, layers: int, window: int, max_positions: int) -> Longfo
 
 
 def _with_global_projections(weights: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Add to a layer's weights a copy of each projection as the global one."""
+    """Return a layer's weights with a copy of each projection as its global projection."""
     copies = {}
     for name in ("query", "key", "value"):
         for kind in ("weight", "bias"):
@@ -123,6 +124,6 @@ def _with_global_projections(weights: dict[str, Tensor]) -> dict[str, Tensor]:
 
 
 def _repeated(table: Tensor, rows: int, unused: int) -> Tensor:
-    """Repeat a table's rows until there are `rows`, `(unused + rows, hidden)`; the unused rows before them are zero."""
+    """Repeat a table's rows until there are `rows`, after `unused` rows of zeros: ``(unused + rows, hidden)``."""
     used = table[torch.arange(rows) % len(table)]
     return torch.cat([table.new_zeros(unused, table.shape[1]), used])

@@ -1,4 +1,4 @@
-"""Opens checkpoints of the published pruning code, whose Longformer classifier has a model type of its own."""
+"""Load checkpoints of the published pruning code: Longformer classifiers with `model_type: ltp`."""
 
 from __future__ import annotations
 
@@ -18,18 +18,19 @@ from sparse_attention.models.weights import BUFFERS, read_weights
 logger = logging.getLogger(__name__)
 
 OFFSET = ".attention.self.pruner.keep_threshold"
+"""End of the name of a layer's threshold offset."""
 
 
 def is_ltp(folder: Path | str) -> bool:
-    """Return whether a folder's `config.json` says that it is such a checkpoint; `InputError` as of `read_config`."""
+    """Return whether a folder's `config.json` declares such a checkpoint; raise as `read_config` does."""
     return read_config(folder).get("model_type") == LTP
 
 
 def load_ltp(folder: Path | str) -> LongformerForSequenceClassification:
     """Load a checkpoint as an ordinary Longformer classifier, in float32 and evaluation mode.
 
-    Its thresholds are told in the log: a ramp to `final_token_threshold`, zero-based, plus an offset per layer that its
-    code never learns. `prunings` says which thresholds are used here.
+    The checkpoint's thresholds are only logged: a zero-based ramp to `final_token_threshold`, plus an offset per layer
+    that the published code never learns. The thresholds that are used come from `prunings` in the configuration.
 
     Raises
     ------
@@ -41,11 +42,11 @@ def load_ltp(folder: Path | str) -> LongformerForSequenceClassification:
     limits_in(content, folder)
     weights = {name: value for name, value in read_weights(folder).items() if not name.endswith(BUFFERS)}
     offsets = {name: weights.pop(name) for name in list(weights) if name.endswith(OFFSET)}
-    with guarded(f"{folder}: its config.json is not that of a Longformer"):
+    with guarded(f"{folder}: config.json does not describe a Longformer"):
         known = set(LongformerConfig().to_dict()) - {"model_type", "architectures"}
         kept = {name: value for name, value in content.items() if name in known}
         model = LongformerForSequenceClassification(LongformerConfig(**kept))
-    with guarded(f"{folder}: its weights do not fit its config.json"):
+    with guarded(f"{folder}: the weights do not fit config.json"):
         report = model.load_state_dict({name: value.float() for name, value in weights.items()}, strict=False)
     missing = [name for name in report.missing_keys if not name.endswith(BUFFERS)]
     for names, what in ((missing, "are missing"), (report.unexpected_keys, "have no place in a Longformer classifier")):
@@ -53,11 +54,11 @@ def load_ltp(folder: Path | str) -> LongformerForSequenceClassification:
             text = f"{len(names)} weights {what}, such as {min(names)}"
             raise InputError(f"{folder}: {text}; allowed: a checkpoint of the published code")
     refuse_not_finite(model, folder)
-    _tell(folder, content, offsets)
+    _log_thresholds(folder, content, offsets)
     return model.eval()
 
 
-def _tell(folder: Path, content: dict[str, Any], offsets: dict[str, Tensor]) -> None:
+def _log_thresholds(folder: Path, content: dict[str, Any], offsets: dict[str, Tensor]) -> None:
     final = content.get("final_token_threshold", 0)
     largest = max((float(offset.abs().max()) for offset in offsets.values()), default=0.0)
     text = "no offset" if largest == 0 else f"offsets of up to {largest:g}"

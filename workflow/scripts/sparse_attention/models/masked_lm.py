@@ -1,4 +1,4 @@
-"""Loading, checking and saving masked language models whose attention is ours."""
+"""Load, check and save masked language models whose attention is that of the module `attention`."""
 
 from __future__ import annotations
 
@@ -17,7 +17,6 @@ from sparse_attention.models.weights import HEADS as ALL_HEADS
 
 logger = logging.getLogger(__name__)
 
-# Where the head of each family lies. What stands here can be identity-initialised and decodes single positions.
 HEADS = {
     "bert": ("cls",),
     "roberta": ("lm_head",),
@@ -25,10 +24,14 @@ HEADS = {
     "camembert": ("lm_head",),
     "modernbert": ("head", "decoder"),
 }
+"""Modules of each family's masked-language-model head, applied one after the other.
+
+These heads can be initialised as the identity, and can decode single positions.
+"""
 
 
 def load_masked_lm(folder: Path | str, attention: str | Attention, head: str = "identity") -> PreTrainedModel:
-    """Load a Hugging Face folder with our attention in place of its own, in float32 and evaluation mode.
+    """Load a Hugging Face folder with entmax or softmax attention, in float32 and evaluation mode.
 
     Parameters
     ----------
@@ -37,18 +40,18 @@ def load_masked_lm(folder: Path | str, attention: str | Attention, head: str = "
     attention : str or Attention
         softmax or entmax~A.
     head : str
-        How a head that the folder lacks starts. `identity`: the transform before the decoder does nothing but its
-        activation and normalisation; `random`: as the library initialises it.
+        Initialisation of a head that the folder lacks. `identity`: the linear maps before the decoder are the identity,
+        and only activation and normalisation are left; `random`: as the library initialises it.
 
     Raises
     ------
     InputError
-        When there is no usable model, weights other than the head's are missing, there are weights that have no place,
-        or its attention is not reached.
+        When the folder holds no usable model, weights other than the head's are missing, the model has no place for a
+        weight, or it does not use the attention that is set.
     """
     attention = Attention.parse(attention) if isinstance(attention, str) else attention
     own = HEADS.get(str(read_config(folder).get("model_type")), ())
-    # a head of its own name that the model has no place for is that of a changed model
+    # unused weights under the name of the model's own head are those of a changed model, and refused
     unused = (*(part for part in ALL_HEADS if part not in own), "cls.seq_relationship")
     what = "a masked language model"
     model: PreTrainedModel
@@ -60,46 +63,73 @@ def load_masked_lm(folder: Path | str, attention: str | Attention, head: str = "
 
 
 def check_attention_is_reached(model: PreTrainedModel) -> None:
-    """Refuse a model whose attention does not come to us, or to whose attention padding does not come.
+    """Check on a small batch that every layer uses the attention of the module `attention`, and masks padding.
 
     Raises
     ------
     InputError
-        Telling which family it is and what went wrong.
+        When the model fails with this attention, a layer computes attention by itself, or queries attend to padding.
     """
     name, layers = f"{model.name_or_path or 'model'}: {type(model).__name__}", model.config.num_hidden_layers
     tokens = torch.arange(5, 21, device=model.device).remainder(model.config.vocab_size).reshape(2, 8)
     real = torch.ones_like(tokens)
     real[1, 5:] = 0
-    seen: list[Observation] = []
+    observations: list[Observation] = []
     was_training = model.training
     model.eval()
     try:
-        with observed(seen.append), torch.no_grad():
+        with observed(observations.append), torch.no_grad():
             model.base_model(input_ids=tokens, attention_mask=real)
     except Exception as error:
         raise InputError(f"{name} fails when its attention is replaced: {reason(error)}") from error
     finally:
         model.train(was_training)
-    if len(seen) != layers:
+    if len(observations) != layers:
         raise InputError(
-            f"{name} computes attention by itself: {len(seen)} of {layers} layers go through transformers' "
-            "AttentionInterface; allowed: families that do in every layer, such as BERT, RoBERTa or ModernBERT"
+            f"{name} computes attention by itself: {len(observations)} of {layers} layers use transformers' "
+            "AttentionInterface; allowed: families that use it in every layer, such as BERT, RoBERTa or ModernBERT"
         )
-    if any(observation.probabilities[1, :, :5, 5:].any() for observation in seen):
-        raise InputError(f"{name} does not pass its padding mask to the attention, so padding would be attended to")
+    if any(observation.probabilities[1, :, :5, 5:].any() for observation in observations):
+        text = "does not pass the padding mask to its attention"
+        raise InputError(f"{name} {text}; allowed: families that do, such as BERT, RoBERTa or ModernBERT")
 
 
 def base_output(model: PreTrainedModel, tokens: Tensor, real: Tensor) -> Tensor:
-    """Return the last hidden states (blocks, tokens, hidden), without decoding them."""
+    """Return the hidden states of the last layer, without decoding them.
+
+    Parameters
+    ----------
+    tokens : Tensor
+        int64 ``(blocks, tokens)``.
+    real : Tensor
+        int64 ``(blocks, tokens)``, 0 for padding.
+
+    Returns
+    -------
+    Tensor
+        ``(blocks, tokens, hidden)``.
+    """
     output: Tensor = model.base_model(input_ids=tokens, attention_mask=real)[0]
     return output
 
 
 def logits_at(model: PreTrainedModel, tokens: Tensor, real: Tensor, wanted: Tensor) -> Tensor:
-    """Return the logits (positions, vocabulary) of the `wanted` positions, a boolean (blocks, tokens).
+    """Return the logits of the `wanted` positions.
 
-    Families in `HEADS` decode those only, which at 15 % masked tokens saves most of the head's time and memory.
+    Families in `HEADS` decode these positions only, which at 15 % masked tokens saves most of the head's time and
+    memory.
+
+    Parameters
+    ----------
+    tokens, real : Tensor
+        See `base_output`.
+    wanted : Tensor
+        bool ``(blocks, tokens)``.
+
+    Returns
+    -------
+    Tensor
+        ``(positions, vocabulary)``, the positions in the order of blocks and tokens.
     """
     if model.config.model_type not in HEADS:
         full: Tensor = model(input_ids=tokens, attention_mask=real).logits
@@ -111,37 +141,37 @@ def logits_at(model: PreTrainedModel, tokens: Tensor, real: Tensor, wanted: Tens
 
 
 def set_dropout(model: PreTrainedModel, probability: float) -> None:
-    """Replace every dropout probability for this process; the configuration that is saved keeps the model's own."""
+    """Replace every dropout probability of a loaded model; its configuration, which is saved, does not change."""
     for module in model.modules():
         if isinstance(module, nn.Dropout):
             module.p = probability
-        for name in ("attention_dropout", "dropout"):  # ModernBERT and Longformer keep a plain number
+        for name in ("attention_dropout", "dropout"):  # ModernBERT and Longformer store the probability as a number
             if isinstance(getattr(module, name, None), float):
                 setattr(module, name, probability)
 
 
 def save_masked_lm(model: PreTrainedModel, source: Path | str, folder: Path | str) -> None:
-    """Write an ordinary Hugging Face folder: weights as safetensors, configuration, and the tokenizer of `source`."""
+    """Write a Hugging Face folder: weights as safetensors, configuration, and the tokenizer of the folder `source`."""
     with offline():
         model.save_pretrained(folder)
     copy_tokenizer(source, folder)
 
 
 def _complete_head(model: PreTrainedModel, missing: set[str], head: str, folder: Path | str) -> None:
-    """Accept a missing head, and initialise it; refuse a folder that lacks anything else."""
+    """Initialise a missing head; refuse a folder that lacks other weights."""
     body = {key for key in missing if key.startswith(f"{model.base_model_prefix}.")}
     if body:
         raise InputError(f"{folder}: {len(body)} weights are missing, such as {min(body)}; allowed: a complete model")
     if not missing:
         return
-    logger.info("%s has no complete masked-language-model head: it starts as %s", folder, head)
+    logger.info("%s: the masked-language-model head is missing or incomplete; it is initialised as %s", folder, head)
     if head == "random":
         return
     parts = HEADS.get(model.config.model_type)
     if parts is None:
         raise InputError(
-            f"model.head: identity is not available for {model.config.model_type}; "
-            f"allowed: random, or one of {', '.join(HEADS)}"
+            f"train_mlm.head: identity is not allowed for the family {model.config.model_type}; "
+            f"allowed: random, or a model of {', '.join(HEADS)}"
         )
     decoder = model.get_output_embeddings()
     with torch.no_grad():

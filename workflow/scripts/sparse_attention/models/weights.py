@@ -1,4 +1,4 @@
-"""The files of a model's weights: what they hold, and whether it is what the model is made of."""
+"""Read the weight files of a model, and check that they fit the model."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ HEADS = (
     *("vocab_transform", "vocab_layer_norm", "vocab_projector", "generator_predictions", "generator_lm_head"),
     *("discriminator_predictions", "sop_classifier", "classifier", "pre_classifier", "score", "qa_outputs", "pooler"),
 )
-"""What lies on top of an encoder in checkpoints of the library: an encoder has no use for it."""
+"""Modules on top of an encoder in checkpoints of transformers; an encoder does not use them."""
 POOLER = "pooler"
-"""The one part of an encoder that a head may lack."""
+"""The part of an encoder that some classes of transformers leave out, so that a folder may hold it unused."""
 BUFFERS = ("position_ids", "token_type_ids")
-"""What older libraries stored beside the weights."""
+"""Buffers that older versions of transformers stored beside the weights."""
 ADAPTER = "adapter_config.json"
 
 
@@ -34,11 +34,11 @@ def check_files(folder: Path) -> list[Path]:
     Raises
     ------
     InputError
-        When there are none, one is missing, a Git LFS pointer or truncated, or an adapter would have to be applied.
+        When there are none; when one is missing, truncated or a Git LFS pointer; when the folder holds an adapter.
     """
     if (folder / ADAPTER).is_file():
         raise InputError(
-            f"{folder / ADAPTER}: adapters are not applied; allowed: a model that its adapter is merged into"
+            f"{folder / ADAPTER}: adapters are not applied; allowed: a model with the adapter merged into its weights"
         )
     files = weight_files(folder)
     for file in files:
@@ -48,7 +48,7 @@ def check_files(folder: Path) -> list[Path]:
 
 
 def read_weights(folder: Path) -> dict[str, Tensor]:
-    """Read all weights of a folder by name; `InputError` as of `check_files`, or when a file holds anything else."""
+    """Read all weights of a folder by name; raise as `check_files` does, or when a file holds anything but weights."""
     return {name: weight for file in check_files(folder) for name, weight in _read_file(file).items()}
 
 
@@ -64,29 +64,30 @@ def _read_file(file: Path) -> dict[str, Tensor]:
         return read_safetensors(file)
     weights = read_torch(file)
     if not isinstance(weights, dict) or not all(isinstance(value, Tensor) for value in weights.values()):
-        raise InputError(f"{file}: holds no weights by name; allowed: a checkpoint's weights")
+        raise InputError(f"{file}: holds no weights by name; allowed: an object that maps names of weights to tensors")
     return weights
 
 
 def refuse_unexpected(
     names: Iterable[str], model: PreTrainedModel, folder: Path | str, unused: tuple[str, ...]
 ) -> None:
-    """Refuse weights that a model has no place for, and that it is wrong without.
+    """Refuse weights that were not used, except those of unused heads, of the pooler and old buffers.
 
     Parameters
     ----------
     names : iterable of str
-        Of the weights that were not used, as the file calls them.
+        Names in the file of the weights that were not used.
     model : PreTrainedModel
+        The model that was loaded.
     folder : Path or str
-        Named in the error.
+        The model folder, which the error names.
     unused : tuple of str
-        Parts on top of the encoder that may be left out, some of `HEADS` or deeper.
+        Modules on top of the encoder that may be left unused: some of `HEADS`, or modules inside them.
 
     Raises
     ------
     InputError
-        With their number and an example.
+        With the number of these weights and the first one.
     """
     base, allowed = f"{model.base_model_prefix}.", tuple(f"{part}." for part in unused)
     extra = sorted(

@@ -1,1 +1,1 @@
-"""Learned token pruning of classifiers: scores, thresholds, models that prune, their evaluation and export."""
+"""Learned token pruning of classifiers: scores, thresholds, pruned models, their evaluation and export."""

@@ -1,10 +1,14 @@
 """Token pruning as the published code for code defects does it, in one module.
 
-What differs from the paper that it follows (LTP) and from the other modules: thresholds are never learned, since their
-optimiser never steps. A pruned token is only hidden, and not from CLS, whose global row goes by padding alone and so
-reads what was pruned. From the first layer that prunes on, queries near CLS see it twice: as the global column and in
-their window. Scores count CLS's row of the window, which is thrown away, in place of its global one, and are relative
-to the largest. A soft weight multiplies the state, but the key keeps its share of the softmax. Nothing protects CLS.
+It differs from the paper that it follows (LTP) and from the other modules in these points:
+
+- Thresholds are never learned, since their optimiser never steps.
+- A pruned token is only hidden, and not from CLS, whose global attention masks padding alone.
+- From the first layer that prunes on, queries near CLS see it twice: as the global column and in their window.
+- Scores count the local attention of CLS, which is discarded, instead of its global attention.
+- Scores are relative to the largest one.
+- A soft weight multiplies a token's state, but not its share of the softmax as a key.
+- CLS can be pruned.
 """
 
 from __future__ import annotations
@@ -14,23 +18,23 @@ import math
 import torch
 from torch import Tensor
 
+from sparse_attention.pruning.cls_attention import GlobalRow, cls_global_row
 from sparse_attention.pruning.layers import Layer, classify, layers_of, merge_heads
 from sparse_attention.pruning.model import Pruned, PrunedClassifier, real_tokens
-from sparse_attention.pruning.scored_attention import GlobalRow, cls_global_row
 
-LEAST = 1e-5
-"""A token whose score is lower is pruned, whatever the threshold."""
+MIN_SCORE = 1e-5
+"""A token with a lower score is pruned, whatever the threshold."""
 
 
 class PublishedClassifier(PrunedClassifier):
-    """Prunes a Longformer classifier as published: tokens can be hidden, never removed."""
+    """A Longformer classifier that prunes as published: tokens can be hidden, but not removed."""
 
     can_drop = False
 
     def forward(self, input_ids: Tensor, attention_mask: Tensor, mode: str = "dense") -> Pruned:
         """Classify with pruned tokens hidden; see `PrunedClassifier.forward`.
 
-        With `soft`, a layer of threshold 0 has weights of 1, as there.
+        With `soft`, a layer whose threshold is 0 has keep weights of 1, as in the published code.
         """
         real = real_tokens(attention_mask)
         states = self._embed(input_ids)
@@ -46,7 +50,7 @@ class PublishedClassifier(PrunedClassifier):
                 states = states * weight[..., None]
                 keep_weight = keep_weight * weight
             elif mode == "hard" and thresholds[number] != 0:
-                kept = (scores >= thresholds[number].clamp_min(LEAST)) & (mask > -torch.inf)
+                kept = (scores >= thresholds[number].clamp_min(MIN_SCORE)) & (mask > -torch.inf)
                 mask, twice = padding.masked_fill(~kept, -torch.inf), True
                 keep_weight = kept.to(states.dtype)
             keep.append(keep_weight * real)
@@ -59,30 +63,32 @@ class PublishedClassifier(PrunedClassifier):
 def published_attention(
     layer: Layer, states: Tensor, mask: Tensor, padding: Tensor, twice: bool
 ) -> tuple[Tensor, Tensor]:
-    """Compute a layer's attention as published.
+    """Compute a Longformer layer's attention as published.
 
     Parameters
     ----------
     layer : Layer
-        Of a Longformer.
+        Layer of a Longformer.
     states : Tensor
-        `(batch, n, hidden)`.
-    mask, padding : Tensor
-        `(batch, n)`: 0, or -inf for hidden tokens, and for padding alone.
+        ``(batch, n, hidden)``.
+    mask : Tensor
+        ``(batch, n)``, added to the logits: -inf for padding and pruned tokens, else 0.
+    padding : Tensor
+        ``(batch, n)``, added to the logits of CLS's global attention: -inf for padding, else 0.
     twice : bool
-        Queries whose window reaches CLS see it twice.
+        Let queries whose window reaches CLS see it twice.
 
     Returns
     -------
     context : Tensor
-        `(batch, heads, n, head_dim)`.
+        ``(batch, heads, n, head_dim)``.
     scores : Tensor
-        `(batch, n)`, 1 for the token that receives most.
+        ``(batch, n)`` in [0, 1], 1 for the token that receives most attention.
     """
     heads, module = layer.heads, layer.module.attention.self
     query, key, value = (tensor.unflatten(-1, (heads, -1)).transpose(1, 2) for tensor in layer.project(states))
-    place = torch.arange(states.shape[1], device=states.device)
-    near = (place[:, None] - place).abs() <= layer.window // 2  # type: ignore[operator]  # Longformer has a window
+    positions = torch.arange(states.shape[1], device=states.device)
+    near = (positions[:, None] - positions).abs() <= layer.window // 2  # type: ignore[operator]  # Longformer has a window
     seen = near.clone()
     seen[:, 0] = True
     bias = mask[:, None, None].masked_fill(~seen, -torch.inf)

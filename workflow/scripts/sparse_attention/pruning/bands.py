@@ -1,4 +1,4 @@
-"""How queries and keys are laid out so that a window of attention costs as much as it is wide."""
+"""Layout of queries and keys in chunks, so that the cost of local attention grows with its window only."""
 
 from __future__ import annotations
 
@@ -8,25 +8,36 @@ from torch.nn.functional import pad
 
 
 class Band:
-    """Queries in chunks, each with its own keys and half a window on either side, and with CLS before them.
+    """Queries in chunks; the keys of a chunk are CLS, its own tokens, and half a window of tokens on either side.
 
-    Tokens stand in the order of their positions, so keys within half a window of a query by position are so by place
-    too.
+    Tokens are in the order of their original positions. So a key whose position is at most half a window away from that
+    of a query is also at most half a window away in the tensor.
+
+    Parameters
+    ----------
+    positions : Tensor
+        Original positions, int64 ``(batch, n)``.
+    log_keep : Tensor
+        ``(batch, n)``, added to the logits of each key.
+    window : int
+        Longformer's attention window.
 
     Attributes
     ----------
     rows, chunks : int
-        Queries of a chunk, of which the last one may have fewer, and the number of chunks.
+        Number of queries of a chunk (the last one is padded), and number of chunks.
     reach, width : int
-        Half a window, and the keys of a chunk without CLS: `rows + 2 reach`.
+        Half a window, and the number of keys of a chunk without CLS: `rows + 2 reach`.
     bias : Tensor
-        What is added to the logits, `(batch, 1, chunks, rows, 1 + width)`: that of CLS, then of the band, in which CLS
-        has no place.
+        Added to the logits, ``(batch, 1, chunks, rows, 1 + width)``: first CLS, then the band, in which CLS is
+        hidden.
     """
 
     def __init__(self, positions: Tensor, log_keep: Tensor, window: int) -> None:
         self.n, self.reach = positions.shape[1], window // 2
-        self.rows = max(self.reach, 1)  # fewer would meet less outside the window, and make smaller products
+        self.rows = max(
+            self.reach, 1
+        )  # fewer rows would waste fewer products outside the window, but make smaller matrices
         self.width, self.chunks = self.rows + 2 * self.reach, -(-self.n // self.rows)
         self.beyond = self.chunks * self.rows - self.n
         self.sides = (self.reach, self.reach + self.beyond)
@@ -39,22 +50,22 @@ class Band:
         self.bias = torch.cat([to_cls, bias], -1)[:, None]
 
     def queries(self, tensor: Tensor) -> Tensor:
-        """Return `(batch, heads, n, ...)` as `(batch, heads, chunks, rows, ...)`."""
+        """Return ``(batch, heads, n, dim)`` as ``(batch, heads, chunks, rows, dim)``."""
         return pad(tensor, (0, 0, 0, self.beyond)).unflatten(2, (self.chunks, self.rows))
 
     def with_cls(self, tensor: Tensor) -> Tensor:
-        """Return keys or values `(batch, heads, n, head_dim)` as `(batch, heads, chunks, 1 + width, head_dim)`."""
+        """Return keys or values ``(batch, heads, n, head_dim)`` as ``(batch, heads, chunks, 1 + width, head_dim)``."""
         first = tensor[:, :, None, :1].expand(-1, -1, self.chunks, -1, -1)
         chunked = pad(tensor, (0, 0, *self.sides)).unfold(2, self.width, self.rows)
         return torch.cat([first, chunked.transpose(-1, -2)], 3)
 
     def by_token(self, sums: Tensor) -> Tensor:
-        """Return sums over the keys of each chunk, `(batch, chunks, 1 + width)`, as sums by token, `(batch, n)`."""
-        places = (
+        """Return sums by chunk and key, ``(batch, chunks, 1 + width)``, as sums by token, ``(batch, n)``."""
+        columns = (
             torch.arange(self.width, device=sums.device)
             + torch.arange(self.chunks, device=sums.device)[:, None] * self.rows
         )
         padded = sums.new_zeros(len(sums), self.n + sum(self.sides)).index_add(
-            1, places.flatten(), sums[..., 1:].flatten(1)
+            1, columns.flatten(), sums[..., 1:].flatten(1)
         )
         return torch.cat([sums[..., 0].sum(1, keepdim=True), padded[:, self.reach + 1 : self.reach + self.n]], 1)

@@ -1,4 +1,4 @@
-"""Which functions make a batch: in training of similar length and shuffled, else in order of their length."""
+"""Batches of functions: of similar length and shuffled in training, else sorted by length."""
 
 from __future__ import annotations
 
@@ -10,24 +10,33 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from sparse_attention.data.code.tokens import CodeTokens
-from sparse_attention.training.batches import mixed
+from sparse_attention.training.batches import combined_seed
 
-POOL = 8  # batches that are drawn together, so that each can be of functions of similar length
+POOL = 8
+"""Number of batches that are drawn together and sorted by length, so that each has functions of similar length."""
 
 
 class TrainingFunctions(Dataset[int]):
-    """Functions in the order of a whole training: item i is the same whoever asks for it, and when.
+    """The functions of a whole training, in the order of training.
 
-    Each epoch shuffles anew, and takes its first functions again where its last step is not full. Batches are of
-    similar length, since the longest function of a batch decides its time.
+    Item i depends only on i and the seed, so it is the same in every worker and in a resumed run. Each epoch has an
+    order of its own, and repeats its first functions where its last step is not full. The functions of a batch are of
+    similar length, since the longest one decides the time.
 
     Parameters
     ----------
     functions : Tensor
-        int64 ``(functions,)``, places in `lengths`.
+        int64 ``(chosen,)``, indices into `lengths`.
     lengths : Tensor
-        Tokens of every function.
-    batch_size, accumulation, epochs, seed : int
+        int ``(functions,)``, number of tokens of every function.
+    batch_size : int
+        Functions of a batch.
+    accumulation : int
+        Batches of an optimiser step.
+    epochs : int
+        Passes over the functions.
+    seed : int
+        Seed of the order.
     """
 
     def __init__(
@@ -48,13 +57,13 @@ class TrainingFunctions(Dataset[int]):
         return self.per_epoch * self.epochs
 
     def __getitem__(self, item: int) -> int:
-        epoch, place = divmod(item, self.per_epoch)
+        epoch, index = divmod(item, self.per_epoch)
         if self._epoch[0] != epoch:
             self._epoch = epoch, self._order(epoch)
-        return self._epoch[1][place]
+        return self._epoch[1][index]
 
     def _order(self, epoch: int) -> list[int]:
-        generator = torch.Generator().manual_seed(mixed(self.seed, epoch))
+        generator = torch.Generator().manual_seed(combined_seed(self.seed, epoch))
         shuffled = self.functions[torch.randperm(len(self.functions), generator=generator)].tolist()
         while len(shuffled) < self.per_epoch:
             shuffled += shuffled[: self.per_epoch - len(shuffled)]
@@ -68,19 +77,19 @@ class TrainingFunctions(Dataset[int]):
 
 
 class CodeCollator:
-    """Makes batches of functions for Trainer."""
+    """Turn functions into a batch for Trainer."""
 
     def __init__(self, tokens: CodeTokens) -> None:
         self.tokens = tokens
 
     def __call__(self, functions: list[int]) -> dict[str, Tensor]:
-        """Return `input_ids`, `attention_mask` and `labels`."""
+        """Return `input_ids` and `attention_mask`, ``(batch, longest)``, and `labels`, ``(batch,)``."""
         batch = self.tokens.batch(functions)
         return {"input_ids": batch.ids, "attention_mask": batch.mask, "labels": batch.labels}
 
 
 def by_length(functions: Sequence[int], lengths: Tensor, batch_size: int) -> Iterator[list[int]]:
-    """Yield batches of functions, the longest first, so that memory is tried at once."""
+    """Yield batches of functions, the longest first, so that a lack of memory shows at once."""
     ordered = sorted(functions, key=lambda function: (-int(lengths[function]), function))
     for start in range(0, len(ordered), batch_size):
         yield ordered[start : start + batch_size]

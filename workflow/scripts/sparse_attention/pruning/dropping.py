@@ -1,7 +1,7 @@
-"""Prediction with tokens really removed.
+"""Prediction with pruned tokens removed.
 
-Linear layers run on packed rows. Attention runs on them as they lie where there is a kernel for it, and elsewhere on
-sequences of similar length together, the only padding left.
+Linear layers run on packed rows, without padding. On a GPU with Triton a kernel computes attention on the packed rows
+too. Elsewhere attention runs on groups of sequences of similar length, which are padded to the longest of the group.
 """
 
 from __future__ import annotations
@@ -27,16 +27,16 @@ def attend_packed(
     layer : Layer
     packed : Packed
     waste : float
-        See `Packed.groups`; on a GPU with Triton the rows attend as they lie, without any padding.
+        See `Packed.groups`; on a GPU with Triton it is not used, since nothing is padded.
     scored : bool
-        Whether to tell what tokens received.
+        Return also the attention that tokens received.
 
     Returns
     -------
     context : Tensor
-        Of all packed rows, `(tokens, hidden)`.
+        Context of all packed rows, ``(tokens, hidden)``.
     received : list
-        If `scored`, groups that hold all sequences, each with its `Attended`, whose context is the one above.
+        With `scored`, groups that together hold all sequences, each with its `Attended`; else empty.
     """
     projected = layer.project(packed.states)
     if fused(packed.states):
@@ -44,24 +44,24 @@ def attend_packed(
     context, received = torch.empty_like(packed.states), []
     for group in packed.groups(waste):
         query, key, value = (tensor[group.rows] for tensor in projected)
-        given = packed.states[group.rows], (query, key, value), packed.positions(group), group.log_keep
+        arguments = packed.states[group.rows], (query, key, value), packed.positions(group), group.log_keep
         if scored:
-            attended = layer.attend(*given)
+            attended = layer.attend(*arguments)
             group.write(context, merge_heads(attended.context))
             received.append((group, attended))
         else:
-            group.write(context, merge_heads(layer.attend_unscored(*given)))
+            group.write(context, merge_heads(layer.attend_unscored(*arguments)))
     return context, received
 
 
 def fused(states: Tensor) -> bool:
-    """Return whether attention of these states runs in the module `kernels`."""
+    """Return whether the kernels of the module `kernels` compute the attention of these states."""
     return states.is_cuda and states.dtype != torch.float64 and _has_kernels(states.device)
 
 
 @cache
 def _has_kernels(device: torch.device) -> bool:
-    """Return whether the device is of the kind that the kernels are written for: NVIDIA's, from Ampere on."""
+    """Return whether the kernels can run on the device: an NVIDIA GPU from Ampere on, with Triton installed."""
     suits = torch.version.hip is None and torch.cuda.get_device_capability(device) >= (8, 0)
     return suits and find_spec("triton") is not None
 
@@ -69,7 +69,7 @@ def _has_kernels(device: torch.device) -> bool:
 def _attend_fused(
     layer: Layer, packed: Packed, projected: Projected, scored: bool
 ) -> tuple[Tensor, list[tuple[Group, Attended]]]:
-    from sparse_attention.pruning.kernels import attend_runs  # Triton exists only where there may be a GPU
+    from sparse_attention.pruning.kernels import attend_runs  # imports Triton, which is not installed without a GPU
 
     group = packed.whole()
     row = layer.cls_row(packed.states[group.rows], group.log_keep)
@@ -82,10 +82,10 @@ def _attend_fused(
 
 
 def last_cls(layer: Layer, packed: Packed, waste: float) -> Tensor:
-    """Return the states of CLS after the layer, `(batch, hidden)`, without computing those of other tokens."""
-    entering = packed.first_rows()
-    context = torch.empty_like(entering)
+    """Return the states of CLS after the layer, ``(batch, hidden)``, without computing those of other tokens."""
+    before = packed.first_rows()
+    context = torch.empty_like(before)
     for group in [packed.whole()] if fused(packed.states) else packed.groups(waste):
         row = layer.cls_row(packed.states[group.rows], group.log_keep)
         context.index_copy_(0, group.sequences, row.context.flatten(1))
-    return layer.finish(context, entering)
+    return layer.finish(context, before)

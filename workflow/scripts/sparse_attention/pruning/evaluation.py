@@ -1,4 +1,4 @@
-"""Evaluation of a pruned classifier in each stage, with tokens hidden and removed, beside its baselines."""
+"""Evaluate a pruned classifier in each stage, with tokens hidden and removed, and baselines that keep as many."""
 
 from __future__ import annotations
 
@@ -20,13 +20,15 @@ from sparse_attention.pruning.prediction import Predicted, predict
 logger = logging.getLogger(__name__)
 
 PREDICTIONS = ("system", "way", "function", "label", "probability", "tokens", "gflops", "dense_gflops")
+"""Columns of the table of predictions."""
 WAYS = ("masked", "dropped")
 KEPT = ("system", "way", "function", "layer", "kept")
+"""Columns of the table of kept tokens."""
 Tables = tuple[pd.DataFrame, pd.DataFrame]
 
 
 class Row(NamedTuple):
-    """Predictions of a system (`dense`, `soft`, `hard`, or a baseline) in a way (`masked` or `dropped`)."""
+    """Predictions of a system (`dense`, `soft`, `hard` or a baseline) with pruned tokens `masked` or `dropped`."""
 
     system: str
     way: str
@@ -35,7 +37,7 @@ class Row(NamedTuple):
 
 @dataclass(frozen=True)
 class Models:
-    """The models of the stages; `soft` is missing where nothing is soft."""
+    """The models of the stages; `soft` is None where the pruning has no soft stage."""
 
     dense: PrunedClassifier
     soft: PrunedClassifier | None
@@ -54,20 +56,21 @@ def evaluate_dense(model: PrunedClassifier, tokens: CodeTokens, batch_size: int)
     Returns
     -------
     predictions : DataFrame
-        One row per system, way and function, columns `PREDICTIONS`. `gflops` are those of the layers in this way,
-        `dense_gflops` those of the library's layers for the same function without padding.
+        One row per system, way and function, columns `PREDICTIONS`. `gflops` is the cost of all layers in this way,
+        `dense_gflops` that of the library's layers for the same function without padding; both in 10⁹ operations.
     kept : DataFrame
-        One row per system, way, function and layer, columns `KEPT`: the tokens (soft: keep weights) that it leaves.
+        One row per system, way, function and layer, columns `KEPT`: the number of tokens (soft: the sum of keep
+        weights) that the layer leaves.
     """
     test = tokens.of("test").tolist()
-    found = ((way, predict(model, tokens, test, "dense", batch_size, way == "dropped")) for way in WAYS)
-    return _tables((Row("dense", way, predicted) for way, predicted in found), model, tokens)
+    results = ((way, predict(model, tokens, test, "dense", batch_size, way == "dropped")) for way in WAYS)
+    return _tables((Row("dense", way, predicted) for way, predicted in results), model, tokens)
 
 
 def evaluate_pruned(
     models: Models, tokens: CodeTokens, batch_size: int, weights: Tensor | None = None, seed: int = 0
 ) -> Tables:
-    """Classify the test functions in every way that prunes.
+    """Classify the test functions with the soft and the hard model, and with baselines.
 
     Parameters
     ----------
@@ -75,15 +78,15 @@ def evaluate_pruned(
     tokens : CodeTokens
     batch_size : int
     weights : Tensor, optional
-        What `matching.token_weights` gives. With it, other choices of as many tokens are evaluated too; how many the
-        learned model keeps is measured on validation.
+        float64 ``(vocabulary,)``, from `matching.token_weights`. With it, baselines that keep as many tokens are
+        evaluated too; the share that the hard model keeps is measured on validation.
     seed : int
-        Of the random choice.
+        Seed of the baseline `random`.
 
     Returns
     -------
     tuple of DataFrame
-        As of `evaluate_dense`.
+        See `evaluate_dense`.
     """
     return _tables(_rows(models, tokens, batch_size, weights, seed), models.hard, tokens)
 
@@ -100,7 +103,17 @@ def _tables(rows: Iterator[Row], model: PrunedClassifier, tokens: CodeTokens) ->
 
 
 def row_tables(row: Row, model: PrunedClassifier, lengths: np.ndarray) -> Tables:
-    """Return the tables of `evaluate_dense` for one system and way; `lengths` are those before any token went."""
+    """Return the tables of `evaluate_dense` for one system and way.
+
+    Parameters
+    ----------
+    row : Row
+        The system, the way and its predictions.
+    model : PrunedClassifier
+        Gives the sizes of the layers.
+    lengths : ndarray
+        int64 ``(functions,)``, number of tokens of each function before any was left out.
+    """
     named = {"system": row.system, "way": row.way, "function": row.predicted.functions}
     measured = {
         "label": row.predicted.labels,
@@ -122,31 +135,42 @@ def _rows(models: Models, tokens: CodeTokens, batch_size: int, weights: Tensor |
     if weights is None:
         return
     validation = tokens.of("validation").tolist()
-    found = predict(models.hard, tokens, validation, "hard", batch_size, drop=True)
-    shares = (found.kept / found.lengths[:, None]).mean(0)
-    others = {
-        "manual": equal_ramp(models.hard, tokens, validation, found.kept_share, batch_size),
+    on_validation = predict(models.hard, tokens, validation, "hard", batch_size, drop=True)
+    shares = (on_validation.kept / on_validation.lengths[:, None]).mean(0)
+    baselines = {
+        "manual": equal_ramp(models.hard, tokens, validation, on_validation.kept_share, batch_size),
         "topk": equal_shares(models.hard, shares.tolist(), "topk"),
         "random": equal_shares(models.hard, shares.tolist(), "random", seed),
     }
-    for name, model in others.items():
+    for name, model in baselines.items():
         yield Row(name, "dropped", predict(model, tokens, test, "hard", batch_size, drop=True))
-    fewer = shortened(tokens, test, weights, found.kept_share)
-    yield Row("text", "dropped", predict(models.dense, fewer, test, "dense", batch_size, drop=True))
+    shorter = shortened(tokens, test, weights, on_validation.kept_share)
+    yield Row("text", "dropped", predict(models.dense, shorter, test, "dense", batch_size, drop=True))
 
 
 def shape_of(model: PrunedClassifier) -> LayerShape:
-    """Return what the cost of the model's layers depends on; all windows are taken to be the first one."""
+    """Return the sizes that the cost of a layer depends on, with the window of the first layer for all layers."""
     config = model.classifier.config
     window = config.attention_window[0] if config.model_type == "longformer" else None
     return LayerShape(config.hidden_size, config.intermediate_size, window)
 
 
 def costs(row: Row, shape: LayerShape, heads: int, lengths: np.ndarray) -> dict[str, np.ndarray]:
-    """Return `gflops` and `dense_gflops`, float64 `(functions)`: multiply-adds of all layers count as two each.
+    """Return `gflops` and `dense_gflops`, float64 ``(functions,)``: a multiply-add counts as two operations.
 
-    Hidden tokens save nothing. Where they are removed, the last layer computes what logits need, CLS alone. `lengths`
-    are those of the functions before any token was left out.
+    Hidden tokens save nothing. Where tokens are removed, the last layer computes CLS alone, the only state that the
+    logits depend on.
+
+    Parameters
+    ----------
+    row : Row
+        The system, the way and its predictions.
+    shape : LayerShape
+        Sizes of a layer.
+    heads : int
+        Attention heads of a layer.
+    lengths : ndarray
+        int64 ``(functions,)``, number of tokens of each function before any was left out.
     """
     layers = row.predicted.kept.shape[1]
     dense = layers * layer_multiply_adds(shape, lengths, lengths)

@@ -1,4 +1,4 @@
-"""The data set after pruning: which tokens survive, as tables for programs and as text for other models."""
+"""Export the data set after pruning: the surviving tokens as tables, and as text for other models."""
 
 from __future__ import annotations
 
@@ -19,27 +19,27 @@ from sparse_attention.pruning.batches import by_length
 from sparse_attention.pruning.model import PrunedClassifier
 
 ORIGINAL = {"train": "train_pruned.csv", "validation": "dev_pruned.csv", "test": "test_pruned.csv"}
-"""The original's file of each split; it has no test file, its `dev` being the test set."""
+"""File name of each split as the published code spells it; there `dev` is the test set, and no test file exists."""
 
 
 @dataclass(frozen=True)
 class Traced:
-    """What became of a function's tokens.
+    """The tokens of a function, and the layers that keep them.
 
     Attributes
     ----------
     function : int
-        Its place among the functions.
+        Index of the function.
     probability : float
-        Of label 1.
+        Probability of label 1.
     ids : list of int
         Token ids.
     spans : list of tuple
-        The characters of the source that each token covers; (0, 0) for special tokens.
+        Start and end of the characters of the source that each token covers; (0, 0) for special tokens.
     last_layer : list of int
-        The number of layers that keep the token: 0 when the first layer prunes it, all when it survives.
+        Number of layers that keep each token: 0 when the first layer prunes it, the number of layers when it survives.
     score : list of float
-        Its importance score in the layer that prunes it, or in the last layer.
+        Importance score of each token in the layer that prunes it, or in the last layer.
     """
 
     function: int
@@ -52,9 +52,9 @@ class Traced:
 
 @torch.no_grad()
 def trace(model: PrunedClassifier, tokens: CodeTokens, functions: Sequence[int], batch_size: int) -> dict[int, Traced]:
-    """Prune functions hard, and return what became of their tokens, by function in the order given."""
+    """Prune functions with hard masks, and return their traced tokens by function, in the order of `functions`."""
     layers, device = len(model.thresholds.base), model.thresholds.base.device
-    found: dict[int, Traced] = {}
+    traced: dict[int, Traced] = {}
     batches = list(by_length(functions, tokens.lengths, batch_size))
     for chosen in progress(batches, len(batches), "tracing tokens"):
         batch = tokens.batch(chosen)
@@ -65,28 +65,28 @@ def trace(model: PrunedClassifier, tokens: CodeTokens, functions: Sequence[int],
         for row, function in enumerate(chosen):
             place, n = tokens.slice_of(function), int(tokens.lengths[function])
             spans = [(start, end) for start, end in tokens.spans[place].tolist()]
-            found[function] = Traced(
+            traced[function] = Traced(
                 function, probabilities[row], tokens.ids[place].tolist(), spans, last[row, :n].tolist(),
                 scores[row, :n].tolist(),
             )  # fmt: skip
-    return {function: found[function] for function in functions}
+    return {function: traced[function] for function in functions}
 
 
 def surviving_text(source: str, traced: Traced, layers: int) -> str:
-    """Return the source's text of the tokens that survive all `layers`, or else of those that last longest.
+    """Return the text of the tokens that survive all `layers`, or, if none does, of those that survive longest.
 
-    Between neighbours the source's own characters stay; where tokens are left out stands one space, or a line break
-    where a line ended in between. A character that several tokens share survives with any of them.
+    Characters between two neighbouring tokens are kept. Pruned tokens between two survivors are replaced by one space,
+    or by a line break when a line ends between them. A character that several tokens share survives with any of them.
     """
-    lasting: dict[tuple[int, int], int] = {}
+    survived: dict[tuple[int, int], int] = {}
     for span, last in zip(traced.spans, traced.last_layer, strict=True):
-        if span[0] < span[1]:  # others are special tokens
-            lasting[span] = max(last, lasting.get(span, 0))
-    visible = [last for (start, end), last in lasting.items() if source[start:end].strip()]
+        if span[0] < span[1]:  # empty spans are special tokens
+            survived[span] = max(last, survived.get(span, 0))
+    visible = [last for (start, end), last in survived.items() if source[start:end].strip()]
     wanted = min(layers, max(visible, default=0))
     parts: list[str] = []
     before, gap = 0, False
-    for (start, end), last in lasting.items():
+    for (start, end), last in survived.items():
         if last < wanted:
             gap = True
             continue
@@ -99,15 +99,15 @@ def surviving_text(source: str, traced: Traced, layers: int) -> str:
 
 
 def pruned_functions(functions: Sequence[Function], traced: dict[int, Traced], layers: int) -> Iterator[Function]:
-    """Yield the traced functions with what survives as their source."""
-    for number, found in traced.items():
+    """Yield the traced functions with their surviving text as source."""
+    for number, tokens in traced.items():
         function = functions[number]
-        yield replace(function, source=surviving_text(function.source, found, layers), lines=())
+        yield replace(function, source=surviving_text(function.source, tokens, layers), lines=())
 
 
 def rows(functions: Sequence[Function], traced: dict[int, Traced], layers: int) -> Iterator[dict[str, object]]:
-    """Yield one row per function for Parquet and JSON lines; docs/file-formats.md names the columns."""
-    for number, found in traced.items():
+    """Yield one row per function for Parquet and JSON lines; docs/file-formats.md describes the columns."""
+    for number, tokens in traced.items():
         function = functions[number]
         yield {
             "function": number,
@@ -116,12 +116,12 @@ def rows(functions: Sequence[Function], traced: dict[int, Traced], layers: int) 
             "project": function.project,
             "path": function.path,
             "rule": function.rule,
-            "probability": found.probability,
-            "token_ids": found.ids,
-            "spans": [list(span) for span in found.spans],
-            "last_layer": found.last_layer,
-            "score": found.score,
-            "functionSource": surviving_text(function.source, found, layers),
+            "probability": tokens.probability,
+            "token_ids": tokens.ids,
+            "spans": [list(span) for span in tokens.spans],
+            "last_layer": tokens.last_layer,
+            "score": tokens.score,
+            "functionSource": surviving_text(function.source, tokens, layers),
         }
 
 
@@ -137,7 +137,11 @@ def write_rows(content: Sequence[dict[str, object]], parquet_path: Path, jsonl_p
 
 
 def write_csvs(functions: Sequence[Function], folder: Path) -> None:
-    """Write a file per split: `{split}.csv` with functionSource, label and project, and the original's `label,code`."""
+    """Write two files per split.
+
+    `{split}.csv` has the columns functionSource, label and project; the file in `original/` has label and code, as the
+    published code reads it.
+    """
     for split in SPLITS:
         own = [function for function in functions if function.split == split]
         columns = ("functionSource", "label", "project")

@@ -1,8 +1,8 @@
-"""Attention of packed sequences on a GPU, and what each key received, as two Triton kernels.
+"""Attention of packed sequences on a GPU, and the attention that each key received, as two Triton kernels.
 
-Sequences lie one after the other, a row for each token that is left, so that nothing is padded. A query sees CLS, the
-first row of its sequence, and a run of neighbouring rows: those in its window of original positions. Windows reach
-equally far to both sides, so a key's run is also that of the queries that see it.
+Sequences are stored one after the other with one row per token that is left, so nothing is padded. A query sees CLS,
+the first row of its sequence, and a run of neighbouring rows: those in its window of original positions. Windows reach
+equally far to both sides, so the run of a key is also the run of the queries that see it.
 """
 
 from __future__ import annotations
@@ -28,20 +28,23 @@ def attend_runs(
     query, key, value : Tensor
         ``(tokens, hidden)``, float32, bfloat16 or float16, not yet scaled.
     heads : int
+        Number of attention heads.
     runs : Runs
+        The rows that each query sees.
     scored : bool
-        False leaves out what keys received.
+        Compute also the attention that keys received.
 
     Returns
     -------
     context : Tensor
-        ``(tokens, hidden)``, for CLS of its run alone as for any other query.
-    received : Tensor, optional
-        Attention that each key received of all queries but CLS, averaged over heads, float32 ``(tokens)``.
+        ``(tokens, hidden)``; CLS too sees only itself and its run.
+    received : Tensor or None
+        Attention that each key received from all queries but CLS, averaged over heads, float32 ``(tokens,)``; None
+        without `scored`.
 
     Notes
     -----
-    Products of float32 are exact to about a float32's rounding, unless torch allows TF32.
+    Products of float32 are exact to about the rounding of float32, unless torch allows TF32.
     """
     query, key, value = (tensor.contiguous() for tensor in (query, key, value))
     tokens, hidden = query.shape
@@ -72,7 +75,7 @@ def _attend(  # type: ignore[no-untyped-def]
     query, key, value, starts, low, high, context, log_sums, to_cls, hidden, tokens, dims, scale,
     SCORED: tl.constexpr, ROWS: tl.constexpr, KEYS: tl.constexpr, DIMS: tl.constexpr, PRECISION: tl.constexpr,
 ):  # fmt: skip
-    """Attend from a block of a sequence's rows, of one head, by online softmax that begins with CLS."""
+    """Compute one head's attention for a block of query rows of one sequence, by online softmax from CLS on."""
     head, sequence = tl.program_id(1), tl.program_id(2)
     start, end = tl.load(starts + sequence).to(tl.int64), tl.load(starts + sequence + 1).to(tl.int64)
     first = start + tl.program_id(0) * ROWS
@@ -119,7 +122,7 @@ def _receive(  # type: ignore[no-untyped-def]
     query, key, starts, low, high, log_sums, to_cls, received, hidden, tokens, dims, scale,
     ROWS: tl.constexpr, KEYS: tl.constexpr, DIMS: tl.constexpr, PRECISION: tl.constexpr,
 ):  # fmt: skip
-    """Sum the probabilities of a block of a sequence's keys, of one head, over the queries of their runs."""
+    """Sum one head's probabilities of a block of keys of one sequence over the queries of their runs."""
     head, sequence = tl.program_id(1), tl.program_id(2)
     start, end = tl.load(starts + sequence).to(tl.int64), tl.load(starts + sequence + 1).to(tl.int64)
     first = start + tl.program_id(0) * KEYS

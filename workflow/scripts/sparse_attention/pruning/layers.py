@@ -1,4 +1,4 @@
-"""Runs the modules of a Hugging Face classifier one by one, with our attention between them."""
+"""Run the modules of a Hugging Face classifier one by one, with attention that can hide and score tokens."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from transformers import PreTrainedModel
 
 from sparse_attention.errors import InputError
 from sparse_attention.models.limits import PRUNABLE
-from sparse_attention.pruning.scored_attention import Attended, GlobalRow, attend, cls_global_row, unscored_attention
+from sparse_attention.pruning.cls_attention import GlobalRow, cls_global_row
+from sparse_attention.pruning.scored_attention import Attended, attend, unscored_attention
 
 Projected = tuple[Tensor, Tensor, Tensor]
 
@@ -20,12 +21,13 @@ class Layer(NamedTuple):
     Attributes
     ----------
     module
-        The library's own layer.
+        The layer of transformers.
     heads : int
+        Number of attention heads.
     window : int, optional
         Longformer's attention window; None for full attention.
     drop : float
-        Dropout of the attention's probabilities while training.
+        Dropout probability of the attention probabilities in training.
     """
 
     module: Any
@@ -44,11 +46,11 @@ class Layer(NamedTuple):
         Parameters
         ----------
         states : Tensor
-            What enters the layer, ``(batch, n, hidden)``.
+            Input of the layer, ``(batch, n, hidden)``.
         projected : tuple of Tensor
-            What `project` makes of it.
+            Queries, keys and values from `project`, ``(batch, n, hidden)`` each.
         positions, log_keep : Tensor
-            ``(batch, n)``, see `attention.attend`.
+            ``(batch, n)``, see `scored_attention.attend`.
         """
         drop = self.drop if self.module.training else 0.0
         query, key, value = (self._by_head(tensor) for tensor in projected)
@@ -56,19 +58,19 @@ class Layer(NamedTuple):
         return attend(query, key, value, positions, log_keep, self.window, row, drop)
 
     def attend_unscored(self, states: Tensor, projected: Projected, positions: Tensor, log_keep: Tensor) -> Tensor:
-        """Compute the context alone, without dropout; arguments as of `attend`."""
+        """Compute the context alone, ``(batch, heads, n, head_dim)``, without dropout; arguments as for `attend`."""
         query, key, value = (self._by_head(tensor) for tensor in projected)
         row = self._global_row(states, log_keep, 0.0)
         return unscored_attention(query, key, value, positions, log_keep, self.window, row)
 
     def finish(self, context: Tensor, states: Tensor) -> Tensor:
-        """Return what leaves the layer, from the attention's context and what entered it, both ``(..., hidden)``."""
+        """Return the output of the layer from the attention's context and the layer's input, all ``(..., hidden)``."""
         attended = self.module.attention.output(context, states)
         result: Tensor = self.module.output(self.module.intermediate(attended), attended)
         return result
 
     def cls_row(self, states: Tensor, log_keep: Tensor, drop: float = 0.0) -> GlobalRow:
-        """Compute the attention of CLS alone, global or not; arguments as of `attend`."""
+        """Compute the attention of CLS alone, with global projections in a Longformer; arguments as for `attend`."""
         suffix = "" if self.window is None else "_global"
         names = (f"{name}{suffix}" for name in ("query", "key", "value"))
         query, key, value = (getattr(self.module.attention.self, name) for name in names)
@@ -92,7 +94,7 @@ def layers_of(classifier: PreTrainedModel) -> list[Layer]:
     """
     config: Any = classifier.config
     if config.model_type not in PRUNABLE:
-        raise InputError(f"model: tokens of {config.model_type} cannot be pruned; allowed: {', '.join(PRUNABLE)}")
+        raise InputError(f"classifier: tokens of {config.model_type} cannot be pruned; allowed: {', '.join(PRUNABLE)}")
     encoder: Any = classifier.base_model.encoder
     modules = list(encoder.layer)
     windows = config.attention_window if config.model_type == "longformer" else [None] * len(modules)
@@ -103,7 +105,7 @@ def layers_of(classifier: PreTrainedModel) -> list[Layer]:
 
 
 def _drop(dropout: Any) -> float:
-    """Return a dropout probability that Longformer keeps as a number and the others as a module."""
+    """Return a dropout probability, which Longformer stores as a number and the other families as a module."""
     return float(getattr(dropout, "p", dropout))
 
 
@@ -113,7 +115,7 @@ def merge_heads(context: Tensor) -> Tensor:
 
 
 def classify(classifier: Any, cls_states: Tensor) -> Tensor:
-    """Return the logits ``(batch, labels)`` of the last states of CLS, ``(batch, hidden)``."""
+    """Return the logits, ``(batch, labels)``, from the last layer's states of CLS, ``(batch, hidden)``."""
     sequence = cls_states[:, None]
     if classifier.config.model_type == "bert":
         sequence = classifier.dropout(classifier.base_model.pooler(sequence))

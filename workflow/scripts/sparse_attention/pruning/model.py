@@ -1,4 +1,4 @@
-"""A Hugging Face classifier whose layers prune tokens: hidden softly or hard, or really removed."""
+"""A Hugging Face classifier whose layers prune tokens: by soft weights, by hard masks, or by removing them."""
 
 from __future__ import annotations
 
@@ -21,18 +21,19 @@ STAGES = ("dense", "soft", "hard")
 
 
 class Pruned(NamedTuple):
-    """What a forward pass with hidden tokens gives.
+    """Result of a forward pass in which pruned tokens are hidden.
 
     Attributes
     ----------
     logits : Tensor
-        `(batch, labels)`.
+        ``(batch, labels)``.
     keep : Tensor
-        Cumulative keep weights after each layer, `(layers, batch, n)`: soft ones, or 0 and 1; padding has 0.
+        Product of the keep weights up to each layer, ``(layers, batch, n)``: in [0, 1] if soft, else 0 or 1; 0 for
+        padding.
     scores : Tensor
-        Importance scores, `(layers, batch, n)`; padding has 0.
+        Importance scores, ``(layers, batch, n)``; 0 for padding.
     regulariser : Tensor
-        A scalar, see `Thresholds.regulariser`.
+        Scalar, see `Thresholds.regulariser`.
     """
 
     logits: Tensor
@@ -42,15 +43,15 @@ class Pruned(NamedTuple):
 
 
 class Dropped(NamedTuple):
-    """What a prediction with removed tokens gives.
+    """Result of a prediction in which pruned tokens are removed.
 
     Attributes
     ----------
     logits : Tensor
-        `(batch, labels)`.
+        ``(batch, labels)``.
     survived : Tensor
-        The number of layers whose keep mask holds the token, int64 `(batch, n)`: 0 for one that the first layer
-        pruned, the number of layers for one that none did, -1 for padding.
+        Number of layers that kept each token, int64 ``(batch, n)``: 0 for a token that the first layer pruned, the
+        number of layers for a token that none pruned, -1 for padding.
     """
 
     logits: Tensor
@@ -58,26 +59,27 @@ class Dropped(NamedTuple):
 
 
 class PrunedClassifier(nn.Module):
-    """Wraps a sequence classifier and runs its own modules layer by layer, with attention that knows pruned tokens.
+    """Wrap a sequence classifier, and prune tokens after each of its layers.
 
-    A layer scores its tokens by its own attention, in which all tokens kept so far take part, and prunes. A pruned
-    token is neither query nor key from the next layer on, and its state after this layer is never read.
-    The first token of a sequence is CLS: it counts as real whatever the mask says, and is never pruned.
+    A layer scores the tokens that are kept so far by its own attention, and prunes. A pruned token is neither query nor
+    key from the next layer on, and its state after this layer is never read. The first token of a sequence is CLS: it
+    counts as real whatever the mask says, and is never pruned.
 
     Parameters
     ----------
     classifier : PreTrainedModel
-        Of the family Longformer, RoBERTa or BERT.
+        Classifier of the family Longformer, RoBERTa or BERT.
     settings : PruningSettings
+        How tokens are scored and pruned.
 
     Raises
     ------
     InputError
-        For another family.
+        When the classifier is of another family.
     """
 
     can_drop = True
-    """Whether tokens can really be removed."""
+    """Whether the class supports `predict_dropped`, which removes tokens."""
 
     def __init__(self, classifier: PreTrainedModel, settings: PruningSettings) -> None:
         super().__init__()
@@ -88,7 +90,7 @@ class PrunedClassifier(nn.Module):
 
     @property
     def settings(self) -> PruningSettings:
-        """What the model was made with, at the temperature that it has now."""
+        """The settings of the model, with its current temperature."""
         return replace(self.thresholds.settings, temperature=self.thresholds.temperature)
 
     def forward(self, input_ids: Tensor, attention_mask: Tensor, mode: str = "dense") -> Pruned:
@@ -97,10 +99,11 @@ class PrunedClassifier(nn.Module):
         Parameters
         ----------
         input_ids, attention_mask : Tensor
-            int64 `(batch, n)`; the mask is 0 for padding.
+            int64 ``(batch, n)``; the mask is 0 for padding.
         mode : str
-            `dense`: nothing is pruned, but scored. `soft`: a token's keep weight multiplies its state and weighs it as
-            a key and as a query that scores; where a share decides, as `hard`. `hard`: pruned tokens are excluded.
+            `dense`: tokens are scored, but not pruned. `soft`: a token's keep weight multiplies its state, its share of
+            the attention as a key, and its part in scores as a query; where a share of tokens decides instead of a
+            threshold, `soft` is the same as `hard`. `hard`: pruned tokens are hidden.
 
         Raises
         ------
@@ -108,16 +111,16 @@ class PrunedClassifier(nn.Module):
             When `mode` is none of these.
         """
         if mode not in STAGES:
-            raise ValueError(f"mode: {mode!r}; allowed: {', '.join(STAGES)}")
+            raise ValueError(f"mode: {mode!r} is not allowed; allowed: {', '.join(STAGES)}")
         real = real_tokens(attention_mask)
         states = self._embed(input_ids)
         positions = torch.arange(input_ids.shape[1], device=input_ids.device).expand_as(input_ids)
         log_keep = torch.zeros_like(real, dtype=states.dtype).masked_fill(~real, -torch.inf)
-        drawn = self._drawn(input_ids, real)
+        baseline_scores = self._baseline_scores(input_ids, real)
         keep, all_scores = [], []
         for number, layer in enumerate(layers_of(self.classifier)):
             attended = layer.attend(states, layer.project(states), positions, log_keep)
-            scores = self._scores(attended, log_keep, drawn)
+            scores = self._scores(attended, log_keep, baseline_scores)
             states = layer.finish(merge_heads(attended.context), states)
             if mode == "soft" and self.thresholds.settings.by_threshold:
                 log_weight = self.thresholds.log_soft(number, scores)
@@ -141,41 +144,41 @@ class PrunedClassifier(nn.Module):
         waste: float = 0.1,
         logits_only: bool = False,
     ) -> Dropped:
-        """Classify with padding and pruned tokens removed, so that time follows the number of tokens left.
+        """Classify with padding and pruned tokens removed, so that fewer tokens take less time.
 
         Parameters
         ----------
         input_ids, attention_mask : Tensor
-            int64 `(batch, n)`; the mask is 0 for padding.
+            int64 ``(batch, n)``; the mask is 0 for padding.
         prune : bool
             False removes padding only.
         waste : float
-            Sequences of which none is padded by more than this share attend together; 0 pads none, as a GPU does with
-            the module `kernels`.
+            Largest share of padding, in [0, 1), in a sequence of a group whose attention is computed together; 0 pads
+            nothing. The GPU kernels never pad.
         logits_only : bool
-            The last layer computes CLS alone, the only state that logits depend on, and prunes nothing: `survived` ends
-            one layer earlier.
+            Compute only CLS in the last layer, the only state that the logits depend on. That layer does not prune, so
+            `survived` is at most the number of layers minus 1.
 
         Raises
         ------
         ValueError
-            When the model is in training mode, whose dropout has no place here, or can only hide tokens.
+            When the model is in training mode, since dropout is not supported here, or can only hide tokens.
         """
         if not self.can_drop:
-            raise ValueError("tokens of this variant cannot be removed")
+            raise ValueError("the variant as_published hides tokens; they cannot be removed")
         if self.training:
             raise ValueError("predict_dropped needs evaluation mode")
         real = real_tokens(attention_mask)
         lengths = real.sum(1)
         longest = int(real.any(0).nonzero().max()) + 1
         packed = Packed(self._embed(input_ids[:, :longest]), real[:, :longest])
-        drawn = self._drawn(input_ids[:, :longest], real[:, :longest])
+        baseline_scores = self._baseline_scores(input_ids[:, :longest], real[:, :longest])
         survived = torch.zeros(packed.batch * packed.n, dtype=torch.int64, device=real.device)
         *layers, last = layers_of(self.classifier)
         for number, layer in enumerate(layers if logits_only else [*layers, last]):
-            context, kept = self._attend_packed(number, layer, packed, lengths, drawn, prune, waste)
+            context, kept = self._attend_packed(number, layer, packed, lengths, baseline_scores, prune, waste)
             if kept is not None:
-                rows = packed.leave(kept)
+                rows = packed.keep_only(kept)
                 context, packed.states = context.index_select(0, rows), packed.states.index_select(0, rows)
             packed.states = layer.finish(context, packed.states)
             survived[packed.origins] += 1
@@ -190,18 +193,18 @@ class PrunedClassifier(nn.Module):
         layer: Layer,
         packed: Packed,
         lengths: Tensor,
-        drawn: Tensor | None,
+        baseline_scores: Tensor | None,
         prune: bool,
         waste: float,
     ) -> tuple[Tensor, Tensor | None]:
-        """Return the context of all packed rows, `(tokens, hidden)`, and which of them it keeps, if it prunes."""
+        """Return the context of packed rows, ``(tokens, hidden)``, and which rows are kept, ``(tokens,)`` or None."""
         context, received = attend_packed(layer, packed, waste, scored=prune)
         if not prune:
             return context, None
         kept = torch.ones(len(packed.states), dtype=torch.bool, device=packed.states.device)
         for group, attended in received:
-            own = None if drawn is None else drawn.flatten()[packed.origins[group.rows]]
-            scores = self._scores(attended, group.log_keep, own)
+            own_scores = None if baseline_scores is None else baseline_scores.flatten()[packed.origins[group.rows]]
+            scores = self._scores(attended, group.log_keep, own_scores)
             group.write(kept, self.thresholds.hard(number, scores, group.inside, lengths[group.sequences]))
         return context, kept
 
@@ -210,19 +213,19 @@ class PrunedClassifier(nn.Module):
         states: Tensor = embeddings(input_ids=input_ids)
         return states
 
-    def _drawn(self, input_ids: Tensor, real: Tensor) -> Tensor | None:
-        """Return the scores of the random baseline, None unless it is chosen."""
+    def _baseline_scores(self, input_ids: Tensor, real: Tensor) -> Tensor | None:
+        """Return the scores of the mode `random`, ``(batch, n)``; None for other modes."""
         return (
             random_scores(input_ids, real, self.thresholds.settings.seed)
             if self.thresholds.settings.mode == "random"
             else None
         )
 
-    def _scores(self, attended: Attended, log_keep: Tensor, drawn: Tensor | None) -> Tensor:
-        return self.score(attended, log_keep) if drawn is None else drawn
+    def _scores(self, attended: Attended, log_keep: Tensor, baseline_scores: Tensor | None) -> Tensor:
+        return self.score(attended, log_keep) if baseline_scores is None else baseline_scores
 
 
 def real_tokens(attention_mask: Tensor) -> Tensor:
-    """Return which tokens are no padding, bool `(batch, n)`; the first one of a sequence is CLS and always real."""
+    """Return which tokens are not padding, bool ``(batch, n)``; the first token, CLS, always counts as real."""
     real = attention_mask.bool()
     return torch.cat([torch.ones_like(real[:, :1]), real[:, 1:]], 1)

@@ -1,4 +1,4 @@
-"""What the configuration says of the stages of a pruning."""
+"""Options of the stages of a pruning, as the configuration gives them."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ Pruning = TypedDict(
         "target": float | None,
     },
 )
-"""One entry of the configuration's `prunings`: the attributes of `PruningSettings`, and the regulariser's weight."""
+"""One entry of the configuration's `prunings`: values of `PruningSettings`, and `lambda`, the regulariser's weight."""
 
 
 @dataclass(frozen=True)
 class StageOptions(OptimiserOptions):
-    """The configuration's `prune_hard`, and what `train_classifier` and `prune_soft` have in common with it.
+    """Options of the section `prune_hard`, which `train_classifier` and `prune_soft` have too.
 
     Attributes
     ----------
@@ -36,7 +36,7 @@ class StageOptions(OptimiserOptions):
     warmup : float
         Share of the steps in which the learning rate rises from 0; from 0 to below 1.
     class_weights : bool
-        Whether both labels weigh the same in the loss.
+        Give both labels the same weight in the loss, however rare one is.
     eval_steps : int, optional
         Optimiser steps from one validation to the next, from 1 on; None: validation after every epoch.
     """
@@ -49,14 +49,14 @@ class StageOptions(OptimiserOptions):
 
 @dataclass(frozen=True)
 class ClassifierOptions(StageOptions):
-    """The configuration's `train_classifier`.
+    """Options of the section `train_classifier`.
 
     Attributes
     ----------
     source : str, optional
-        A folder with a classifier that is already trained, and is used as it is.
+        Folder of a classifier that is already trained and is used as it is.
     longformer : LongformerShape, optional
-        What the encoder is made into; None leaves its own architecture.
+        Shape of the Longformer that the encoder becomes; None keeps its own architecture.
     """
 
     source: str | None
@@ -64,25 +64,25 @@ class ClassifierOptions(StageOptions):
 
     @classmethod
     def of(cls, section: Mapping[str, Any]) -> Self:
-        """Read the section."""
+        """Make the options from the section of the configuration."""
         shape = section["longformer"]
         return super().of({**section, "longformer": shape and LongformerShape(**shape)})
 
 
 @dataclass(frozen=True)
 class SoftOptions(StageOptions):
-    """The configuration's `prune_soft`.
+    """Options of the section `prune_soft`.
 
     Attributes
     ----------
     threshold_learning_rate : float
-        The highest of the thresholds; above 0.
+        Highest learning rate of the thresholds; above 0.
     threshold_weight_decay : float
-        Of the thresholds; from 0 on.
+        Weight decay of the thresholds; from 0 on.
     final_temperature : float, optional
-        The temperature of the last soft step, above 0; None: it stays.
+        Temperature of the last soft step, above 0; None: the temperature does not change.
     hard_share : float
-        Share of the last steps that have hard masks; from 0 to 1.
+        Share of the steps, at the end, that have hard masks; from 0 to 1.
     """
 
     threshold_learning_rate: float

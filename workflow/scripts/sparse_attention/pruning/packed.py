@@ -1,4 +1,4 @@
-"""Tokens that are left lie packed: one row for each, whatever its sequence."""
+"""Packed storage of the tokens that are left: one row per token, the sequences one after the other."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ class Group(NamedTuple):
     Attributes
     ----------
     sequences : Tensor
-        int64 `(batch)`.
+        Indices of the sequences, int64 ``(batch,)``.
     rows : Tensor
-        Packed rows of their tokens, int64 `(batch, n)`; beyond a sequence's end, its last row again.
+        Packed rows of their tokens, int64 ``(batch, n)``; beyond the end of a sequence, its last row again.
     inside : Tensor
-        bool `(batch, n)`, False beyond a sequence's end.
+        bool ``(batch, n)``, False beyond the end of a sequence.
     log_keep : Tensor
-        The keep state, `(batch, n)`: 0, since all that is left is kept, and -inf beyond a sequence's end.
+        Logarithm of the keep weights, ``(batch, n)``: 0 for a token, -inf beyond the end of a sequence.
     places : Tensor, optional
-        For a group of all sequences: each packed row's place among its flattened tokens, int64 `(tokens)`.
+        For a group of all sequences: index of each packed row in the flattened ``(batch, n)``, int64 ``(tokens,)``.
     """
 
     sequences: Tensor
@@ -34,24 +34,25 @@ class Group(NamedTuple):
     places: Tensor | None = None
 
     def write(self, target: Tensor, values: Tensor) -> None:
-        """Write `values` of tokens, `(batch, n, ...)`, to their packed rows of `target`, `(tokens, ...)`."""
+        """Write `values`, ``(batch, n, ...)``, to the packed rows of the group in `target`, ``(tokens, ...)``."""
         if self.places is None:
             target[self.rows[self.inside]] = values[self.inside]
-        else:  # the indices are known beforehand, so a GPU need not be waited for
+        else:  # known indices, unlike a boolean mask, do not make the processor wait for a GPU
             target.copy_(values.flatten(0, 1).index_select(0, self.places))
 
 
 class Runs(NamedTuple):
-    """Which rows see one another.
+    """The run of neighbouring rows that each row sees.
 
     Attributes
     ----------
     starts : Tensor
-        Each sequence's first row, and behind the last one the number of rows, int32 `(batch + 1)`.
+        First row of each sequence, then the number of rows, int32 ``(batch + 1,)``.
     low, high : Tensor
-        Each row's run is from `low` to before `high`, without CLS, int32 `(tokens)`; both never fall within a sequence.
+        First row of each row's run, CLS excluded, and the row after its last one, int32 ``(tokens,)``; neither ever
+        falls along a sequence.
     longest : int
-        The most rows of a sequence.
+        Number of rows of the longest sequence.
     """
 
     starts: Tensor
@@ -61,25 +62,25 @@ class Runs(NamedTuple):
 
 
 class Packed:
-    """The tokens of a batch that are left.
+    """The tokens of a batch that are left, one row each.
 
     Parameters
     ----------
     states : Tensor
-        `(batch, n, hidden)`.
+        ``(batch, n, hidden)``.
     real : Tensor
-        bool `(batch, n)`, False for padding, which is dropped at once.
+        bool ``(batch, n)``, False for padding, which is dropped at once.
 
     Attributes
     ----------
     states : Tensor
-        `(tokens, hidden)`, one sequence after the other.
+        ``(tokens, hidden)``, one sequence after the other.
     origins : Tensor
-        Each token's place in the flattened batch, int64 `(tokens)`.
+        Index of each token in the flattened ``(batch, n)``, int64 ``(tokens,)``.
     lengths : list of int
-        The number of tokens left of each sequence.
+        Number of tokens that are left of each sequence.
     starts : Tensor
-        Each sequence's first row, and behind the last one the number of rows, int64 `(batch + 1)`.
+        First row of each sequence, then the number of rows, int64 ``(batch + 1,)``.
     """
 
     def __init__(self, states: Tensor, real: Tensor) -> None:
@@ -95,21 +96,21 @@ class Packed:
         self._runs: dict[int | None, Runs] = {}
 
     def groups(self, waste: float) -> Iterator[Group]:
-        """Yield groups of sequences of which none is padded by more than the share `waste`."""
+        """Yield groups of sequences, in which padding is at most the share `waste` of any sequence."""
         device = self.states.device
         lengths = torch.tensor(self.lengths)
         starts = lengths.cumsum(0) - lengths
         for members in length_groups(self.lengths, waste):
             sequences = torch.tensor(members)
-            rows, inside = _laid_out(starts[sequences], lengths[sequences], self.lengths[members[0]])
+            rows, inside = _padded_rows(starts[sequences], lengths[sequences], self.lengths[members[0]])
             sequences, rows, inside = (tensor.to(device) for tensor in (sequences, rows, inside))
             yield Group(sequences, rows, inside, self._log_keep(inside))
 
     def whole(self) -> Group:
-        """Return all sequences as one group, in their order, without waiting for the device."""
+        """Return all sequences as one group, in their order, without making the processor wait for a GPU."""
         if self._whole is None:
             longest, device = max(self.lengths), self.starts.device
-            rows, inside = _laid_out(self.starts[:-1], self.starts.diff(), longest)
+            rows, inside = _padded_rows(self.starts[:-1], self.starts.diff(), longest)
             sequences = self.origins // self.n
             places = torch.arange(len(sequences), device=device) + (
                 torch.arange(self.batch, device=device) * longest - self.starts[:-1]
@@ -119,44 +120,44 @@ class Packed:
         return self._whole
 
     def positions(self, group: Group) -> Tensor:
-        """Return the original positions of a group's tokens, `(batch, n)`."""
+        """Return the original positions of a group's tokens, int64 ``(batch, n)``."""
         return self.origins[group.rows] % self.n
 
     def runs(self, window: int | None) -> Runs:
-        """Return which rows see one another, under Longformer's window or none."""
+        """Return the run that each row sees under Longformer's window; None is full attention."""
         if window not in self._runs:
             reach = self.n if window is None else window // 2
             sequences, starts = self.origins // self.n, self.starts.int()
-            places = self.origins + sequences * (reach + 1)  # so far apart that no window meets another sequence
-            low = torch.searchsorted(places, places - reach, out_int32=True)
-            high = torch.searchsorted(places, places + reach, right=True, out_int32=True)
+            spread = self.origins + sequences * (reach + 1)  # so far apart that no window reaches another sequence
+            low = torch.searchsorted(spread, spread - reach, out_int32=True)
+            high = torch.searchsorted(spread, spread + reach, right=True, out_int32=True)
             first = starts.index_select(0, sequences) + 1
             self._runs[window] = Runs(starts, torch.maximum(low, first), high, max(self.lengths))
         return self._runs[window]
 
-    def leave(self, kept: Tensor) -> Tensor:
-        """Drop all but the tokens that are `kept`, bool `(tokens)`, and return their rows; the caller sets `states`."""
+    def keep_only(self, kept: Tensor) -> Tensor:
+        """Drop all tokens but those in `kept`, bool ``(tokens,)``, and return their rows; the caller sets `states`."""
         rows = kept.nonzero()[:, 0]
         self.origins = self.origins.index_select(0, rows)
         self._begin(pad(kept.cumsum(0), (1, 0)).index_select(0, self.starts))
         return rows
 
     def first_rows(self) -> Tensor:
-        """Return the states of each sequence's first token, `(batch, hidden)`."""
+        """Return the states of each sequence's first token, ``(batch, hidden)``."""
         return self.states.index_select(0, self.starts[:-1])
 
     def _log_keep(self, inside: Tensor) -> Tensor:
         return torch.zeros(inside.shape, dtype=self.states.dtype, device=inside.device).masked_fill(~inside, -torch.inf)
 
 
-def _laid_out(starts: Tensor, lengths: Tensor, longest: int) -> tuple[Tensor, Tensor]:
-    """Return `Group.rows` and `Group.inside` of sequences that begin at rows `starts`, both `(sequences)`."""
-    places, lengths = torch.arange(longest, device=starts.device), lengths[:, None]
-    return starts[:, None] + torch.minimum(places, lengths - 1), places < lengths
+def _padded_rows(starts: Tensor, lengths: Tensor, longest: int) -> tuple[Tensor, Tensor]:
+    """Return `Group.rows` and `Group.inside` of sequences that begin at rows `starts`, int64 ``(batch,)``."""
+    columns, lengths = torch.arange(longest, device=starts.device), lengths[:, None]
+    return starts[:, None] + torch.minimum(columns, lengths - 1), columns < lengths
 
 
 def length_groups(lengths: Sequence[int], waste: float) -> list[list[int]]:
-    """Sort sequences by falling length, and start a new group where one would be padded by more than `waste`."""
+    """Sort sequences by falling length, and start a new group where padding would exceed the share `waste`."""
     groups: list[list[int]] = []
     for sequence in sorted(range(len(lengths)), key=lambda index: (-lengths[index], index)):
         if groups and lengths[sequence] >= (1 - waste) * lengths[groups[-1][0]]:

@@ -1,4 +1,4 @@
-"""What a pruned classifier says of functions: probabilities, and how many layers each token outlives."""
+"""Predictions of a pruned classifier: probabilities of functions, and the number of tokens that each layer keeps."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ class Predicted(NamedTuple):
     Attributes
     ----------
     functions : ndarray
-        int64 `(functions)`, places in the tokens.
+        Indices of the functions, int64 ``(functions,)``.
     labels : ndarray
-        int64 `(functions)`.
+        int64 ``(functions,)``, 0 or 1.
     probabilities : ndarray
-        Of label 1, float64 `(functions)`.
+        Probability of label 1, float64 ``(functions,)``.
     lengths : ndarray
-        Tokens of each function, int64 `(functions)`.
+        Number of tokens of each function, int64 ``(functions,)``.
     kept : ndarray
-        Tokens (soft: keep weight) that each layer leaves, float64 `(functions, layers)`.
+        Number of tokens (soft: sum of keep weights) that each layer leaves, float64 ``(functions, layers)``.
     """
 
     functions: np.ndarray
@@ -38,13 +38,13 @@ class Predicted(NamedTuple):
 
     @property
     def kept_share(self) -> float:
-        """The mean over functions and layers of the share of tokens that a layer leaves."""
+        """The share of tokens that a layer leaves, averaged over functions and layers."""
         return float((self.kept / self.lengths[:, None]).mean())
 
     def loss(self) -> float:
         """Return the mean cross-entropy in nats."""
-        chosen = np.where(self.labels == 1, self.probabilities, 1 - self.probabilities)
-        return float(-np.log(np.maximum(chosen, np.finfo(np.float64).tiny)).mean())
+        of_label = np.where(self.labels == 1, self.probabilities, 1 - self.probabilities)
+        return float(-np.log(np.maximum(of_label, np.finfo(np.float64).tiny)).mean())
 
 
 @torch.no_grad()
@@ -61,19 +61,30 @@ def predict(
     Parameters
     ----------
     model : PrunedClassifier
-        Its training mode is left as it was; prediction is in evaluation mode.
+        Predicts in evaluation mode; its training mode is restored.
+    tokens : CodeTokens
+        Tokens of all functions.
+    functions : sequence of int
+        Indices of the functions to classify.
     mode : str
         `dense`, `soft` or `hard`.
+    batch_size : int
+        Functions of a batch.
     drop : bool
-        Tokens are really removed: padding when `mode` is `dense`, pruned ones too when it is `hard`.
+        Remove tokens: padding, and with `hard` also pruned tokens.
+
+    Returns
+    -------
+    Predicted
+        In the order of `functions`.
 
     Raises
     ------
     ValueError
-        When soft weights are to be dropped.
+        When `drop` is asked for with `soft`.
     """
     if drop and mode == "soft":
-        raise ValueError("soft weights cannot be dropped")
+        raise ValueError("mode soft: tokens with soft weights cannot be dropped; allowed: dense, hard")
     was_training, layers = model.training, len(model.thresholds.base)
     device = model.thresholds.base.device
     model.eval()

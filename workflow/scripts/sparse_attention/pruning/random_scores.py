@@ -1,4 +1,4 @@
-"""Scores at random, for the baseline that prunes without looking."""
+"""Random scores, for the baseline that prunes tokens at random."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from torch import Tensor
 
 
 def random_scores(tokens: Tensor, real: Tensor, seed: int) -> Tensor:
-    """Return scores in [0, 1) that depend on the seed, the sequence's tokens and the position, on nothing else.
+    """Return scores in [0, 1) that depend only on the seed, the tokens of the sequence and the position.
 
-    They are hashes rather than draws, so that neither batching nor removing padding changes them.
+    They are hashes, not random draws, so that neither the batch nor the removal of padding changes them.
 
     Parameters
     ----------
@@ -18,18 +18,19 @@ def random_scores(tokens: Tensor, real: Tensor, seed: int) -> Tensor:
     real : Tensor
         bool ``(batch, n)``, False for padding.
     seed : int
+        Another seed gives other scores.
 
     Returns
     -------
     Tensor
-        float32 ``(batch, n)``, 24 bits each.
+        float32 ``(batch, n)``, multiples of 2⁻²⁴.
     """
-    places = torch.arange(tokens.shape[1], device=tokens.device).expand_as(tokens)
-    sequence = (_mixed(tokens * 65_537 + _mixed(places + 1)) * real).sum(1, keepdim=True)
-    return (_mixed(_mixed(sequence + seed) + places) & 0xFFFFFF).float() / 2**24
+    positions = torch.arange(tokens.shape[1], device=tokens.device).expand_as(tokens)
+    sequence = (_hash(tokens * 65_537 + _hash(positions + 1)) * real).sum(1, keepdim=True)
+    return (_hash(_hash(sequence + seed) + positions) & 0xFFFFFF).float() / 2**24
 
 
-def _mixed(numbers: Tensor) -> Tensor:
+def _hash(numbers: Tensor) -> Tensor:
     """Hash int64 numbers to 31 bits; products of 32 and 27 bits do not overflow."""
     numbers = numbers & 0xFFFFFFFF
     for _ in range(2):

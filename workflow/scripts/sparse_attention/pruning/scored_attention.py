@@ -1,8 +1,8 @@
-"""Attention over tokens that carry their original positions and a keep state, with what each key received.
+"""Attention over tokens with original positions and keep weights, and the attention that each key received.
 
-The first token of each sequence is CLS. A key's keep state is `log_keep`, which is added to its logits: 0 for a token
-that is kept, -inf for padding and for a pruned token, log m for a soft keep weight m. A window is a matter of original
-positions, so that hiding tokens and removing them give the same result.
+The first token of each sequence is CLS. A key's `log_keep` is added to its logits: 0 for a token that is kept, -inf for
+padding and for a pruned token, log m for a soft keep weight m. Windows count original positions, so that hiding tokens
+and removing them give the same result.
 """
 
 from __future__ import annotations
@@ -16,38 +16,32 @@ from torch import Tensor
 from torch.nn.functional import dropout, scaled_dot_product_attention
 
 from sparse_attention.pruning.bands import Band
+from sparse_attention.pruning.cls_attention import GlobalRow
 
 SLICE = 2**20
-"""Probabilities that are computed at a time on a processor: 4 MiB; several times as many take twice as long each."""
+"""Number of probabilities computed at once on a CPU: 4 MiB, which fit its cache; more at once take longer each."""
 
 BASE_2 = math.log2(math.e)
-"""Logits are multiplied by it, since powers of 2 take half the time of those of e."""
+"""Factor that turns logits into logits to the base 2, since powers of 2 take half the time of powers of e."""
 
 
 class Attended(NamedTuple):
-    """What attention gives.
+    """Result of a layer's attention.
 
     Attributes
     ----------
     context : Tensor
-        Weighted values, `(batch, heads, n, head_dim)`.
+        Values weighted by the probabilities, ``(batch, heads, n, head_dim)``.
     received : Tensor
-        Attention that each key received, summed over the queries with their keep weights and averaged over heads,
-        `(batch, n)`. A query that is pruned or padding has weight 0.
+        Attention that each key received, ``(batch, n)``: the sum over queries, weighted by their keep weights, averaged
+        over heads. A query that is pruned or padding has weight 0.
     cls : Tensor
-        CLS's own row of attention, averaged over heads, `(batch, n)`.
+        Attention of CLS to each key, averaged over heads, ``(batch, n)``.
     """
 
     context: Tensor
     received: Tensor
     cls: Tensor
-
-
-class GlobalRow(NamedTuple):
-    """CLS's row of global attention: `context` `(batch, heads, head_dim)`, `probabilities` `(batch, heads, n)`."""
-
-    context: Tensor
-    probabilities: Tensor
 
 
 def attend(
@@ -65,23 +59,23 @@ def attend(
     Parameters
     ----------
     query, key, value : Tensor
-        `(batch, heads, n, head_dim)`, not yet scaled.
+        ``(batch, heads, n, head_dim)``, not yet scaled.
     positions : Tensor
-        Original positions, int64 `(batch, n)`, strictly rising along the kept tokens of each sequence.
+        Original positions, int64 ``(batch, n)``, strictly rising along the kept tokens of each sequence.
     log_keep : Tensor
-        `(batch, n)`.
+        ``(batch, n)``, logarithms of the keep weights.
     window : int, optional
         Longformer's attention window: a query sees the keys at most `window / 2` positions away, and CLS once. None
         is full attention.
     global_row : GlobalRow, optional
-        Replaces CLS's own row.
+        Replaces the attention of CLS.
     drop : float
-        Dropout of the probabilities, which `received` and `cls` do not see.
+        Dropout probability of the attention probabilities; `received` and `cls` are computed without dropout.
 
     Returns
     -------
     Attended
-        A query without any key gets zeros.
+        Zeros for a query without any key.
     """
     if window is None:
         attended = full_attention(query, key, value, log_keep, drop)
@@ -93,25 +87,26 @@ def attend(
 
 
 def banded_from(window: int, scored: bool = True) -> int:
-    """Return the number of tokens from which on the band is faster than all pairs under a mask, on a processor."""
-    # for windows of 16 to 512: all pairs take 1.0 to 1.3 times as long there, and up to 2 times with half as many more
+    """Return the number of tokens from which on a CPU computes the band faster than all pairs under a mask."""
+    # measured for windows of 16 to 512: all pairs take 1.0 to 1.3 times as long at this number of tokens, and up to
+    # 2 times as long at 1.5 times as many tokens
     return max(2 * window, 128) if scored else 2 * window + 256
 
 
 def full_attention(query: Tensor, key: Tensor, value: Tensor, log_keep: Tensor, drop: float = 0.0) -> Attended:
-    """Let each query see every key; shapes as in `attend`."""
+    """Compute attention of each query to every key; arguments as for `attend`."""
     return _all_pairs(query, key, value, log_keep[:, None, None, :], log_keep, drop)
 
 
 def local_attention(
     query: Tensor, key: Tensor, value: Tensor, positions: Tensor, log_keep: Tensor, window: int, drop: float = 0.0
 ) -> Attended:
-    """Let each query see the keys in its window and CLS, by masking all pairs; shapes as in `attend`."""
+    """Compute local attention with CLS by masking all pairs; arguments as for `attend`."""
     return _all_pairs(query, key, value, _local_bias(positions, log_keep, window)[:, None], log_keep, drop)
 
 
 def _local_bias(positions: Tensor, log_keep: Tensor, window: int) -> Tensor:
-    """Return what is added to the logits of all pairs, `(batch, queries, keys)`."""
+    """Return the bias that is added to the logits of all pairs, ``(batch, queries, keys)``."""
     outside = (positions[:, :, None] - positions[:, None, :]).abs() > window // 2
     outside[:, :, 0] = False
     return log_keep[:, None, :].masked_fill(outside, -torch.inf)
@@ -120,16 +115,16 @@ def _local_bias(positions: Tensor, log_keep: Tensor, window: int) -> Tensor:
 def banded_attention(
     query: Tensor, key: Tensor, value: Tensor, positions: Tensor, log_keep: Tensor, window: int, drop: float = 0.0
 ) -> Attended:
-    """Compute what `local_attention` computes from a band of keys only; shapes as in `attend`."""
+    """Compute the same as `local_attention`, but only for pairs in a band; arguments as for `attend`."""
     batch, heads, n, _ = query.shape
     band = Band(positions, log_keep, window)
     weights = band.queries(log_keep.exp()[:, None, :, None])
     queries, bias = band.queries(_scaled(query)), BASE_2 * band.bias
     keys, values = band.with_cls(key), band.with_cls(value)
 
-    def compute(rows: slice, some: slice) -> tuple[Tensor, Tensor, Tensor]:
-        own = queries[rows, some], keys[rows, some], values[rows, some]
-        context, sums, first = _weigh(*own, bias[rows], weights[rows], drop)
+    def compute(rows: slice, heads: slice) -> tuple[Tensor, Tensor, Tensor]:
+        sliced = queries[rows, heads], keys[rows, heads], values[rows, heads]
+        context, sums, first = _weigh(*sliced, bias[rows], weights[rows], drop)
         return context, sums.sum(1), first.sum(1)
 
     context, sums, first = _in_slices(compute, batch, heads, bias[0].numel(), query.device)
@@ -146,14 +141,14 @@ def unscored_attention(
     window: int | None = None,
     global_row: GlobalRow | None = None,
 ) -> Tensor:
-    """Compute the context of `attend` by torch's own attention, which does not tell what a key received.
+    """Compute the context of `attend` by torch's own attention, which does not give the attention that keys received.
 
     Arguments are those of `attend`; CLS must be kept, so that every query sees a key.
 
     Returns
     -------
     Tensor
-        `(batch, heads, n, head_dim)`.
+        ``(batch, heads, n, head_dim)``.
     """
     if window is None:
         context = scaled_dot_product_attention(query, key, value, log_keep[:, None, None, :])
@@ -168,62 +163,21 @@ def _unscored_band(
     query: Tensor, key: Tensor, value: Tensor, positions: Tensor, log_keep: Tensor, window: int
 ) -> Tensor:
     band = Band(positions, log_keep, window)
-    laid = band.queries(query), band.with_cls(key), band.with_cls(value), band.bias
-    queries, keys, values, bias = (tensor.transpose(1, 2).flatten(0, 1) for tensor in laid)  # chunks become sequences
+    chunked = band.queries(query), band.with_cls(key), band.with_cls(value), band.bias
+    # each chunk becomes a sequence
+    queries, keys, values, bias = (tensor.transpose(1, 2).flatten(0, 1) for tensor in chunked)
     context = scaled_dot_product_attention(queries, keys, values, bias)
     context = context.unflatten(0, (-1, band.chunks)).transpose(1, 2)
     return context.flatten(2, 3)[:, :, : band.n]
-
-
-def cls_global_row(
-    states: Tensor,
-    query: Tensor,
-    key_weight: Tensor,
-    value_weight: Tensor,
-    value_bias: Tensor,
-    log_keep: Tensor,
-    drop: float = 0.0,
-) -> GlobalRow:
-    """Compute CLS's attention to all tokens without projecting each of them to a key and a value.
-
-    `q · (K x) = (Kᵀ q) · x` and `Σ p (V x) = V (Σ p x)`, so one query and one mixture per head are projected instead of
-    all tokens. The bias of the keys shifts all logits alike, and is left out.
-
-    Parameters
-    ----------
-    states : Tensor
-        `(batch, n, hidden)`.
-    query : Tensor
-        CLS's query (global in a Longformer), not yet scaled, `(batch, heads, head_dim)`.
-    key_weight, value_weight : Tensor
-        Of the projections (global ones in a Longformer), `(hidden, hidden)`.
-    value_bias : Tensor
-        `(hidden)`.
-    log_keep : Tensor
-        `(batch, n)`; CLS must be kept.
-    drop : float
-        Dropout of the probabilities that weigh the values.
-
-    Returns
-    -------
-    GlobalRow
-    """
-    _, heads, head_dim = query.shape
-    folded = torch.einsum("bhe,hed->bhd", query / math.sqrt(head_dim), key_weight.unflatten(0, (heads, head_dim)))
-    logits = folded @ states.transpose(1, 2) + log_keep[:, None]
-    probabilities = torch.softmax(logits if logits.dtype == torch.float64 else logits.float(), -1)
-    used = dropout(probabilities, drop, drop > 0).to(states.dtype)
-    context = torch.einsum("bhd,hed->bhe", used @ states, value_weight.unflatten(0, (heads, head_dim)))
-    return GlobalRow(context + used.sum(-1, keepdim=True) * value_bias.unflatten(0, (heads, head_dim)), probabilities)
 
 
 def _all_pairs(query: Tensor, key: Tensor, value: Tensor, bias: Tensor, log_keep: Tensor, drop: float) -> Attended:
     batch, heads, n, _ = query.shape
     scaled, bias, weights = _scaled(query), BASE_2 * bias, log_keep.exp()[:, None, :, None]
 
-    def compute(rows: slice, some: slice) -> tuple[Tensor, Tensor, Tensor]:
-        own = scaled[rows, some], key[rows, some], value[rows, some]
-        context, sums, first = _weigh(*own, bias[rows], weights[rows], drop)
+    def compute(rows: slice, heads: slice) -> tuple[Tensor, Tensor, Tensor]:
+        sliced = scaled[rows, heads], key[rows, heads], value[rows, heads]
+        context, sums, first = _weigh(*sliced, bias[rows], weights[rows], drop)
         return context, sums.sum(1), first.sum(1)
 
     context, received, cls = _in_slices(compute, batch, heads, n * n, query.device)
@@ -231,17 +185,28 @@ def _all_pairs(query: Tensor, key: Tensor, value: Tensor, bias: Tensor, log_keep
 
 
 def _scaled(query: Tensor) -> Tensor:
-    """Return queries whose products with keys are logits to the base 2."""
+    """Return queries scaled so that their products with keys are logits to the base 2."""
     return query * (BASE_2 / math.sqrt(query.shape[-1]))
 
 
 def _weigh(
     query: Tensor, key: Tensor, value: Tensor, bias: Tensor, weights: Tensor, drop: float
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Return contexts, what keys received of queries with `weights`, `(..., queries, 1)`, and the first query's row.
+    """Return the contexts, the attention that keys received, and the probabilities of the first query.
 
-    Logits are to the base 2. Probabilities are never divided by their sum, only what is made of them is: each pass over
-    all pairs costs as much as a good part of a product. `bias` may be -inf all along a row, which then gives zeros.
+    Logits are to the base 2. To save a pass over all pairs, the results are divided by the sums of the powers instead
+    of the powers themselves. A row whose `bias` is -inf everywhere gives zeros.
+
+    Parameters
+    ----------
+    query, key, value : Tensor
+        ``(..., queries or keys, head_dim)``, the queries from `_scaled`.
+    bias : Tensor
+        Added to the logits, ``(..., queries, keys)``.
+    weights : Tensor
+        Weights of the queries in the attention received, ``(..., queries, 1)``.
+    drop : float
+        Dropout probability of the probabilities in the context.
     """
     logits = query @ key.transpose(-1, -2)
     logits = logits if logits.dtype == torch.float64 else logits.float()
@@ -261,31 +226,44 @@ def _in_slices(
     size: int,
     device: torch.device,
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Compute attention for a few sequences or heads at a time, whose probabilities stay in the processor's cache.
+    """Compute attention for slices of sequences and heads whose probabilities fit the cache of a CPU.
 
-    `compute` takes slices of sequences and of heads, which have `size` probabilities each, and returns their context,
-    `(batch, heads, ...)`, and sums over their heads of what keys received and of CLS's row. Here the sums are over all
-    heads.
+    Other devices compute everything at once.
+
+    Parameters
+    ----------
+    compute : callable
+        Takes a slice of sequences and one of heads. Returns their context, ``(batch, heads, ...)``, and two sums over
+        these heads: of the attention that keys received, and of the attention of CLS.
+    batch, heads : int
+        Number of sequences and of heads.
+    size : int
+        Number of probabilities of one head of one sequence.
+    device : torch.device
+        Where the tensors are.
+
+    Returns
+    -------
+    tuple of Tensor
+        The results of `compute` for all sequences and heads.
     """
-    whole = device.type != "cpu"
-    sequences = batch if whole else max(1, SLICE // (heads * size))
-    some = heads if whole or heads * size <= SLICE else max(1, SLICE // size)
-    found = []
-    for first in range(0, batch, sequences):
-        rows = slice(first, first + sequences)
-        contexts, received, cls = zip(*(compute(rows, slice(h, h + some)) for h in range(0, heads, some)), strict=True)
-        found.append((torch.cat(contexts, 1), sum(received[1:], received[0]), sum(cls[1:], cls[0])))
-    if len(found) == 1:
-        return found[0]
-    return (
-        torch.cat([one[0] for one in found]),
-        torch.cat([one[1] for one in found]),
-        torch.cat([one[2] for one in found]),
-    )
+    at_once = device.type != "cpu"
+    slice_rows = batch if at_once else max(1, SLICE // (heads * size))
+    slice_heads = heads if at_once or heads * size <= SLICE else max(1, SLICE // size)
+    parts = []
+    for first in range(0, batch, slice_rows):
+        rows = slice(first, first + slice_rows)
+        by_heads = (compute(rows, slice(h, h + slice_heads)) for h in range(0, heads, slice_heads))
+        contexts, received, cls = zip(*by_heads, strict=True)
+        parts.append((torch.cat(contexts, 1), sum(received[1:], received[0]), sum(cls[1:], cls[0])))
+    if len(parts) == 1:
+        return parts[0]
+    contexts, received, cls = zip(*parts, strict=True)
+    return torch.cat(contexts), torch.cat(received), torch.cat(cls)
 
 
 def _with_global_row(attended: Attended, row: GlobalRow, log_keep: Tensor) -> Attended:
-    """Put CLS's global row in the place of its local one, which `Attended.received` counted with CLS's weight."""
+    """Replace the local attention of CLS by its global attention, also in `Attended.received`."""
     context = torch.cat([row.context[:, :, None], attended.context[:, :, 1:]], 2)
     cls = row.probabilities.mean(1)
     received = attended.received + log_keep[:, :1].exp() * (cls - attended.cls)

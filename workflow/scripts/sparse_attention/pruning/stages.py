@@ -1,4 +1,4 @@
-"""From one stage to the next: what the configuration says of a pruning, and what a soft stage learned."""
+"""Steps between the stages of a pruning: settings, hardening, saving, and the table of learned thresholds."""
 
 from __future__ import annotations
 
@@ -19,14 +19,22 @@ from sparse_attention.pruning.thresholds import PruningSettings
 
 
 def fingerprint_of(params: object, tokens: str, model: Path | str) -> dict[str, object]:
-    """Return everything that a rule's training depends on: its `params`, and the checksums of tokens and model."""
+    """Return everything that a rule's training depends on.
+
+    Parameters
+    ----------
+    params
+        `params` of the rule, of which those that affect training are taken.
+    tokens, model : path-like
+        Input files, whose checksums are taken.
+    """
     named = ("code", "seed", "threads", "options", "pruning")
     given = {name: getattr(params, name, None) for name in named}
     return {**given, "tokens": sha256_of(tokens), "model": sha256_of(model)}
 
 
 def settings_of(pruning: Pruning, seed: int) -> PruningSettings:
-    """Return the settings of one entry of `prunings`."""
+    """Return the settings of one entry of the configuration's `prunings`."""
     return PruningSettings(
         pruning["mode"],
         pruning["score"],
@@ -40,17 +48,17 @@ def settings_of(pruning: Pruning, seed: int) -> PruningSettings:
 
 
 def save_stage(model: PrunedClassifier, source: Path | str, folder: str) -> None:
-    """Write a model at once, with the tokenizer of the model in `source`."""
+    """Write a model and the tokenizer of the folder `source`; `folder` appears only when it is complete."""
     with atomic_path(folder) as partial:
         save_pruned_model(model, partial)
         copy_tokenizer(source, partial)
 
 
 def hardened(model: PrunedClassifier, pruning: Pruning, seed: int) -> PrunedClassifier:
-    """Return a model whose thresholds no longer learn.
+    """Return a model for the hard stage, whose thresholds no longer learn.
 
-    A model that comes from a soft stage keeps its thresholds. One that comes from the dense stage gets the settings,
-    since a share of tokens has no soft stage.
+    With a mode that uses thresholds, `model` comes from the soft stage and keeps its thresholds. With a mode that keeps
+    a share of tokens there is no soft stage: `model` comes from the dense stage and gets the settings of `pruning`.
     """
     settings = settings_of(pruning, seed)
     result = model if settings.by_threshold else make_pruned(model.classifier, settings)
@@ -59,12 +67,23 @@ def hardened(model: PrunedClassifier, pruning: Pruning, seed: int) -> PrunedClas
 
 
 def learned_by(model: PrunedClassifier, before: Tensor, tokens: CodeTokens, batch_size: int) -> pd.DataFrame:
-    """Return the thresholds before and after, and the share of tokens that each layer leaves on validation.
+    """Return the thresholds before and after a soft stage, and the share of tokens that each layer leaves.
+
+    Parameters
+    ----------
+    model : PrunedClassifier
+        Model after the soft stage.
+    before : Tensor
+        Thresholds before it, ``(layers,)``.
+    tokens : CodeTokens
+        Tokens, of which the validation split is pruned.
+    batch_size : int
+        Functions of a batch.
 
     Returns
     -------
     DataFrame
-        layer, base, before, after, kept.
+        One row per layer with the columns layer, base, before, after, kept.
     """
     predicted = predict(model, tokens, tokens.of("validation").tolist(), "hard", batch_size, model.can_drop)
     shares = (predicted.kept / predicted.lengths[:, None]).mean(0)

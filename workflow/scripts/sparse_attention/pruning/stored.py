@@ -1,4 +1,4 @@
-"""Pruned classifiers as files: an ordinary Hugging Face folder, and beside it settings and thresholds."""
+"""Save and load pruned classifiers: a Hugging Face folder with two further files of settings and thresholds."""
 
 from __future__ import annotations
 
@@ -18,31 +18,27 @@ from sparse_attention.pruning.as_published import PublishedClassifier
 from sparse_attention.pruning.model import PrunedClassifier
 from sparse_attention.pruning.thresholds import PruningSettings
 
-SETTINGS = "pruning.json"
-
-
-TENSORS = "pruning.safetensors"
+SETTINGS, TENSORS = "pruning.json", "pruning.safetensors"
 
 
 def make_pruned(classifier: PreTrainedModel, settings: PruningSettings) -> PrunedClassifier:
-    """Return the classifier as the variant that the settings name.
+    """Wrap a classifier in the class of the variant that the settings name.
 
     Raises
     ------
     InputError
-        When the published variant is asked of another family than Longformer.
+        When the variant `as_published` is asked for and the classifier is not a Longformer.
     """
     if settings.variant == "corrected":
         return PrunedClassifier(classifier, settings)
     if classifier.config.model_type != "longformer":
-        kind = classifier.config.model_type
-        raise InputError(f"prunings.variant: as_published with a model of the kind {kind}; allowed: longformer")
-
+        text = f"as_published is not allowed with a classifier of the family {classifier.config.model_type}"
+        raise InputError(f"prunings.variant: {text}; allowed: longformer")
     return PublishedClassifier(classifier, settings)
 
 
 def save_pruned_model(model: PrunedClassifier, folder: Path | str) -> None:
-    """Write the classifier as an ordinary Hugging Face folder, and beside it its pruning settings and thresholds."""
+    """Write the classifier as a Hugging Face folder, and into it its pruning settings and thresholds."""
     folder = Path(folder)
     with offline():
         model.classifier.save_pretrained(folder)
@@ -58,7 +54,7 @@ def load_pruned_model(folder: Path | str) -> PrunedClassifier:
     Raises
     ------
     InputError
-        When a file is missing, damaged, or does not fit the others, or a number is not finite.
+        When a file is missing or damaged, files do not fit each other, or a weight or threshold is not finite.
     """
     folder = Path(folder)
     settings = _read_settings(folder / SETTINGS)
@@ -67,7 +63,8 @@ def load_pruned_model(folder: Path | str) -> PrunedClassifier:
     wanted = {name: tuple(tensor.shape) for name, tensor in model.thresholds.state_dict().items()}
     found = {name: tuple(tensor.shape) for name, tensor in tensors.items()}
     if found != wanted:
-        raise InputError(f"{folder / TENSORS}: holds {found}; allowed: {wanted}, one number per layer of the model")
+        text = f"tensors of the shapes {found} are not allowed"
+        raise InputError(f"{folder / TENSORS}: {text}; allowed: {wanted}, one number per layer of the model")
     if bad := [name for name, tensor in tensors.items() if not tensor.isfinite().all()]:
         raise InputError(f"{folder / TENSORS}: {bad[0]} holds NaN or infinity; allowed: finite thresholds")
     model.thresholds.load_state_dict(tensors)
@@ -80,6 +77,6 @@ def _read_settings(path: Path) -> PruningSettings:
     try:
         return PruningSettings(**content)
     except InputError as error:
-        raise InputError(f"{path}: {error}") from None
+        raise InputError(f"{path}: {str(error).removeprefix('prunings.')}") from None
     except (ValueError, TypeError) as error:
         raise InputError(f"{path}: {error}; allowed: a JSON object with {', '.join(names)}") from None

@@ -1,4 +1,4 @@
-"""What classifiers without a neural network reach: the more frequent label, and a bag of words."""
+"""Baselines without a neural network: the share of label 1 in training, and a bag of words."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ from sparse_attention.metrics.classification import classification_metrics
 logger = logging.getLogger(__name__)
 
 TOKEN = r"\w+|[^\w\s]"
-STRENGTHS = (0.1, 1.0, 10.0, 100.0, 1000.0)  # inverse strengths of the regularisation that validation chooses from
+INVERSE_STRENGTHS = (0.1, 1.0, 10.0, 100.0, 1000.0)
+"""Inverse strengths of the regularisation, of which the loss on validation chooses one."""
 
 
 def text_baselines(functions: Sequence[Function], seed: int = 0) -> pd.DataFrame:
@@ -23,15 +24,16 @@ def text_baselines(functions: Sequence[Function], seed: int = 0) -> pd.DataFrame
     Parameters
     ----------
     functions : sequence of Function
-        Of all three splits. Training sees train, the strength of the regularisation is chosen by the loss on
-        validation, and test is only measured.
+        Functions of all three splits. The classifiers are fitted on train, the regularisation is chosen by the loss on
+        validation, and test is only evaluated.
     seed : int
-        Of the solver.
+        Seed of the solver.
 
     Returns
     -------
     DataFrame
-        classifier, split, functions, positive, and the metrics of `classification_metrics`.
+        Columns classifier, split, functions, positive (number of functions of label 1), and the metrics of
+        `classification_metrics`.
     """
     parts = {
         split: [function for function in functions if function.split == split]
@@ -53,7 +55,22 @@ def text_baselines(functions: Sequence[Function], seed: int = 0) -> pd.DataFrame
 
 
 def bag_of_words(texts: dict[str, list[str]], labels: dict[str, np.ndarray], seed: int = 0) -> dict[str, np.ndarray]:
-    """Return probabilities of label 1 by split: logistic regression over TF-IDF of tokens and pairs of tokens."""
+    """Return probabilities of label 1 from logistic regression over TF-IDF of tokens and pairs of tokens.
+
+    Parameters
+    ----------
+    texts : dict
+        Texts by split, with at least train and validation.
+    labels : dict
+        Labels by split, int ``(texts,)``, 0 or 1.
+    seed : int
+        Seed of the solver.
+
+    Returns
+    -------
+    dict
+        Probabilities by split, float64 ``(texts,)``.
+    """
     from sklearn.feature_extraction.text import TfidfVectorizer
     from sklearn.linear_model import LogisticRegression
     from sklearn.metrics import log_loss
@@ -63,9 +80,10 @@ def bag_of_words(texts: dict[str, list[str]], labels: dict[str, np.ndarray], see
     features |= {split: vectorizer.transform(texts[split]) for split in texts if split != "train"}
     fitted = [
         LogisticRegression(C=strength, max_iter=1000, random_state=seed).fit(features["train"], labels["train"])
-        for strength in STRENGTHS
+        for strength in INVERSE_STRENGTHS
     ]
     losses = [log_loss(labels["validation"], model.predict_proba(features["validation"])) for model in fitted]
     best = int(np.argmin(losses))
-    logger.info("tf-idf: C %g chosen of %s, validation losses %s", STRENGTHS[best], STRENGTHS, np.round(losses, 3))
+    text = "tf-idf: inverse strength C = %g has the lowest validation loss; losses of %s: %s"
+    logger.info(text, INVERSE_STRENGTHS[best], INVERSE_STRENGTHS, np.round(losses, 3))
     return {split: fitted[best].predict_proba(features[split])[:, 1] for split in texts}

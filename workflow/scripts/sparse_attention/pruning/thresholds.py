@@ -1,4 +1,4 @@
-"""Which tokens a layer keeps: learned thresholds, and three baselines that learn nothing."""
+"""The choice of tokens that a layer keeps: by learned thresholds, or by one of three baselines without learning."""
 
 from __future__ import annotations
 
@@ -23,24 +23,25 @@ class PruningSettings:
     Attributes
     ----------
     mode : str
-        `threshold`: absolute thresholds that are learned; `manual`: the same, never learned; `topk`: a share of each
-        sequence's tokens, the best scored; `random`: such a share at random.
+        `threshold`: absolute thresholds that are learned; `manual`: absolute thresholds that stay as they are; `topk`:
+        a share of the tokens of each sequence, those of highest score; `random`: a share of the tokens, at random.
     score : str
-        The name of an importance score, see `scores`.
+        Name of an importance score, see `scores`.
     final : float
-        Where the ramp ends: a threshold, or with `topk` and `random` the share of tokens that the last layer leaves.
+        End of the ramp, in [0, 1]: a threshold, or with `topk` and `random` the share of tokens that the last layer
+        leaves.
     ramp : str
-        `one_based`: layer l of N, from 0 on, lies at `(l + 1) / N` of the ramp; `zero_based`: at `l / N`, as in the
-        original code, whose last layer never reaches the end.
+        Point of the ramp at layer l of N, counted from 0: `one_based` is `(l + 1) / N`; `zero_based` is `l / N`, as in
+        the published code, where the last layer does not reach the end.
     temperature : float
-        Of the soft keep weight `sigmoid((score - threshold) / temperature)`.
+        T of the soft keep weight `sigmoid((score - threshold) / T)`, as in LTP (Kim et al., KDD 2022); above 0.
     target : float, optional
-        The kept share that the regulariser pulls to; without one it pulls to none.
+        Share of kept tokens that the regulariser pulls towards, in [0, 1]; None: towards 0.
     seed : int
-        Of `random`.
+        Seed of `random`.
     variant : str
-        `corrected`, or `as_published`: the published code with its quirks, see the module `as_published`; only with
-        mode `manual`, since its thresholds are never learned, and with score `relative`.
+        `corrected`, or `as_published`: the published code with its quirks, see the module `as_published`. The latter is
+        allowed only with mode `manual`, since its thresholds are never learned, and with score `relative`.
 
     Raises
     ------
@@ -60,24 +61,27 @@ class PruningSettings:
     def __post_init__(self) -> None:
         for name, allowed in (("mode", MODES), ("score", tuple(discover())), ("ramp", RAMPS), ("variant", VARIANTS)):
             if getattr(self, name) not in allowed:
-                raise InputError(f"pruning.{name}: {getattr(self, name)!r}; allowed: {', '.join(allowed)}")
+                raise InputError(
+                    f"prunings.{name}: {getattr(self, name)!r} is not allowed; allowed: {', '.join(allowed)}"
+                )
         if self.variant == "as_published" and (self.mode, self.score) != ("manual", "relative"):
-            raise InputError("pruning.variant: as_published; allowed: with mode manual and score relative")
+            text = f"as_published is not allowed with mode {self.mode} and score {self.score}"
+            raise InputError(f"prunings.variant: {text}; allowed: mode manual and score relative")
         if not self.temperature > 0:
-            raise InputError(f"pruning.temperature: {self.temperature}; allowed: above 0")
+            raise InputError(f"prunings.temperature: {self.temperature} is not allowed; allowed: above 0")
         if not 0 <= self.final <= 1:
-            raise InputError(f"pruning.final: {self.final}; allowed: from 0 to 1")
+            raise InputError(f"prunings.final: {self.final} is not allowed; allowed: from 0 to 1")
         if self.target is not None and not 0 <= self.target <= 1:
-            raise InputError(f"pruning.target: {self.target}; allowed: from 0 to 1, or null")
+            raise InputError(f"prunings.target: {self.target} is not allowed; allowed: from 0 to 1, or null")
 
     @property
     def by_threshold(self) -> bool:
-        """Whether a threshold decides, rather than a share."""
+        """Whether the mode uses thresholds, rather than a share of the tokens."""
         return self.mode in ("threshold", "manual")
 
 
 def ramp(layers: int, final: float, kind: str) -> Tensor:
-    """Return the linear ramp to `final` at each layer, float32 `(layers)`; see `PruningSettings.ramp`."""
+    """Return the linear ramp to `final` at each layer, float32 ``(layers,)``; see `PruningSettings.ramp`."""
     first = 1 if kind == "one_based" else 0
     return final * torch.arange(first, layers + first, dtype=torch.float64).div(layers).float()
 
@@ -88,12 +92,16 @@ class Thresholds(nn.Module):
     Parameters
     ----------
     layers : int
+        Number of layers.
     settings : PruningSettings
+        How tokens are pruned.
 
     Attributes
     ----------
     temperature : float
-        May be lowered while training.
+        Temperature of the soft keep weights, which training may lower.
+    shares : list of float or None
+        Share of tokens that each layer leaves; None where thresholds decide.
     """
 
     base: Tensor
@@ -108,16 +116,23 @@ class Thresholds(nn.Module):
         self.shares = None if settings.by_threshold else (1 - dropped).tolist()
 
     def values(self) -> Tensor:
-        """Return the thresholds, `(layers)`."""
+        """Return the thresholds, ``(layers,)``."""
         return self.base + self.offset
 
     def log_soft(self, layer: int, scores: Tensor) -> Tensor:
-        """Return the logarithm of one layer's soft keep weights, `(batch, n)`; that of CLS is 0.
+        """Return the logarithm of one layer's soft keep weights, ``(batch, n)``; that of CLS is 0.
+
+        Parameters
+        ----------
+        layer : int
+            Index of the layer.
+        scores : Tensor
+            Importance scores, ``(batch, n)``.
 
         Raises
         ------
         ValueError
-            When a share decides instead of a threshold: nothing is soft then.
+            When the mode keeps a share of the tokens, for which no soft weights exist.
         """
         if self.shares is not None:
             raise ValueError(f"mode {self.settings.mode} has no soft keep weights")
@@ -130,22 +145,23 @@ class Thresholds(nn.Module):
         Parameters
         ----------
         layer : int
+            Index of the layer.
         scores : Tensor
-            `(batch, n)`.
+            Importance scores, ``(batch, n)``.
         alive : Tensor
-            bool `(batch, n)`, the tokens kept so far: only these can be kept.
+            bool ``(batch, n)``, the tokens kept so far; only these can be kept.
         lengths : Tensor
-            `(batch)`, the numbers of real tokens, of which shares are taken.
+            int64 ``(batch,)``, number of real tokens of each sequence, of which shares are taken.
 
         Returns
         -------
         Tensor
-            bool `(batch, n)`; CLS is always kept.
+            bool ``(batch, n)``; CLS is always kept.
         """
         if self.shares is None:
             kept = scores >= self.values()[layer]
         else:
-            # what is a whole number but for rounding stays that number
+            # a product that is a whole number but for rounding is not rounded up to the next one
             numbers = (lengths * self.shares[layer] - 1e-4).ceil().clamp_min(1)
             kept = _ranks(scores, alive) < numbers[:, None]
         kept = kept & alive
@@ -153,28 +169,30 @@ class Thresholds(nn.Module):
         return kept
 
     def regulariser(self, keep: Tensor, real: Tensor) -> Tensor:
-        """Return what training lowers: the kept share, or its squared distance to the target.
+        """Return the term that training lowers: the kept share, or its squared distance to the target.
+
+        The kept share is the mean keep weight over all real tokens, averaged over layers.
 
         Parameters
         ----------
         keep : Tensor
-            Cumulative keep weights, `(layers, batch, n)`.
+            Product of the keep weights up to each layer, ``(layers, batch, n)``.
         real : Tensor
-            bool `(batch, n)`, False for padding.
+            bool ``(batch, n)``, False for padding.
 
         Returns
         -------
         Tensor
-            A scalar: the mean over all real tokens, then over layers.
+            Scalar.
         """
         share = (keep * real).sum((1, 2)).div(real.sum().clamp_min(1)).mean()
         return share if self.settings.target is None else (share - self.settings.target).square()
 
 
 def _ranks(scores: Tensor, alive: Tensor) -> Tensor:
-    """Rank each sequence's tokens: CLS first, then by falling score; of equal scores the earlier token first."""
-    worth = scores.detach().masked_fill(~alive, -torch.inf)
-    worth = torch.cat([torch.full_like(worth[:, :1], torch.inf), worth[:, 1:]], 1)
-    order = worth.argsort(dim=1, descending=True, stable=True)
-    places = torch.arange(scores.shape[1], device=scores.device).expand_as(order)
-    return torch.empty_like(order).scatter_(1, order, places)
+    """Rank each sequence's tokens from 0: CLS first, then by falling score; of equal scores the earlier token first."""
+    values = scores.detach().masked_fill(~alive, -torch.inf)
+    values = torch.cat([torch.full_like(values[:, :1], torch.inf), values[:, 1:]], 1)
+    order = values.argsort(dim=1, descending=True, stable=True)
+    ranks = torch.arange(scores.shape[1], device=scores.device).expand_as(order)
+    return torch.empty_like(order).scatter_(1, order, ranks)

@@ -1,4 +1,4 @@
-"""How long a classifier takes for functions: padded, without padding, with pruned tokens hidden, and really removed."""
+"""Time a classifier on functions: with padding, without padding, with pruned tokens hidden, and removed."""
 
 from __future__ import annotations
 
@@ -27,25 +27,30 @@ def time_ways(
     batch_sizes: Sequence[int],
     repeats: int,
 ) -> pd.DataFrame:
-    """Time every way on the same batches, in turn, so that a machine's moods meet all of them.
+    """Time every way of `WAYS` on the same batches, in turn, so that changes in the machine's load affect all alike.
+
+    `padded` is the forward pass of transformers on batches padded to the longest function of all. `unpadded` removes
+    padding and prunes nothing; it is the baseline. `masked` hides pruned tokens, and `dropped` removes them. `unpadded`
+    and `dropped` compute only CLS in the last layer.
 
     Parameters
     ----------
     dense, hard : PrunedClassifier
-        `padded` is the library's own forward pass on batches padded to the longest function of all; `unpadded` is ours
-        with padding removed and nothing pruned, the honest baseline; `masked` and `dropped` prune. Both that remove
-        compute CLS alone in the last layer.
+        Model that does not prune, and model with hard masks.
     tokens : CodeTokens
+        Tokens of all functions.
     functions : sequence of int
+        Functions to time.
     batch_sizes : sequence of int
-        Batches are of similar length.
+        Functions of a batch; those of a batch have similar lengths.
     repeats : int
-        The median of so many is taken, after one that is not counted.
+        Number of rounds of which the median is taken, after one that is not counted.
 
     Returns
     -------
     DataFrame
-        One row per way and batch size, columns `COLUMNS`; `speedup` is over `unpadded` at the same batch size.
+        One row per way and batch size, columns `COLUMNS`; `speedup` is the time of `unpadded` at the same batch size
+        over that of the way.
     """
     lengths = tokens.lengths[torch.tensor(list(functions))]
     longest, total, rows = int(lengths.max()), int(lengths.sum()), []
@@ -53,20 +58,22 @@ def time_ways(
         runs = _runs(dense, hard, tokens.info.pad, longest)
         batches = [tokens.batch(chosen) for chosen in by_length(functions, tokens.lengths, batch_size)]
         device = dense.thresholds.base.device
-        moved = [(batch.ids.to(device), batch.mask.to(device)) for batch in batches]
-        ways = {way: _over(runs[way], moved) for way in WAYS if way != "dropped" or hard.can_drop}
-        found = medians(ways, repeats, device)
-        for way, taken in found.items():
-            pace = {
+        on_device = [(batch.ids.to(device), batch.mask.to(device)) for batch in batches]
+        ways = {way: _over_batches(runs[way], on_device) for way in WAYS if way != "dropped" or hard.can_drop}
+        seconds = medians(ways, repeats, device)
+        for way, taken in seconds.items():
+            speed = {
                 "milliseconds_per_function": 1000 * taken / len(lengths),
                 "functions_per_second": len(lengths) / taken,
             }
             counts = {"way": way, "batch_size": batch_size, "functions": len(lengths), "tokens": total}
-            rows.append({**counts, **pace, "speedup": found["unpadded"] / taken})
+            rows.append({**counts, **speed, "speedup": seconds["unpadded"] / taken})
     return pd.DataFrame(rows, columns=list(COLUMNS))
 
 
 def _runs(dense: PrunedClassifier, hard: PrunedClassifier, pad: int, longest: int) -> dict[str, Run]:
+    """Return a function for each way that classifies a batch of ids and mask."""
+
     def padded(ids: Tensor, mask: Tensor) -> object:
         beyond = (0, longest - ids.shape[1])
         wide = torch.nn.functional.pad(ids, beyond, value=pad), torch.nn.functional.pad(mask, beyond)
@@ -80,13 +87,13 @@ def _runs(dense: PrunedClassifier, hard: PrunedClassifier, pad: int, longest: in
     }
 
 
-def _over(run: Run, batches: Sequence[tuple[Tensor, Tensor]]) -> Callable[[], object]:
+def _over_batches(run: Run, batches: Sequence[tuple[Tensor, Tensor]]) -> Callable[[], object]:
     return lambda: [run(ids, mask) for ids, mask in batches]
 
 
 @torch.no_grad()
 def medians(ways: Mapping[str, Callable[[], object]], repeats: int, device: torch.device) -> dict[str, float]:
-    """Return the median seconds of each way; all take turns `repeats` times, after a round that is not counted."""
+    """Return the median seconds of each way over `repeats` rounds, after a round that is not counted."""
     seconds: dict[str, list[float]] = {name: [] for name in ways}
     for repeat in range(repeats + 1):
         for name, way in ways.items():

@@ -1,6 +1,6 @@
-"""Fronts of many sets of points at once: what each set attains at a sparsity, its area and its hypervolume.
+"""Fronts of many sets of points at once: attainable values at a sparsity, areas and hypervolumes.
 
-A set is one row of two arrays `(sets, points)`: sparsities and values, both better when higher.
+A set is one row of two arrays ``(sets, points)``: sparsities and values of a metric, both better when higher.
 """
 
 from __future__ import annotations
@@ -10,19 +10,19 @@ from typing import NamedTuple
 import numpy as np
 
 EVERYTHING, NOTHING = (0.0, 1.0), (1.0, 0.0)
-"""Sparsity and value of keeping all pairs and of keeping none, which nobody has to predict."""
+"""Sparsity and value of keeping all pairs and of keeping none, which need no predictor."""
 
 
 class Hulls(NamedTuple):
-    """Upper concave hulls of the points that no other point of their set beats.
+    """Upper concave hulls of the Pareto fronts of sets of points.
 
     Attributes
     ----------
     x, y : numpy.ndarray
-        float64 `(sets, points)`: the corners from the highest sparsity to the lowest; the last one is repeated. NaN for
-        a set without points.
+        Sparsities and values of the corners, float64 ``(sets, points)``, from the highest sparsity to the lowest; the
+        last corner is repeated. NaN for a set without points.
     lowest : numpy.ndarray
-        float64 `(sets,)`: the lowest sparsity of all points of the set.
+        Lowest sparsity of all points of each set, float64 ``(sets,)``.
     """
 
     x: np.ndarray
@@ -30,47 +30,59 @@ class Hulls(NamedTuple):
     lowest: np.ndarray
 
     def attainable(self, at: np.ndarray) -> np.ndarray:
-        """Return the highest values at the sparsities `at`, float64 `(sets, len(at))`; NaN outside the points' reach.
+        """Return the highest attainable values at the sparsities `at`.
 
-        Between two points that is the straight line: what one gets on average by using the one point for some queries
-        and the other for the rest. Towards lower sparsities a point's value lasts. So more points never give less.
+        Between two points this is the straight line: the average over queries when one point is used for some of them
+        and the other point for the rest. Below the sparsity of the last corner its value holds. So more points never
+        lower the result.
+
+        Parameters
+        ----------
+        at : numpy.ndarray
+            Sparsities, ``(n,)``.
+
+        Returns
+        -------
+        numpy.ndarray
+            float64 ``(sets, n)``; NaN outside the range of a set's points.
         """
         at = np.asarray(at, dtype=float)
         values = np.broadcast_to(self.y[:, :1], (len(self.x), len(at))).copy()
         for right, left in zip(range(self.x.shape[1] - 1), range(1, self.x.shape[1]), strict=True):
             below = at < self.x[:, right, None]
-            line = _on_line(at, *(side[:, place, None] for place in (left, right) for side in (self.x, self.y)))
+            line = _on_line(at, *(axis[:, corner, None] for corner in (left, right) for axis in (self.x, self.y)))
             values = np.where(below, line, values)
         return np.where((at >= self.lowest[:, None]) & (at <= self.x[:, :1]), values, np.nan)
 
     def area(self, start: float) -> np.ndarray:
-        """Return the mean of the attainable values over the sparsities from `start` to 1, float64 `(sets,)`.
+        """Return the mean of the attainable values over the sparsities from `start` to 1, float64 ``(sets,)``.
 
-        Beyond the highest point nothing is attained: give the hulls the corner `NOTHING` to have a line there.
+        Above the highest sparsity of a hull the value counts as 0; with the corner `NOTHING` in the hull there is a
+        line.
         """
         right, left = self.x[:, :-1].clip(start), self.x[:, 1:].clip(start)
         corners = self.x[:, 1:], self.y[:, 1:], self.x[:, :-1], self.y[:, :-1]
         middle = _on_line((right + left) / 2, *corners)
-        lasting = (self.x[:, -1] - start).clip(0) * self.y[:, -1]
-        return (((right - left) * middle).sum(1) + lasting) / (1 - start)
+        below_last = (self.x[:, -1] - start).clip(0) * self.y[:, -1]
+        return (((right - left) * middle).sum(1) + below_last) / (1 - start)
 
 
 def _on_line(at: np.ndarray, x1: np.ndarray, y1: np.ndarray, x2: np.ndarray, y2: np.ndarray) -> np.ndarray:
-    """Return the height at `at` of the lines through two points; where these are one, and left of the first, `y1`."""
+    """Return the values at `at` of the lines through (x1, y1) and (x2, y2); `y1` where x1 = x2, or left of x1."""
     run = x2 - x1
     share = np.divide((at - x1).clip(0), run, out=np.zeros(np.broadcast_shapes(at.shape, run.shape)), where=run > 0)
     return y1 + share * (y2 - y1)
 
 
 def hulls(sparsity: np.ndarray, value: np.ndarray, with_ends: bool = False) -> Hulls:
-    """Find the hulls of sets of points; a point with a missing coordinate counts for nothing.
+    """Compute the hulls of sets of points; points with a missing coordinate are ignored.
 
     Parameters
     ----------
     sparsity, value : numpy.ndarray
-        Shape `(sets, points)`.
+        ``(sets, points)``.
     with_ends : bool
-        Whether `EVERYTHING` and `NOTHING` belong to every set, so that it reaches every sparsity.
+        Add `EVERYTHING` and `NOTHING` to every set, so that every hull covers all sparsities.
     """
     x, y = _ordered(sparsity, value)
     empty = np.isnan(x).all(axis=1)
@@ -94,18 +106,22 @@ def hulls(sparsity: np.ndarray, value: np.ndarray, with_ends: bool = False) -> H
             size -= drop
         corner_x[rows[new], size[new]], corner_y[rows[new], size[new]] = px[new], py[new]
         size += new
-    # the last corner fills the places behind it
-    places = np.minimum(np.arange(corner_x.shape[1]), np.maximum(size - 1, 0)[:, None])
-    corner_x, corner_y = (np.take_along_axis(corners, places, axis=1) for corners in (corner_x, corner_y))
+    # repeat the last corner up to the end of the row
+    corners_used = np.minimum(np.arange(corner_x.shape[1]), np.maximum(size - 1, 0)[:, None])
+    corner_x, corner_y = (np.take_along_axis(corners, corners_used, axis=1) for corners in (corner_x, corner_y))
     corner_x[empty], corner_y[empty] = np.nan, np.nan
     return Hulls(corner_x, corner_y, np.nanmin(np.where(empty[:, None], np.inf, x), axis=1, initial=np.inf))
 
 
 def hypervolumes(sparsity: np.ndarray, value: np.ndarray) -> np.ndarray:
-    """Return the area that the points of each set dominate, down to sparsity 0 and value 0, float64 `(sets,)`.
+    """Return the area that the points of each set dominate, float64 ``(sets,)``.
 
-    It is that of all rectangles between (0, 0) and a point together: dominated points add nothing. NaN for a set
-    without points.
+    It is the area of the union of the rectangles between (0, 0) and a point. NaN for a set without points.
+
+    Parameters
+    ----------
+    sparsity, value : numpy.ndarray
+        ``(sets, points)``.
     """
     x, y = _ordered(sparsity, value)
     best = np.maximum.accumulate(np.nan_to_num(y), axis=1)

@@ -1,4 +1,4 @@
-"""Which predictor is best for each head and each layer."""
+"""The best predictor of each head and of each layer."""
 
 from __future__ import annotations
 
@@ -29,26 +29,26 @@ COLUMNS = (
 def best_tables(
     points: pd.DataFrame, by_head: pd.DataFrame, sparsity: float, window: int, keep: str
 ) -> dict[str, pd.DataFrame]:
-    """Find the predictor of highest recall at one sparsity, bounds left out.
+    """Find the predictor with the highest recall at one sparsity, bounds excluded.
 
-    A predictor's points include keeping everything and keeping nothing, as for its area: so all predictors compare at
-    every head, also those whose points there are all sparser or all denser.
+    As for areas, keeping everything and keeping nothing are added to the points of every predictor. So predictors are
+    compared at every head, even where all points of one are sparser, or all are denser, than `sparsity`.
 
     Parameters
     ----------
     points, by_head : pandas.DataFrame
         The tables `predictors` and `predictors_by_head`.
     sparsity : float
-        Where recall is compared.
+        Sparsity at which recall is compared.
     window, keep
-        The setting in which it is.
+        Window and kept tokens of the rows that are compared.
 
     Returns
     -------
     dict of str to pandas.DataFrame
-        `best_by_head` (`attention`, `layer`, `head`, `COLUMNS`) and `best_by_layer` (without `head`): the points are
-        averaged over the layer's heads first. `second` is the best other predictor, `margin` the difference of their
-        recalls.
+        `best_by_head`, with the columns `attention`, `layer`, `head` and `COLUMNS`, and `best_by_layer`, without
+        `head`, for which points are first averaged over the heads of a layer. `second` is the best other predictor,
+        `margin` the difference of the two recalls.
     """
     real = points[points["bound"].isna()]
     labels = real.drop_duplicates("predictor").set_index("predictor")["label"]
@@ -59,17 +59,17 @@ def best_tables(
     tables = {}
     for name, units in (("best_by_head", ["attention", "layer", "head"]), ("best_by_layer", ["attention", "layer"])):
         groups = chosen.groupby([*units, *SERIES, "point"], sort=False)
-        attained = _attained(groups[["sparsity", "recall"]].mean().reset_index(), units, sparsity)
+        attained = _recall_at(groups[["sparsity", "recall"]].mean().reset_index(), units, sparsity)
         rows = [
-            dict(zip(units, place, strict=True)) | settings | _first_two(rows, labels)
-            for place, rows in attained.groupby(units, sort=True)
+            dict(zip(units, unit, strict=True)) | settings | _best_two(rows, labels)
+            for unit, rows in attained.groupby(units, sort=True)
         ]
         tables[name] = pd.DataFrame(rows, columns=[*units, *COLUMNS])
     return tables
 
 
-def _attained(points: pd.DataFrame, units: list[str], sparsity: float) -> pd.DataFrame:
-    """Return the recall of each series in each unit."""
+def _recall_at(points: pd.DataFrame, units: list[str], sparsity: float) -> pd.DataFrame:
+    """Return the recall of each series in each unit (head or layer) at one sparsity."""
     found = []
     for _, series in points.groupby(list(SERIES), sort=False):
         wide = series.pivot(index=[*units, *SERIES], columns="point", values=["sparsity", "recall"])
@@ -79,8 +79,8 @@ def _attained(points: pd.DataFrame, units: list[str], sparsity: float) -> pd.Dat
     return pd.concat(found, ignore_index=True) if found else pd.DataFrame(columns=[*units, *SERIES, "recall"])
 
 
-def _first_two(rows: pd.DataFrame, labels: pd.Series) -> dict[str, Any]:
-    """Return the best series of one unit and the best one of another predictor; of equal ones the first."""
+def _best_two(rows: pd.DataFrame, labels: pd.Series) -> dict[str, Any]:
+    """Return the best series of one unit, and the best of another predictor; of equal ones the first."""
     ordered = rows.sort_values("recall", ascending=False, kind="stable")
     best = ordered.iloc[0]
     found = {"predictor": best["predictor"], "label": labels[best["predictor"]], "projection": best["projection"]}

@@ -1,4 +1,4 @@
-"""What must hold of every evaluation, whatever was predicted: a run that breaks it must not be published."""
+"""Check invariants that hold for every correct evaluation; a run that violates one must not be published."""
 
 from __future__ import annotations
 
@@ -19,54 +19,63 @@ from sparse_attention.summaries.reading import Paths, Runs
 
 METRICS = support_metrics()
 MOVING = {name: metric for name, metric in METRICS.items() if metric.rises or metric.falls}
-"""Metrics that can move in one direction only when a support grows."""
+"""Metrics that never fall, or never rise, when a support grows."""
 PLACE = ("layer", "head", "point", "window", "keep", "grid")
+"""Columns that identify a row of one evaluation."""
 KEPT = (("none", "cls", "cls+last"), ("none", "last", "cls+last"))
-"""Choices of kept tokens that lie one within the other."""
+"""Chains of choices of kept tokens, each of which contains the one before it."""
 TOLERANCE = 1e-9
 ROUNDING = 2e-6
-"""What means of numbers up to 1 with six digits may differ by; for larger ones it grows with them."""
+"""Largest difference between means of numbers up to 1 that are rounded to six digits."""
 SHOWN_ROWS, SHOWN = 3, 10
-"""How many rows are named of each broken invariant, and how many broken invariants."""
+"""Number of rows that a message shows for each violation, and number of violations that it shows."""
 
 
-class Broken(NamedTuple):
-    """Rows of one table that break an invariant: what must hold, and the rows with the columns that tell."""
+class Violation(NamedTuple):
+    """Rows of one table that violate an invariant.
+
+    Attributes
+    ----------
+    rule : str
+        The invariant, such as `recall must be from 0 to 1`.
+    rows : DataFrame
+        The rows, with the columns that identify them and those that show the violation.
+    """
 
     rule: str
     rows: pd.DataFrame
 
-    def told(self, path: Any) -> str:
-        """Name the file and the first rows."""
-        told = []
+    def message(self, path: Any) -> str:
+        """Return a line that names the file, the invariant and the first rows."""
+        shown = []
         for row in self.rows.head(SHOWN_ROWS).to_dict("records"):
-            told.append(", ".join(f"{name} {value:g}" if isinstance(value, float) else f"{name} {value}"
-                                  for name, value in row.items()))  # fmt: skip
-        more = f"; and {len(self.rows) - len(told)} more rows" if len(self.rows) > len(told) else ""
-        return f"{path}: {self.rule}; not so in: {'; '.join(told)}{more}"
+            shown.append(", ".join(f"{name} {value:g}" if isinstance(value, float) else f"{name} {value}"
+                                   for name, value in row.items()))  # fmt: skip
+        more = f"; and {len(self.rows) - len(shown)} more rows" if len(self.rows) > len(shown) else ""
+        return f"{path}: {self.rule}; violated in: {'; '.join(shown)}{more}"
 
 
-def broken_in(table: pd.DataFrame, nested: tuple[str, bool] | None = None) -> Iterator[Broken]:
-    """Yield what one evaluation breaks.
+def violations(table: pd.DataFrame, nested: tuple[str, bool] | None = None) -> Iterator[Violation]:
+    """Yield the violations in one evaluation.
 
     Parameters
     ----------
     table : pandas.DataFrame
-        Of `evaluate_predictor`.
+        Table by head from `evaluate_predictor`.
     nested : (str, bool), optional
-        A setting along which supports are nested, and whether they grow with it.
+        A setting of the predictor along which supports are nested, and whether they grow with it.
     """
 
-    def select(rule: str, rows: np.ndarray | pd.Series, *columns: str) -> Iterator[Broken]:
+    def select(rule: str, rows: np.ndarray | pd.Series, *columns: str) -> Iterator[Violation]:
         if np.asarray(rows).any():
-            yield Broken(rule, table.loc[np.asarray(rows), [*PLACE, *columns]])
+            yield Violation(rule, table.loc[np.asarray(rows), [*PLACE, *columns]])
 
-    yield from select("a row must stand once", table.duplicated(list(PLACE)))
+    yield from select("a row must not be repeated", table.duplicated(list(PLACE)))
     for name, metric in METRICS.items():
         yield from select(f"{name} must be {metric.range}", _outside(table[name], metric), name)
     above = table["recall"] > table["best_recall"] + TOLERANCE
     yield from select("recall must be at most best_recall, that of the best pairs", above, "recall", "best_recall")
-    # a query that is not exact may be lost in the sixth digit of the mean; what it misses is then as small
+    # rounding to six digits can hide a query that is not exact, and recall then misses as little
     missing = (table["exactness"] == 1) & (table["recall"] < 1 - 10 * ROUNDING)
     yield from select("recall must be 1 where every query is exact", missing, "exactness", "recall")
     yield from _falling(table, "window", table["window"], "as the window grows")
@@ -79,13 +88,16 @@ def broken_in(table: pd.DataFrame, nested: tuple[str, bool] | None = None) -> It
 
 
 def _outside(values: pd.Series, metric: MetricFacts) -> pd.Series:
-    """Tell which values a metric cannot have."""
+    """Return which values are outside the range of a metric."""
     low, high = (np.inf * sign if end is None else end for end, sign in ((metric.low, -1), (metric.high, 1)))
     return ~values.between(low, high) & ~(values.isna() & metric.unknown)
 
 
-def _falling(table: pd.DataFrame, axis: str, order: pd.Series, how: str) -> Iterator[Broken]:
-    """Find where metrics fall that cannot, or rise, although supports grow along `axis`, whose order is given."""
+def _falling(table: pd.DataFrame, axis: str, order: pd.Series, how: str) -> Iterator[Violation]:
+    """Yield where a metric falls that must not, or rises that must not, as supports grow along the column `axis`.
+
+    `order` sorts the values of `axis` by growing support; `how` ends the text of the invariant.
+    """
     others = [name for name in PLACE if name != axis]
     rows = table.assign(order=order).sort_values([*others, "order"], kind="stable")
     before = rows.groupby(others, sort=False)[[*MOVING, axis]].shift()
@@ -94,11 +106,11 @@ def _falling(table: pd.DataFrame, axis: str, order: pd.Series, how: str) -> Iter
         for never, wrong in (("fall", metric.rises & (rise < -TOLERANCE)), ("rise", metric.falls & (rise > TOLERANCE))):
             if wrong.any():
                 found = rows.loc[wrong, [*PLACE, name]].assign(before=before[name], at=before[axis])
-                yield Broken(f"{name} must not {never} {how}", found.rename(columns={"at": f"{axis} before"}))
+                yield Violation(f"{name} must not {never} {how}", found.rename(columns={"at": f"{axis} before"}))
 
 
-def _falling_along(table: pd.DataFrame, setting: str, grows: bool) -> Iterator[Broken]:
-    """Find the same along a setting of the predictor; points that have no one number there are left out."""
+def _falling_along(table: pd.DataFrame, setting: str, grows: bool) -> Iterator[Violation]:
+    """Yield the same along a setting of the predictor; points whose setting is no single number are left out."""
     points = {point: parse_segment(point) for point in table["point"].unique()}
     values = {point: found[setting] for point, found in points.items() if isinstance(found.get(setting), int | float)}
     rows = table[table["point"].isin(list(values))]
@@ -106,8 +118,8 @@ def _falling_along(table: pd.DataFrame, setting: str, grows: bool) -> Iterator[B
         {point: str({k: v for k, v in points[point].items() if k != setting}) for point in values}
     )
     order = rows["point"].map(values) * (1 if grows else -1)
-    for broken in _falling(rows.assign(grid=rows["grid"] + others), "point", order, f"along {setting}"):
-        yield broken._replace(rows=broken.rows.assign(grid=rows["grid"]))
+    for violation in _falling(rows.assign(grid=rows["grid"] + others), "point", order, f"along {setting}"):
+        yield violation._replace(rows=violation.rows.assign(grid=rows["grid"]))
 
 
 def check(
@@ -121,22 +133,23 @@ def check(
     Parameters
     ----------
     tables, documents : sequence of path
-        What `evaluate_predictor` wrote: the tables by head, and those by document.
+        Files of `evaluate_predictor`: the tables by head, and those by document.
     runs : sequence of dict
-        Of each file: `predictor`, `projection`, `attention`, `seed`, and `bound`, `nested` and `falling` of the
+        For each file `predictor`, `projection`, `attention`, `seed`, and `bound`, `nested` and `falling` of the
         predictor where it has them.
     sparsities : sequence of float
-        Where predictors are compared with the oracle.
+        Sparsities at which predictors are compared with the oracle.
 
     Returns
     -------
     dict
-        `tables` and `rows` that were read; `above_oracle`, see `above_oracle`.
+        `tables` and `rows`, the numbers of tables and rows that were read; `above_oracle`, the result of the function
+        `above_oracle`.
 
     Raises
     ------
     InputError
-        With the files and first rows of what does not hold.
+        When an invariant is violated; the message shows the files and the first rows.
     """
     found, means, count = [], [], 0
     columns = list(dict.fromkeys(["sparsity", "recall", *compared_metrics()]))
@@ -145,34 +158,34 @@ def check(
         table = read_table(path, READ)
         count += len(table)
         nested = (run["nested"], not run.get("falling")) if run.get("nested") else None
-        found += [broken.told(path) for broken in broken_in(table, nested)]
+        found += [violation.message(path) for violation in violations(table, nested)]
         tokens = table[table["grid"] == "token"]
         heads = tokens.groupby(["layer", "head"])["gold_sparsity"].first()
         found += [
-            broken.told(path)
-            for broken in _other_gold(tokens, *gold.setdefault((run["attention"], run["seed"]), (path, heads)))
+            violation.message(path)
+            for violation in _other_gold(tokens, *gold.setdefault((run["attention"], run["seed"]), (path, heads)))
         ]
         mean = tokens.groupby(["point", "window", "keep"], sort=False)[columns].mean()
-        found += [broken.told(by_document) for broken in _other_means(by_document, mean)]
+        found += [violation.message(by_document) for violation in _other_means(by_document, mean)]
         names = ("attention", "predictor", "projection", "bound")
         means.append(mean.reset_index().assign(**{name: run.get(name) for name in names}))
     if found:
         more = [f"and {len(found) - SHOWN} more"] if len(found) > SHOWN else []
-        raise InputError("evaluations that cannot be right:", *found[:SHOWN], *more)
+        raise InputError("the evaluations violate invariants:", *found[:SHOWN], *more)
     return {"tables": len(means), "rows": count, "above_oracle": above_oracle(means, sparsities)}
 
 
-def _other_gold(tokens: pd.DataFrame, first: Any, heads: pd.Series) -> Iterator[Broken]:
-    """Find rows whose gold sparsity is not that of their head in the first table of the same run."""
+def _other_gold(tokens: pd.DataFrame, first: Any, heads: pd.Series) -> Iterator[Violation]:
+    """Yield rows whose gold sparsity differs from that of their head in the first table of the same run."""
     expected = heads.reindex(pd.MultiIndex.from_frame(tokens[["layer", "head"]])).to_numpy()
     wrong = ~((tokens["gold_sparsity"] - expected).abs() <= ROUNDING)
     if wrong.any():
         rows = tokens.assign(there=expected).loc[wrong, [*PLACE, "gold_sparsity", "there"]]
-        yield Broken(f"gold_sparsity must be that of the head in {first}", rows)
+        yield Violation(f"gold_sparsity must be that of the head in {first}", rows)
 
 
-def _other_means(path: Any, mean: pd.DataFrame) -> Iterator[Broken]:
-    """Find points whose documents do not average to what their heads average to."""
+def _other_means(path: Any, mean: pd.DataFrame) -> Iterator[Violation]:
+    """Yield points for which the mean over documents differs from the mean over heads."""
     columns, keys = list(mean.columns), [str(name) for name in mean.index.names]
     table = read_table(path, ["document", *keys, "examples", *columns])
     weighted = table.assign(**{name: table[name] * table["examples"] for name in columns})
@@ -184,25 +197,26 @@ def _other_means(path: Any, mean: pd.DataFrame) -> Iterator[Broken]:
         wrong = ~near & ~(ours[name].isna() & mean[name].isna())
         if wrong.any():
             rows = pd.DataFrame({name: ours[name], "of heads": mean[name]})[wrong].reset_index()
-            yield Broken(f"{name} of documents must average to that of heads", rows)
+            yield Violation(f"{name} of documents must average to that of heads", rows)
 
 
 def above_oracle(means: Sequence[pd.DataFrame], sparsities: Sequence[float]) -> list[dict[str, Any]]:
-    """Find predictors that recall more at equal sparsity than the oracle, the one that is an upper bound.
+    """Find predictors whose recall at equal sparsity is higher than that of the oracle, the upper bound.
 
-    That is no error: the oracle spends the same number of keys on every query, and a predictor need not.
+    This is not an error: the oracle keeps the same number of keys for every query, and a predictor need not.
 
     Parameters
     ----------
     means : sequence of pandas.DataFrame
-        Of each table: attention, predictor, projection, bound, point, window, keep, sparsity, recall.
+        For each table the means by point, with the columns attention, predictor, projection, bound, point, window,
+        keep, sparsity and recall.
     sparsities : sequence of float
-        Where they are compared, at each window and with each choice of kept tokens.
+        Sparsities at which they are compared, for each window and each choice of kept tokens.
 
     Returns
     -------
     list of dict
-        attention, predictor, projection, window, keep, at_sparsity, recall, oracle; by how much, most first.
+        attention, predictor, projection, window, keep, at_sparsity, recall, oracle; the largest difference comes first.
     """
     if not means:
         return []

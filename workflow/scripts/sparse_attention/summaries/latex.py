@@ -1,4 +1,4 @@
-"""LaTeX tables (booktabs) of what a paper would print."""
+"""Write tables as LaTeX (booktabs), as a paper would print them."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ SPECIAL = {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasc
 
 
 def escape(text: str) -> str:
-    """Return `text` with LaTeX's special characters made harmless."""
+    """Return `text` with the special characters of LaTeX escaped."""
     return "".join(SPECIAL.get(character, character) for character in text)
 
 
 def number(value: float, half_width: float = float("nan"), digits: int = 3) -> str:
-    """Format a value, with its interval when there is one; a missing value becomes a dash."""
+    """Format a value, with half the width of its interval when there is one; a missing value becomes a dash."""
     if pd.isna(value):
         return "--"
     interval = "" if pd.isna(half_width) else f" \\pm {half_width:.{digits}f}"
@@ -31,16 +31,16 @@ def number(value: float, half_width: float = float("nan"), digits: int = 3) -> s
 
 
 def tabular(groups: Sequence[tuple[str, Sequence[str]]], rows: Sequence[Sequence[str]], note: str) -> str:
-    """Return a booktabs `tabular`: first column left, the rest right, with one spanning header per group of columns.
+    """Return a booktabs `tabular` with its first column left-aligned, the others right-aligned.
 
     Parameters
     ----------
     groups : sequence of (str, sequence of str)
-        Header over a group (may be empty) and the headers of its columns.
+        Spanning header of each group of columns (may be empty), and the headers of its columns.
     rows : sequence of sequence of str
-        Cells, already LaTeX.
+        Cells, which must be LaTeX already.
     note : str
-        A comment in the first line: what the table holds.
+        What the table holds, a comment in the first line.
     """
     headers = [header for _, columns in groups for header in columns]
     lines = [f"% {note}", f"\\begin{{tabular}}{{l{'r' * (len(headers) - 1)}}}", r"\toprule"]
@@ -62,27 +62,27 @@ INTERVALS = "plus or minus half the 95 % bootstrap interval over documents and s
 
 
 def comparison(table: pd.DataFrame, windows: str, keep: str) -> tuple[pd.DataFrame, dict[str, str]]:
-    """Return the rows of one choice of windows and keep, and the columns that tell their series, with headers."""
+    """Return the rows of one window and keep, and the columns that identify their series, with headers."""
     chosen = table[(table["windows"].astype(str) == windows) & (table["keep"] == keep)]
     several = chosen.groupby("predictor")["projection"].nunique().max() > 1 or chosen["projection"].nunique() > 2
-    who = {"label": "Predictor"}
-    who |= {"projection": "Projection"} if several else {}
-    who |= {"attention": "Attention"} if chosen["attention"].nunique() > 1 else {}
-    return chosen, who
+    identity = {"label": "Predictor"}
+    identity |= {"projection": "Projection"} if several else {}
+    identity |= {"attention": "Attention"} if chosen["attention"].nunique() > 1 else {}
+    return chosen, identity
 
 
 def value(row: Any, column: str, digits: int) -> str:
-    """Format a value with half of its bootstrap interval."""
+    """Format the value of a column with half the width of its bootstrap interval."""
     return number(row[column], (row[f"{column}_high"] - row[f"{column}_low"]) / 2, digits)
 
 
 def words_of(setting: Mapping[str, Any]) -> str:
-    """Say which windows and kept tokens a table is about."""
+    """Return the window and the kept tokens of a table as text."""
     return f"windows: {setting['figures.window']}, keep: {setting['figures.keep']}"
 
 
 def plain(table: pd.DataFrame, name: str) -> str:
-    """Return any table as it is: each `<column>_ci95` joins its column, text is spelt as in the report."""
+    """Return a whole table: `<column>_ci95` is joined to its column, and path segments are written as in the report."""
     columns = [str(column) for column in table.columns if not str(column).endswith("_ci95")]
     rows = [[_cell(row, column) for column in columns] for row in table.to_dict("records")]
     headers = [escape(column.replace("_", " ")) for column in columns]
@@ -99,6 +99,6 @@ def _cell(row: Mapping[Hashable, Any], column: str) -> str:
 
 
 def write(text: str, path: str | os.PathLike[str]) -> None:
-    """Write `text` to `path` at once."""
+    """Write `text` to `path`, which appears only when it is complete."""
     with atomic_path(path) as partial:
         partial.write_text(text, encoding="utf-8")

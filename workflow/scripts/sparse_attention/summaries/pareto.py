@@ -1,4 +1,4 @@
-"""Pareto fronts of a metric against sparsity, and what lies between their points."""
+"""Pareto fronts of a metric against sparsity, and the values between their points."""
 
 from __future__ import annotations
 
@@ -12,22 +12,23 @@ METRICS = tuple(compared_metrics())
 SERIES = ("attention", "keep", "predictor", "label", "family", "bound", "projection")
 COLUMNS = ("metric", "front", "windows", *SERIES, "point", "window", "sparsity", "value")
 ALL = "all"
+"""Value of the column `windows` for the points of all windows together."""
 
 
 def front(sparsity: np.ndarray, value: np.ndarray) -> np.ndarray:
-    """Tell which points no other point beats: none is as high in both and higher in one.
+    """Return which points are on the Pareto front: no other point is at least as high in both and higher in one.
 
-    Equal points do not beat each other; a point with a missing coordinate is never on the front.
+    Of equal points all are on the front. A point with a missing coordinate never is.
 
     Parameters
     ----------
     sparsity, value : numpy.ndarray
-        Coordinates of the points, shape `(points,)`; both are better when higher.
+        Coordinates of the points, ``(points,)``; both are better when higher.
 
     Returns
     -------
     numpy.ndarray
-        Boolean, shape `(points,)`.
+        bool ``(points,)``.
     """
     sparsity, value = np.asarray(sparsity, dtype=float), np.asarray(value, dtype=float)
     on_front = np.zeros(len(value), dtype=bool)
@@ -42,24 +43,23 @@ def front(sparsity: np.ndarray, value: np.ndarray) -> np.ndarray:
 
 
 def attainable(sparsity: np.ndarray, value: np.ndarray, at: float) -> float:
-    """Return the highest value at sparsity `at` that the points give, or NaN outside their range.
+    """Return the highest attainable value at a sparsity, or NaN outside the range of the points.
 
-    That is the upper concave hull of the points: between two of them one gets, on average, what lies on the straight
-    line by using the one for some queries and the other for the rest. So more points never give less.
+    See `Hulls.attainable`.
 
     Parameters
     ----------
     sparsity, value : numpy.ndarray
-        Coordinates of the points, shape `(points,)`.
+        Coordinates of the points, ``(points,)``.
     at : float
-        Where to read.
+        The sparsity.
     """
     x, y = (np.asarray(values, dtype=float)[None] for values in (sparsity, value))
     return float(hulls(x, y).attainable(np.array([at]))[0, 0]) if x.size else float("nan")
 
 
 def _competitions(points: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
-    """Split into the sets of points that compete: those of one window, for every window, and then all of them."""
+    """Return the sets of points that compete on one front: those of each window, then those of all windows."""
     windows = [(str(window), rows) for window, rows in points.groupby("window", sort=True)]
     return [*windows, (ALL, points)] if len(windows) > 1 else windows
 
@@ -71,7 +71,7 @@ def _on_front(rows: pd.DataFrame, metric: str, name: str, windows: str) -> pd.Da
 
 
 def pareto_table(points: pd.DataFrame) -> pd.DataFrame:
-    """Return the points on every front: of each predictor, and overall (bounds excluded), for each metric.
+    """Return the points on the front of each predictor, and of all predictors without bounds, for each metric.
 
     Parameters
     ----------
@@ -81,7 +81,7 @@ def pareto_table(points: pd.DataFrame) -> pd.DataFrame:
     Returns
     -------
     pandas.DataFrame
-        `COLUMNS`; `windows` is the window to which the front is confined, or `all`.
+        Columns `COLUMNS`; `windows` is the window of the front's points, or `all`.
     """
     found = []
     for metric in METRICS:

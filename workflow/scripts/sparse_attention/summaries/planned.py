@@ -1,4 +1,4 @@
-"""Which tables a run has, and what each of them is made from."""
+"""The tables of a run, and the inputs of each."""
 
 from __future__ import annotations
 
@@ -18,31 +18,33 @@ def planned(kinds: Collection[str], config: Mapping[str, Any]) -> dict[str, Tabl
     Parameters
     ----------
     kinds : collection of str
-        The kinds of files that the run makes.
+        Kinds of files that the run makes.
     config : mapping
         The configuration.
 
     Raises
     ------
     InputError
-        When a table names a kind of files, a table or a setting that there is not, or is made from itself.
+        When a table names an unknown kind of files, table or setting, or is made from itself.
     """
     for table in discover().values():
         for key, names, allowed in (("needs", table.needs, KINDS), ("tables", table.tables, discover())):
             unknown = [name for name in names if name not in allowed]
             if unknown:
-                raise InputError(f"{table.module}: {key}: no {unknown[0]!r}; allowed: {', '.join(sorted(allowed))}")
+                text = f"{key}: {unknown[0]!r} is not allowed"
+                raise InputError(f"{table.module}: {text}; allowed: {', '.join(sorted(allowed))}")
     chosen = {name: table for name, table in discover().items() if _needed(table) <= set(kinds)}
     for table in chosen.values():
         setting_of(table, config)
     return chosen
 
 
-def _needed(table: TableInfo, above: tuple[str, ...] = ()) -> set[str]:
-    """Return the kinds of files that a table needs, also by the tables that it is made from."""
-    if table.name in above:
-        raise InputError(f"{table.module}: tables: {' from '.join([*above, table.name])}: it is made from itself")
-    return set(table.needs).union(*(_needed(discover()[name], (*above, table.name)) for name in table.tables))
+def _needed(table: TableInfo, parents: tuple[str, ...] = ()) -> set[str]:
+    """Return the kinds of files that a table needs, directly or through the tables that it is made from."""
+    if table.name in parents:
+        text = f"{table.name} is made from itself ({' from '.join([*parents, table.name])})"
+        raise InputError(f"{table.module}: tables: {text}; allowed: other tables")
+    return set(table.needs).union(*(_needed(discover()[name], (*parents, table.name)) for name in table.tables))
 
 
 def inputs_of(table: TableInfo, files: Mapping[str, FileList]) -> dict[str, list[str]]:
@@ -57,5 +59,5 @@ def captions_of(tables: Mapping[str, TableInfo], rule: str) -> dict[str, str]:
 
 
 def setting_of(table: TableInfo, config: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what a table's `make` gets as its setting: the value of each of its `settings`, by dotted key."""
+    """Return the values of a table's `settings` by dotted key, the argument `setting` of its `make`."""
     return {key: value_at(config, key, table.module) for key in table.settings}

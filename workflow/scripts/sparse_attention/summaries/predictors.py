@@ -1,4 +1,4 @@
-"""Tables of the predictors: per point, per head, and the points on the fronts."""
+"""Tables of the predictors: by point, by head, and the points on the fronts."""
 
 from __future__ import annotations
 
@@ -14,14 +14,15 @@ from sparse_attention.summaries.statistics import over_seeds, stack
 
 METRICS = tuple(support_metrics())
 OF_HEADS = tuple(name for name, metric in support_metrics().items() if metric.of_heads)
-WHO = ("predictor", "label", "family", "bound", "projection", "attention")
-POINT = (*WHO, "point", "window", "keep")
+IDENTITY = ("predictor", "label", "family", "bound", "projection", "attention")
+"""Columns that identify a series of points."""
+POINT = (*IDENTITY, "point", "window", "keep")
 BY_HEAD = (*(name for name in POINT if name not in ("label", "family", "bound")), "layer", "head")
 READ = ("layer", "head", "point", "window", "keep", "grid", "examples", *METRICS)
 
 
 def describe(run: dict[str, Any]) -> dict[str, Any]:
-    """Complete what is known of a file: `label` (else the name), `family` and `bound` (upper, lower or missing)."""
+    """Return what is known of a file, with `label` (by default the name), `family` and `bound` filled in."""
     name = run["predictor"]
     return {
         "predictor": name,
@@ -35,14 +36,14 @@ def describe(run: dict[str, Any]) -> dict[str, Any]:
 
 
 def by_series(paths: Paths, runs: Runs, columns: Sequence[str]) -> Iterator[pd.DataFrame]:
-    """Yield the rows of one predictor, projection and attention at a time: memory holds one series.
+    """Yield the rows of one predictor, projection and attention at a time, so that memory holds one series.
 
     Parameters
     ----------
     paths : sequence of path
         Tables of `evaluate_predictor`, all of one kind.
     runs : sequence of dict
-        Of each file: `predictor`, `projection`, `attention`, `seed`, and optionally `label`, `family`, `bound`.
+        For each file `predictor`, `projection`, `attention`, `seed`, and optionally `label`, `family`, `bound`.
     columns : sequence of str
         Columns that the files must have.
     """
@@ -55,20 +56,20 @@ def by_series(paths: Paths, runs: Runs, columns: Sequence[str]) -> Iterator[pd.D
 
 
 def predictor_tables(paths: Paths, runs: Runs) -> dict[str, pd.DataFrame]:
-    """Build the tables of all points from the evaluations.
+    """Make the tables of all points from the evaluations.
 
-    Metrics are averaged over layers and heads within a seed, then over seeds. They are those of pairs of tokens, also
-    of predictors that work on blocks, but in `predictors_by_block`.
+    Metrics are averaged over layers and heads within a seed, then over seeds. They count pairs of tokens, also for
+    predictors that work on blocks; only `predictors_by_block` counts pairs of blocks.
 
     Parameters
     ----------
     paths, runs
-        As for `by_series`.
+        See `by_series`.
 
     Returns
     -------
     dict of str to pandas.DataFrame
-        `predictors`, `predictors_by_block` (the same columns, of pairs of blocks), `predictors_by_head`, `pareto`.
+        `predictors`, `predictors_by_block` (with the same columns), `predictors_by_head` and `pareto`.
     """
     by_seed: dict[str, list[pd.DataFrame]] = {"token": [], "block": []}
     by_head = []

@@ -1,4 +1,4 @@
-"""Tables of the pruned classifiers: quality and gains with intervals, and what they cost."""
+"""Tables of the pruned classifiers: quality, gains and costs with intervals."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ COSTS = ("kept_share", "gflops", "relative_flops")
 
 
 class Resampled(NamedTuple):
-    """The metrics of one system in one way: `values` float64 `(1 + replicates, seeds, metrics)`."""
+    """The metrics of one system in one way; `values` is float64 ``(1 + replicates, seeds, metrics)``."""
 
     pruning: str
     system: str
@@ -36,7 +36,7 @@ def quality_tables(predictions: pd.DataFrame, kept: pd.DataFrame, replicates: in
     predictions, kept : DataFrame
         Rows of `predictions.tsv` and `kept.tsv` with `pruning` and `seed`.
     replicates : int
-        Resamples of the functions behind the intervals `_low` and `_high`.
+        Number of resamples of the functions for the intervals `_low` and `_high`.
 
     Returns
     -------
@@ -45,7 +45,7 @@ def quality_tables(predictions: pd.DataFrame, kept: pd.DataFrame, replicates: in
         their intervals over seeds; and each metric with its interval.
     gains : DataFrame
         One row per pruning, system, way and metric: the difference to the dense classifier of the same seed and way,
-        with the interval of the paired difference, in which both classify the same resample.
+        with its interval. The difference is paired: both are evaluated on the same resamples.
     """
     costs = _costs(predictions, kept)
     labels = predictions.groupby("function")["label"].first()
@@ -70,7 +70,7 @@ def quality_tables(predictions: pd.DataFrame, kept: pd.DataFrame, replicates: in
 
 
 def _costs(predictions: pd.DataFrame, kept: pd.DataFrame) -> dict[tuple[str, str, str], dict[str, float]]:
-    """Return kept share, multiply-adds and their share of the dense ones, by system and way, with their intervals."""
+    """Return kept share, cost, and cost relative to the dense classifier, by system and way, with intervals."""
     whole = whole_lengths(predictions)
     shares = kept.assign(kept_share=kept["kept"] / kept["function"].map(whole))
     sums = predictions.groupby([*SYSTEM, "seed"], sort=False)[["gflops", "dense_gflops"]].mean()
@@ -86,12 +86,13 @@ def _costs(predictions: pd.DataFrame, kept: pd.DataFrame) -> dict[tuple[str, str
 
 
 def whole_lengths(predictions: pd.DataFrame) -> dict[int, int]:
-    """Return the tokens of each function before any was left out."""
+    """Return the number of tokens of each function before any was left out."""
     dense = predictions[predictions["system"] == DENSE]
     return dict(zip(dense["function"], dense["tokens"], strict=True))
 
 
 def _resampled(predictions: pd.DataFrame, replicates: int) -> Iterator[Resampled]:
+    """Yield the metrics of each system and way on all functions and in every resample."""
     functions = predictions["function"].nunique()
     times = np.concatenate([np.ones((1, functions), dtype=np.int64), draws(functions, replicates, stream=0)])
     for (pruning, system, way), rows in predictions.groupby(SYSTEM, sort=False):

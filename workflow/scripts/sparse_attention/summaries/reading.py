@@ -1,4 +1,4 @@
-"""Reads the tables of single jobs, with what is known of each."""
+"""Read the tables of single jobs, and add columns that identify the job."""
 
 from __future__ import annotations
 
@@ -16,7 +16,22 @@ Paths = Sequence[str | PathLike[str]]
 
 
 def read_runs(paths: Paths, runs: Runs, columns: Sequence[str]) -> pd.DataFrame:
-    """Read the tables at `paths` into one, each row with what `runs` says of its file in front."""
+    """Read tables into one.
+
+    Parameters
+    ----------
+    paths : sequence of path
+        The tables.
+    runs : sequence of mapping
+        For each table the columns that are put before its own, with their values, such as `seed`.
+    columns : sequence of str
+        Columns that each table must have.
+
+    Raises
+    ------
+    InputError
+        When a file is no table, or lacks one of `columns`.
+    """
     frames = []
     for path, run in zip(paths, runs, strict=True):
         frame = read_table(path, columns)

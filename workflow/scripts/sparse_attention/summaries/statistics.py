@@ -15,9 +15,9 @@ def half_width(deviation: np.ndarray, count: np.ndarray) -> np.ndarray:
     Parameters
     ----------
     deviation : numpy.ndarray
-        Sample standard deviations (divisor n - 1).
+        Sample standard deviations (divisor n - 1), of any shape.
     count : numpy.ndarray
-        Numbers of values n.
+        Numbers of values n, of the same shape.
     """
     several = np.where(count > 1, count, np.nan)
     return stdtrit(several - 1, 0.975) * deviation / np.sqrt(several)
@@ -26,21 +26,21 @@ def half_width(deviation: np.ndarray, count: np.ndarray) -> np.ndarray:
 def over_seeds(
     frame: pd.DataFrame, keys: Sequence[str], values: Sequence[str], constant: Sequence[str] = ()
 ) -> pd.DataFrame:
-    """Average `values` over the rows of `frame`, one per seed, that share `keys`, in order of first appearance.
+    """Average columns over seeds; groups keep the order in which they first appear.
 
     Parameters
     ----------
     frame : pandas.DataFrame
         One row per combination of `keys` and `seed`.
     keys, values : sequence of str
-        Columns to group by; columns to average. Missing values are left out of their mean.
+        Columns to group by, and columns to average. Missing values are left out of their mean.
     constant : sequence of str
-        Columns that do not differ between seeds: their first value is kept.
+        Columns that do not differ between seeds, whose first value is kept.
 
     Returns
     -------
     pandas.DataFrame
-        `keys`, `seeds` (how many), `constant`, then each value followed by `<value>_ci95`.
+        Columns `keys`, `seeds` (number of seeds), `constant`, then each of `values` followed by `<value>_ci95`.
     """
     groups = frame.groupby(list(keys), sort=False, dropna=False)
     means, deviations, counts = groups[list(values)].mean(), groups[list(values)].std(), groups[list(values)].count()
@@ -53,5 +53,5 @@ def over_seeds(
 
 
 def stack(frames: Sequence[pd.DataFrame], columns: Sequence[str]) -> pd.DataFrame:
-    """Concatenate `frames`; with none, return an empty table that has `columns`."""
+    """Concatenate `frames`; without any, return an empty table with `columns`."""
     return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=list(columns))

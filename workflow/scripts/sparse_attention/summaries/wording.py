@@ -1,4 +1,4 @@
-"""How path segments and counts are written for readers, in figures, tables and the report."""
+"""Write path segments and counts for readers of figures, tables and the report."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ WORDS = {
 
 
 def spell(text: Any) -> str:
-    """Write path segments, alone or within other words, for readers.
+    """Return text for readers in which path segments are written out.
 
     Examples
     --------
@@ -35,7 +35,7 @@ def _words(word: str) -> list[str]:
 
 
 def spell_pruning(segment: Any, among: Iterable[Any] = ()) -> str:
-    """Write the path segment of a pruning for readers: by all of it, or by what tells it from those `among` it is.
+    """Return the path segment of a pruning for readers: all settings, or those in which it differs from `among`.
 
     Examples
     --------
@@ -50,17 +50,17 @@ def spell_pruning(segment: Any, among: Iterable[Any] = ()) -> str:
 
 
 def count(number: Any, noun: str) -> str:
-    """Write a number of things: `1 seed`, `3 seeds`."""
+    """Return a number with its noun: `1 seed`, `3 seeds`."""
     return f"{int(number)} {noun}" + ("" if int(number) == 1 else "s")
 
 
 def joined(names: Sequence[str]) -> str:
-    """Join names as a sentence does: `A`, `A and B`, `A, B and C`."""
+    """Return names joined as in a sentence: `A`, `A and B`, `A, B and C`."""
     return " and ".join([*([", ".join(names[:-1])] if len(names) > 1 else []), *names[-1:]])
 
 
 def kept_tokens(keep: str) -> str:
-    """Say which tokens are kept beside a predicted support; nothing for `none`."""
+    """Return which tokens are always kept, for readers; empty for `none`."""
     return {
         "none": "",
         "cls": "first token kept",

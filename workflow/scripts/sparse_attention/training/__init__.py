@@ -1,1 +1,1 @@
-"""Training that can be resumed: masked language models, and the loop that classifiers share."""
+"""Training that can be interrupted and resumed: of masked language models, and the loop of all trainings."""

@@ -1,4 +1,7 @@
-"""Which blocks, in which order, with which tokens masked: fixed by seeds, whatever the attention or the step."""
+"""Batches of masked blocks; seeds alone fix the order of the blocks and the masked tokens.
+
+So models with different attention train on the same batches, and a resumed run goes on with those that are left.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,9 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 IGNORED = -100
-VALIDATION_SEED = 20_220_304  # of the masks that all losses are measured with: the same in every run
+"""Label of tokens that do not count in the loss."""
+VALIDATION_SEED = 20_220_304
+"""Seed of the masks of validation blocks, the same in every run."""
 
 
 def in_turn(documents: Tensor, count: int | None) -> Tensor:
@@ -19,14 +24,14 @@ def in_turn(documents: Tensor, count: int | None) -> Tensor:
     Parameters
     ----------
     documents : Tensor
-        int ``(blocks,)``: each block's document.
+        int ``(blocks,)``, each block's document.
     count : int or None
-        How many; None, or more than there are: all.
+        Number of blocks to choose; None, or more than there are, chooses all.
 
     Returns
     -------
     Tensor
-        int64 indices of blocks.
+        int64 ``(count,)``, indices of the chosen blocks.
     """
     seen: dict[int, int] = {}
     rounds = []
@@ -39,16 +44,16 @@ def in_turn(documents: Tensor, count: int | None) -> Tensor:
 
 @dataclass(frozen=True)
 class Masking:
-    """The masked-language-model task: 80 % of the chosen tokens become the mask, 10 % a random token, 10 % stay.
+    """Masking of BERT (Devlin et al., 2019): of the chosen tokens 80 % become the mask, 10 % a random token, 10 % stay.
 
     Attributes
     ----------
     probability : float
-        That a token is chosen.
+        Probability that a token is chosen.
     special : mapping
-        Ids of the special tokens, which are never chosen; None where a tokenizer has none.
+        Ids of the special tokens, which are never chosen, by name; None for a token that the tokenizer does not have.
     vocabulary : int
-        Random tokens are drawn from its whole range.
+        Random tokens are drawn from 0 to `vocabulary - 1`.
     """
 
     probability: float
@@ -56,18 +61,31 @@ class Masking:
     vocabulary: int
 
     def __call__(self, tokens: Tensor, lengths: Tensor, seeds: list[int]) -> dict[str, Tensor]:
-        """Mask blocks ``(blocks, length)``: `input_ids`, `attention_mask`, and `labels` that are `IGNORED` elsewhere.
+        """Mask a batch of blocks, cut to the longest of them.
 
-        Each block has a seed of its own, so its masks do not depend on its batch. Blocks are cut to the longest.
+        Parameters
+        ----------
+        tokens : Tensor
+            int ``(blocks, length)``.
+        lengths : Tensor
+            int ``(blocks,)``, number of tokens of each block without padding.
+        seeds : list of int
+            Seed of each block, so that its masks do not depend on its batch.
+
+        Returns
+        -------
+        dict of Tensor
+            int64 ``(blocks, longest)`` each: `input_ids`, `attention_mask` (0 for padding), and `labels` (the token
+            where it was chosen, else `IGNORED`).
         """
         draws = [self._draw(tokens.shape[1], seed) for seed in seeds]
         tokens = tokens[:, : int(lengths.max())].long()
-        choice, fate, replacements = (torch.stack(draw)[:, : tokens.shape[1]] for draw in zip(*draws, strict=True))
+        selection, action, replacements = (torch.stack(draw)[:, : tokens.shape[1]] for draw in zip(*draws, strict=True))
         real = torch.arange(tokens.shape[1]) < lengths[:, None]
         special = torch.tensor([token for token in self.special.values() if token is not None])
-        chosen = (choice < self.probability) & real & ~torch.isin(tokens, special)
-        masked = torch.where(chosen & (fate < 0.8), torch.tensor(self.special["mask"]), tokens)
-        masked = torch.where(chosen & (fate >= 0.9), replacements, masked)
+        chosen = (selection < self.probability) & real & ~torch.isin(tokens, special)
+        masked = torch.where(chosen & (action < 0.8), torch.tensor(self.special["mask"]), tokens)
+        masked = torch.where(chosen & (action >= 0.9), replacements, masked)
         return {
             "input_ids": masked,
             "attention_mask": real.long(),
@@ -75,23 +93,40 @@ class Masking:
         }
 
     def _draw(self, length: int, seed: int) -> tuple[Tensor, Tensor, Tensor]:
-        """Draw which tokens of a block are chosen, what becomes of them, and random tokens."""
+        """Draw three ``(length,)`` tensors: two in [0, 1) that choose tokens and their treatment, and random tokens."""
         generator = torch.Generator().manual_seed(seed)
-        choice, fate = torch.rand(2, length, generator=generator)
-        return choice, fate, torch.randint(self.vocabulary, (length,), generator=generator)
+        selection, action = torch.rand(2, length, generator=generator)
+        return selection, action, torch.randint(self.vocabulary, (length,), generator=generator)
 
 
 def validation_batches(
     tokens: Tensor, lengths: Tensor, indices: Tensor, batch_size: int, masking: Masking
 ) -> Iterator[dict[str, Tensor]]:
-    """Yield masked batches of the blocks at `indices`; a block's masks depend on nothing but its index."""
+    """Yield masked batches of the blocks at `indices`; a block's masks depend only on its index.
+
+    Parameters
+    ----------
+    tokens : Tensor
+        int ``(blocks, length)``.
+    lengths : Tensor
+        int ``(blocks,)``.
+    indices : Tensor
+        int64 ``(chosen,)``.
+    batch_size : int
+        Blocks of a batch.
+    masking : Masking
+        Makes each batch.
+    """
     for chosen in indices.split(batch_size):
         seeds = [VALIDATION_SEED + index for index in chosen.tolist()]
         yield masking(tokens[chosen], lengths[chosen], seeds)
 
 
 class TrainingBlocks(Dataset[tuple[int, Tensor, Tensor]]):
-    """An endless shuffle cut to what a training needs: item i is the same whoever asks for it, and when.
+    """The blocks of a whole training, in shuffled order, pass after pass.
+
+    Item i is its own number, tokens ``(length,)`` and length. It depends only on i and the seed, so it is the same in
+    every worker and in a resumed run.
 
     Parameters
     ----------
@@ -100,7 +135,7 @@ class TrainingBlocks(Dataset[tuple[int, Tensor, Tensor]]):
     items : int
         Blocks of the whole training: steps × accumulation × batch size.
     seed : int
-        Of the order; every pass over the blocks has its own.
+        Seed of the order, which differs in every pass over the blocks.
     """
 
     def __init__(self, tokens: Tensor, lengths: Tensor, items: int, seed: int) -> None:
@@ -113,7 +148,7 @@ class TrainingBlocks(Dataset[tuple[int, Tensor, Tensor]]):
     def __getitem__(self, item: int) -> tuple[int, Tensor, Tensor]:
         epoch, place = divmod(item, len(self.lengths))
         if self._order[0] != epoch:
-            generator = torch.Generator().manual_seed(mixed(self.seed, epoch))
+            generator = torch.Generator().manual_seed(combined_seed(self.seed, epoch))
             self._order = epoch, torch.randperm(len(self.lengths), generator=generator)
         block = int(self._order[1][place])
         return item, self.tokens[block], self.lengths[block]
@@ -121,17 +156,18 @@ class TrainingBlocks(Dataset[tuple[int, Tensor, Tensor]]):
 
 @dataclass(frozen=True)
 class Collator:
-    """Masks a batch of training items anew; an item's place in the training seeds its masks."""
+    """Mask a batch of training items; the number of an item in the training seeds its masks."""
 
     masking: Masking
     seed: int
 
     def __call__(self, items: list[tuple[int, Tensor, Tensor]]) -> dict[str, Tensor]:
         """Return the batch as `Masking` does."""
-        places, tokens, lengths = zip(*items, strict=True)
-        return self.masking(torch.stack(tokens), torch.stack(lengths), [mixed(self.seed + 1, item) for item in places])
+        numbers, tokens, lengths = zip(*items, strict=True)
+        seeds = [combined_seed(self.seed + 1, number) for number in numbers]
+        return self.masking(torch.stack(tokens), torch.stack(lengths), seeds)
 
 
-def mixed(seed: int, number: int) -> int:
-    """Make one seed of two numbers, so that neighbouring seeds do not share streams."""
+def combined_seed(seed: int, number: int) -> int:
+    """Return one seed for two numbers, spread so that neighbouring pairs of numbers get different seeds."""
     return (seed * 1_000_003 + number) * 2_654_435_761 % 2**63

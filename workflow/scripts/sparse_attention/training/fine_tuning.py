@@ -1,4 +1,4 @@
-"""Fine-tuning a masked language model, resumable to the byte."""
+"""Fine-tune a masked language model; a resumed run gives the same bytes as one without interruption."""
 
 from __future__ import annotations
 
@@ -22,30 +22,39 @@ from sparse_attention.training.losses import Losses
 from sparse_attention.training.task import MaskedLMTask
 from sparse_attention.training.trainer import MaskedLMTrainer
 
-MEASURED, BESIDE = ("loss",), ("learning_rate", "alpha")
-"""Columns of `training.tsv`, as of `training_table`."""
+METRICS, SETTINGS = ("loss",), ("learning_rate", "alpha")
+"""Columns of `training.tsv`: the arguments `metrics` and `settings` of `training_table`."""
 
 
 def train(
     model: PreTrainedModel, task: MaskedLMTask, attention: Attention, resume: Path, fingerprint: Mapping[str, object]
 ) -> tuple[pd.DataFrame, Losses]:
-    """Fine-tune `model` in place, going on from the resume point in `resume` when it is of the same training.
-
-    A SIGTERM or Ctrl-C lets the current step end, saves a resume point and raises `SystemExit`.
+    """Fine-tune `model` in place, from the resume point in `resume` on when it is of the same training.
 
     Parameters
     ----------
+    model : PreTrainedModel
+        Loaded by `load_masked_lm`.
+    task : MaskedLMTask
+        Batches and options of the training.
+    attention : Attention
+        Attention of the trained model.
     resume : Path
-        Folder of resume points; the caller removes it when the results are safe.
+        Folder of resume points; the caller removes it once the results are written.
     fingerprint : mapping
-        Everything that the training depends on.
+        Everything that the training depends on; a resume point with another fingerprint is not used.
 
     Returns
     -------
     table : DataFrame
-        `training.tsv`: step, phase, loss, learning_rate, alpha.
+        Content of `training.tsv`: step, phase, loss, learning_rate, alpha.
     after : Losses
-        Of the trained model.
+        Losses of the trained model on the validation blocks.
+
+    Raises
+    ------
+    SystemExit
+        After SIGTERM or Ctrl-C, when the current step has ended and a resume point is saved.
     """
     point = find_resume_point(resume, fingerprint)
     options, hooks = task.options, StepHooks()
@@ -63,4 +72,4 @@ def train(
     last = next(entry for entry in reversed(history) if "eval_loss" in entry)
     counts = int(last["eval_masked_tokens"]), int(last["eval_blocks"])
     after = Losses(last["eval_loss"], last["eval_accuracy"], *counts)
-    return training_table(history, MEASURED, BESIDE), after
+    return training_table(history, METRICS, SETTINGS), after

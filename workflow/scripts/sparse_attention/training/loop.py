@@ -1,4 +1,7 @@
-"""The loop that all trainings share: its arguments, what each step does besides, and resuming to the byte."""
+"""The loop of all trainings: its arguments, hooks before and after each step, and resuming.
+
+A resumed training gives the same bytes as one that was not interrupted.
+"""
 
 from __future__ import annotations
 
@@ -35,26 +38,28 @@ from sparse_attention.training.options import OptimiserOptions
 logger = logging.getLogger(__name__)
 
 SCHEDULES = {"linear": "linear", "cosine": "cosine", "constant": "constant_with_warmup"}
+"""Names of schedules in transformers, by their names in the configuration."""
 FINGERPRINT = "fingerprint.json"
 Item = TypeVar("Item")
 Log = list[dict[str, float]]
-"""What Trainer logs: an entry for every step and for every measurement of validation."""
+"""Trainer's log: one entry per training step and per validation."""
 
 
-class SteadyTrainer(Trainer):
+class HookedTrainer(Trainer):
     """Transformers' Trainer with a hook before each step, and without its printing.
 
     Parameters
     ----------
     hooks : StepHooks
-        Through which the training is told to end.
+        Its `stop` ends the training.
     model : nn.Module
+        The model that is trained.
     arguments : TrainingArguments
         Made by `training_arguments`.
     items : Dataset
         All items of the training, in order.
     collator : callable
-        Makes a batch of items.
+        Turns a list of items into a batch.
     """
 
     def __init__(
@@ -71,24 +76,24 @@ class SteadyTrainer(Trainer):
         self.add_callback(hooks)
 
     def before_step(self, step: int) -> None:
-        """Do what optimiser step `step`, counted from 0, needs; nothing by default."""
+        """Prepare optimiser step `step`, counted from 0; by default do nothing."""
 
-    def measured(self) -> dict[str, float]:
-        """Return what is measured on validation."""
+    def validation_metrics(self) -> dict[str, float]:
+        """Return the metrics of the model on validation, by name."""
         raise NotImplementedError
 
     def evaluate(self, *_: object, **__: object) -> dict[str, float]:
-        """Log what is measured on validation."""
-        metrics = {f"eval_{name}": value for name, value in self.measured().items()}
+        """Log the validation metrics, with `eval_` before their names."""
+        metrics = {f"eval_{name}": value for name, value in self.validation_metrics().items()}
         self.log(metrics)
         self.control = self.callback_handler.on_evaluate(self.args, self.state, self.control, metrics)
         return metrics
 
 
 class StepHooks(TrainerCallback):
-    """Prepares each step, shows progress, evaluates at the last step, and ends the training when `stop` is set."""
+    """Call `before_step`, show progress, evaluate after the last step, and end the training when `stop` is set."""
 
-    trainer: SteadyTrainer
+    trainer: HookedTrainer
 
     def __init__(self) -> None:
         self.stop = False
@@ -102,11 +107,11 @@ class StepHooks(TrainerCallback):
         self.bar.resume_at(state.global_step)
 
     def on_step_begin(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: object) -> None:
-        """Let the trainer prepare."""
+        """Call the trainer's `before_step`."""
         self.trainer.before_step(state.global_step)
 
     def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: object) -> None:
-        """Evaluate after the last step; save and end when told to."""
+        """Evaluate after the last step; save a resume point and end the training when `stop` is set."""
         if state.global_step >= state.max_steps:
             control.should_evaluate = True
         if self.stop:
@@ -120,7 +125,7 @@ class StepHooks(TrainerCallback):
         logs: Mapping[str, float] | None = None,
         **_: object,
     ) -> None:
-        """Show the loss."""
+        """Show the loss in the progress bar."""
         loss = (logs or {}).get("loss")
         if self.bar is not None and loss is not None:
             self.bar.update(state.global_step, f"loss {loss:.3f}")
@@ -135,21 +140,24 @@ def training_arguments(
     resume: Path,
     device: torch.device,
 ) -> TrainingArguments:
-    """Translate the training options of a configuration for Trainer.
+    """Return Trainer's arguments for the training options of a configuration.
 
-    Every step is logged, so that resuming loses none.
+    Every step is logged, so that the log of a resumed training is complete.
 
     Parameters
     ----------
     options : OptimiserOptions
+        Batches, optimiser and resume points.
     steps, warmup_steps : int
         Optimiser steps of the whole training, and of its warm-up.
     eval_steps : int
         Optimiser steps from one validation to the next.
     seed : int
+        Seed that Trainer sets before training.
     resume : Path
         Folder of resume points.
     device : torch.device
+        Device of the model.
     """
     if device.type == "cuda":
         os.environ["ACCELERATE_TORCH_DEVICE"] = str(device)
@@ -182,75 +190,88 @@ def training_arguments(
         report_to="none",
     )
     if arguments.n_gpu > 1:
-        arguments._n_gpu = 1  # one device: DataParallel would split the batch and change the result
+        arguments._n_gpu = 1  # with several devices DataParallel would split the batch and change the result
     return arguments
 
 
-def run_training(trainer: SteadyTrainer, hooks: StepHooks, point: Path | None) -> Log:
-    """Train to the end, from resume point `point` on, and return Trainer's log.
+def run_training(trainer: HookedTrainer, hooks: StepHooks, point: Path | None) -> Log:
+    """Train to the end, from resume point `point` on where there is one, and return Trainer's log.
 
-    A SIGTERM or Ctrl-C lets the current step end, saves a resume point and raises `SystemExit`.
+    Raises
+    ------
+    SystemExit
+        After SIGTERM or Ctrl-C, when the current step has ended and a resume point is saved.
     """
-    with offline(), _ending_gently(hooks):
+    with offline(), _stop_after_step(hooks):
         trainer.train(resume_from_checkpoint=None if point is None else str(point))
     if trainer.state.global_step < trainer.args.max_steps:
-        logger.info("stopped at step %d; the same command goes on from there", trainer.state.global_step)
+        logger.info(
+            "stopped after step %d; run the same command again to continue from there", trainer.state.global_step
+        )
         raise SystemExit(128 + signal.SIGTERM)
     history: Log = trainer.state.log_history
     return history
 
 
-def training_table(history: Log, measured: Sequence[str], beside: Sequence[str]) -> pd.DataFrame:
-    """Turn Trainer's log into a table, a row per training step and per measurement of validation.
+def training_table(history: Log, metrics: Sequence[str], settings: Sequence[str]) -> pd.DataFrame:
+    """Turn Trainer's log into a table with one row per training step and per validation.
 
     Parameters
     ----------
     history : list of dict
-        As of `run_training`.
-    measured : sequence of str
-        What training steps log by its name and validation by its name behind `eval_`.
-    beside : sequence of str
-        What both log by its name.
+        Result of `run_training`.
+    metrics : sequence of str
+        Names of logged metrics; in entries of validation, `eval_` stands before the name.
+    settings : sequence of str
+        Names of logged settings, the same in entries of training and of validation.
 
     Returns
     -------
     DataFrame
-        step, phase, and a column for each of `measured` and `beside`.
+        Columns step, phase (train or validation), and one for each of `metrics` and `settings`.
     """
     rows = [
         {"step": entry["step"], "phase": phase}
-        | {name: entry.get(f"{prefix}{name}") for name in measured}
-        | {name: entry.get(name) for name in beside}
+        | {name: entry.get(f"{prefix}{name}") for name in metrics}
+        | {name: entry.get(name) for name in settings}
         for entry in history
         for phase, prefix in (("train", ""), ("validation", "eval_"))
         if f"{prefix}loss" in entry
     ]
-    return pd.DataFrame(rows, columns=["step", "phase", *measured, *beside])
+    return pd.DataFrame(rows, columns=["step", "phase", *metrics, *settings])
 
 
 def find_resume_point(resume: Path, fingerprint: Mapping[str, object]) -> Path | None:
-    """Return the newest complete resume point; clear the folder when it is of another training.
+    """Return the newest complete resume point of this training, if any.
 
-    A point is complete when Trainer's state, which it writes last, can be read.
+    A folder of another training is cleared. A resume point is complete when Trainer's state, which is written last, can
+    be read.
+
+    Parameters
+    ----------
+    resume : Path
+        Folder of resume points.
+    fingerprint : mapping
+        Everything that the training depends on; it must be serialisable as JSON.
     """
-    mark = resume / FINGERPRINT
+    file = resume / FINGERPRINT
     wanted = json.dumps(fingerprint, sort_keys=True)
-    if not mark.is_file() or mark.read_text(encoding="utf-8") != wanted:
+    if not file.is_file() or file.read_text(encoding="utf-8") != wanted:
         shutil.rmtree(resume, ignore_errors=True)
-        with atomic_path(mark) as partial:
+        with atomic_path(file) as partial:
             partial.write_text(wanted, encoding="utf-8")
         return None
     points = sorted(resume.glob("checkpoint-*"), key=lambda path: -int(path.name.split("-")[1]))
     for point in points:
         with contextlib.suppress(OSError, ValueError):
             json.loads((point / "trainer_state.json").read_text(encoding="utf-8"))
-            logger.info("going on from step %s of an earlier run", point.name.split("-")[1])
+            logger.info("continuing from step %s of an earlier run", point.name.split("-")[1])
             return point
     return None
 
 
 @contextlib.contextmanager
-def _ending_gently(hooks: StepHooks) -> Iterator[None]:
+def _stop_after_step(hooks: StepHooks) -> Iterator[None]:
     """Stop training after the current step at the first SIGTERM or SIGINT; a second one ends the process as usual."""
     if threading.current_thread() is not threading.main_thread():
         yield

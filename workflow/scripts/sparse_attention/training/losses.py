@@ -1,4 +1,4 @@
-"""What a masked language model is worth on validation blocks: loss, accuracy, and how sparse its attention is."""
+"""Measure a masked language model on blocks: loss, accuracy, and the sparsity of its attention."""
 
 from __future__ import annotations
 
@@ -18,20 +18,21 @@ from sparse_attention.models.masked_lm import base_output, logits_at
 from sparse_attention.training.batches import IGNORED
 
 Batch = dict[str, Tensor]
+"""A batch that `Masking` made."""
 
 
 @dataclass(frozen=True)
 class Losses:
-    """Sums over the masked tokens of some blocks.
+    """Loss and accuracy of a model over the masked tokens of some blocks.
 
     Attributes
     ----------
     loss : float
-        Mean cross-entropy of a masked token, nats.
+        Mean cross-entropy of the masked tokens, in nats.
     accuracy : float
-        Share of masked tokens whose likeliest token is the true one.
+        Share of masked tokens for which the model's most probable token is the true one.
     masked_tokens, blocks : int
-        How many were measured.
+        Number of masked tokens and of blocks that were measured.
     """
 
     loss: float
@@ -40,11 +41,11 @@ class Losses:
     blocks: int
 
     def row(self, stage: str, info: BlocksInfo) -> dict[str, str | float]:
-        """Return the row of `evaluation.tsv`.
+        """Return the row of `evaluation.tsv` for one stage (`before` or `after` training).
 
-        `bits_per_character` is the loss of a masked token in bits, times the tokens per character of the validation
-        split: what the split would cost if every token cost as much as a masked one does on average.
-        (The originals print `loss / ln 2`, which is bits per token.)
+        `bits_per_character` is the mean loss of a masked token in bits, times the tokens per character of the
+        validation split: the mean cost of a character if every token cost as much as a masked one. (The published code
+        prints `loss / ln 2`, which is bits per token.)
         """
         split = info.splits["validation"]
         return {
@@ -60,7 +61,17 @@ class Losses:
 
 
 def measure(model: PreTrainedModel, batches: Iterable[Batch], bf16: bool = False) -> Losses:
-    """Measure a model on masked batches; it is left in the mode that it was in."""
+    """Return the losses of a model on masked batches.
+
+    Parameters
+    ----------
+    model : PreTrainedModel
+        Measured in evaluation mode; its training mode is restored.
+    batches : iterable of dict
+        Batches that `Masking` made.
+    bf16 : bool
+        Compute matrix products in bfloat16.
+    """
     loss, hits, tokens, blocks = 0.0, 0, 0, 0
     with _evaluating(model):
         for batch in batches:
@@ -74,7 +85,7 @@ def measure(model: PreTrainedModel, batches: Iterable[Batch], bf16: bool = False
 
 
 def masked_logits(model: PreTrainedModel, batch: Batch, bf16: bool) -> tuple[Tensor, Tensor]:
-    """Return float32 logits ``(masked tokens, vocabulary)`` and the true tokens of one batch."""
+    """Return the logits, float32 ``(masked tokens, vocabulary)``, and the true tokens, int64 ``(masked tokens,)``."""
     masked = batch["labels"] != IGNORED
     with torch.autocast(model.device.type, torch.bfloat16, enabled=bf16):
         logits = logits_at(model, batch["input_ids"], batch["attention_mask"], masked)
@@ -87,14 +98,14 @@ def gold_sparsity(model: PreTrainedModel, batches: Iterable[tuple[Tensor, Tensor
     Parameters
     ----------
     model : PreTrainedModel
-        With our attention.
+        Loaded by `load_masked_lm`.
     batches : iterable of (tokens, lengths)
-        Unmasked blocks.
+        Unmasked blocks, int ``(blocks, length)``, and their lengths, int ``(blocks,)``.
 
     Returns
     -------
     DataFrame
-        layer, head, gold_sparsity: means over blocks.
+        Columns layer, head and gold_sparsity, the mean over blocks.
     """
     layers: list[list[Tensor]] = [[] for _ in range(model.config.num_hidden_layers)]
     with _evaluating(model):
@@ -102,7 +113,7 @@ def gold_sparsity(model: PreTrainedModel, batches: Iterable[tuple[Tensor, Tensor
             tokens = tokens.long().to(model.device)
             real = torch.arange(tokens.shape[1], device=model.device) < lengths.to(model.device)[:, None]
             for layer, observation in enumerate(_observations(model, tokens, real)):
-                layers[layer].append(_zeros(observation, real).cpu())
+                layers[layer].append(_zero_share(observation, real).cpu())
     return pd.DataFrame(
         {"layer": layer, "head": head, "gold_sparsity": value}
         for layer, shares in enumerate(layers)
@@ -111,13 +122,14 @@ def gold_sparsity(model: PreTrainedModel, batches: Iterable[tuple[Tensor, Tensor
 
 
 def _observations(model: PreTrainedModel, tokens: Tensor, real: Tensor) -> list[Observation]:
-    seen: list[Observation] = []
-    with observed(seen.append):
+    """Return what each layer's attention computed for a batch, in the order of the layers."""
+    observations: list[Observation] = []
+    with observed(observations.append):
         base_output(model, tokens, real.long())
-    return seen
+    return observations
 
 
-def _zeros(observation: Observation, real: Tensor) -> Tensor:
+def _zero_share(observation: Observation, real: Tensor) -> Tensor:
     """Return the share of valid pairs with zero probability, float64 ``(blocks, heads)``."""
     valid = real[:, None, :, None] & real[:, None, None, :]
     if observation.mask is not None:
@@ -128,7 +140,7 @@ def _zeros(observation: Observation, real: Tensor) -> Tensor:
 
 @contextlib.contextmanager
 def _evaluating(model: PreTrainedModel) -> Iterator[None]:
-    """Keep `model` in evaluation mode, without gradients, while the block lasts."""
+    """Put `model` in evaluation mode, without gradients, inside a `with` block."""
     training = model.training
     model.eval()
     try:

@@ -1,4 +1,4 @@
-"""What the configuration says of a training."""
+"""Options of trainings, as the configuration gives them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from sparse_attention.jobs.options import Options
 
 @dataclass(frozen=True)
 class OptimiserOptions(Options):
-    """What the sections of all trainings say of batches, optimiser and resume points.
+    """Options that all trainings share: batches, optimiser and resume points.
 
     Attributes
     ----------
@@ -20,17 +20,17 @@ class OptimiserOptions(Options):
     accumulation : int
         Batches of an optimiser step; from 1 on.
     learning_rate : float
-        The highest, which warm-up ends at; above 0.
+        Highest learning rate, reached at the end of warm-up; above 0.
     schedule : str
-        What follows warm-up: linear or cosine (to 0), or constant.
+        Course of the learning rate after warm-up: linear or cosine (both to 0), or constant.
     weight_decay : float
-        Of AdamW; from 0 on.
+        Weight decay of AdamW; from 0 on.
     adam_epsilon : float
         Added to Adam's denominator; above 0.
     max_grad_norm : float
-        Gradients are scaled down to this norm; above 0.
+        Largest norm of the gradients, to which larger ones are scaled down; above 0.
     dropout : float, optional
-        From 0 to below 1; None leaves the model's own.
+        Dropout probability, from 0 to below 1; None keeps the model's own.
     eval_batch_size : int
         Blocks, or functions, of a batch of validation; from 1 on.
     save_steps : int
@@ -51,14 +51,14 @@ class OptimiserOptions(Options):
 
 @dataclass(frozen=True)
 class Anneal:
-    """How alpha rises while a model learns.
+    """Annealing of entmax's alpha: a linear rise in the first steps of a training.
 
     Attributes
     ----------
     start : float, optional
-        Alpha of the first step, above 1 up to 2; None: alpha is fixed.
+        Alpha of the first step, above 1 and up to 2; None: alpha is fixed.
     steps : int
-        Optimiser steps until alpha is that of the trained model; from 0 on.
+        Optimiser steps until alpha reaches that of the trained model; from 0 on.
     """
 
     start: float | None
@@ -67,30 +67,30 @@ class Anneal:
 
 @dataclass(frozen=True)
 class TrainOptions(OptimiserOptions):
-    """The configuration's `train_mlm`.
+    """Options of the configuration's section `train_mlm`.
 
     Attributes
     ----------
     head : str
-        How a missing masked-language-model head starts: identity or random.
+        Initialisation of a missing masked-language-model head: identity or random.
     steps : int
         Optimiser steps; from 1 on.
     warmup_steps : int
         Optimiser steps in which the learning rate rises from 0; from 0 on.
     mask_probability : float
-        That a token is masked; between 0 and 1.
+        Probability that a token is masked; between 0 and 1.
     anneal : Anneal
-        How alpha rises.
+        Annealing of alpha.
     eval_steps : int
         Optimiser steps from one validation to the next; from 1 on.
     eval_blocks : int, optional
-        Validation blocks for the losses, from 1 on; None: all.
+        Number of validation blocks for the losses, from 1 on; None: all.
     bf16 : bool
-        Whether matrix products are in bfloat16.
+        Compute matrix products in bfloat16.
     compile : bool
-        Whether the model is compiled.
+        Compile the model with `torch.compile`.
     source : str, optional
-        A folder with a model that is already trained, and is used as it is.
+        Folder of a model that is already trained and is used as it is.
     """
 
     head: str
@@ -106,5 +106,5 @@ class TrainOptions(OptimiserOptions):
 
     @classmethod
     def of(cls, section: Mapping[str, Any]) -> Self:
-        """Read the section."""
+        """Make the options from the section of the configuration."""
         return super().of({**section, "anneal": Anneal(**section["anneal"])})

@@ -1,4 +1,4 @@
-"""The masked-language-model task on a corpus: what is trained on, and what every loss is measured on."""
+"""The masked-language-model task on a corpus: its training items and its fixed validation batches."""
 
 from __future__ import annotations
 
@@ -23,10 +23,11 @@ class MaskedLMTask:
     blocks : Blocks
         Tokenised corpus.
     model : PreTrainedModel
-        The model that will read it.
+        Model that is trained; the blocks must fit its limits.
     options : TrainOptions
+        Batches, masking and validation.
     seed : int
-        Of order and masks in training; validation masks are the same for every seed.
+        Seed of the order and the masks in training; validation masks are the same for every seed.
 
     Raises
     ------
@@ -43,7 +44,7 @@ class MaskedLMTask:
         self.validation_indices = in_turn(documents, options.eval_blocks)
 
     def training_items(self) -> tuple[TrainingBlocks, Collator]:
-        """Return all items of the training, in order, and what makes a batch of them."""
+        """Return all items of the training, in order, and the collator that turns a list of them into a batch."""
         items = self.options.steps * self.options.accumulation * self.options.batch_size
         blocks = TrainingBlocks(self.train_tokens, self.train_lengths, items, self.seed)
         return blocks, Collator(self.masking, self.seed)
@@ -55,18 +56,19 @@ class MaskedLMTask:
         return measure(model, batches, self.options.bf16)
 
     def validation_blocks(self) -> Iterator[tuple[Tensor, Tensor]]:
-        """Yield the unmasked tokens and lengths of the validation blocks, in batches cut to their longest block."""
+        """Yield batches of unmasked validation blocks ``(blocks, longest)`` and their lengths ``(blocks,)``."""
         for chosen in self.validation_indices.split(self.options.eval_batch_size):
             lengths = self.lengths[chosen]
             yield self.tokens[chosen, : int(lengths.max())], lengths
 
 
 def _check_fit(blocks: Blocks, model: PreTrainedModel) -> None:
-    """Refuse empty splits, and blocks that the model cannot read."""
+    """Raise `InputError` when a split is empty, or its blocks do not fit the model."""
     limits = limits_of_model(model)
     for split in ("train", "validation"):
         tokens, lengths, _ = blocks.split(split)
         if not len(lengths):
-            raise InputError(f"the {split} split has no blocks; use more text, or a smaller blocks.min_length")
+            text = f"the {split} split has no blocks of at least this length"
+            raise InputError(f"blocks.min_length: {text}; allowed: a smaller length, or a corpus with more text")
         limits.check_vocabulary(int(tokens.max()) + 1, "blocks")
     limits.check_blocks(blocks.info.length, blocks.info.vocabulary)

@@ -8,31 +8,31 @@ from torch import Tensor, nn
 from transformers import PreTrainedModel, TrainingArguments
 
 from sparse_attention.models.attention import Attention, set_attention
-from sparse_attention.training.loop import SteadyTrainer, StepHooks
+from sparse_attention.training.loop import HookedTrainer, StepHooks
 from sparse_attention.training.losses import masked_logits
 from sparse_attention.training.task import MaskedLMTask
 
 logger = logging.getLogger(__name__)
 
 
-class MaskedLMTrainer(SteadyTrainer):
-    """Transformers' Trainer with our loss, our validation and alpha in its log.
+class MaskedLMTrainer(HookedTrainer):
+    """Trainer with the loss of masked tokens, annealed alpha, and validation on fixed masks.
 
     Parameters
     ----------
     model : PreTrainedModel
-        With our attention.
+        Loaded by `load_masked_lm`.
     task : MaskedLMTask
-        What to train on.
+        Training items and validation.
     attention : Attention
-        Of the trained model; annealing ends there.
+        Attention of the trained model, at which annealing ends.
     arguments : TrainingArguments
         Made by `training_arguments`.
     hooks : StepHooks
-        Through which the training is told to end.
+        Its `stop` ends the training.
     """
 
-    # Sums are divided by the masked tokens of all accumulated batches, so each of these weighs the same
+    # compute_loss divides by the masked tokens of all accumulated batches; Trainer must not divide once more
     loss_is_scaled_for_ga = True
 
     def __init__(
@@ -59,20 +59,20 @@ class MaskedLMTrainer(SteadyTrainer):
         return_outputs: bool = False,
         num_items_in_batch: Tensor | int | None = None,
     ) -> Tensor:
-        """Return the cross-entropy of the masked tokens; the others are not decoded."""
+        """Return the cross-entropy of the masked tokens, the only ones that are decoded."""
         unwrapped = self.accelerator.unwrap_model(model)
         logits, targets = masked_logits(unwrapped, inputs, self.task.options.bf16)
         loss = nn.functional.cross_entropy(logits, targets, reduction="sum")
         return loss / max(int(num_items_in_batch or len(targets)), 1)
 
-    def measured(self) -> dict[str, float]:
-        """Measure on the fixed validation blocks."""
+    def validation_metrics(self) -> dict[str, float]:
+        """Return the losses on the fixed validation blocks."""
         losses = self.task.measure(self.masked_lm)
         logger.info("step %d: validation loss %.4f", self.state.global_step, losses.loss)
         return vars(losses)
 
     def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
-        """Add alpha to what is logged."""
+        """Log the entry, with alpha added to it."""
         super().log({**logs, "alpha": self.masked_lm.config.sparse_attention["alpha"]}, start_time)
 
     def alpha_at(self, step: int) -> float:

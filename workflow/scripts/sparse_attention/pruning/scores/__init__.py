@@ -1,1 +1,1 @@
-"""Importance scores: what a layer compares with its threshold. Each is a class in a file of its own."""
+"""Importance scores of tokens, which a layer compares with its threshold; each is a class in a file of its own."""

@@ -1,4 +1,4 @@
-"""What every importance score is: a class with a few literals that turns a layer's attention into scores."""
+"""Base class of importance scores: literals that name the score, and a call that turns attention into scores."""
 
 from __future__ import annotations
 
@@ -10,19 +10,20 @@ from sparse_attention.pruning.scored_attention import Attended
 
 
 class Score:
-    """Scores the tokens of a layer; a subclass with a literal `name` in this folder is found by the registry.
+    """Compute the scores of a layer's tokens.
 
-    A token's score may depend on its own sequence only, not on what else is in the batch, and must be differentiable
-    in the attention: thresholds learn through it.
+    The registry finds every subclass with a literal `name` in this folder. A token's score may depend only on its own
+    sequence, not on the rest of the batch. It must be differentiable with respect to the attention, since thresholds
+    learn through it.
 
     Attributes
     ----------
     name : str
         Name in the configuration and in paths.
     meaning : str
-        What it is, in a few words.
+        Definition of the score in a few words.
     order : int
-        Its place where all scores are listed.
+        Rank in lists of all scores.
     """
 
     name: ClassVar[str]
@@ -35,9 +36,9 @@ class Score:
         Parameters
         ----------
         attended : Attended
-            What `scored_attention.attend` returns: of a token the attention that it received.
+            Attention of the layer, from `scored_attention.attend`.
         log_keep : Tensor
-            ``(batch, n)``: logarithms of keep weights, -inf for padding and for pruned tokens.
+            ``(batch, n)``, logarithms of the keep weights: -inf for padding and pruned tokens.
 
         Returns
         -------

@@ -9,7 +9,7 @@ from sparse_attention.pruning.scores.base import Score
 
 
 class Cls(Score):
-    """CLS's own attention, averaged over heads; a sequence's sum is 1."""
+    """The attention of CLS to each token, averaged over heads; the sum over a sequence is 1."""
 
     name = "cls"
     meaning = "attention of CLS"

@@ -10,9 +10,9 @@ from sparse_attention.pruning.scores.base import Score
 
 
 class Mean(Score):
-    """The attention received, averaged over heads and queries; a sequence's sum is 1.
+    """The attention received, averaged over heads and queries; the sum over a sequence is 1.
 
-    Queries count with their keep weights `exp(log_keep)`, so padding and pruned tokens do not.
+    Queries count with their keep weights `exp(log_keep)`, so padding and pruned tokens do not count.
     """
 
     name = "mean"

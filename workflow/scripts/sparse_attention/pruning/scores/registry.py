@@ -1,4 +1,4 @@
-"""Finds importance scores by reading their source, so that the driver knows their names without importing torch."""
+"""Find importance scores by parsing their source, so that the driver knows their names without importing torch."""
 
 from __future__ import annotations
 
@@ -22,16 +22,17 @@ def discover(folder: Path = FOLDER) -> dict[str, Plugin]:
     Raises
     ------
     InputError
-        When a file does not parse, a literal is missing or is none, or two scores share a name.
+        When a file cannot be parsed, a value of `LITERALS` is missing or no literal, or two scores share a name.
     """
     found = find_plugins(folder, LITERALS, NOT_SCORES)
     for plugin in found.values():
         missing = [name for name in LITERALS if name not in plugin.declared]
         if missing:
-            raise InputError(f"{plugin.module}: {plugin.class_name} lacks {', '.join(missing)}")
+            text = f"{plugin.class_name} lacks {', '.join(missing)}"
+            raise InputError(f"{plugin.module}: {text}; allowed: a class with {', '.join(LITERALS)}")
     return dict(sorted(found.items(), key=lambda item: item[1].declared["order"]))
 
 
 def create(name: str) -> Score:
-    """Import the importance score `name`, one of those that `discover` finds, and return it."""
+    """Import the importance score `name`, one of those that `discover` finds, and return an instance."""
     return discover()[name].load()()

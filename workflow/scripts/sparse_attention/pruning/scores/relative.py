@@ -1,4 +1,4 @@
-"""The attention that a token receives, over that of the most attended one."""
+"""The attention that a token receives, divided by that of the most attended token."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from sparse_attention.pruning.scores.base import Score
 
 
 class Relative(Score):
-    """The attention received, over that of the sequence's most attended token, which has 1."""
+    """The attention received, divided by that of the sequence's most attended token, whose score is 1."""
 
     name = "relative"
     meaning = "relative to the most attended token"

@@ -6,7 +6,7 @@ from sparse_attention.summaries.base import Table
 
 
 class BestByHead(Table):
-    """See `best_tables`."""
+    """Made by `best_tables`."""
 
     name = "best_by_head"
     title = "The best predictor of every head"
@@ -19,8 +19,8 @@ class BestByHead(Table):
     latex = True
     made_by = "summarise_predictors"
     caption = """
-    The predictor that recalls most in each layer and head at the configured sparsity, bounds left out, and by how
-    much it is ahead of the best other predictor.
-    Recall is read as for the areas: on straight lines between points, keeping everything and keeping nothing among
-    them.
+    The predictor with the highest recall in each layer and head at the configured sparsity, bounds left out, and
+    its margin over the second best predictor.
+    Recall is read as for the areas: on straight lines between points, to which keeping everything and keeping
+    nothing are added.
     """

@@ -6,7 +6,7 @@ from sparse_attention.summaries.base import Table
 
 
 class BestByLayer(Table):
-    """See `best_tables`."""
+    """Made by `best_tables`."""
 
     name = "best_by_layer"
     title = "The best predictor of every layer"
@@ -18,6 +18,6 @@ class BestByLayer(Table):
     latex = True
     made_by = "summarise_predictors"
     caption = """
-    The predictor that recalls most in each layer at the configured sparsity, its points averaged over the layer's
-    heads first: all heads of a layer then share one setting.
+    The predictor with the highest recall in each layer at the configured sparsity. Its points are first averaged
+    over the heads of the layer, so all heads of a layer share one setting.
     """

@@ -1,4 +1,4 @@
-"""The code: its splits."""
+"""Functions of each split of the code."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from sparse_attention.summaries.base import Inputs, Table
 
 
 class Code(Table):
-    """The statistics of the functions, with the name of the corpus."""
+    """Statistics of the functions, one row per split."""
 
     name = "code"
     title = "Functions of each split"

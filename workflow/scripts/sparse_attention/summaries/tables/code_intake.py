@@ -1,4 +1,4 @@
-"""The code: what was left out of it."""
+"""Functions that were read and left out when the code was prepared."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from sparse_attention.summaries.base import Inputs, Table
 
 
 class CodeIntake(Table):
-    """What preparing the functions counted, with the name of the corpus."""
+    """Counts of functions from their preparation."""
 
     name = "code_intake"
     title = "What was read and what was left out"

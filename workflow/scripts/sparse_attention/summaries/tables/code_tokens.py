@@ -1,4 +1,4 @@
-"""The code: how long functions are in tokens."""
+"""Lengths of the functions in tokens."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from sparse_attention.summaries.base import Inputs, Table
 
 
 class CodeTokens(Table):
-    """The statistics of the tokens."""
+    """Statistics of tokens, one row per split and label."""
 
     name = "code_tokens"
     title = "Tokens of the functions"

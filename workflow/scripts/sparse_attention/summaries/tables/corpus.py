@@ -1,4 +1,4 @@
-"""The corpus: its documents and its blocks, per split."""
+"""Documents and blocks of each split of the corpus."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ QUANTILES = ("min", "q25", "median", "q75", "max")
 
 
 class Corpus(Table):
-    """The statistics of documents and of blocks; quantiles are named after what they count."""
+    """Statistics of documents and blocks; names of quantiles begin with `characters_` or `tokens_`."""
 
     name = "corpus"
     title = "Documents and blocks"

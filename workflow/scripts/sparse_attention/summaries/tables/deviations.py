@@ -1,4 +1,4 @@
-"""What the quirks of the published code change."""
+"""Effects of the quirks of the published code."""
 
 from __future__ import annotations
 
@@ -29,7 +29,8 @@ class Deviations(Table):
     latex = True
     caption = """
     What each quirk of the published code changes: the same examples and points, corrected and as published.
-    Quirks are explained in docs/deviations.md; ``another_seed`` is none of them, it says what chance alone changes.
+    Quirks are explained in docs/deviations.md; ``another_seed`` is not a quirk, it shows how much chance alone
+    changes.
     """
 
     def make(self, inputs: Inputs, setting: Mapping[str, Any]) -> pd.DataFrame:

@@ -1,4 +1,4 @@
-"""How sparse the gold attention of each head is."""
+"""Sparsity of the gold attention of each head."""
 
 from __future__ import annotations
 

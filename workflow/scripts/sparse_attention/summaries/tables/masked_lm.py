@@ -1,4 +1,4 @@
-"""The language models: how good they are."""
+"""Quality of the language models."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def masked_lm_table(evaluations: pd.DataFrame, sparsities: pd.DataFrame) -> pd.D
     evaluations : pandas.DataFrame
         Rows of `evaluation.tsv` with `attention` and `seed`.
     sparsities : pandas.DataFrame
-        Rows of the models' `sparsity.tsv` with `attention` and `seed`: they belong to the stage `after`.
+        Rows of the models' `sparsity.tsv` with `attention` and `seed`; they are joined to the stage `after`.
     """
     frame = evaluations.assign(nats_below_unigram=evaluations["unigram_loss"] - evaluations["loss"])
     gold = sparsities.groupby(["attention", "seed"], sort=False)["gold_sparsity"].mean().reset_index()

@@ -1,4 +1,4 @@
-"""At which distances predictors keep pairs, beside the gold support."""
+"""Kept pairs of predictors, and of the gold support, by distance of query and key."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from typing import Any
 import pandas as pd
 
 from sparse_attention.summaries.base import Inputs, Table
-from sparse_attention.summaries.predictors import WHO, by_series
+from sparse_attention.summaries.predictors import IDENTITY, by_series
 from sparse_attention.summaries.reading import Paths, Runs
 from sparse_attention.summaries.statistics import over_seeds, stack
 
 GOLD = "gold"
-KEYS = (*WHO, "point", "sparsity", "distance")
+KEYS = (*IDENTITY, "point", "sparsity", "distance")
 VALUES = ("share", "gold_share")
 
 
@@ -31,8 +31,8 @@ class Offsets(Table):
     large = True
     latex = True
     caption = """
-    The share of kept pairs by distance of query and key, each predictor at its point nearest the configured
-    sparsity, beside that of the gold support; windows and kept tokens left out.
+    The share of kept pairs by distance of query and key, for each predictor at its point nearest to the configured
+    sparsity, and for the gold support; windows and kept tokens are not counted.
     Distances are in positions: tokens, or blocks where the projection names a block size.
     """
 
@@ -42,10 +42,17 @@ class Offsets(Table):
 
 
 def nearest_points(points: pd.DataFrame, sparsity: float) -> pd.DataFrame:
-    """Return of each predictor, projection and attention the row of the table `predictors` nearest to `sparsity`.
+    """Return the row nearest to `sparsity` for each predictor, projection and attention.
 
-    Compared are the rows with the smallest window and the fewest kept tokens that were evaluated: the support itself,
-    or what is nearest to it.
+    Only rows with the smallest window and the fewest kept tokens that were evaluated are considered, since these add
+    least to the predicted support.
+
+    Parameters
+    ----------
+    points : pandas.DataFrame
+        The table `predictors`.
+    sparsity : float
+        The sparsity.
     """
     kept = next(name for name in ("none", "cls", "last", "cls+last") if (points["keep"] == name).any())
     plain = points[(points["keep"] == kept) & (points["window"] == points["window"].min())]
@@ -64,11 +71,11 @@ def offsets_table(points: pd.DataFrame, paths: Paths, runs: Runs, sparsity: floa
     points : pandas.DataFrame
         The table `predictors`.
     paths : sequence of path
-        The tables of offsets that `evaluate_predictor` wrote; windows and kept tokens are not in them.
+        Tables of offsets from `evaluate_predictor`, which count pairs without windows and kept tokens.
     runs
-        As for `by_series`.
+        See `by_series`.
     sparsity : float
-        Each predictor shows its point nearest to it.
+        Each predictor is shown at its point nearest to this sparsity.
 
     Returns
     -------
@@ -86,6 +93,8 @@ def offsets_table(points: pd.DataFrame, paths: Paths, runs: Runs, sparsity: floa
             own = rows[rows["point"] == name].drop_duplicates(["seed", "layer", "distance"])
             edges = own.groupby(["seed", "distance"], sort=False)["edges"].mean()
             shares[column] = edges / edges.groupby(level="seed").transform("sum")
-        who = {name: rows[name].iloc[0] for name in WHO} | {name: point[name] for name in ("point", "sparsity")}
-        found.append(pd.DataFrame(shares).reset_index().assign(**who))
+        constants = {name: rows[name].iloc[0] for name in IDENTITY} | {
+            name: point[name] for name in ("point", "sparsity")
+        }
+        found.append(pd.DataFrame(shares).reset_index().assign(**constants))
     return over_seeds(stack(found, [*KEYS, "seed", *VALUES]), KEYS, VALUES)

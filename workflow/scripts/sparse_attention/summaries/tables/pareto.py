@@ -1,4 +1,4 @@
-"""The points on the fronts."""
+"""The points on the Pareto fronts."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from sparse_attention.summaries.base import Table
 
 
 class Pareto(Table):
-    """Those of each predictor and of all; see `pareto_table`."""
+    """Points on the fronts of each predictor and of all predictors; made by `pareto_table`."""
 
     name = "pareto"
     title = "Points on the Pareto fronts"

@@ -6,7 +6,7 @@ from sparse_attention.summaries.base import Table
 
 
 class Predictors(Table):
-    """Means over layers and heads, then over seeds; see `predictor_tables`."""
+    """Means over layers and heads, then over seeds; made by `predictor_tables`."""
 
     name = "predictors"
     title = "Every predictor at every point, {here}"
@@ -20,6 +20,6 @@ class Predictors(Table):
     caption = """
     Every predictor at every point, window and kept token: metrics averaged over layers and heads, then over seeds,
     with 95 % intervals where there are several.
-    ``best_recall`` is what the best choice of as many pairs would recall; ``computation_sparsity`` counts repeated
-    scores and the cost of predicting, and is blank where that is not known.
+    ``best_recall`` is the recall of the best choice of equally many pairs; ``computation_sparsity`` counts repeated
+    scores and the cost of predicting, and is blank where that cost is not known.
     """

@@ -13,7 +13,7 @@ from sparse_attention.summaries.wording import spell
 
 
 class PredictorsAtSparsity(Table):
-    """See `uncertainty_tables`."""
+    """Made by `uncertainty_tables`."""
 
     name = "predictors_at_sparsity"
     title = "At fixed sparsities, {here}"
@@ -25,22 +25,23 @@ class PredictorsAtSparsity(Table):
     latex = True
     made_by = "summarise_uncertainty"
     caption = """
-    What each predictor attains at fixed sparsities, so that predictors with different grids compare.
-    Between two of its points a predictor attains what lies on the straight line, by using the one point for some
-    queries and the other for the rest; blank outside the range of its points.
-    ``_ci95`` is half the Student interval over seeds, ``_low`` and ``_high`` end the 95 % bootstrap interval over
-    documents and seeds. With one seed that tells how much depends on the documents, not on training.
+    Metrics of each predictor at fixed sparsities, so that predictors with different grids can be compared.
+    Between two of its points a predictor attains the straight line, by using one point for some queries and the
+    other point for the rest; blank outside the range of its points.
+    ``_ci95`` is half the Student interval over seeds; ``_low`` and ``_high`` are the ends of the 95 % bootstrap
+    interval over documents and seeds. With one seed this interval shows the influence of the documents, not of
+    training.
     """
 
     def to_latex(self, table: pd.DataFrame, setting: Mapping[str, Any]) -> str:
-        chosen, who = latex.comparison(table, str(setting["figures.window"]), setting["figures.keep"])
+        chosen, identity = latex.comparison(table, str(setting["figures.window"]), setting["figures.keep"])
         levels = sorted(chosen["at_sparsity"].unique())
         rows = []
         for _, series in chosen.groupby(["attention", "predictor", "projection"], sort=False):
             values = {row["at_sparsity"]: row for row in series.to_dict("records")}
             cells = [latex.value(values[at], metric, 2) for metric in latex.METRICS for at in levels]
-            rows.append([*(latex.escape(spell(series[column].iloc[0])) for column in who), *cells])
+            rows.append([*(latex.escape(spell(series[column].iloc[0])) for column in identity), *cells])
         titles = latex.METRICS.values()
-        groups = [("", list(who.values())), *((title, [f"{at:.3g}" for at in levels]) for title in titles)]
+        groups = [("", list(identity.values())), *((title, [f"{at:.3g}" for at in levels]) for title in titles)]
         note = f"What each predictor attains at fixed sparsities, {latex.INTERVALS}"
         return latex.tabular(groups, rows, f"{note}; {latex.words_of(setting)}.")

@@ -6,7 +6,7 @@ from sparse_attention.summaries.base import Table
 
 
 class PredictorsByBlock(Table):
-    """The columns of `predictors`; see `predictor_tables`."""
+    """Columns are those of `predictors`; made by `predictor_tables`."""
 
     name = "predictors_by_block"
     title = "Every predictor on pairs of blocks"

@@ -6,7 +6,7 @@ from sparse_attention.summaries.base import Table
 
 
 class PredictorsByHead(Table):
-    """Means over seeds; see `predictor_tables`."""
+    """Means over seeds; made by `predictor_tables`."""
 
     name = "predictors_by_head"
     title = "Every predictor by layer and head"
@@ -17,5 +17,5 @@ class PredictorsByHead(Table):
     large = True
     made_by = "summarise_predictors"
     caption = """
-    The same metrics for each layer and head, averaged over seeds.
+    The metrics of every predictor for each layer and head, averaged over seeds.
     """

@@ -1,4 +1,4 @@
-"""How fitting the projections went."""
+"""Fitting curves of the projections."""
 
 from __future__ import annotations
 

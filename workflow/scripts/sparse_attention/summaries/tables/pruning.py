@@ -1,4 +1,4 @@
-"""How good the pruned classifiers are, and what they cost."""
+"""Quality and cost of the pruned classifiers."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from sparse_attention.summaries.base import Table
 
 
 class Pruning(Table):
-    """See `quality_tables`."""
+    """Made by `quality_tables`."""
 
     name = "pruning"
     title = "Every system and way"
@@ -17,10 +17,10 @@ class Pruning(Table):
     left_out = ("functions", "positive", "seeds", "precision", "recall", "gflops", "*_low", "*_high")
     made_by = "summarise_pruning"
     caption = """
-    Quality and cost of every system on the test functions, which are read once. ``masked`` hides tokens,
-    ``dropped`` removes them, padding too; ``gflops`` are those of the layers per function, ``relative_flops`` their
-    share of the dense library model without padding.
+    Quality and cost of every system on the test functions. ``masked`` hides pruned tokens, ``dropped`` removes them
+    and padding; ``gflops`` is the cost of all layers per function, ``relative_flops`` its ratio to the cost of the
+    dense library model without padding.
     Intervals (95 %) are bootstrap intervals over functions, and over seeds when there are several. ``manual``,
-    ``topk`` and ``random`` choose as many tokens by other rules with the weights of ``hard``, ``text`` leaves them
-    out before the dense classifier reads.
+    ``topk`` and ``random`` keep as many tokens as ``hard``, with its weights, but choose them by other rules;
+    ``text`` removes tokens before the dense classifier reads the function.
     """

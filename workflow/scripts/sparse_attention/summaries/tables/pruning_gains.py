@@ -1,4 +1,4 @@
-"""What pruning gains over the dense classifier."""
+"""Gains of pruning over the dense classifier."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from sparse_attention.summaries.base import Table
 
 
 class PruningGains(Table):
-    """See `quality_tables`."""
+    """Made by `quality_tables`."""
 
     name = "pruning_gains"
     title = "Gains over the dense classifier"
@@ -17,6 +17,6 @@ class PruningGains(Table):
     large = True
     made_by = "summarise_pruning"
     caption = """
-    What each system gains over the dense classifier of the same seed and way, by metric, with the bootstrap
+    The gain of each system over the dense classifier of the same seed and way, by metric, with the bootstrap
     interval (95 %) of the paired difference.
     """

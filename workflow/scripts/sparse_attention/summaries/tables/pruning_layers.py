@@ -1,4 +1,4 @@
-"""Which share of a function each layer leaves."""
+"""Share of a function's tokens that each layer leaves."""
 
 from __future__ import annotations
 
@@ -33,9 +33,9 @@ class PruningLayers(Table):
 
 
 def layers_table(kept: pd.DataFrame, predictions: pd.DataFrame) -> pd.DataFrame:
-    """Return the share of its tokens that each layer leaves of a function, the mean over functions, then over seeds.
+    """Return the share of a function's tokens that each layer leaves, averaged over functions, then over seeds.
 
-    What `text` leaves out before the first layer counts as pruned.
+    Tokens that the system `text` removes before the first layer count as pruned.
     """
     frame = kept.assign(kept_share=kept["kept"] / kept["function"].map(whole_lengths(predictions)))
     means = frame.groupby([*SYSTEM, "seed", "layer"], sort=False)["kept_share"].mean().reset_index()

@@ -1,4 +1,4 @@
-"""How long the pruned classifiers take."""
+"""Times of the pruned classifiers."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class PruningTimings(Table):
     timed = True
     made_by = "summarise_timings"
     caption = """
-    How long the classifiers take for the same test functions: ``padded`` is the library's own pass, ``unpadded``
+    Times of the classifiers on the same test functions: ``padded`` is the forward pass of the library, ``unpadded``
     removes padding and prunes nothing, ``masked`` hides pruned tokens, ``dropped`` removes them; ``speedup`` is
-    over ``unpadded`` at the same batch size. Times depend on the machine and on what else runs there.
+    relative to ``unpadded`` at the same batch size. Times depend on the machine and on its load.
     """

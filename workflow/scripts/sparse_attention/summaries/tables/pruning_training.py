@@ -1,4 +1,4 @@
-"""How training the pruned classifiers went."""
+"""Training curves of the pruned classifiers."""
 
 from __future__ import annotations
 
@@ -33,6 +33,6 @@ class PruningTraining(Table):
 
 
 def pruning_training_table(training: pd.DataFrame) -> pd.DataFrame:
-    """Average what was measured in training over seeds, one row per pruning, stage, phase and step."""
+    """Average training curves over seeds, one row per pruning, stage, phase and step."""
     table = over_seeds(training, ["pruning", "stage", "phase", "step"], MEASURED)
     return table.drop(columns=["temperature_ci95"])

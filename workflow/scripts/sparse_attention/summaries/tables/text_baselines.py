@@ -1,4 +1,4 @@
-"""The code: what simple classifiers make of it."""
+"""Quality of classifiers without a neural network."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from sparse_attention.summaries.base import Inputs, Table
 
 
 class TextBaselines(Table):
-    """What the classifiers without a neural network reach, with the name of the corpus."""
+    """Metrics of the classifiers, one row per classifier and split."""
 
     name = "text_baselines"
     title = "Classifiers without a neural network"
@@ -21,9 +21,9 @@ class TextBaselines(Table):
     needs = ("text_baselines",)
     latex = True
     caption = """
-    What classifiers without a neural network reach: the more frequent label, and logistic regression over TF-IDF of
+    Quality of classifiers without a neural network: the more frequent label, and logistic regression over TF-IDF of
     tokens and pairs of tokens.
-    The strength of its regularisation is chosen by the loss on validation; test is only measured.
+    The strength of its regularisation is chosen by the loss on validation; test is only evaluated.
     """
 
     def make(self, inputs: Inputs, setting: Mapping[str, Any]) -> pd.DataFrame:

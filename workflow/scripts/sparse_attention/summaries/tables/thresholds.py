@@ -34,7 +34,7 @@ class Thresholds(Table):
 
 
 def thresholds_table(thresholds: pd.DataFrame) -> pd.DataFrame:
-    """Average thresholds over seeds, one row per pruning and layer; none where no pruning has thresholds."""
+    """Average thresholds over seeds, one row per pruning and layer; no rows where no pruning has thresholds."""
     if thresholds.empty:
         thresholds = pd.DataFrame(columns=["pruning", "seed", "layer", *MEASURED], dtype=float)
     moved = thresholds.assign(moved=thresholds["after"] - thresholds["before"])

@@ -1,4 +1,4 @@
-"""The language models: how training went."""
+"""Training curves of the language models."""
 
 from __future__ import annotations
 
