@@ -325,7 +325,7 @@ def test_a_users_model_is_asked_before_any_job_what_it_can_read(config, tmp_path
     put(config, "blocks", {"length": 129, "min_length": 129})
     told = complaint(config)
     assert f"blocks.length: 129 is more than the model in {tmp_path}/model can read; allowed: at most 128" in told
-    assert "train_classifier.longformer.layers: 4; allowed: from 1 to the 2 of the model in" in told
+    assert "train_classifier.longformer.layers: 4 is not allowed; allowed: from 1 to the 2 of the model in" in told
     assert len(told.splitlines()) == 3
     put(config, "blocks", {"length": 128, "min_length": 128})
     put(config, "train_classifier.longformer.layers", 2)
@@ -335,7 +335,9 @@ def test_a_users_model_is_asked_before_any_job_what_it_can_read(config, tmp_path
 def test_a_users_model_that_cannot_be_read_is_told_with_its_key(config, tmp_path):
     config["models"]["mine"] = own_model(tmp_path / "model", num_hidden_layers="2")
     put(config, "model", "mine")
-    assert "models.mine.path" in complaint(config) and "num_hidden_layers: '2'; allowed: a whole" in complaint(config)
+    assert "models.mine.path" in complaint(
+        config
+    ) and "num_hidden_layers: '2' is not allowed; allowed: a whole" in complaint(config)
 
 
 def test_a_trained_classifier_is_asked_for_its_length(config, tmp_path):
