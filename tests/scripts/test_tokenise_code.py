@@ -50,7 +50,12 @@ def test_functions_become_tokens(max_tokens, layers, job):
     [
         (65, None, {}, r"tokenise_code\.max_tokens: 65 is more than the model in .*; allowed: at most 64"),
         (64, None, {"model_type": "roberta"}, r"tokenise_code\.max_tokens: 64 .*; allowed: at most 63"),
-        (64, 3, {}, r"train_classifier\.longformer\.layers: 3; allowed: from 1 to the 2 of the model in"),
+        (
+            64,
+            3,
+            {},
+            r"train_classifier\.longformer\.layers: 3 is not allowed; allowed: from 1 to the 2 of the model in",
+        ),
         (64, 2, {"model_type": "longformer"}, r"train_classifier\.longformer: no Longformer can be made from longfor"),
         (64, None, {"vocab_size": 20}, r"tokenise_code: token id \d+ is outside the vocabulary of 20"),
     ],

@@ -329,7 +329,7 @@ def test_the_limits_of_a_users_model_are_checked_before_any_job(config, tmp_path
     put(config, "blocks", {"length": 129, "min_length": 129})
     errors = complaint(config)
     assert f"blocks.length: 129 is more than the model in {tmp_path}/model can read; allowed: at most 128" in errors
-    assert "train_classifier.longformer.layers: 4; allowed: from 1 to the 2 of the model in" in errors
+    assert "train_classifier.longformer.layers: 4 is not allowed; allowed: from 1 to the 2 of the model in" in errors
     assert len(errors.splitlines()) == 3
     put(config, "blocks", {"length": 128, "min_length": 128})
     put(config, "train_classifier.longformer.layers", 2)
@@ -339,7 +339,8 @@ def test_the_limits_of_a_users_model_are_checked_before_any_job(config, tmp_path
 def test_the_error_for_an_unreadable_model_names_its_key(config, tmp_path):
     config["models"]["mine"] = own_model(tmp_path / "model", num_hidden_layers="2")
     put(config, "model", "mine")
-    assert "models.mine.path" in complaint(config) and "num_hidden_layers: '2'; allowed: a whole" in complaint(config)
+    errors = complaint(config)
+    assert "models.mine.path" in errors and "num_hidden_layers: '2' is not allowed; allowed: a whole" in errors
 
 
 def test_the_length_limit_of_a_trained_classifier_is_checked(config, tmp_path):
