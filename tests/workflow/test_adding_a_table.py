@@ -56,9 +56,9 @@ def test_one_file_is_made_and_told_and_nothing_else_is_run_again(guide, copy_of_
     ("line", "other", "words"),
     [
         ('section = "gold"', 'section = "golden"', "'golden'; allowed: corpus, models, gold"),
-        ('tables = ("gold_sparsity",)', 'tables = ("golden",)', "tables: no 'golden'; allowed: "),
-        ('tables = ("gold_sparsity",)', 'needs = ("golden",)', "needs: no 'golden'; allowed: "),
-        ("latex = True", 'settings = ("figures.golden",)', "the configuration has no figures.golden"),
+        ('tables = ("gold_sparsity",)', 'tables = ("golden",)', "tables: 'golden' is not allowed; allowed: "),
+        ('tables = ("gold_sparsity",)', 'needs = ("golden",)', "needs: 'golden' is not allowed; allowed: "),
+        ("latex = True", 'settings = ("figures.golden",)', "the configuration has no key figures.golden"),
     ],
     ids=["section", "table", "kind", "setting"],
 )

@@ -53,7 +53,7 @@ def test_a_figure_reads_the_settings_that_it_names_and_no_other():
     [
         ({"needs": ("gold",)}, r"figures\.heatmap_gold\.needs: 'gold' is not allowed; allowed: .*gold_sparsity"),
         ({"condition": "rain"}, rf"condition: 'rain' is not allowed; allowed: {next(iter(CONDITIONS))}"),
-        ({"settings": ("figures.windw",)}, r"figures\.heatmap_gold: the configuration has no figures\.windw"),
+        ({"settings": ("figures.windw",)}, r"figures\.heatmap_gold: the configuration has no key figures\.windw"),
     ],
     ids=["table", "condition", "setting"],
 )

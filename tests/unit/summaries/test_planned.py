@@ -60,7 +60,7 @@ def test_a_setting_is_read_by_its_dotted_key():
         ),
         ({"tables": ("golden",)}, r"tables\.gold_sparsity: tables: 'golden' is not allowed; allowed: areas, "),
         ({"tables": ("gold_sparsity",)}, r"tables: gold_sparsity is made from itself"),
-        ({"settings": ("figures.x",)}, r"tables\.gold_sparsity: the configuration has no figures\.x"),
+        ({"settings": ("figures.x",)}, r"tables\.gold_sparsity: the configuration has no key figures\.x"),
     ],
     ids=["kind", "table", "itself", "setting"],
 )
