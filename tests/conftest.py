@@ -41,7 +41,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 ROOT = Path(__file__).resolve().parent.parent
 NOT_COPIED = shutil.ignore_patterns(
-    ".git", ".venv", ".snakemake", "results", "resources", "__pycache__", ".*_cache", "*.egg-info", ".hypothesis"
+    ".git", ".venv", ".snakemake", "results", "resources", ".*_cache", "*.egg-info", ".hypothesis"
 )
 TARGETS = {"all", "default", "tables", "figures"}
 TINY = "tests/config/tiny.yaml"

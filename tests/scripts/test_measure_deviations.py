@@ -31,23 +31,31 @@ def measured(stores, output, seed=1, layers=2, train=3, **paths):
     return read_table(output, COLUMNS)
 
 
-def test_a_row_for_each_quirk_subject_and_metric(small_stores, tmp_path):
+@pytest.fixture(scope="module")
+def by_seed(small_stores, tmp_path_factory):
+    """The tables of one layer for two seeds: their paths and contents."""
+    folder = tmp_path_factory.mktemp("deviations")
+    paths = [folder / f"{seed}.tsv" for seed in (1, 2)]
+    return paths, [measured(small_stores, path, seed, layers=1) for seed, path in enumerate(paths, 1)]
+
+
+def test_a_row_for_each_quirk_subject_and_metric(small_stores, by_seed, tmp_path):
     table = measured(small_stores, tmp_path / "first.tsv")
     assert list(table.columns) == list(COLUMNS)
     assert (table["layers"] == 2).all() and (table["examples"] == 2).all()
     assert {"another_seed", "doubled_updates", "rank_matched_clusters", "computation_sparsity"} <= set(table["quirk"])
-    one = measured(small_stores, tmp_path / "one.tsv", layers=1)
+    one = by_seed[1][0]
     assert (one["layers"] == 1).all() and len(one) == len(table)
     # too few batches for one to be left over
-    two = measured(small_stores, tmp_path / "two.tsv", train=2)
+    two = measured(small_stores, tmp_path / "two.tsv", layers=1, train=2)
     assert set(table["quirk"]) - set(two["quirk"]) <= {"spilled_gradients"}
 
 
-def test_means_over_seeds(small_stores, fabricate, tmp_path):
-    tables = [measured(small_stores, tmp_path / f"{seed}.tsv", seed) for seed in (1, 2)]
+def test_means_over_seeds(by_seed, fabricate, tmp_path):
+    paths, tables = by_seed
     runs = [{"attention": "entmax~1.5", "seed": seed} for seed in (1, 2)]
-    paths = [str(tmp_path / f"{seed}.tsv") for seed in (1, 2)]
-    output = fabricate.make_table(tmp_path / "deviations.tsv", {}, {"deviations": FileList(paths, runs)})
+    files = {"deviations": FileList([str(path) for path in paths], runs)}
+    output = fabricate.make_table(tmp_path / "deviations.tsv", {}, files)
     table = read_table(output)
     assert list(table.columns[:7]) == ["attention", "quirk", "subject", "metric", "seeds", "layers", "examples"]
     assert len(table) == len(tables[0]) and (table["seeds"] == 2).all()

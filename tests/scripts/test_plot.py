@@ -31,49 +31,53 @@ def of_prunings(tmp_path_factory):
     return folder
 
 
-@pytest.fixture
-def job(fabricate, tables, of_prunings, tmp_path):
-    """Make the job of a figure whose files lie in `tmp_path`; a table named `empty` has no rows."""
+@pytest.fixture(scope="module")
+def make_job(fabricate, tables, of_prunings):
+    """Return a function that makes the job of a figure; a table named `empty` has no rows."""
 
-    def made(figure, empty=None):
+    def made(figure, folder, empty=None, suffixes=("svg",)):
         given = {}
         for name in FIGURES[figure].needs:
-            path = next(folder / f"{name}.tsv" for folder in (of_prunings, tables) if (folder / f"{name}.tsv").exists())
+            path = next(parent / f"{name}.tsv" for parent in (of_prunings, tables) if (parent / f"{name}.tsv").exists())
             if name == empty:
-                (tmp_path / path.name).write_text(path.read_text().splitlines()[0] + "\n")
-                path = tmp_path / path.name
+                (folder / path.name).write_text(path.read_text().splitlines()[0] + "\n")
+                path = folder / path.name
             given[name] = str(path)
         setting = fabricate.CONTEXT | {key: SETTING[key] for key in FIGURES[figure].settings}
-        output = {"figure": [str(tmp_path / f"{figure}.{suffix}") for suffix in HEADS]}
-        return fabricate.job(
-            input=given, output=output, params={"setting": setting}, wildcards={"figure": figure}
-        )  # fmt: skip
+        output = {"figure": [str(folder / f"{figure}.{suffix}") for suffix in suffixes]}
+        return fabricate.job(input=given, output=output, params={"setting": setting}, wildcards={"figure": figure})
 
     return made
 
 
-@pytest.mark.parametrize("figure", FIGURES)
-def test_it_is_written_in_three_formats(figure, job, tmp_path):
-    plot.main(job(figure))
+@pytest.fixture(scope="module")
+def drawn(make_job, tmp_path_factory):
+    """Every figure as SVG."""
+    folder = tmp_path_factory.mktemp("figures")
+    for figure in FIGURES:
+        plot.main(make_job(figure, folder))
+    return {figure: (folder / f"{figure}.svg").read_bytes() for figure in FIGURES}
+
+
+def test_every_figure_is_drawn_and_none_like_another(drawn):
+    assert all(content.startswith(HEADS["svg"]) and len(content) > 1000 for content in drawn.values())
+    assert len(set(drawn.values())) == len(FIGURES)
+
+
+def test_it_is_written_in_three_formats(make_job, tmp_path):
+    plot.main(make_job("pareto_recall", tmp_path, suffixes=HEADS))
     for suffix, head in HEADS.items():
-        content = (tmp_path / f"{figure}.{suffix}").read_bytes()
+        content = (tmp_path / f"pareto_recall.{suffix}").read_bytes()
         assert content.startswith(head) and len(content) > 1000
-
-
-def test_figures_differ(job, tmp_path):
-    figures = [name for name in FIGURES if name.startswith(("pareto", "pruning"))]
-    for name in figures:
-        plot.main(job(name))
-    assert len({(tmp_path / f"{name}.svg").read_bytes() for name in figures}) == len(figures)
 
 
 @pytest.mark.parametrize(
     ("figure", "empty"), [(name, table) for name, info in FIGURES.items() for table in info.needs], ids="-".join
 )
-def test_an_empty_table_is_refused_unless_the_figure_says_otherwise(figure, empty, job, tmp_path):
+def test_an_empty_table_is_refused_unless_the_figure_says_otherwise(figure, empty, make_job, tmp_path):
     if empty in FIGURES[figure].may_be_empty:
-        plot.main(job(figure, empty))
+        plot.main(make_job(figure, tmp_path, empty))
         assert (tmp_path / f"{figure}.svg").exists()
     else:
         with pytest.raises(InputError, match=rf"{empty}.tsv: has no rows, so there is nothing to draw"):
-            plot.main(job(figure, empty))
+            plot.main(make_job(figure, tmp_path, empty))

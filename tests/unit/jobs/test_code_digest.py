@@ -1,6 +1,7 @@
 """A rule's digest changes with the code that its script runs, and with nothing else."""
 
 import ast
+import json
 import os
 import shutil
 import sys
@@ -8,7 +9,7 @@ import sys
 import grimp
 import pytest
 
-from sparse_attention.jobs.code_digest import SCRIPTS, WITHOUT_EFFECT, code_digest
+from sparse_attention.jobs.code_digest import SCRIPTS, WITHOUT_EFFECT, _cache, _module_file, _read, code_digest
 
 RULES = sorted(path.stem for path in SCRIPTS.glob("*.py"))
 
@@ -44,6 +45,31 @@ def test_an_edit_deep_in_the_closure_counts(scripts):
     edit(scripts / "sparse_attention/deep.py", "VALUE = 2\n")
     assert code_digest("job", scripts=scripts) != job
     assert code_digest("other", scripts=scripts) == other
+
+
+def forget():
+    for function in (_read, _module_file, _cache):
+        function.cache_clear()
+
+
+@pytest.mark.parametrize(
+    "content", [None, "{", "[]", '{"version": 0}'], ids=["as written", "damaged", "a list", "another version"]
+)
+def test_what_is_kept_of_earlier_starts_changes_no_digest(content, scripts):
+    before, cache = code_digest("job", scripts=scripts), scripts / "__pycache__/code_digests.json"
+    assert len(json.loads(cache.read_text())) > 4
+    if content is not None:
+        cache.write_text(content)
+    forget()
+    assert code_digest("job", scripts=scripts) == before
+    edit(scripts / "sparse_attention/deep.py", "VALUE = 2\n")
+    forget()
+    assert code_digest("job", scripts=scripts) != before
+
+
+def test_nothing_needs_to_be_kept(scripts):
+    (scripts / "__pycache__").write_text("a file where the folder should be")
+    assert len(code_digest("job", scripts=scripts)) == 16
 
 
 def test_comments_docstrings_and_layout_do_not_count(scripts):

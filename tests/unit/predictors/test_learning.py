@@ -219,8 +219,11 @@ class TestLearn:
 
 
 class TestEveryLearnedPredictor:
-    @names
-    @pytest.mark.parametrize("causal", [False, True], ids=["rectangular", "causal"])
+    @pytest.mark.parametrize(
+        ("name", "causal"),
+        [("gate", False), ("gate", True), ("hash_attention", True), ("indexer", False)],
+        ids=["gate, rectangular", "gate, causal", "hash_attention, causal", "indexer, rectangular"],
+    )
     def test_finds_keys_of_the_same_code_in_examples_it_has_not_seen(self, name, causal):
         sizes = {"queries": 32, "keys": 32, "causal": True} if causal else {}
         predictor = fitted(name, same_code(12, **sizes), steps=150)
@@ -257,10 +260,17 @@ class TestEveryLearnedPredictor:
             assert torch.equal(alone, whole[head : head + 1])
 
     @names
-    @pytest.mark.parametrize("share", [0.0, 1.0, 0.3], ids=["no-gold", "all-gold", "some-gold"])
-    @pytest.mark.parametrize("causal", [False, True], ids=["all-valid", "causal"])
     @pytest.mark.parametrize(
-        "shapes", [[(1, 1)], [(5, 5), (1, 1), (9, 9)], [(70, 70)]], ids=["one-pair", "ragged", "one"]
+        ("shapes", "causal", "share"),
+        [
+            ([(1, 1)], False, 0.0),
+            ([(1, 1)], True, 1.0),
+            ([(5, 5), (1, 1), (9, 9)], True, 0.3),
+            ([(5, 5), (1, 1), (9, 9)], False, 1.0),
+            ([(70, 70)], False, 0.3),
+            ([(70, 70)], True, 0.0),
+        ],
+        ids=["one pair, no gold", "one pair", "ragged, causal", "ragged, all gold", "one", "one, causal, no gold"],
     )
     def test_whatever_there_is_to_learn_weights_stay_finite(self, name, shapes, causal, share):
         examples = random_examples(shapes, causal, share)

@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 import ast
+import contextlib
 import functools
 import hashlib
+import json
+import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
+
+from sparse_attention.files.atomic import atomic_path
 
 PACKAGE = "sparse_attention"
 SCRIPTS = Path(__file__).resolve().parents[2]
+CACHE_VERSION = 1
+"""Of what is kept of files; to be raised when another digest or other names are made from the same content."""
 WITHOUT_EFFECT = {
     "sparse_attention.errors": ("InputError", "reason"),
     "sparse_attention.jobs.log": ("logger",),
@@ -50,14 +58,16 @@ def code_digest(script: str, *plugins: str, scripts: Path = SCRIPTS) -> str:
         path = waiting.pop()
         if path is not None and path not in seen:
             seen.add(path)
-            names = _read(path, path.stat().st_mtime_ns)[1]
+            names = _read(path, scripts, path.stat().st_mtime_ns)[1]
             waiting += [_module_file(scripts, name) for name in names if name not in WITHOUT_EFFECT]
     digest = hashlib.sha256()
     for path in sorted(seen):
-        digest.update(f"{path.relative_to(scripts)} {_read(path, path.stat().st_mtime_ns)[0]}\n".encode())
+        digest.update(f"{path.relative_to(scripts)} {_read(path, scripts, path.stat().st_mtime_ns)[0]}\n".encode())
+    _save(scripts)
     return digest.hexdigest()[:16]
 
 
+@functools.cache
 def _module_file(scripts: Path, name: str) -> Path | None:
     """Return the file of a dotted name: a module, a package, or None when it is a name inside a module."""
     base = scripts.joinpath(*name.split("."))
@@ -65,16 +75,48 @@ def _module_file(scripts: Path, name: str) -> Path | None:
 
 
 @functools.cache
-def _read(path: Path, modified: int) -> tuple[str, tuple[str, ...]]:
+def _read(path: Path, scripts: Path, modified: int) -> tuple[str, tuple[str, ...]]:
     """Return the digest of one file's syntax tree and the dotted names that it imports from the library."""
-    tree = ast.parse(path.read_text(encoding="utf-8"), filename=str(path))
-    names = tuple(sorted(set(_imports(tree))))
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef) and ast.get_docstring(
-            node, clean=False
-        ):
-            node.body = node.body[1:]
-    return hashlib.sha256(ast.dump(tree).encode()).hexdigest(), names
+    source = path.read_bytes()
+    # syntax trees differ between versions of Python
+    key = hashlib.sha256(source + repr(sys.version_info[:2]).encode()).hexdigest()
+    kept = _cache(scripts)
+    if key not in kept:
+        tree = ast.parse(source, filename=str(path))
+        names = sorted(set(_imports(tree)))
+        for node in ast.walk(tree):
+            if isinstance(
+                node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
+            ) and ast.get_docstring(node, clean=False):
+                node.body = node.body[1:]
+        kept[key] = [hashlib.sha256(ast.dump(tree).encode()).hexdigest(), names]
+        _unsaved.add(scripts)
+    return kept[key][0], tuple(kept[key][1])
+
+
+_unsaved: set[Path] = set()
+
+
+def _cache_file(scripts: Path) -> Path:
+    return scripts / "__pycache__" / "code_digests.json"
+
+
+@functools.cache
+def _cache(scripts: Path) -> dict[str, list[Any]]:
+    """Return what earlier starts found in files of the same content: parsing all files takes most of a second."""
+    try:
+        content = json.loads(_cache_file(scripts).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return content if isinstance(content, dict) and content.pop("version", None) == CACHE_VERSION else {}
+
+
+def _save(scripts: Path) -> None:
+    """Keep what was found; where nothing can be written, the next start parses the files again."""
+    if scripts in _unsaved:
+        _unsaved.discard(scripts)
+        with contextlib.suppress(OSError), atomic_path(_cache_file(scripts)) as partial:
+            partial.write_text(json.dumps({"version": CACHE_VERSION, **_cache(scripts)}), encoding="utf-8")
 
 
 def _imports(node: ast.AST) -> Iterator[str]:
