@@ -6,6 +6,7 @@ import zipfile
 from pathlib import Path
 
 import pandas as pd
+import pytest
 import torch
 
 RUN = "tiny/tiny/entmax~1.5/seed~1"
@@ -168,6 +169,7 @@ def test_the_report_needs_no_network(finished):
     assert "tiny" in html and "entmax" in html
 
 
+@pytest.mark.again
 def test_two_clean_runs_give_the_same_bytes(finished, checkout):
     run = checkout.snakemake()
     assert run.returncode == 0, run.stdout + run.stderr
@@ -178,6 +180,7 @@ def test_two_clean_runs_give_the_same_bytes(finished, checkout):
         assert figure.read_bytes() == (checkout.folder / "results/figures" / figure.name).read_bytes(), figure.name
 
 
+@pytest.mark.again
 def test_original_dump_projections_and_centroids_enter(copy_of_finished):
     """A dump, projections and centroids in the originals' layouts give the tables that our own files gave."""
     from sparse_attention.qk.dump_writing import write_dump
@@ -276,6 +279,7 @@ def test_a_trained_model_enters_and_is_only_evaluated(copy_of_finished):
     assert losses[1]["before"] == losses[1]["after"] == losses[0]["after"]
 
 
+@pytest.mark.again
 def test_seeds_give_intervals(copy_of_finished):
     off = ", ".join(f"{name}: null" for name in ("fixed", "bigbird", "window", "l2", "pca", "gate", "random"))
     pruning = "{mode: topk, score: cls, final: 0.3}"

@@ -27,6 +27,7 @@ def read(checkout, name):
     return pd.read_csv(checkout.folder / f"results/tables/{name}.tsv", sep="\t")
 
 
+@pytest.mark.again
 def test_one_file_is_a_column_of_every_table_and_stands_in_the_report(guide, copy_of_finished):
     before = {name: read(copy_of_finished, name) for name in ("predictors", "pareto", "areas")}
     copy_of_finished.write(*guide)
@@ -56,6 +57,7 @@ def test_one_file_is_a_column_of_every_table_and_stands_in_the_report(guide, cop
     assert copy_of_finished.planned() == []
 
 
+@pytest.mark.again
 def test_a_value_out_of_range_ends_the_run(guide, copy_of_finished):
     module, code = guide
     copy_of_finished.write(module, code.replace("return share(", "return 2 + share("))

@@ -25,6 +25,7 @@ def guide():
     return module, code, re.search(r"here `(\w+\.yaml)`", page.text)[1], overlay
 
 
+@pytest.mark.again
 def test_one_file_and_one_entry_prune_by_it_and_train_nothing_that_was_there(guide, copy_of_finished):
     module, code, name, overlay = guide
     copy_of_finished.write(module, code)

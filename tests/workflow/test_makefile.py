@@ -68,14 +68,16 @@ def test_tests_install_their_own_needs(folder):
     commands = planned(folder, "test", "TESTS=tests/unit")
     assert any("--requirement requirements-dev.txt" in command for command in commands)
     assert re.fullmatch(
-        r"\.venv/bin/python -m pytest --numprocesses logical .*--dist worksteal tests/unit", commands[-1]
+        r"\.venv/bin/python -m pytest --numprocesses logical .*--dist worksteal -m \"not again\" tests/unit",
+        commands[-1],
     )
 
 
 def test_the_fast_tests_are_those_that_are_not_slow(folder):
     install(folder, "test.stamp")
-    whole, fast = (planned(folder, target)[-1] for target in ("test", "test-fast"))
-    assert fast == whole.replace(" tests", ' -m "not slow" tests')
+    whole, usual, fast = (planned(folder, target)[-1] for target in ("test-all", "test", "test-fast"))
+    assert usual == whole.replace(" tests", ' -m "not again" tests')
+    assert fast == whole.replace(" tests", ' -m "not slow and not again" tests')
 
 
 def test_missing_python_is_told(folder):
@@ -87,7 +89,7 @@ def test_missing_python_is_told(folder):
 def test_ci_runs_the_tests():
     script = ROOT / ".ci" / "run"
     assert os.access(script, os.X_OK)
-    assert script.read_text().rstrip().endswith("make test")
+    assert script.read_text().rstrip().endswith("make test-all")
 
 
 def test_one_case_of_the_damaged_files_can_be_read_again(folder):
