@@ -47,6 +47,15 @@ def test_an_edit_deep_in_the_closure_counts(scripts):
     assert code_digest("other", scripts=scripts) == other
 
 
+def test_sources_of_a_kernel_count_for_the_modules_beside_them(scripts):
+    job, other = code_digest("job", scripts=scripts), code_digest("other", scripts=scripts)
+    (scripts / "sparse_attention/parts/kernel.cpp").write_text("int one() { return 1; }\n")
+    first = code_digest("job", scripts=scripts)
+    (scripts / "sparse_attention/parts/kernel.h").write_text("// included\n")
+    assert len({job, first, code_digest("job", scripts=scripts)}) == 3
+    assert code_digest("other", scripts=scripts) == other
+
+
 def forget():
     for function in (_read, _module_file, _cache):
         function.cache_clear()

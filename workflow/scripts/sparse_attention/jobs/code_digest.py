@@ -37,6 +37,7 @@ def code_digest(script: str, *plugins: str, scripts: Path = SCRIPTS) -> str:
     """Return a digest of the syntax trees of a script and of all library modules that it imports, directly or not.
 
     Comments, docstrings, layout, imports under `if TYPE_CHECKING` and the modules in `WITHOUT_EFFECT` do not count.
+    Every byte of the C++ sources beside a module counts.
 
     Parameters
     ----------
@@ -63,6 +64,9 @@ def code_digest(script: str, *plugins: str, scripts: Path = SCRIPTS) -> str:
     digest = hashlib.sha256()
     for path in sorted(seen):
         digest.update(f"{path.relative_to(scripts)} {_read(path, scripts, path.stat().st_mtime_ns)[0]}\n".encode())
+    for folder in sorted({path.parent for path in seen}):
+        for source in sorted([*folder.glob("*.cpp"), *folder.glob("*.h")]):
+            digest.update(source.read_bytes())
     _save(scripts)
     return digest.hexdigest()[:16]
 
