@@ -1,0 +1,80 @@
+"""Which keys each query may see: those whose position lies between two bounds."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+HIDDEN = -1
+"""Position of a key that no query sees."""
+
+
+@dataclass(frozen=True)
+class Visible:
+    """Bounds of positions: causal masks, padding and sliding windows are of this form, also after reordering.
+
+    A query sees a key when ``first <= position <= last``.
+
+    Attributes
+    ----------
+    first, last : Tensor
+        int32 ``(batch, heads, queries)``, `first` from 0; heads may be 1, then all share.
+    position : Tensor
+        int32 ``(batch, heads, keys)``, from 0, or `HIDDEN`.
+    """
+
+    first: Tensor
+    last: Tensor
+    position: Tensor
+
+    @classmethod
+    def everything(cls, batch: int, queries: int, keys: int, causal: bool = False, device: str = "cpu") -> Visible:
+        """Let every query see every key; with `causal` the last query the last key, and each one before one less."""
+        position = torch.arange(keys, dtype=torch.int32, device=device)
+        last = position.new_full((queries,), keys - 1)
+        if causal:
+            last = torch.arange(keys - queries, keys, dtype=torch.int32, device=device)
+        first = torch.zeros_like(last)
+        return cls(*(bound.expand(batch, 1, -1).contiguous() for bound in (first, last, position)))
+
+    @classmethod
+    def of_mask(cls, mask: Tensor) -> Visible | None:
+        """Return the bounds of a mask, bool ``(batch, heads, queries, keys)``; None when bounds cannot express it."""
+        keys = mask.shape[-1]
+        places = torch.arange(keys, device=mask.device)
+        position = torch.where(mask.any(-2), places, HIDDEN).to(torch.int32)
+        first = mask.to(torch.int8).argmax(-1)
+        last = torch.where(mask.any(-1), keys - 1 - mask.flip(-1).to(torch.int8).argmax(-1), HIDDEN)
+        visible = cls(first.to(torch.int32), last.to(torch.int32), position)
+        return visible if torch.equal(visible.mask(), mask) else None
+
+    def mask(self) -> Tensor:
+        """Return the pairs that count, bool ``(batch, heads, queries, keys)``."""
+        position = self.position[..., None, :]
+        return (position >= self.first[..., None]) & (position <= self.last[..., None])
+
+    def mask_mod(self) -> Callable[[Tensor, Tensor, Tensor, Tensor], Tensor]:
+        """Return the mask as FlexAttention takes it: a function of the places of batch, head, query and key."""
+
+        def seen(batch: Tensor, head: Tensor, query: Tensor, key: Tensor) -> Tensor:
+            first, last, position = (
+                bound[batch, head if bound.shape[1] > 1 else 0, place]
+                for bound, place in ((self.first, query), (self.last, query), (self.position, key))
+            )
+            return (position >= first) & (position <= last)
+
+        return seen
+
+    def reordered(self, queries: Tensor, keys: Tensor) -> Visible:
+        """Return the bounds of queries and keys in another order.
+
+        Parameters
+        ----------
+        queries, keys : Tensor
+            Where each one stood, int64 ``(batch, heads, queries)`` and ``(batch, heads, keys)``.
+        """
+        first, last = (bound.expand_as(queries).gather(-1, queries) for bound in (self.first, self.last))
+        return Visible(first, last, self.position.expand_as(keys).gather(-1, keys))
