@@ -1,6 +1,7 @@
 rule manifest:
     input:
         receipts=[source.receipt for source in PLAN.retrieved.values()],
+        kernels=RESULTS.kernels,
         tables=TSV,
     output:
         manifest="results/provenance/manifest.json",

@@ -7,6 +7,7 @@ rule train_mlm:
         training=f"results/models/{RUN}/training.tsv",
         evaluation=f"results/models/{RUN}/evaluation.tsv",
         sparsity=f"results/models/{RUN}/sparsity.tsv",
+        kernel=f"results/models/{RUN}/kernel.json",
     log:
         log_of("train_mlm", RUN),
     benchmark:
@@ -23,6 +24,7 @@ rule train_mlm:
         seed=lambda wildcards: int(wildcards.seed),
         options=config["train_mlm"],
         device=config["device"],
+        kernels=config["kernels"],
         # Snakemake deletes the outputs of a killed job, so the checkpoint to resume from is stored beside them
         resume=f"results/models/{RUN}/resume",
     message:

@@ -80,9 +80,10 @@ def job(inputs: SimpleNamespace, tmp_path: Path):
             "training": "training.tsv",
             "evaluation": "evaluation.tsv",
             "sparsity": "sparsity.tsv",
+            "kernel": "kernel.json",
         }
         params = {"attention": attention, "seed": seed, "options": {**OPTIONS, **changes}}
-        params |= {"device": "cpu", "threads": 1, "resume": str(out / "resume")}
+        params |= {"device": "cpu", "kernels": "auto", "threads": 1, "resume": str(out / "resume")}
         train_mlm.main(
             SimpleNamespace(
                 input=given,

@@ -8,8 +8,9 @@ from sparse_attention.jobs.script import run
 
 def main(snakemake):
     given = snakemake.input
-    receipts, tables = (input_paths(getattr(given, name, None)) for name in ("receipts", "tables"))
-    content = manifest.build(snakemake.params.config, receipts, tables)
+    named = ("receipts", "kernels", "tables")
+    receipts, kernels, tables = (input_paths(getattr(given, name, None)) for name in named)
+    content = manifest.build(snakemake.params.config, receipts, kernels, tables)
     write_json(snakemake.output.manifest, content, indent=2, ensure_ascii=False)
 
 

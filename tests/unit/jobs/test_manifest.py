@@ -37,8 +37,11 @@ def test_the_manifest_does_not_name_the_user(fabricate, tmp_path, monkeypatch):
     table = Path("results/tables/corpus.tsv")
     table.parent.mkdir(parents=True)
     table.write_text("split\n")
+    kernel = Path("results/models/kernel.json")
+    kernel.parent.mkdir()
+    kernel.write_text('{"kernel": "cpu", "compiler": "g++ 12"}')
     config = {"seeds": [1, 2], "models": {"mine": {"path": str(tmp_path / "mine")}}}
-    built = manifest.build(config, [fabricate.receipt(tmp_path)], [str(table)])
+    built = manifest.build(config, [fabricate.receipt(tmp_path)], [str(kernel)], [str(table)])
     text = json.dumps(built)
     assert "/home/" not in text and str(tmp_path) not in text and str(Path.home()) + "/" not in text
     assert os.uname().nodename not in text
@@ -46,6 +49,7 @@ def test_the_manifest_does_not_name_the_user(fabricate, tmp_path, monkeypatch):
         assert getpass.getuser() not in text
     assert built["seeds"] == [1, 2] and built["config"]["models"]["mine"]["path"] == ".../mine"
     assert built["tables"] == [{"path": "results/tables/corpus.tsv", "sha256": hashlib.sha256(b"split\n").hexdigest()}]
+    assert built["kernels"] == [{"path": "results/models/kernel.json", "kernel": "cpu", "compiler": "g++ 12"}]
     assert built["data"][0]["citation"] == "Wikipedia contributors <2016>" and "root" not in built["data"][0]
     assert built["data"][0]["receipt"] == "resources/wiki/2016/receipt.json"
     assert built["packages"]["numpy"] == metadata.version("numpy")
@@ -74,4 +78,4 @@ def test_a_damaged_receipt_is_named(tmp_path):
     path = tmp_path / "receipt.json"
     path.write_text("{")
     with pytest.raises(InputError, match=r"receipt\.json: not valid JSON .*; delete it and retrieve again"):
-        manifest.build({}, [str(path)], [])
+        manifest.build({}, [str(path)], [], [])

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
+from types import SimpleNamespace
+
 import pytest
 import torch
 from entmax import entmax15
 
+from sparse_attention.block_sparse.dispatch import use_kernels
 from sparse_attention.errors import InputError
-from sparse_attention.models.attention import NAME, Attention, Observation, observed, set_attention
+from sparse_attention.models.attention import NAME, Attention, Observation, attend, observed, set_attention
 from sparse_attention.models.masked_lm import base_output, check_attention_is_reached
 
 FAMILIES = ["bert", "roberta", "modernbert"]
@@ -94,6 +98,44 @@ def test_training_reaches_every_query_and_key_weight(family, make_model):
     for name, weight in model.base_model.named_parameters():
         if any(part in name for part in ("query.weight", "key.weight", "Wqkv.weight")):
             assert weight.grad.abs().sum() > 0, name
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("kernels", ["auto", "reference"])
+def test_kernels_and_probabilities_give_the_same_output_and_gradients(family, kernels, make_model):
+    model, (tokens, real) = ours(make_model(family), "entmax~1.5"), batch()
+    results = []
+    use_kernels(kernels)
+    try:
+        for watch in (contextlib.nullcontext(), observed(lambda observation: None)):
+            model.zero_grad()
+            with watch:
+                output = base_output(model, tokens, real)[real.bool()]
+            output.square().mean().backward()
+            gradients = {name: weight.grad for name, weight in model.named_parameters() if weight.grad is not None}
+            results.append((output.detach(), gradients))
+    finally:
+        use_kernels("auto")
+    (output, gradients), (expected, others) = results
+    torch.testing.assert_close(output, expected, rtol=0, atol=1e-5)
+    assert gradients.keys() == others.keys()
+    for name, gradient in gradients.items():
+        torch.testing.assert_close(gradient, others[name], rtol=1e-3, atol=1e-6, msg=name)
+
+
+def test_masks_that_bounds_cannot_express_and_biases_go_through_the_probabilities(make_model):
+    layer = SimpleNamespace(config=SimpleNamespace(sparse_attention={"kind": "entmax", "alpha": 1.5}))
+    query, key, value = torch.randn(3, 1, 2, 6, 8, generator=torch.Generator().manual_seed(0))
+    holes = torch.eye(6, dtype=torch.bool)
+    holes[:, 0] = True
+    for mask in (holes[None, None], torch.zeros(1, 1, 6, 6)):
+        output, probabilities = attend(layer, query, key, value, mask)
+        assert probabilities is not None
+        expected = (probabilities @ value).transpose(1, 2)
+        torch.testing.assert_close(output, expected)
+    output, probabilities = attend(layer, query, key, value, torch.ones(1, 1, 6, 6, dtype=torch.bool))
+    assert probabilities is None
+    torch.testing.assert_close(output, expected, rtol=0, atol=1e-6)
 
 
 def test_alpha_is_read_at_every_call(make_model):

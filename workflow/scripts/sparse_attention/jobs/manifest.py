@@ -18,7 +18,9 @@ REPOSITORY = Path(__file__).resolve().parents[4]
 ABSOLUTE = re.compile(r"^(?:file:|~|/|[A-Za-z]:[\\/]|\\\\)")
 
 
-def build(config: Mapping[str, Any], receipts: Iterable[str], tables: Iterable[str]) -> dict[str, Any]:
+def build(
+    config: Mapping[str, Any], receipts: Iterable[str], kernels: Iterable[str], tables: Iterable[str]
+) -> dict[str, Any]:
     """Return the manifest of a run.
 
     It names no user and no folder outside the repository, because absolute paths are cut to their last part.
@@ -27,8 +29,9 @@ def build(config: Mapping[str, Any], receipts: Iterable[str], tables: Iterable[s
     ----------
     config : mapping
         The whole configuration.
-    receipts, tables : iterable of path
-        The receipts of retrieved data sets, and the published tables.
+    receipts, kernels, tables : iterable of path
+        The receipts of retrieved data sets, the descriptions of the attention kernels that trained the language
+        models, and the published tables.
     """
     return {
         "code": code_state(REPOSITORY),
@@ -38,6 +41,7 @@ def build(config: Mapping[str, Any], receipts: Iterable[str], tables: Iterable[s
         "seeds": list(config.get("seeds", ())),
         "config": portable(config),
         "data": [_receipt(Path(path)) for path in receipts],
+        "kernels": [{"path": _relative(path), **read_json(path, "a description of a kernel")} for path in kernels],
         "tables": [{"path": _relative(path), "sha256": sha256_of(path)} for path in tables],
     }
 

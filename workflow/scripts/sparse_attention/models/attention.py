@@ -20,6 +20,8 @@ from transformers import AttentionInterface, AttentionMaskInterface, PreTrainedM
 from transformers.masking_utils import sdpa_mask
 
 from sparse_attention.attention.entmax import entmax
+from sparse_attention.block_sparse.dispatch import attend as attend_exactly
+from sparse_attention.block_sparse.visible import Visible
 from sparse_attention.errors import InputError
 from sparse_attention.files.segments import pairs
 
@@ -80,6 +82,7 @@ class Observation:
 
 
 _observers: list[Callable[[Observation], None]] = []
+_last_mask: tuple[Tensor | None, Visible | None] = (None, None)
 
 
 def set_attention(model: PreTrainedModel, attention: Attention) -> None:
@@ -129,16 +132,39 @@ def attend(
     output : Tensor
         ``(batch, tokens, heads, head_dim)``.
     probabilities : Tensor or None
-        ``(batch, heads, queries, keys)``; None where torch's own softmax attention computes the output.
+        ``(batch, heads, queries, keys)``; None where a kernel computes the output without holding them.
     """
-    settings = module.config.sparse_attention  # type: ignore[union-attr]
+    settings: dict[str, Any] = module.config.sparse_attention  # type: ignore[union-attr, assignment]
     scaling = query.shape[-1] ** -0.5 if scaling is None else scaling
-    if settings["kind"] != "softmax" or _observers or options.get("output_attentions"):  # type: ignore[index]
-        return _attend_explicitly(module, query, key, value, attention_mask, scaling, dropout)
-    output = nn.functional.scaled_dot_product_attention(
-        query, key, value, attn_mask=attention_mask, dropout_p=dropout, scale=scaling
-    )
-    return output.transpose(1, 2).contiguous(), None
+    if not (_observers or options.get("output_attentions")):
+        if settings["kind"] == "softmax":
+            output = nn.functional.scaled_dot_product_attention(
+                query, key, value, attn_mask=attention_mask, dropout_p=dropout, scale=scaling
+            )
+            return output.transpose(1, 2).contiguous(), None
+        if not dropout and query.device.type == "cpu":
+            entmax_output = _attend_by_kernel(query, key, value, attention_mask, scaling, settings["alpha"])
+            if entmax_output is not None:
+                return entmax_output, None
+    return _attend_explicitly(module, query, key, value, attention_mask, scaling, dropout)
+
+
+@torch.compiler.disable
+def _attend_by_kernel(
+    query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, scaling: float, alpha: float
+) -> Tensor | None:
+    """Compute entmax attention without holding the probabilities; None for a mask that the kernel does not take."""
+    global _last_mask
+    if mask is not None:
+        if mask.dtype != torch.bool:
+            return None
+        if _last_mask[0] is not mask:  # all layers of a call share their mask
+            _last_mask = mask, Visible.of_mask(mask)
+        if _last_mask[1] is None:
+            return None
+    visible = None if mask is None else _last_mask[1]
+    output = attend_exactly(query, key, value, None, alpha, visible, scaling).output
+    return output.transpose(1, 2).contiguous()
 
 
 @torch.compiler.disable  # a compiled model would be compiled anew for every alpha

@@ -84,6 +84,12 @@ class Results:
         }
 
     @property
+    def kernels(self) -> list[str]:
+        """The files that say which kernel trained each language model; none where a dump takes its place."""
+        plan = self.plan
+        return [] if plan.from_dump else [f"results/models/{self._place(run)}/kernel.json" for run in plan.trained]
+
+    @property
     def pruned(self) -> dict[str, dict[str, Any]]:
         """The pruning and the seed of each folder of a pruned classifier."""
         named = {"code": self.plan.config["code"], "classifier": self.plan.config["classifier"]}
