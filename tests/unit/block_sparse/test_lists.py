@@ -26,12 +26,13 @@ def test_lists_give_back_their_blocks(share, queries, keys):
 
 
 @pytest.mark.parametrize(("queries", "keys"), [(64, 64), (70, 33)], ids=["whole", "ragged"])
-def test_covering_lists_hold_the_support_and_no_block_without_it(queries, keys):
+@pytest.mark.parametrize("size", [8, 16])
+def test_covering_lists_hold_the_support_and_no_block_without_it(queries, keys, size):
     support = torch.rand(1, 2, queries, keys, generator=torch.Generator().manual_seed(1)) < 0.01
-    lists = BlockLists.covering(support, 16, 16)
+    lists = BlockLists.covering(support, size, 16)
     assert not (support & ~lists.tokens()).any()
     for _, head, row, column in lists.blocks().nonzero().tolist():
-        assert support[0, head, row * 16 : row * 16 + 16, column * 16 : column * 16 + 16].any()
+        assert support[0, head, row * size : (row + 1) * size, column * 16 : column * 16 + 16].any()
 
 
 @pytest.mark.parametrize("causal", [False, True], ids=["everything", "causal"])

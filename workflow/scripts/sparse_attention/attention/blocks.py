@@ -65,7 +65,7 @@ def block_highest(values: Tensor, size: int) -> Tensor:
     return filled.unflatten(-2, (-1, size)).unflatten(-1, (-1, size)).amax((-3, -1))
 
 
-def block_any(pairs: Tensor, size: int) -> Tensor:
+def block_any(pairs: Tensor, size: int, key_size: int | None = None) -> Tensor:
     """Return for each pair of blocks whether any of its token pairs is True.
 
     Parameters
@@ -74,14 +74,17 @@ def block_any(pairs: Tensor, size: int) -> Tensor:
         Bool ``(…, queries, keys)``.
     size : int
         Tokens per block.
+    key_size : int, optional
+        Tokens per block of keys, by default as many as per block of queries.
 
     Returns
     -------
     Tensor
         Bool ``(…, query blocks, key blocks)``.
     """
-    filled = pad(pairs, (0, -pairs.shape[-1] % size, 0, -pairs.shape[-2] % size))
-    return filled.unflatten(-1, (-1, size)).any(-1).unflatten(-2, (-1, size)).any(-2)
+    key_size = key_size or size
+    filled = pad(pairs, (0, -pairs.shape[-1] % key_size, 0, -pairs.shape[-2] % size))
+    return filled.unflatten(-1, (-1, key_size)).any(-1).unflatten(-2, (-1, size)).any(-2)
 
 
 def block_counts(pairs: Tensor, size: int) -> Tensor:

@@ -10,6 +10,7 @@ from torch import Tensor
 from torch.nn.attention.flex_attention import BlockMask
 from torch.nn.functional import pad
 
+from sparse_attention.attention.blocks import block_any
 from sparse_attention.block_sparse.visible import Visible
 
 MULTIPLE = 16
@@ -82,9 +83,7 @@ class BlockLists:
     def covering(cls, support: Tensor, query_block: int, key_block: int) -> BlockLists:
         """Make the shortest lists that hold a support of tokens, bool ``(batch, heads, queries, keys)``."""
         queries, keys = support.shape[-2:]
-        filled = pad(support, (0, -keys % key_block, 0, -queries % query_block))
-        blocks = filled.unflatten(-1, (-1, key_block)).any(-1).unflatten(-2, (-1, query_block)).any(-2)
-        return cls.of(blocks, queries, keys, query_block, key_block)
+        return cls.of(block_any(support, query_block, key_block), queries, keys, query_block, key_block)
 
     @property
     def query_blocks(self) -> int:
