@@ -7,10 +7,12 @@ import dataclasses
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 
 from examples import EXAMPLES
 from points import CHANCE, GRIDS, points
 from sparse_attention.clusters.centroids import Centroids
+from sparse_attention.errors import InputError
 from sparse_attention.predictors.base import Context, Predictor
 from sparse_attention.predictors.registry import create, discover
 from sparse_attention.qk.gold import gold_of
@@ -153,6 +155,44 @@ def test_pairs_that_are_not_valid_cost_nothing(name, make_features, new):
     for point in points(name):
         full, causal = (predictor.cost(make_features(shape), **point) for shape in ("square", "causal"))
         assert causal < full if name in PAIRWISE else causal <= full
+
+
+FITS = [name for name in GRIDS if discover()[name].fits]
+
+
+@pytest.mark.parametrize("name", FITS)
+def test_what_was_learned_predicts_the_same_after_it_was_saved_and_loaded(name, make_features, new, tmp_path):
+    fitted, again = new(name), create(name, Context(0, GRIDS[name][0]))
+    save_file(fitted.state(), tmp_path / "state.safetensors")
+    again.load_state(1, load_file(tmp_path / "state.safetensors"))
+    for shape in ("square", "causal", "fewer-keys", "long"):
+        features = make_features(shape, seed=5)
+        assert torch.equal(supports(again, features), supports(fitted, features))
+        part = features.part(slice(1, 3))
+        assert torch.equal(supports(again, part), supports(fitted, part))
+    # products of tensors that lie differently in memory may be rounded differently
+    assert {key: (value.stride(), value.dtype) for key, value in tensors_of(again).items()} == {
+        key: (value.stride(), value.dtype) for key, value in tensors_of(fitted).items()
+    }
+    with pytest.raises(KeyError):
+        again.support(make_features("square", layer=2), **points(name)[0])
+
+
+def tensors_of(predictor):
+    return {f"{part}.{name}": value for part, named in predictor.learned[1].items() for name, value in named.items()}
+
+
+@pytest.mark.parametrize("name", FITS)
+def test_a_predictor_that_learns_refuses_to_be_given_nothing(name):
+    with pytest.raises(InputError, match=f"predictors.{name}: nothing that it learned for layer 3"):
+        create(name, Context(0, GRIDS[name][0])).load_state(3, {})
+
+
+@pytest.mark.parametrize("name", sorted(set(GRIDS) - set(FITS)))
+def test_a_predictor_that_does_not_learn_has_no_state(name, make_features, new):
+    predictor = new(name)
+    predictor.load_state(1, predictor.state())
+    assert predictor.state() == {}
 
 
 def test_a_new_predictor_is_one_small_class(make_features):

@@ -67,7 +67,7 @@ def test_with_room_for_all_pairs_thresholds_are_the_quantiles(distance, shape, t
     predictor = fitted(training)
     for sparsity in SPARSITIES:
         expected = plain_thresholds(training, distance, sparsity, copies=8)
-        assert predictor.thresholds(distance, sparsity).tolist() == pytest.approx(expected, rel=1e-6)
+        assert predictor.thresholds(1, distance, sparsity).tolist() == pytest.approx(expected, rel=1e-6)
 
 
 @pytest.mark.parametrize("distance", DISTANCES)
@@ -94,7 +94,7 @@ def test_supports_are_the_pairs_below_the_heads_own_threshold(distance, features
         for level, place in enumerate(places):
             found[place] = (support.first <= level) & features.valid
     for point, support in zip(grid, found, strict=True):
-        bounds = predictor.thresholds(**point).tolist()
+        bounds = predictor.thresholds(1, **point).tolist()
         expected = by_definition(features, lambda h, i, j, bounds=bounds: float(distances[h, i, j]) < bounds[h])
         assert torch.equal(support, expected)
         assert torch.equal(predictor.support(features, **point), expected)
@@ -106,8 +106,8 @@ def test_examples_count_alike_whatever_their_length(make_features):
     (short, _), (long, _) = training_of(make_features, "one-token", "long", spread=False)
     near = dataclasses.replace(short, keys=short.queries.clone())  # the only pair of the short one: distance 0
     bounds = fitted([(near, None), (long, None)]).thresholds
-    assert (bounds("l2", 0.55) == 0).all()
-    assert (bounds("l2", 0.45) > 0).all()
+    assert (bounds(1, "l2", 0.55) == 0).all()
+    assert (bounds(1, "l2", 0.45) > 0).all()
 
 
 def test_pairs_that_may_not_attend_are_not_looked_at(make_features):
@@ -121,27 +121,27 @@ def test_pairs_that_may_not_attend_are_not_looked_at(make_features):
         changed.append((dataclasses.replace(features, keys=keys, valid=valid), gold))
     original = [(dataclasses.replace(f, valid=v.valid), g) for (f, g), (v, _) in zip(training, changed, strict=True)]
     for distance in DISTANCES:
-        one, other = (fitted(each).thresholds(distance, 0.5) for each in (original, changed))
+        one, other = (fitted(each).thresholds(1, distance, 0.5) for each in (original, changed))
         assert torch.equal(one, other)
 
 
 def test_heads_learn_each_by_itself_and_chance_is_the_seeds(make_features, monkeypatch):
     monkeypatch.setattr(calibrated, "SAMPLE", 500)
     training = training_of(make_features, "long", "long", "long")
-    whole = fitted(training).thresholds("l2", 0.9)
+    whole = fitted(training).thresholds(1, "l2", 0.9)
     torch.manual_seed(7)
-    assert torch.equal(fitted(training).thresholds("l2", 0.9), whole)
-    assert not torch.equal(fitted(training, seed=1).thresholds("l2", 0.9), whole)
+    assert torch.equal(fitted(training).thresholds(1, "l2", 0.9), whole)
+    assert not torch.equal(fitted(training, seed=1).thresholds(1, "l2", 0.9), whole)
     for head in range(3):
         alone = [(features.part(slice(head, head + 1)), gold) for features, gold in training]
-        assert torch.equal(fitted(alone).thresholds("l2", 0.9), whole[head : head + 1])
+        assert torch.equal(fitted(alone).thresholds(1, "l2", 0.9), whole[head : head + 1])
 
 
 @pytest.mark.parametrize(("sample", "examples", "kept"), [(100, 4, 100), (101, 4, 100), (3, 5, 5)])
 def test_memory_is_bounded_whatever_the_length_of_examples(sample, examples, kept, make_features, monkeypatch):
     monkeypatch.setattr(calibrated, "SAMPLE", sample)
     predictor = fitted(training_of(make_features, *["long"] * examples))
-    assert {tuple(ordered.shape) for ordered in predictor._sorted.values()} == {(3, kept)}
+    assert {tuple(ordered.shape) for ordered in predictor.learned[1]["sorted"].values()} == {(3, kept)}
 
 
 def test_sampled_pairs_are_spread_evenly_over_queries_and_keys(make_features, monkeypatch):

@@ -31,11 +31,6 @@ def fitted(name, examples, seed=0, layer=0, **fixed):
     return predictor
 
 
-def weights_of(predictor, layer=0):
-    parts = predictor.learned[layer]
-    return {f"{part}.{name}": value for part in parts for name, value in parts[part].items()}
-
-
 def random_examples(shapes, causal=False, share=0.3, seed=0):
     generator = torch.Generator().manual_seed(seed)
     examples = []
@@ -242,11 +237,12 @@ class TestEveryLearnedPredictor:
         assert torch.equal(torch.random.get_rng_state(), before)
         torch.manual_seed(99)
         again = new(name, seed=4, steps=3)
-        for layer in (1, 0):
-            again.fit(layer, examples)
-        once, twice = weights_of(first), weights_of(again)
+        again.fit(1, examples)
+        elsewhere = again.state()
+        again.fit(0, examples)
+        once, twice = first.state(), again.state()
         assert all(torch.equal(once[part], twice[part]) for part in once)
-        for other in (weights_of(again, layer=1), weights_of(fitted(name, examples, seed=5, steps=3))):
+        for other in (elsewhere, fitted(name, examples, seed=5, steps=3).state()):
             assert not torch.equal(once["keys.w"], other["keys.w"])
 
     @names
@@ -275,7 +271,7 @@ class TestEveryLearnedPredictor:
     def test_whatever_there_is_to_learn_weights_stay_finite(self, name, shapes, causal, share):
         examples = random_examples(shapes, causal, share)
         predictor = fitted(name, examples, steps=10)
-        assert all(torch.isfinite(value).all() for value in weights_of(predictor).values())
+        assert all(torch.isfinite(value).all() for value in predictor.state().values())
         for features, _ in examples:
             support = predictor.support(features, **SETTINGS[name][1])
             assert support.shape == features.shape

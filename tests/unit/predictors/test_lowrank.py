@@ -93,7 +93,7 @@ def test_pca_uses_the_components_of_the_heads_it_is_given(training, make_feature
 def test_pca_learns_each_layer_anew(training, make_features):
     features, other = make_features("longer"), [make_features("long", seed=9)]
     predictor = fitted(training)
-    predictor.fit(2, [(f, None) for f in other])
+    predictor.fit(1, [(f, None) for f in other])
     again = predictor.support(features, dim=1, keys=4)
     assert torch.equal(again, fitted(other).support(features, dim=1, keys=4))
     assert not torch.equal(again, fitted(training).support(features, dim=1, keys=4))

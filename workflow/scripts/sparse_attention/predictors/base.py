@@ -13,10 +13,12 @@ from torch import Tensor
 
 from sparse_attention.attention.levels import levels_of_budgets, levels_of_thresholds
 from sparse_attention.attention.supports import Buckets, Levels, PackedSupport, Support
+from sparse_attention.errors import InputError
 from sparse_attention.predictors.features import Features
 
 if TYPE_CHECKING:
     from sparse_attention.clusters.centroids import Centroids
+    from sparse_attention.projections.weights import Weights
     from sparse_attention.qk.gold import Gold
 
 
@@ -98,9 +100,12 @@ class Predictor:
 
     def __init__(self, context: Context) -> None:
         self.context = context
+        self.learned: dict[int, Mapping[str, Weights]] = {}
 
     def fit(self, layer: int, training: Iterable[tuple[Features, Gold]]) -> None:
-        """Learn what `prepare` and `predict` use for `layer`.
+        """Learn what `prepare` and `predict` use for `layer`, and store it in `self.learned` in place of what is there.
+
+        It is stored as `{layer: {part: {name: tensor}}}`, each tensor with the heads of the layer first.
 
         Parameters
         ----------
@@ -109,6 +114,30 @@ class Predictor:
         training : iterable
             Features and gold supports of the train split; it can be iterated more than once.
         """
+
+    def state(self) -> dict[str, Tensor]:
+        """Return what `fit` learned for its latest layer, on the CPU, with names such as `queries.w`."""
+        return {
+            f"{part}.{name}": value.cpu().contiguous()
+            for learned in self.learned.values() for part, tensors in learned.items() for name, value in tensors.items()
+        }  # fmt: skip
+
+    def load_state(self, layer: int, state: Mapping[str, Tensor]) -> None:
+        """Take what another predictor with the same settings learned for `layer`, as its `state` returned it.
+
+        Raises
+        ------
+        InputError
+            When the state is empty, but the predictor learns.
+        """
+        if self.fits and not state:
+            text = f"nothing that it learned for layer {layer} is given"
+            raise InputError(f"predictors.{self.name}: {text}; allowed: the tensors of a predictor that was fitted")
+        learned: dict[str, Weights] = {}
+        for key, value in state.items():
+            part, _, name = key.partition(".")
+            learned.setdefault(part, {})[name] = value
+        self.learned = {layer: learned}
 
     def prepare(self, features: Features) -> Any:
         """Compute what the predictions for all points of one example share."""

@@ -52,7 +52,7 @@ class Calibrated(NestedPredictor):
             queries, keys = self._sampled(features, pairs)
             for name, distance in DISTANCES.items():
                 found[name].append(distance(queries[..., None, :], keys[..., None, :])[..., 0, 0])
-        self._sorted = {name: ascending(torch.cat(parts, dim=1)) for name, parts in found.items()}
+        self.learned = {layer: {"sorted": {name: ascending(torch.cat(parts, dim=1)) for name, parts in found.items()}}}
 
     def _sampled(self, features: Features, pairs: int) -> tuple[Tensor, Tensor]:
         """Return the vectors of `pairs` valid pairs, one from each of equal parts of the list of all valid pairs."""
@@ -62,16 +62,16 @@ class Calibrated(NestedPredictor):
         keys = features.shape[2]
         return features.queries[:, chosen // keys], features.keys[:, chosen % keys]
 
-    def thresholds(self, distance: str, sparsity: float) -> Tensor:
-        """Return the threshold of each head, ``(heads,)``: at most a share `1 - sparsity` of its sample is below."""
-        ordered = self._sorted[distance]
+    def thresholds(self, layer: int, distance: str, sparsity: float) -> Tensor:
+        """Return the threshold of each head of a layer, ``(heads,)``: at most `1 - sparsity` of its sample is below."""
+        ordered = self.learned[layer]["sorted"][distance]
         kept = round((1 - sparsity) * ordered.shape[1])
         return ordered[:, kept] if kept < ordered.shape[1] else torch.full_like(ordered[:, 0], math.inf)
 
     def levels(self, prepared: Features, values: Sequence[float], **others: Any) -> Tensor:
         """Compare the distances with the thresholds of these heads."""
         name = others["distance"]
-        bounds = [self.thresholds(name, sparsity)[prepared.heads] for sparsity in values]
+        bounds = [self.thresholds(prepared.layer, name, sparsity)[prepared.heads] for sparsity in values]
         return levels_of_thresholds(DISTANCES[name](prepared.queries, prepared.keys), bounds)
 
     def cost(self, features: Features, **point: Any) -> float:

@@ -11,7 +11,7 @@ from torch.nn.functional import pad
 
 from sparse_attention.attention.blocks import block_any, token_vectors
 from sparse_attention.attention.levels import levels_at_least
-from sparse_attention.predictors.base import Context, NestedPredictor
+from sparse_attention.predictors.base import NestedPredictor
 from sparse_attention.predictors.features import Features
 from sparse_attention.predictors.learning import (
     Learned,
@@ -63,10 +63,6 @@ class Gate(NestedPredictor):
     }
     fitted = ("dim", "block", "steps")
 
-    def __init__(self, context: Context) -> None:
-        super().__init__(context)
-        self.learned: dict[int, Learned] = {}
-
     def fit(self, layer: int, training: Iterable[tuple[Features, Gold]]) -> None:
         """Learn the gates of all heads of `layer`; see `Predictor.fit`."""
         dim, steps = (int(self.context.fixed[name]) for name in ("dim", "steps"))
@@ -87,7 +83,7 @@ class Gate(NestedPredictor):
         examples = statistics.draw(training, self._pairs, generator)
         learned = learn(start, examples, loss, steps)
         folded = {"queries": statistics.queries.fold(learned["queries"]), "keys": statistics.keys.fold(learned["keys"])}
-        self.learned[layer] = {**learned, **folded}
+        self.learned = {layer: {**learned, **folded}}
 
     def prepare(self, features: Features) -> Tensor:
         """Return the probability of each pair, ``(heads, queries, keys)``, the same for all pairs of two blocks."""

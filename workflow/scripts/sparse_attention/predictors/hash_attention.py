@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from sparse_attention.predictors.base import Context, TopPredictor
+from sparse_attention.predictors.base import TopPredictor
 from sparse_attention.predictors.features import Features
 from sparse_attention.predictors.learning import (
     Learned,
@@ -61,10 +61,6 @@ class HashAttention(TopPredictor):
     }
     fitted = ("bits", "hidden", "steps")
 
-    def __init__(self, context: Context) -> None:
-        super().__init__(context)
-        self.learned: dict[int, Learned] = {}
-
     def fit(self, layer: int, training: Iterable[tuple[Features, Gold]]) -> None:
         """Learn the maps of all heads of `layer`; see `Predictor.fit`."""
         bits, hidden, steps = (int(self.context.fixed[name]) for name in ("bits", "hidden", "steps"))
@@ -86,9 +82,8 @@ class HashAttention(TopPredictor):
 
         examples = statistics.draw(training, support_pairs, generator)
         learned = learn(start, examples, loss, steps)
-        self.learned[layer] = {
-            "queries": statistics.queries.fold(learned["queries"]), "keys": statistics.keys.fold(learned["keys"]),
-        }  # fmt: skip
+        scales = {"queries": statistics.queries, "keys": statistics.keys}
+        self.learned = {layer: {side: scale.fold(learned[side]) for side, scale in scales.items()}}
 
     def prepare(self, features: Features) -> Tensor:
         """Return scores, ``(heads, queries, keys)``, that rank keys by equal bits, then by position; none are equal."""

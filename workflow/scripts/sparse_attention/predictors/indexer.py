@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from sparse_attention.predictors.base import Context, TopPredictor
+from sparse_attention.predictors.base import TopPredictor
 from sparse_attention.predictors.features import Features
 from sparse_attention.predictors.learning import (
     Learned,
@@ -57,10 +57,6 @@ class LightningIndexer(TopPredictor):
     }
     fitted = ("index_heads", "dim", "steps")
 
-    def __init__(self, context: Context) -> None:
-        super().__init__(context)
-        self.learned: dict[int, Learned] = {}
-
     def fit(self, layer: int, training: Iterable[tuple[Features, Gold]]) -> None:
         """Learn the indexers of all heads of `layer`; see `Predictor.fit`."""
         index_heads, dim, steps = (int(self.context.fixed[name]) for name in ("index_heads", "dim", "steps"))
@@ -81,7 +77,7 @@ class LightningIndexer(TopPredictor):
         examples = statistics.draw(training, probability_pairs, generator)
         learned = learn(start, examples, loss, steps)
         scales = {"queries": statistics.queries, "weights": statistics.queries, "keys": statistics.keys}
-        self.learned[layer] = {part: scales[part].fold(weights) for part, weights in learned.items()}
+        self.learned = {layer: {part: scales[part].fold(weights) for part, weights in learned.items()}}
 
     def prepare(self, features: Features) -> Tensor:
         """Return the index scores, ``(heads, queries, keys)``, -inf for invalid pairs."""

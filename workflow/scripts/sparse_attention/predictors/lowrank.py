@@ -11,6 +11,7 @@ from torch import Tensor
 from sparse_attention.errors import InputError
 from sparse_attention.predictors.base import TopPredictor
 from sparse_attention.predictors.features import Features
+from sparse_attention.predictors.learning import weights_for
 
 if TYPE_CHECKING:
     from sparse_attention.qk.gold import Gold
@@ -52,8 +53,6 @@ class PrincipalComponents(TopPredictor):
         "keys": {"type": "integer", "minimum": 1},
     }
 
-    _components: Tensor
-
     def fit(self, layer: int, training: Iterable[tuple[Features, Gold]]) -> None:
         """Compute the principal components of the keys of each head, largest variance first, in float64."""
         count, total, moment = 0, torch.zeros(()), torch.zeros(())
@@ -63,11 +62,13 @@ class PrincipalComponents(TopPredictor):
             moment = moment + keys.transpose(1, 2) @ keys
         mean = total / max(count, 1)
         covariance = moment / max(count, 1) - mean[:, :, None] * mean[:, None, :]
-        self._components = torch.linalg.eigh(covariance).eigenvectors.flip(-1).float()
+        components = torch.linalg.eigh(covariance).eigenvectors.flip(-1).float()
+        # one component per row, so that they lie in memory as they are read from a file, and products round equally
+        self.learned = {layer: {"keys": {"components": components.mT}}}
 
     def prepare(self, features: Features) -> tuple[Tensor, Tensor, Tensor]:
         """Return queries and keys in all components, and the valid pairs."""
-        components = self._components[features.heads].to(features.valid.device)
+        components = weights_for(features, self.learned[features.layer])["keys"]["components"].mT
         return features.raw_queries @ components, features.raw_keys @ components, features.valid
 
     def scores(self, prepared: tuple[Tensor, Tensor, Tensor], **others: Any) -> Tensor:

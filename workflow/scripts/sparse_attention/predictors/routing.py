@@ -18,6 +18,7 @@ from sparse_attention.errors import InputError
 from sparse_attention.predictors.base import BucketPredictor, Context
 from sparse_attention.predictors.clusters import centroids_for, given_centroids
 from sparse_attention.predictors.features import Features
+from sparse_attention.predictors.learning import weights_for
 
 if TYPE_CHECKING:
     from sparse_attention.qk.gold import Gold
@@ -209,10 +210,6 @@ class TrainedRouting(BucketPredictor):
     }
     fitted = ("clusters",)
 
-    def __init__(self, context: Context) -> None:
-        super().__init__(context)
-        self.centroids: dict[int, Tensor] = {}
-
     def fit(self, layer: int, training: Iterable[tuple[Features, Gold]]) -> None:
         """Compute the centroids of `layer` in one pass over the train split."""
         clusters, centroids = self.context.fixed["clusters"], None
@@ -225,11 +222,12 @@ class TrainedRouting(BucketPredictor):
             centroids = normalize(moved, dim=-1)
         if centroids is None:
             raise InputError("predictors.routing_trained: the train split is empty; allowed: at least one example")
-        self.centroids[layer] = centroids[:, None]
+        self.learned = {layer: {"clusters": {"centroids": centroids[:, None]}}}
 
     def prepare(self, features: Features) -> Similarities:
         """Compute the similarities to the centroids."""
-        return similarities(features, self.centroids[features.layer][features.heads].to(features.valid.device))
+        learned = weights_for(features, self.learned[features.layer])
+        return similarities(features, learned["clusters"]["centroids"])
 
     def buckets(self, prepared: Similarities, membership: str) -> Buckets:
         """Return the clusters of queries and keys as buckets."""
