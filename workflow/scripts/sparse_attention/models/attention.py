@@ -67,16 +67,20 @@ class Observation:
 
     Attributes
     ----------
-    queries, keys : Tensor
-        ``(batch, heads, tokens, head_dim)``, after rotary embeddings, before the scaling.
+    module : nn.Module
+        The attention layer.
+    queries, keys, values : Tensor
+        ``(batch, heads, tokens, head_dim)``, queries and keys after rotary embeddings, before the scaling.
     mask : Tensor or None
         bool ``(batch, 1, queries, keys)``, True where a query may attend; None when it may attend everywhere.
     probabilities : Tensor
         ``(batch, heads, queries, keys)``, before dropout.
     """
 
+    module: nn.Module
     queries: Tensor
     keys: Tensor
+    values: Tensor
     mask: Tensor | None
     probabilities: Tensor
 
@@ -146,7 +150,7 @@ def attend(
             entmax_output = _attend_by_kernel(query, key, value, attention_mask, scaling, settings["alpha"])
             if entmax_output is not None:
                 return entmax_output, None
-    return _attend_explicitly(module, query, key, value, attention_mask, scaling, dropout)
+    return attend_explicitly(module, query, key, value, attention_mask, scaling, dropout)
 
 
 @torch.compiler.disable
@@ -168,15 +172,30 @@ def _attend_by_kernel(
 
 
 @torch.compiler.disable  # a compiled model would be compiled anew for every alpha
-def _attend_explicitly(
-    module: nn.Module, query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, scaling: float, dropout: float
+def attend_explicitly(
+    module: nn.Module,
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    mask: Tensor | None,
+    scaling: float,
+    dropout: float,
+    support: Tensor | None = None,
 ) -> tuple[Tensor, Tensor]:
-    """Compute the probabilities, pass them to the observers, and return the output and the probabilities."""
+    """Compute the probabilities, pass them to the observers, and return the output and the probabilities.
+
+    Parameters
+    ----------
+    module, query, key, value, mask, scaling, dropout
+        See `attend`.
+    support : Tensor, optional
+        bool ``(batch, heads, queries, keys)``: the pairs to attend to, among those of `mask`; by default all of them.
+    """
     settings: dict[str, Any] = module.config.sparse_attention  # type: ignore[union-attr, assignment]
-    scores = _masked(torch.matmul(query * scaling, key.transpose(2, 3)), mask)
+    scores = _masked(torch.matmul(query * scaling, key.transpose(2, 3)), mask if support is None else support)
     probabilities = _softmax(scores) if settings["kind"] == "softmax" else entmax(scores, settings["alpha"])
     for observer in _observers:
-        observer(Observation(query, key, mask, probabilities))
+        observer(Observation(module, query, key, value, mask, probabilities))
     weights = nn.functional.dropout(probabilities, dropout) if dropout else probabilities
     return torch.matmul(weights, value).transpose(1, 2).contiguous(), probabilities
 
@@ -195,10 +214,10 @@ def _softmax(scores: Tensor) -> Tensor:
     return torch.softmax(scores.float(), dim=-1).nan_to_num(0.0).to(scores.dtype)
 
 
-def _boolean_mask(*arguments: Any, **options: Any) -> Tensor | None:
+def boolean_mask(*arguments: Any, **options: Any) -> Tensor | None:
     """Make transformers' boolean mask, also a causal one, which transformers may else replace by a flag."""
     return sdpa_mask(*arguments, **{**options, "allow_is_causal_skip": False})
 
 
 AttentionInterface.register(NAME, attend)
-AttentionMaskInterface.register(NAME, _boolean_mask)
+AttentionMaskInterface.register(NAME, boolean_mask)

@@ -71,19 +71,12 @@ def check_attention_is_reached(model: PreTrainedModel) -> None:
         When the model fails with this attention, a layer computes attention by itself, or queries attend to padding.
     """
     name, layers = f"{model.name_or_path or 'model'}: {type(model).__name__}", model.config.num_hidden_layers
-    tokens = torch.arange(5, 21, device=model.device).remainder(model.config.vocab_size).reshape(2, 8)
-    real = torch.ones_like(tokens)
-    real[1, 5:] = 0
     observations: list[Observation] = []
-    was_training = model.training
-    model.eval()
     try:
-        with observed(observations.append), torch.no_grad():
-            model.base_model(input_ids=tokens, attention_mask=real)
+        with observed(observations.append):
+            run_small_batch(model)
     except Exception as error:
         raise InputError(f"{name} fails when its attention is replaced: {reason(error)}") from error
-    finally:
-        model.train(was_training)
     if len(observations) != layers:
         raise InputError(
             f"{name} computes attention by itself: {len(observations)} of {layers} layers use transformers' "
@@ -92,6 +85,20 @@ def check_attention_is_reached(model: PreTrainedModel) -> None:
     if any(observation.probabilities[1, :, :5, 5:].any() for observation in observations):
         text = "does not pass the padding mask to its attention"
         raise InputError(f"{name} {text}; allowed: families that do, such as BERT, RoBERTa or ModernBERT")
+
+
+def run_small_batch(model: PreTrainedModel) -> None:
+    """Run the base model on two blocks of 8 tokens, the last 3 of the second block being padding."""
+    tokens = torch.arange(5, 21, device=model.device).remainder(model.config.vocab_size).reshape(2, 8)
+    real = torch.ones_like(tokens)
+    real[1, 5:] = 0
+    was_training = model.training
+    model.eval()
+    try:
+        with torch.no_grad():
+            base_output(model, tokens, real)
+    finally:
+        model.train(was_training)
 
 
 def base_output(model: PreTrainedModel, tokens: Tensor, real: Tensor) -> Tensor:
