@@ -27,6 +27,11 @@ include: "rules/clusters.smk"
 include: "rules/evaluate.smk"
 
 
+if any(PLAN.sparse.values()):
+
+    include: "rules/sparse_mlm.smk"
+
+
 if config["deviations"]:
 
     include: "rules/deviations.smk"
@@ -48,6 +53,7 @@ localrules:
     all,
     tables,
     figures,
+    sparse_mlm,
     retrieve,
 
 
@@ -61,6 +67,7 @@ rule all:
         RESULTS.centroids,
         RESULTS.pages,
         RESULTS.exported,
+        RESULTS.sparse_models,
 
 
 rule tables:
@@ -74,8 +81,14 @@ rule figures:
         FIGURES,
 
 
+rule sparse_mlm:
+    input:
+        [RESULTS.files[kind].paths for kind in RESULTS.files if "mlm_" in kind],
+        RESULTS.sparse_models,
+
+
 if workflow.is_main_process:
-    logger.info(grids.preflight(config))
+    logger.info(PLAN.preflight)
 
 
 onstart:

@@ -17,12 +17,12 @@ from sparse_attention.jobs import caches, lock
 from sparse_attention.jobs.code_digest import code_digest as code
 from sparse_attention.metrics.facts import metric_plugins, support_metrics
 from sparse_attention.predictors.registry import discover
-from sparse_attention.settings import command_line, config as settings, grids
+from sparse_attention.settings import command_line, config as settings, grids, sparse_points
 from sparse_attention.settings.datasets import load_registry
 from sparse_attention.settings.folders import why_unusable
 from sparse_attention.settings.origins import read_origins
-from sparse_attention.settings.paths import CLASSIFIER, CLASSIFIER_RUN, CLUSTERING, POINT, PROJECTION, PRUNED
-from sparse_attention.settings.paths import PRUNING, RUN, WILDCARDS, benchmark_of, log_of
+from sparse_attention.settings.paths import CLASSIFIER, CLASSIFIER_RUN, CLUSTERING, FINETUNED, POINT, PROJECTION
+from sparse_attention.settings.paths import PRUNED, PRUNING, RUN, SINGLE, WILDCARDS, benchmark_of, log_of
 from sparse_attention.settings.plan import Plan
 from sparse_attention.settings.results import Results
 from sparse_attention.plotting import planned as plots

@@ -43,7 +43,7 @@ ROOT = Path(__file__).resolve().parent.parent
 NOT_COPIED = shutil.ignore_patterns(
     ".git", ".venv", ".snakemake", "results", "resources", ".*_cache", "*.egg-info", ".hypothesis"
 )
-TARGETS = {"all", "default", "tables", "figures"}
+TARGETS = {"all", "default", "tables", "figures", "sparse_mlm"}
 TINY = "tests/config/tiny.yaml"
 
 

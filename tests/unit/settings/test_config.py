@@ -96,6 +96,41 @@ def test_every_preset_uses_known_keys(config, file):
         ("prepare.split.train", 0.9, ["prepare.split: train, validation and test sum to 1"]),
         ("blocks.min_length", 1000, ["blocks.min_length: 1000", "blocks.length"]),
         ("evaluate.windows", [0, 4], ["evaluate.windows[1]: 4 is even"]),
+        (
+            "evaluate_sparse_mlm.points.cosine",
+            [{}],
+            ["evaluate_sparse_mlm.points.cosine: no such key", "did you mean cos?"],
+        ),
+        (
+            "evaluate_sparse_mlm.points.cos",
+            [{"threshold": 0.1, "windw": 3}],
+            ["evaluate_sparse_mlm.points.cos[0].windw: no such key", "did you mean window?"],
+        ),
+        ("evaluate_sparse_mlm.points.cos", [{"window": 3}], ["points.cos[0].threshold: is missing"]),
+        (
+            "evaluate_sparse_mlm.points.cos",
+            [{"threshold": 0.1, "window": [0, 4]}],
+            ["points.cos[0].window[1]: 4 is even"],
+        ),
+        ("evaluate_sparse_mlm.points.cos", [{"threshold": 0.1, "window": 4}], ["points.cos[0].window: 4 is even"]),
+        (
+            "evaluate_sparse_mlm.points.cos",
+            [{"threshold": 0.1, "keep": "clz"}],
+            ["points.cos[0].keep: 'clz'", "cls+last"],
+        ),
+        (
+            "evaluate_sparse_mlm.points.cos",
+            [{"threshold": 0.1, "dense_empty_rows": 1}],
+            ["points.cos[0].dense_empty_rows: 1", "true | false"],
+        ),
+        ("evaluate_sparse_mlm.points.cos", {"threshold": 0.1}, ["points.cos: ", "a list"]),
+        (
+            "finetune_sparse_mlm.points.kmeans",
+            [{"clusters": 4, "runs": 1, "top": 5}],
+            ["finetune_sparse_mlm.points.kmeans[0].top: 5 is above clusters 4"],
+        ),
+        ("finetune_sparse_mlm.parameters", "projections", ["parameters: 'projections'", "all | all_but_query_key"]),
+        ("evaluate_sparse_mlm", None, ["finetune_sparse_mlm: is set; allowed: null"]),
         ("evaluate.keep", ["clz"], ["evaluate.keep[0]: 'clz'", "none | cls | last | cls+last"]),
         ("code", "pypi-bandits", ["code: 'pypi-bandits'", "did you mean pypi-bandit?"]),
         (

@@ -42,7 +42,7 @@ def test_a_predictor_that_is_turned_off_has_no_jobs():
 
 def test_clusterings_come_from_the_predictors_that_need_them():
     study = config(kmeans={"clusters": [4], "runs": [1, 2], "top": 1}, cos={"threshold": 0.5})
-    assert grids.clusterings(study) == {
+    assert grids.clusterings(grids.predictor_jobs(study)) == {
         "clusters~4_runs~1": {"clusters": 4, "runs": 1},
         "clusters~4_runs~2": {"clusters": 4, "runs": 2},
     }
@@ -50,15 +50,6 @@ def test_clusterings_come_from_the_predictors_that_need_them():
 
 def test_attentions():
     assert grids.entmax_attentions(config()) == ["entmax~1.5", "entmax~2"]
-
-
-def test_preflight_counts_points_and_jobs():
-    study = config(cos={"threshold": [0.1, 0.2]}, window={"width": [1, 3, 5]})
-    study |= {"seeds": [1, 2], "corpus": "c", "model": "m", "evaluate": {"windows": [0, 3], "keep": ["none"]}}
-    # two seeds of two entmax attentions; cos under three projections, window under none
-    assert grids.preflight(study) == (
-        "c, m: 36 grid points, each with 2 settings of window and kept tokens, in 16 evaluation jobs"
-    )
 
 
 def test_settings_that_differ_in_a_late_digit_have_two_segments():

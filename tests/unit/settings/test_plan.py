@@ -12,6 +12,7 @@ import yaml
 from sparse_attention.settings.paths import WILDCARDS, benchmark_of, log_of
 from sparse_attention.settings.plan import Plan
 from sparse_attention.settings.results import KINDS, Results
+from sparse_attention.settings.sparse_points import SECTIONS
 
 ROOT = Path(__file__).parents[3]
 LINEAR = "kind~linear_dim~4_shared~true"
@@ -32,6 +33,8 @@ def plan(**changes):
     return Plan(config, read("datasets.yaml"))
 
 
+SPARSE = {"full_mlm_losses", "sparse_mlm_losses", "sparse_mlm_heads"}
+FURTHER_TRAINED = {"finetuned_full_mlm_losses", "finetuned_mlm_losses", "finetuned_mlm_heads"}
 DUMP = {"extract_qk__source": "dump.pt"}
 SMALL = {
     "seeds": [1, 2],
@@ -47,14 +50,16 @@ SMALL = {
     [
         ({}, {"block_evaluations"}),
         (DUMP, {"documents_of_text", "blocks_of_text", "model_evaluation", "model_sparsity", "model_training",
-                "block_evaluations"}),
+                "block_evaluations", *SPARSE, *FURTHER_TRAINED}),
         ({"code": None}, {"code", "code_intake", "text_baselines", "code_tokens", "predictions", "kept", "thresholds",
                           "pruning_training", "timings", "block_evaluations"}),
         ({"fit_projections__source": "fitted.pt", "deviations": None}, {"curves", "deviations", "block_evaluations"}),
         ({"predictors": {"window": {"width": 1}}, "projections": [{"kind": "none", "block_size": 4}]},
          {"buckets", "common", "curves"}),
+        ({"evaluate_sparse_mlm": None, "finetune_sparse_mlm": None}, {"block_evaluations", *SPARSE, *FURTHER_TRAINED}),
+        ({"finetune_sparse_mlm": None}, {"block_evaluations", *FURTHER_TRAINED}),
     ],
-    ids=["default", "dump", "no code", "imported", "blocks"],
+    ids=["default", "dump", "no code", "imported", "blocks", "no sparse model", "nothing trained further"],
 )  # fmt: skip
 def test_a_run_has_no_files_of_stages_that_it_skips(changes, missing):
     files = Results(plan(**changes)).files
@@ -97,6 +102,43 @@ def test_a_job_is_found_by_its_path():
         assert own.job_of(SimpleNamespace(**vars(job))) is job
 
 
+def test_a_job_under_predicted_attention_is_found_by_its_path():
+    own = plan(**SMALL)
+    for section, jobs in own.sparse.items():
+        for job in jobs:
+            assert own.sparse_job_of(section, SimpleNamespace(**vars(job))) is job
+
+
+def test_full_attention_is_evaluated_for_every_model_and_predicted_attention_for_entmax():
+    files = Results(plan(**SMALL)).files
+    assert {run["attention"] for run in files["full_mlm_losses"].runs} == {"entmax~1.5", "softmax"}
+    assert {run["attention"] for run in files["sparse_mlm_heads"].runs} == {"entmax~1.5"}
+    assert {run["steps"] for run in files["finetuned_mlm_losses"].runs} == {30}
+    assert all("/finetuned/top~2_window~11_keep~cls+last/" in path for path in files["finetuned_mlm_heads"].paths)
+
+
+def test_models_are_saved_with_their_predictors():
+    point = "kmeans/clusters~16_runs~1/"
+    exported, trained = [path for path in Results(plan(**SMALL)).sparse_models if "seed~1" in path]
+    assert exported.startswith("results/sparse_models/") and exported.endswith(f"{point}top~2_window~11_keep~cls+last")
+    assert trained.endswith(f"{point}finetuned/top~2_window~11_keep~cls+last/model")
+
+
+def test_clusters_are_also_fitted_for_points_under_predicted_attention():
+    assert "clusters~16_runs~1" in plan(**SMALL).clusterings
+    assert "clusters~16_runs~1" not in plan(**SMALL, **dict.fromkeys(SECTIONS)).clusterings
+
+
+def test_the_line_before_the_run_counts_points_and_jobs():
+    changes = {**SMALL, "evaluate": {"windows": [0, 3], "keep": ["none"]}}
+    # two seeds of a window at two widths, and of k-means with two numbers of clusters
+    line = "wiki-2016, minilm-l6: 8 grid points, each with 2 settings of window and kept tokens, in 6 evaluation jobs"
+    assert plan(**changes, **dict.fromkeys(SECTIONS)).preflight == line
+    points = {"window": [{"width": [1, 3, 5]}]}
+    own = plan(**changes, evaluate_sparse_mlm__points=points)
+    assert own.preflight == f"{line}; the language model under predicted attention at 6 points"
+
+
 def test_stages_of_a_pruning():
     own = plan(**SMALL)
     soft, hard = (SimpleNamespace(pruning=name) for name in own.prunings if "lambda" not in name)
@@ -132,7 +174,7 @@ def test_files_of_prunings_are_those_of_their_stages():
 def test_a_run_without_code_has_nothing_pruned():
     results = Results(plan(**SMALL, code=None))
     assert results.pages == results.exported == []
-    assert len(results.centroids) == 2 * 2
+    assert len(results.centroids) == 2 * 3
 
 
 def test_logs_and_benchmarks_have_one_grammar():

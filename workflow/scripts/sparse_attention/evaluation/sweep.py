@@ -88,7 +88,7 @@ def evaluate(
         When a predictor that learns has no train split, or a list in the grid has not one number per head.
     """
     projecting = validation.projections.cost if "projection" in predictor.needs else 0.0
-    _check_lists(predictor, grid, validation.info.heads)
+    check_lists(predictor, grid, validation.info.heads)
     sweep = Sweep(predictor, product(dict(grid)), windows, keep, validation.block_size, projecting, device)
     info, sums = validation.info, _Sums(sweep, validation.info)
     bar = ProgressBar(info.layers * info.examples, f"evaluating {predictor.name}")
@@ -259,7 +259,7 @@ def point_name(predictor: Predictor, point: Mapping[str, Any]) -> str:
     return segment({name: values[name] for name in predictor.parameters if name in values})
 
 
-def _check_lists(predictor: Predictor, grid: Mapping[str, Any], heads: int) -> None:
+def check_lists(predictor: Predictor, grid: Mapping[str, Any], heads: int) -> None:
     """Raise `InputError` when a value in the grid is a list that has not one number per head."""
     for name, values in grid.items():
         for value in as_list(values):

@@ -14,6 +14,7 @@ from sparse_attention.models.limits import Limits, limits_of
 from sparse_attention.predictors.registry import discover
 from sparse_attention.settings.grids import as_list, entmax_attentions, product
 from sparse_attention.settings.schema import Problem, nearest
+from sparse_attention.settings.sparse_points import EVALUATED, FINETUNED, SECTIONS
 
 SELECTIONS = {
     "corpus": ("corpora", "text"),
@@ -29,6 +30,7 @@ def cross_checks(config: dict[str, Any], registry: dict[str, Any], folder: Path)
     """Yield all checks as iterators over their problems; the parameters are those of `config.validate`."""
     yield _selection_problems(config, registry)
     yield _range_problems(config)
+    yield _sparse_problems(config)
     yield _code_problems(config)
     yield _path_problems(config, folder)
     yield _model_problems(config, folder)
@@ -114,11 +116,7 @@ def _range_problems(config: dict[str, Any]) -> Iterator[Problem]:
     yield from _share_problems("prepare", config)
     if config["blocks"]["min_length"] > config["blocks"]["length"]:
         yield _above("blocks", "min_length", "length", config)
-    for position, window in enumerate(config["evaluate"]["windows"]):
-        if window and window % 2 == 0:
-            yield Problem(
-                ("evaluate", "windows", position), f"{window} is even; allowed: 0 or odd numbers, they are centred"
-            )
+    yield from _window_problems(("evaluate", "windows"), config["evaluate"]["windows"])
     anneal = config["train_mlm"]["anneal"]
     if (anneal["start"] is None) != (anneal["steps"] == 0):
         yield Problem(
@@ -126,7 +124,7 @@ def _range_problems(config: dict[str, Any]) -> Iterator[Problem]:
         )
     for name, grid in config["predictors"].items():
         if grid:
-            yield from _grid_problems(name, grid)
+            yield from _grid_problems(("predictors", name), name, grid)
     for position, entry in enumerate(config["projections"]):
         yield from _projection_problems(("projections", position), entry)
 
@@ -166,20 +164,40 @@ def _projection_problems(key: tuple[Any, ...], entry: dict[str, Any]) -> Iterato
         yield Problem((*key, "shared"), text)
 
 
-def _grid_problems(name: str, grid: dict[str, Any]) -> Iterator[Problem]:
-    """Check the settings of a predictor that limit each other."""
+def _window_problems(key: tuple[Any, ...], windows: Any) -> Iterator[Problem]:
+    for position, window in enumerate(as_list(windows)):
+        if window and window % 2 == 0:
+            place = (*key, position) if isinstance(windows, list) else key
+            yield Problem(place, f"{window} is even; allowed: 0 or odd numbers, they are centred")
+
+
+def _sparse_problems(config: dict[str, Any]) -> Iterator[Problem]:
+    """Check the points at which the language model runs under predicted attention."""
+    for section in SECTIONS:
+        for name, grids in ((config[section] or {}).get("points") or {}).items():
+            for position, grid in enumerate(grids or ()):
+                key = (section, "points", name, position)
+                yield from _grid_problems(key, name, grid)
+                yield from _window_problems((*key, "window"), grid.get("window", 0))
+    if config[FINETUNED] and not config[EVALUATED]:
+        text = "is set; allowed: null, because evaluate_sparse_mlm, which says how models are evaluated, is null"
+        yield Problem((FINETUNED,), text, ((EVALUATED,),))
+
+
+def _grid_problems(key: tuple[Any, ...], name: str, grid: dict[str, Any]) -> Iterator[Problem]:
+    """Check the settings of a predictor at `key` that limit each other."""
     info = discover()[name]
     for smaller, larger in info.at_most.items():
         if max(as_list(grid[smaller])) > min(as_list(grid[larger])):
             text = f"{max(as_list(grid[smaller]))} is above {larger} {min(as_list(grid[larger]))}"
             text = f"{text}; allowed: at most the smallest {larger}"
-            yield Problem(("predictors", name, smaller), text, (("predictors", name, larger),))
+            yield Problem((*key, smaller), text, ((*key, larger),))
     for divisor, multiple in info.divides.items():
         wrong = [(d, m) for d in as_list(grid[divisor]) for m in as_list(grid[multiple]) if m % d]
         if wrong:
             text = f"{wrong[0][0]} does not divide {multiple} {wrong[0][1]}"
             text = f"{text}; allowed: divisors of every {multiple}"
-            yield Problem(("predictors", name, divisor), text, (("predictors", name, multiple),))
+            yield Problem((*key, divisor), text, ((*key, multiple),))
 
 
 def _path_problems(config: dict[str, Any], folder: Path) -> Iterator[Problem]:

@@ -15,12 +15,13 @@ from sparse_attention.data.sources.path import stamp, watchable
 from sparse_attention.errors import InputError
 from sparse_attention.files.yaml import dotted
 from sparse_attention.jobs.plugins import Plugin
-from sparse_attention.predictors.registry import discover
+from sparse_attention.predictors.registry import PredictorInfo, discover
 from sparse_attention.pruning.scores import registry as scores
 from sparse_attention.settings.checks import SELECTIONS, TRAINED_BY, cross_checks
 from sparse_attention.settings.command_line import read_settings
 from sparse_attention.settings.origins import Origins
 from sparse_attention.settings.schema import MISSING, Problem, Schema, read_schema
+from sparse_attention.settings.sparse_points import SECTIONS
 
 SCHEMA = Path(__file__).parents[3] / "schemas" / "config.schema.yaml"
 READERS = {"corpora": text_readers.discover, "code_corpora": code_readers.discover}
@@ -166,22 +167,20 @@ def schema() -> Schema:
     for section, find in READERS.items():
         entry = content["properties"][section]["additionalProperties"]
         entry["properties"] = _with_options(entry["properties"] | {"format": {"enum": list(find())}}, find())
-    settings = {}
-    for info in discover().values():
-        values = {
-            # a list is a grid, even if a single value may also be a list
-            key: {"oneOf": [{**value, "not": {"type": "array"}}, _grid_of(value)]}
-            for key, value in info.parameters.items()
-        }
-        settings[info.name] = {
-            "type": ["object", "null"],
-            "additionalProperties": False,
-            "properties": values,
-            "required": list(values),
-        }
-    content["properties"]["predictors"] = {
-        "type": "object", "additionalProperties": False, "properties": settings, "minProperties": 1,
-    }  # fmt: skip
+    values = {info.name: _settings_of(info) for info in discover().values()}
+    content["properties"]["predictors"] = _of_predictors(
+        {name: _mapping(settings, list(settings), nullable=True) for name, settings in values.items()}
+    )
+    extras = {
+        name: _one_or_many({"$ref": f"#/$defs/{definition}"})
+        for name, definition in (("window", "window"), ("keep", "keep"), ("dense_empty_rows", "boolean"))
+    }
+    points = {
+        name: {"type": ["array", "null"], "items": _mapping(settings | extras, list(settings))}
+        for name, settings in values.items()
+    }
+    for section in SECTIONS:
+        content["properties"][section]["properties"]["points"] = _of_predictors(points)
     return Schema(content)
 
 
@@ -194,6 +193,25 @@ def _with_options(keys: dict[str, Any], readers: dict[str, Plugin]) -> dict[str,
                 text = f"the option {name} exists already with another schema; allowed: a new name, or the same schema"
                 raise InputError(f"{reader.module}: {text}")
     return result
+
+
+def _settings_of(info: PredictorInfo) -> dict[str, Any]:
+    """Return the schema of every setting of a predictor, each one value or a list of values to combine."""
+    return {key: _one_or_many(value) for key, value in info.parameters.items()}
+
+
+def _one_or_many(value: dict[str, Any]) -> dict[str, Any]:
+    # a list is a grid, even if a single value may also be a list
+    return {"oneOf": [{**value, "not": {"type": "array"}}, _grid_of(value)]}
+
+
+def _mapping(properties: dict[str, Any], required: list[str], nullable: bool = False) -> dict[str, Any]:
+    kinds = ["object", "null"] if nullable else "object"
+    return {"type": kinds, "additionalProperties": False, "properties": properties, "required": required}
+
+
+def _of_predictors(properties: dict[str, Any]) -> dict[str, Any]:
+    return {"type": "object", "additionalProperties": False, "properties": properties, "minProperties": 1}
 
 
 def _grid_of(value: dict[str, Any]) -> dict[str, Any]:

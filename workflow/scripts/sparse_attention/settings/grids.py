@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from sparse_attention.files.segments import block_size_of, parse_segment, segment, without
-from sparse_attention.predictors.registry import discover
+from sparse_attention.predictors.registry import PredictorInfo, discover
 from sparse_attention.pruning.scores import registry as scores
 
 NO_PROJECTION = "kind~none"
@@ -64,7 +64,7 @@ class PredictorJob:
         return len(product(self.grid))
 
 
-def projections(config: dict[str, Any]) -> dict[str, dict[str, Any]]:
+def projections(config: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     """Return the projection settings of a configuration by path segment, without repeats.
 
     `block_size` and `concat` are left out when they are 1 and False.
@@ -78,11 +78,9 @@ def projections(config: dict[str, Any]) -> dict[str, dict[str, Any]]:
     return settings
 
 
-def clusterings(config: dict[str, Any]) -> dict[str, dict[str, Any]]:
-    """Return the clusterings that the configured predictors need, by path segment."""
-    return {
-        job.point: job.fixed for job in predictor_jobs(config) if "clusters" in discover()[job.predictor].needs
-    }  # fmt: skip
+def clusterings(jobs: Iterable[Any]) -> dict[str, dict[str, Any]]:
+    """Return the clusterings that jobs with `predictor`, `point` and `fixed` need, by path segment."""
+    return {job.point: dict(job.fixed) for job in jobs if "clusters" in discover()[job.predictor].needs}
 
 
 def predictor_jobs(config: dict[str, Any]) -> list[PredictorJob]:
@@ -92,7 +90,7 @@ def predictor_jobs(config: dict[str, Any]) -> list[PredictorJob]:
         if grid is None:
             continue
         info = discover()[name]
-        segments = list(projections(config)) if "projection" in info.needs else _unprojected(config, info.blocks)
+        segments = projection_segments(config, info)
         swept = {key: as_list(value) for key, value in grid.items() if key not in info.fitted}
         for fixed in product({key: grid[key] for key in info.fitted}):
             point = segment(fixed) or ALL_POINTS
@@ -100,9 +98,14 @@ def predictor_jobs(config: dict[str, Any]) -> list[PredictorJob]:
     return jobs
 
 
-def _unprojected(config: dict[str, Any], blocks: bool) -> list[str]:
-    """Return the segments of a predictor without projection: for single tokens and for the block sizes in use."""
-    sizes = sorted({block_size_of(name) for name in projections(config)} - {1}) if blocks else []
+def projection_segments(config: Mapping[str, Any], info: PredictorInfo) -> list[str]:
+    """Return the segments of the projections that a predictor runs with.
+
+    Without a projection there is one for single tokens, and one for each block size in use.
+    """
+    if "projection" in info.needs:
+        return list(projections(config))
+    sizes = sorted({block_size_of(name) for name in projections(config)} - {1}) if info.blocks else []
     return [NO_PROJECTION, *(segment({"kind": "none", "block_size": size}) for size in sizes)]
 
 
@@ -152,13 +155,3 @@ def has_soft_stage(pruning: dict[str, Any]) -> bool:
 def entmax_attentions(config: dict[str, Any]) -> list[str]:
     """Return the attentions with a support to predict: all except softmax."""
     return [attention for attention in config["attentions"] if attention != "softmax"]
-
-
-def preflight(config: dict[str, Any]) -> str:
-    """Return the sizes of the grids as a line to show before any job starts."""
-    jobs, runs = predictor_jobs(config), len(entmax_attentions(config)) * len(config["seeds"])
-    extras = len(config["evaluate"]["windows"]) * len(config["evaluate"]["keep"])
-    return (
-        f"{config['corpus']}, {config['model']}: {runs * sum(job.points for job in jobs)} grid points, each with "
-        f"{extras} settings of window and kept tokens, in {runs * len(jobs)} evaluation jobs"
-    )

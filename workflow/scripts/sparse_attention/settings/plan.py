@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 from sparse_attention.predictors.registry import discover
@@ -9,6 +10,7 @@ from sparse_attention.settings import grids
 from sparse_attention.settings.config import Source, imported, selected_dataset
 from sparse_attention.settings.grids import PredictorJob
 from sparse_attention.settings.paths import PRUNED, RUN
+from sparse_attention.settings.sparse_points import EVALUATED, SECTIONS, SparseJob, sparse_jobs
 
 Input = str | list[str]
 """The result of an input function: the pattern of a path, or an empty list for no file."""
@@ -34,6 +36,9 @@ class Plan:
         Settings by path segment.
     jobs : list of PredictorJob
         The evaluation jobs of one run of the language model.
+    sparse : dict of str to list of SparseJob
+        By section of the configuration, the points at which one run of the language model is evaluated, trained further
+        and exported under predicted attention; none with a dump, which comes without a model.
     runs, trained : list of dict
         `attention` and `seed` of the language models with a support to predict, and of all language models.
     """
@@ -50,7 +55,8 @@ class Plan:
         self.imported = imported(config)
         self.projections = grids.projections(config)
         self.jobs = grids.predictor_jobs(config)
-        self.clusterings = grids.clusterings(config)
+        self.sparse = {section: [] if self.from_dump else sparse_jobs(config, section) for section in SECTIONS}
+        self.clusterings = grids.clusterings([*self.jobs, *itertools.chain(*self.sparse.values())])
         self.prunings = grids.prunings(config)
         self.runs = self._runs(grids.entmax_attentions(config))
         self.trained = self._runs(config["attentions"])
@@ -92,6 +98,27 @@ class Plan:
         if self.config["fit_projections"]["source"]:
             return []
         return [name for name, setting in self.projections.items() if setting["kind"] != "none"]
+
+    @property
+    def preflight(self) -> str:
+        """The sizes of the grids as a line to show before any job starts."""
+        config, runs = self.config, len(self.runs)
+        extras = len(config["evaluate"]["windows"]) * len(config["evaluate"]["keep"])
+        line = (
+            f"{config['corpus']}, {config['model']}: {runs * sum(job.points for job in self.jobs)} grid points, each "
+            f"with {extras} settings of window and kept tokens, in {runs * len(self.jobs)} evaluation jobs"
+        )
+        points = runs * sum(len(job.points) for job in self.sparse[EVALUATED])
+        return f"{line}; the language model under predicted attention at {points} points" if points else line
+
+    def sparse_job_of(self, section: str, wildcards: Any) -> SparseJob:
+        """Return the job of a section that `predictor`, `projection` and `point` name."""
+        key = (wildcards.predictor, wildcards.projection, wildcards.point)
+        return next(job for job in self.sparse[section] if job.key == key)
+
+    def name_of_model(self, wildcards: Any) -> str:
+        """Return the name of a language model for the card of an exported one."""
+        return f"{wildcards.model} ({wildcards.attention}, {wildcards.corpus}, seed {wildcards.seed})"
 
     def job_of(self, wildcards: Any) -> PredictorJob:
         """Return the evaluation job that `predictor`, `projection` and `point` name."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from sparse_attention.files.segments import block_size_of
@@ -13,12 +13,15 @@ from sparse_attention.settings import grids
 from sparse_attention.settings.grids import PredictorJob
 from sparse_attention.settings.paths import PRUNED, RUN
 from sparse_attention.settings.plan import Plan
+from sparse_attention.settings.sparse_points import EVALUATED, EXPORTED, FINETUNED, SparseJob
 
 _OF_TEXT = {"documents_of_text", "blocks_of_text", "model_evaluation", "model_sparsity", "model_training"}
 _OF_SUPPORTS = {"gold", "curves", "evaluations", "block_evaluations", "documents", "offsets", "buckets", "common"}
 _OF_CODE = {"code", "code_intake", "text_baselines", "code_tokens"}
 _OF_PRUNING = {"predictions", "kept", "thresholds", "pruning_training", "timings"}
-KINDS = _OF_TEXT | _OF_SUPPORTS | _OF_CODE | _OF_PRUNING | {"deviations"}
+_OF_SPARSE_MLM = {"full_mlm_losses", "sparse_mlm_losses", "sparse_mlm_heads"}
+_OF_FINETUNED = {"finetuned_full_mlm_losses", "finetuned_mlm_losses", "finetuned_mlm_heads"}
+KINDS = _OF_TEXT | _OF_SUPPORTS | _OF_SPARSE_MLM | _OF_FINETUNED | _OF_CODE | _OF_PRUNING | {"deviations"}
 """The kinds of files that tables are made from; a run has only those of its stages."""
 
 
@@ -69,6 +72,8 @@ class Results:
             found["block_evaluations"] = self._of_jobs("predictors", on_blocks)
         if plan.quantizing:
             found |= {stage: self._of_jobs(stage, plan.quantizing) for stage in ("buckets", "common")}
+        if plan.sparse[EVALUATED]:
+            found |= self._files_of_sparse_mlm()
         if plan.config["deviations"]:
             found["deviations"] = FileList.of({f"results/deviations/{self._place(run)}.tsv": run for run in plan.runs})
         if plan.code:
@@ -82,6 +87,44 @@ class Results:
             "blocks_of_text": FileList([f"{folder}/{self.plan.config['model']}/statistics.tsv"], [{}]),
             **{f"model_{name}": self._of_models(name) for name in ("evaluation", "sparsity", "training")},
         }
+
+    def _files_of_sparse_mlm(self) -> dict[str, FileList]:
+        plan, steps = self.plan, {"steps": (self.plan.config[FINETUNED] or {}).get("steps", 0)}
+        evaluated = {folder: run for folder, run, _ in self._sparse(EVALUATED)}
+        finetuned = {
+            f"{folder}/finetuned/{single}": {**run, **steps} for folder, run, single in self._singles(FINETUNED)
+        }
+        full = {f"results/sparse_mlm/{self._place(run)}/full": run for run in plan.trained}
+        control = {f"results/sparse_mlm/{self._place(run)}/full/finetuned": {**run, **steps} for run in plan.runs}
+        found = {"full_mlm_losses": _tables(full, "losses")}
+        found |= {f"sparse_mlm_{name}": _tables(evaluated, name) for name in ("losses", "heads")}
+        if finetuned:
+            found |= {f"finetuned_mlm_{name}": _tables(finetuned, name) for name in ("losses", "heads")}
+            found["finetuned_full_mlm_losses"] = _tables(control, "losses")
+        return found
+
+    def _sparse(self, section: str) -> Iterator[tuple[str, dict[str, Any], SparseJob]]:
+        """Yield the folder, the facts and the job of the points of a section, for each run of the language model."""
+        for job in self.plan.sparse[section]:
+            for run in self.plan.runs:
+                folder = f"results/sparse_mlm/{self._place(run)}/{job.projection}/{job.predictor}/{job.point}"
+                facts = {"predictor": job.predictor, **discover()[job.predictor].facts, "projection": job.projection}
+                yield folder, {**facts, **run}, job
+
+    def _singles(self, section: str) -> Iterator[tuple[str, dict[str, Any], str]]:
+        """Yield the folder of a job, its facts, and the segment of each single point."""
+        for folder, facts, job in self._sparse(section):
+            for single in job.singles:
+                yield folder, facts, single
+
+    @property
+    def sparse_models(self) -> list[str]:
+        """The folders of exported and of further trained models with their predictors."""
+        exported = [
+            f"{folder.replace('sparse_mlm', 'sparse_models', 1)}/{single}"
+            for folder, _, single in self._singles(EXPORTED)
+        ]
+        return exported + [f"{folder}/finetuned/{single}/model" for folder, _, single in self._singles(FINETUNED)]
 
     @property
     def kernels(self) -> list[str]:
@@ -149,3 +192,8 @@ class Results:
     def exported(self) -> list[str]:
         """The files of pruned data sets."""
         return [f"{folder}/export/functions.parquet" for folder in self.pruned]
+
+
+def _tables(folders: Mapping[str, dict[str, Any]], name: str) -> FileList:
+    """Return the tables of one name in folders, with the facts of each."""
+    return FileList.of({f"{folder}/{name}.tsv": facts for folder, facts in folders.items()})

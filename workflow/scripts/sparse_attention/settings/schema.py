@@ -225,6 +225,7 @@ def _in_words(kinds: list[str], schema: dict[str, Any]) -> str:
     keys = ", ".join(schema.get("properties", {}))
     words = {
         "integer": "a whole number", "number": "a number", "boolean": "true | false", "null": "null",
+        "array": "a list",
         "string": "a text that is not empty" if schema.get("minLength") else "a text",
         "object": f"a mapping with {keys}" if keys else "a mapping",
     }  # fmt: skip

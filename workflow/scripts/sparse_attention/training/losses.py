@@ -73,7 +73,7 @@ def measure(model: PreTrainedModel, batches: Iterable[Batch], bf16: bool = False
         Compute matrix products in bfloat16.
     """
     loss, hits, tokens, blocks = 0.0, 0, 0, 0
-    with _evaluating(model):
+    with evaluating(model):
         for batch in batches:
             batch = {name: tensor.to(model.device) for name, tensor in batch.items()}
             logits, targets = masked_logits(model, batch, bf16)
@@ -82,6 +82,16 @@ def measure(model: PreTrainedModel, batches: Iterable[Batch], bf16: bool = False
             tokens += len(targets)
             blocks += len(batch["input_ids"])
     return Losses(loss / max(tokens, 1), hits / max(tokens, 1), tokens, blocks)
+
+
+def block_losses(model: PreTrainedModel, batch: Batch) -> Tensor:
+    """Return masked tokens, summed loss in nats and correct predictions of each block, float64 ``(blocks, 3)``."""
+    batch = {name: tensor.to(model.device) for name, tensor in batch.items()}
+    logits, targets = masked_logits(model, batch, bf16=False)
+    block = (batch["labels"] != IGNORED).nonzero()[:, 0]
+    losses = torch.nn.functional.cross_entropy(logits, targets, reduction="none").double()
+    values = torch.stack([torch.ones_like(losses), losses, (logits.argmax(-1) == targets).double()], -1)
+    return values.new_zeros(len(batch["labels"]), 3).index_add_(0, block, values).cpu()
 
 
 def masked_logits(model: PreTrainedModel, batch: Batch, bf16: bool) -> tuple[Tensor, Tensor]:
@@ -108,7 +118,7 @@ def gold_sparsity(model: PreTrainedModel, batches: Iterable[tuple[Tensor, Tensor
         Columns layer, head and gold_sparsity, the mean over blocks.
     """
     layers: list[list[Tensor]] = [[] for _ in range(model.config.num_hidden_layers)]
-    with _evaluating(model):
+    with evaluating(model):
         for tokens, lengths in batches:
             tokens = tokens.long().to(model.device)
             real = torch.arange(tokens.shape[1], device=model.device) < lengths.to(model.device)[:, None]
@@ -139,7 +149,7 @@ def _zero_share(observation: Observation, real: Tensor) -> Tensor:
 
 
 @contextlib.contextmanager
-def _evaluating(model: PreTrainedModel) -> Iterator[None]:
+def evaluating(model: PreTrainedModel) -> Iterator[None]:
     """Put `model` in evaluation mode, without gradients, inside a `with` block."""
     training = model.training
     model.eval()

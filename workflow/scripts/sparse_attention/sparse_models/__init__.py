@@ -1,0 +1,1 @@
+"""Language models whose attention is limited to predicted supports: running, measuring, saving and loading them."""

@@ -1,0 +1,181 @@
+"""Measure a masked language model that attends to predicted supports in all layers at once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import pandas as pd
+import torch
+from torch import Tensor
+from transformers import PreTrainedModel
+
+from sparse_attention.data.blocks import Blocks
+from sparse_attention.evaluation.sweep import METRICS, point_name
+from sparse_attention.jobs.progress import ProgressBar
+from sparse_attention.models.attention import NAME, observed
+from sparse_attention.sparse_models.comparison import FullLayer, LayerComparison, full_layers
+from sparse_attention.sparse_models.prediction import PredictedAttention
+from sparse_attention.training.batches import Masking, in_turn, validation_batches
+from sparse_attention.training.losses import Batch, block_losses, evaluating
+
+OF_BLOCK = ("masked_tokens", "loss", "accuracy")
+GOLD = ("current", "dense")
+OF_HEAD = (*METRICS, "output_error", "empty_queries")
+
+
+@dataclass(frozen=True)
+class Validation:
+    """The masked validation blocks on which language models are compared.
+
+    Attributes
+    ----------
+    blocks : Blocks
+        Tokenised corpus.
+    count : int or None
+        Number of blocks, taken in turn from every document; None: all.
+    batch_size : int
+        Blocks that are computed at once.
+    mask_probability : float
+        Probability that a token is masked.
+    """
+
+    blocks: Blocks
+    count: int | None
+    batch_size: int
+    mask_probability: float
+
+    @property
+    def indices(self) -> Tensor:
+        """Places of the chosen blocks in their split, int64 ``(blocks,)``."""
+        return in_turn(self.blocks.split("validation")[2], self.count)
+
+    def batches(self) -> Iterator[Batch]:
+        """Yield the masked batches; the masks are those of the validation of `train_mlm`."""
+        tokens, lengths, _ = self.blocks.split("validation")
+        masking = Masking(self.mask_probability, self.blocks.info.special, self.blocks.info.vocabulary)
+        return validation_batches(tokens, lengths, self.indices, self.batch_size, masking)
+
+    def __len__(self) -> int:
+        """Return the number of batches."""
+        return -(-len(self.indices) // self.batch_size)
+
+    def table(self, losses: Sequence[Tensor]) -> pd.DataFrame:
+        """Return the rows of `losses.tsv` for one model.
+
+        Parameters
+        ----------
+        losses : sequence of Tensor
+            The result of `block_losses` for each batch.
+
+        Returns
+        -------
+        DataFrame
+            block, document, and `OF_BLOCK`: mean loss in nats and accuracy over the masked tokens of the block.
+        """
+        names, documents = self.blocks.document_ids("validation"), self.blocks.split("validation")[2]
+        tokens, loss, hits = torch.cat(list(losses)).T.numpy()
+        return pd.DataFrame(
+            {
+                "block": self.indices.tolist(),
+                "document": [names[int(documents[index])] for index in self.indices.tolist()],
+                "masked_tokens": tokens.astype(int),
+                "loss": loss / tokens.clip(1),
+                "accuracy": hits / tokens.clip(1),
+            }
+        )
+
+
+def measure_full(model: PreTrainedModel, validation: Validation) -> pd.DataFrame:
+    """Measure the losses of `model` with attention to all keys, one row per block, as `Validation.table`."""
+    bar, losses = ProgressBar(len(validation), "evaluating full attention"), []
+    model.set_attn_implementation(NAME)
+    with evaluating(model):
+        for number, batch in enumerate(validation.batches(), 1):
+            losses.append(block_losses(model, batch))
+            bar.update(number)
+    return validation.table(losses)
+
+
+def measure_predicted(
+    model: PreTrainedModel, points: Sequence[PredictedAttention], validation: Validation
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Measure `model` with predicted supports in all layers at once, at several points.
+
+    Parameters
+    ----------
+    model : PreTrainedModel
+        Loaded by `load_masked_lm`, with entmax attention.
+    points : sequence of PredictedAttention
+        Points of one predictor.
+    validation : Validation
+        The blocks.
+
+    Returns
+    -------
+    losses : DataFrame
+        One row per point and block: setting, window, keep, dense_empty_rows, and the columns of `Validation.table`.
+    heads : DataFrame
+        One row per point, layer, head and `gold`: `current` compares with full attention on the same activations of the
+        layer, `dense` with the model whose attention is full in every layer. Columns setting, window, keep,
+        dense_empty_rows, gold, layer, head, examples, the metrics of predicted supports, `output_error` (relative error
+        of the attention output of a block, Frobenius norm) and `empty_queries` (share of queries without any key), all
+        as means over blocks.
+    """
+    bar = ProgressBar(len(validation) * len(points), f"evaluating {points[0].predictors[0].name}")
+    losses: list[list[Tensor]] = [[] for _ in points]
+    sums = [_Sums(len(point.predictors)) for point in points]
+    with evaluating(model):
+        for number, batch in enumerate(validation.batches()):
+            full = full_layers(model, batch)
+            for place, point in enumerate(points):
+                point.first = number * validation.batch_size
+                losses[place].append(_compared_losses(model, point, batch, full, sums[place]))
+                bar.update(number * len(points) + place + 1)
+    return _tables(points, [validation.table(found) for found in losses], sums)
+
+
+def _compared_losses(
+    model: PreTrainedModel, point: PredictedAttention, batch: Batch, full: Sequence[FullLayer], sums: _Sums
+) -> Tensor:
+    """Return the losses of a batch under predicted supports, and add its comparisons to `sums`."""
+    comparison = LayerComparison(point, full, model.config.sparse_attention["alpha"], sums.add)
+    comparison.attach(model)
+    with observed(comparison.observe):
+        return block_losses(model, batch)
+
+
+class _Sums:
+    """Sums over examples of what is compared per layer, kind of gold support, and head."""
+
+    def __init__(self, layers: int) -> None:
+        self.examples, self._sums = [0] * layers, [torch.zeros(()).double()] * layers
+
+    def add(self, layer: int, values: Tensor) -> None:
+        """Add the values of one example, float64 ``(kinds of gold, values of OF_HEAD, heads)``."""
+        self.examples[layer] += 1
+        self._sums[layer] = self._sums[layer] + values
+
+    def rows(self) -> pd.DataFrame:
+        """Return the means, one row per kind of gold support, layer and head."""
+        means = torch.stack([total / max(count, 1) for total, count in zip(self._sums, self.examples, strict=True)])
+        layers, kinds, values, heads = means.shape
+        axes = {"gold": GOLD[:kinds], "layer": range(layers), "head": range(heads)}
+        table = pd.MultiIndex.from_product(list(axes.values()), names=list(axes)).to_frame(index=False)
+        table["examples"] = self.examples[0]
+        table[list(OF_HEAD)] = means.permute(1, 0, 3, 2).reshape(-1, values).numpy()
+        return table
+
+
+def _tables(
+    points: Sequence[PredictedAttention], losses: Sequence[pd.DataFrame], sums: Sequence[_Sums]
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Return the tables of all points, with the columns that name a point in front."""
+    parts: tuple[list[pd.DataFrame], list[pd.DataFrame]] = ([], [])
+    for point, of_blocks, of_heads in zip(points, losses, sums, strict=True):
+        named = {"setting": point_name(point.predictors[0], point.point.setting), **point.point.extras}
+        for part, table in zip(parts, (of_blocks, of_heads.rows()), strict=True):
+            for place, (name, value) in enumerate(named.items()):
+                table.insert(place, name, value)
+            part.append(table)
+    return pd.concat(parts[0], ignore_index=True), pd.concat(parts[1], ignore_index=True)
