@@ -7,7 +7,7 @@ SPARSE_INPUTS = {
     "qk_train": PLAN.qk_train_of,
     "gold_train": PLAN.gold_train_of,
     "projections": PLAN.projections_of,
-    "centroids": PLAN.centroids_of,
+    "centroids": PLAN.clusters_of,
 }
 SPARSE_PARAMS = {
     "predictor": lambda wildcards: wildcards.predictor,

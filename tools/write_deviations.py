@@ -1,6 +1,7 @@
 """Write the measured effects of the quirks of the published code into docs/deviations.md.
 
-Run `make deviations` after `make run`: results/tables/deviations.tsv replaces the text between two markers.
+Run `make deviations` after `make run`: results/tables/deviations.tsv replaces the text between two markers, with the
+rows of results/tables/sparse_mlm.tsv that differ in `dense_empty_rows` only, where there are any.
 """
 
 from __future__ import annotations
@@ -20,6 +21,8 @@ from sparse_attention.summaries.tables.deviations import READ, VALUES
 
 ROOT = Path(__file__).parents[1]
 TABLE = ROOT / "results" / "tables" / "deviations.tsv"
+SPARSE = "sparse_mlm.tsv"
+EMPTY_ROWS = "dense_empty_rows"
 DOCUMENT = ROOT / "docs" / "deviations.md"
 BEGIN, END = "<!-- measured: begin -->", "<!-- measured: end -->"
 HEADER = ["| Quirk | Measured on | Metric | Here | As published | Difference |", "|---|---|---|---|---|---|"]
@@ -39,7 +42,10 @@ def main(table: Path = TABLE, document: Path = DOCUMENT) -> None:
     _, end, after = rest.partition(END)
     if not begin or not end:
         raise InputError(f"{document}: the lines {BEGIN} and {END} are missing, which enclose the numbers")
-    content = measured(read_table(table, ["attention", "seeds", *READ]))
+    parts = [read_table(table, ["attention", "seeds", *READ])]
+    if (table.parent / SPARSE).is_file():
+        parts.append(of_empty_rows(read_table(table.parent / SPARSE)))
+    content = measured(pd.concat([part for part in parts if len(part)], ignore_index=True))
     document.write_text(f"{before}{BEGIN}\n\n{content}\n\n{END}{after}", encoding="utf-8")
 
 
@@ -65,6 +71,27 @@ def measured(table: pd.DataFrame) -> str:
     if missing:
         parts.append(f"Not measured: {', '.join(f'`{name}`' for name in missing)}.")
     return "\n\n".join(parts)
+
+
+def of_empty_rows(table: pd.DataFrame) -> pd.DataFrame:
+    """Return rows about `dense_empty_rows`, from those of a table that differ in nothing else."""
+    keys = ["attention", "predictor", "projection", "setting", "window", "keep", "finetuned"]
+    pairs = table.dropna(subset=["setting"]).groupby(keys, sort=False, dropna=False)
+    return pd.DataFrame(
+        {
+            "attention": names[0],
+            "seeds": rows["seeds"].iloc[0],
+            "quirk": EMPTY_ROWS,
+            "subject": f"masked language model, {names[1]} {names[3]}",
+            "metric": metric,
+            "corrected": rows[metric].iloc[0],
+            "as_published": rows[metric].iloc[1],
+            "difference": rows[metric].iloc[1] - rows[metric].iloc[0],
+        }
+        for names, found in pairs
+        if len(rows := found.sort_values(EMPTY_ROWS)) == 2
+        for metric in ("loss", "empty_queries")
+    )
 
 
 def about(table: pd.DataFrame) -> str:

@@ -9,6 +9,8 @@ import pandas as pd
 import pytest
 import torch
 
+from sparse_attention.sparse_models.folder import load_sparse_model
+
 RUN = "tiny/tiny/entmax~1.5/seed~1"
 
 
@@ -251,6 +253,63 @@ def check_import(
         assert after == before[name], name
     assert "train_mlm" not in run.stdout + run.stderr
     assert (folder / "results/report.html").exists() == (until is None)
+
+
+SPARSE = f"results/sparse_mlm/{RUN}"
+
+
+def test_the_language_model_runs_under_predicted_attention(finished):
+    losses = {
+        path.parent.parent.name: pd.read_csv(path, sep="\t")
+        for path in (finished.folder / SPARSE).glob("*/*/*/losses.tsv")
+    }
+    full = pd.read_csv(finished.folder / SPARSE / "full/losses.tsv", sep="\t")
+    assert set(losses) == {"oracle", "random", "window", "cos", "kmeans"} and len(full) == 6
+    oracle = losses["oracle"].groupby("setting", sort=False)["loss"].mean()
+    assert oracle["keys~16"] == pytest.approx(full["loss"].mean(), rel=1e-3)
+    heads = pd.read_csv(finished.folder / SPARSE / "kind~none/oracle/all/heads.tsv", sep="\t")
+    means = (
+        heads[heads["gold"] == "current"].groupby("setting", sort=False)[["recall", "sparsity", "output_error"]].mean()
+    )
+    assert means["recall"].is_monotonic_increasing and means["sparsity"].is_monotonic_decreasing
+    assert means["output_error"].is_monotonic_decreasing
+
+
+def test_a_model_trained_further_opens_and_differs(finished):
+    (exported,) = (finished.folder / f"results/sparse_models/{RUN}").glob("*/kmeans/*/*")
+    (trained,) = (finished.folder / SPARSE).glob("*/kmeans/*/finetuned/*/model")
+    models = [load_sparse_model(folder) for folder in (exported, trained)]
+    weights = [model.state_dict() for model in models]
+    assert models[0].predicted.point == models[1].predicted.point
+    assert any(not torch.equal(weights[0][name], weights[1][name]) for name in weights[0])
+    assert not list(trained.parent.glob("resume"))
+
+
+@pytest.mark.again
+def test_step_4_runs_on_the_originals_files_without_extraction(copy_of_finished):
+    """A model folder, projections and centroids in the originals' layouts give the losses that our own files gave."""
+    folder = copy_of_finished.folder
+    before = {path.parts[-3]: path.read_bytes() for path in (folder / SPARSE).glob("kind~linear*/*/*/losses.tsv")}
+    (projections,) = (folder / f"results/projections/{RUN}").glob("*/projections.pt")
+    (centroids,) = (folder / f"results/centroids/{RUN}").glob("*/*/centroids.pt")
+    (folder / "mine").mkdir()
+    for path, name in ((f"results/models/{RUN}/model", "model"), (projections, "p.pt"), (centroids, "c.pt")):
+        (folder / path).rename(folder / "mine" / name)
+    (folder / "results").rename(folder / "before")
+    overlay = copy_of_finished.write(
+        "mine.yaml",
+        "model: mine\ncode: null\ntrain_mlm: {source: mine/model}\nfit_projections: {source: mine/p.pt}\n"
+        "fit_clusters: {source: mine/c.pt}\nfinetune_sparse_mlm: null\n",
+    )
+    run = copy_of_finished.snakemake("sparse_mlm", configfiles=("tests/config/tiny.yaml", overlay))
+    assert run.returncode == 0, run.stdout + run.stderr
+    assert not (folder / "results/qk").exists()
+    after = {
+        path.parts[-3]: path.read_bytes()
+        for path in (folder / SPARSE.replace("tiny/tiny", "tiny/mine")).glob("kind~linear*/*/*/losses.tsv")
+    }
+    assert set(after) == {"cos", "kmeans"} and after == before
+    assert list((folder / "results/sparse_models").rglob("predictor/centroids.safetensors"))
 
 
 def test_snakemakes_own_report_is_made(copy_of_finished, tmp_path):

@@ -135,6 +135,11 @@ class Plan:
         needed = "clusters" in discover()[wildcards.predictor].needs
         return f"results/centroids/{RUN}/{{projection}}/{{point}}/centroids.safetensors" if needed else []
 
+    def clusters_of(self, wildcards: Any) -> Input:
+        """Return the file of the same centroids that can be had without extracted queries and keys."""
+        checked = self.centroids_of(wildcards)
+        return checked.replace("centroids.safetensors", "clusters.safetensors") if isinstance(checked, str) else checked
+
     def qk_train_of(self, wildcards: Any) -> Input:
         """Return the folder of the train split's queries and keys, or no file for a predictor that is not fitted."""
         return f"results/qk/{RUN}/train" if discover()[wildcards.predictor].fits else []
