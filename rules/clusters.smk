@@ -5,7 +5,7 @@ if config["fit_clusters"]["source"]:
     rule import_clusters:
         input:
             source=PLAN.imported["clusters"].receipt,
-            qk_train=train_split_for(CLUSTERS, imports=True),
+            shape=made_from(SHAPE, CLUSTERS, imports=True),
             projections=PLAN.projections_of,
         output:
             clusters=CLUSTERS,
@@ -31,7 +31,7 @@ else:
 
     rule fit_clusters:
         input:
-            qk_train=train_split_for(CLUSTERS, imports=False),
+            qk_train=made_from(f"results/qk/{RUN}/train", CLUSTERS, imports=False),
             projections=PLAN.projections_of,
         output:
             clusters=CLUSTERS,

@@ -88,19 +88,19 @@ def local_files(wildcards):
     return source.local_files()
 
 
-def train_split_for(product, imports):
-    """Return an input function that gives the train split, and forces `product` if it was made by the other rule.
+def made_from(folder, product, imports):
+    """Return an input function that gives `folder`, and forces `product` if it was made by the other rule.
 
     A product is either fitted or imported; an imported product has a file `imported.json` beside it.
     """
 
-    def train_split(wildcards):
+    def given(wildcards):
         path = Path(product.format(**wildcards))
         if workflow.is_main_process and path.exists() and path.with_name("imported.json").exists() != imports:
             workflow.dag.forcefiles.add(str(path))
-        return f"results/qk/{RUN}/train"
+        return folder
 
-    return train_split
+    return given
 
 
 def tables_made_by(rule):

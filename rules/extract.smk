@@ -81,6 +81,8 @@ rule gold_support:
         "../workflow/scripts/gold_support.py"
 
 
+# where the numbers of layers and heads and the size of a head are read
+SHAPE = f"results/qk/{RUN}/train" if PLAN.from_dump else f"results/models/{RUN}/model"
 # inputs of jobs that fit on the train split and measure on validation, besides the train split's queries and keys
 GOLD_AND_VALIDATION = {
     "gold_train": f"results/gold/{RUN}/train",

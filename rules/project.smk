@@ -9,7 +9,7 @@ if config["fit_projections"]["source"]:
     rule import_projections:
         input:
             source=PLAN.imported["projections"].receipt,
-            qk_train=train_split_for(PROJECTIONS["projections"], imports=True),
+            shape=made_from(SHAPE, PROJECTIONS["projections"], imports=True),
         output:
             **PROJECTIONS,
             imported=f"results/projections/{PROJECTION}/imported.json",
@@ -34,7 +34,7 @@ else:
     rule fit_projections:
         input:
             **GOLD_AND_VALIDATION,
-            qk_train=train_split_for(PROJECTIONS["projections"], imports=False),
+            qk_train=made_from(f"results/qk/{RUN}/train", PROJECTIONS["projections"], imports=False),
         output:
             **PROJECTIONS,
             curves=f"results/projections/{PROJECTION}/curves.tsv",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -28,3 +29,14 @@ def small_stores(tmp_path_factory: pytest.TempPathFactory) -> Path:
                 for example in reader.examples(layer):
                     writer.write(layer, example, gold_of(example, 1.5))
     return folder
+
+
+@pytest.fixture(params=["model", "store"])
+def shaped(request: pytest.FixtureRequest, small_stores: Path, tmp_path: Path) -> Path:
+    """Return a folder with 2 layers and 3 heads of 6: that of a language model, or a store of queries and keys."""
+    if request.param == "store":
+        return small_stores / "qk" / "train"
+    config = {"num_hidden_layers": 2, "num_attention_heads": 3, "hidden_size": 18}
+    (tmp_path / "model").mkdir()
+    (tmp_path / "model" / "config.json").write_text(json.dumps(config))
+    return tmp_path / "model"

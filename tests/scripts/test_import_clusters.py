@@ -32,13 +32,13 @@ def make(layers=2, heads=HEADS, runs=RUNS, clusters=CLUSTERS, dim=2):
     )
 
 
-def take(stores, folder, source, projections, block_size=1):
+def take(shape, folder, source, projections, block_size=1):
     receipt = receipt_of(source, folder, "clusters")
     import_clusters.main(
         SimpleNamespace(
             input=SimpleNamespace(
                 source=receipt,
-                qk_train=str(stores / "qk" / "train"),
+                shape=str(shape),
                 projections=projections,
             ),
             output=SimpleNamespace(clusters=str(folder / "c.safetensors"), imported=str(folder / "imported.json")),
@@ -50,17 +50,17 @@ def take(stores, folder, source, projections, block_size=1):
 
 @pytest.mark.parametrize("projected", [True, False], ids=["projected", "not projected"])
 @pytest.mark.parametrize("theirs", [True, False], ids=["original file", "our file"])
-def test_both_formats_come_in_unchanged(small_stores, tmp_path, projections, projected, theirs):
+def test_both_formats_come_in_unchanged(shaped, tmp_path, projections, projected, theirs):
     centroids, source = make(dim=2 if projected else 6), tmp_path / "mine.pickle"
     centroids.save_original(source) if theirs else centroids.save(source)
-    taken = take(small_stores, tmp_path, source, projections if projected else [])
+    taken = take(shaped, tmp_path, source, projections if projected else [])
     assert all(torch.equal(a, b) for a, b in zip(taken.layers, centroids.layers, strict=True))
 
 
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"layers": 1}, "layers is 1, must be 2"),
+        ({"layers": 1}, "layers is 1, must be 2, as in the .* in "),
         ({"heads": 1}, "heads is 1, must be 3"),
         ({"runs": 1}, "runs is 1, must be 2"),
         ({"clusters": 8}, "clusters is 8, must be 4"),
@@ -69,11 +69,11 @@ def test_both_formats_come_in_unchanged(small_stores, tmp_path, projections, pro
     ids=str,
 )
 def test_centroids_of_something_else_are_refused_and_nothing_is_written(
-    small_stores, tmp_path, projections, changes, message
+    shaped, tmp_path, projections, changes, message
 ):
     make(**changes).save_original(tmp_path / "mine.pickle")
     with pytest.raises(InputError, match=message) as caught:
-        take(small_stores, tmp_path, tmp_path / "mine.pickle", projections)
+        take(shaped, tmp_path, tmp_path / "mine.pickle", projections)
     assert "fit_clusters.source" in str(caught.value) and "mine.pickle" in str(caught.value)
     assert not (tmp_path / "c.safetensors").exists()
 
@@ -96,34 +96,34 @@ class MultiKmeans:
     """Has the name and the attributes of the originals' class."""
 
 
-def test_the_originals_pickles_of_all_layers_come_in_from_a_folder(small_stores, tmp_path, projections):
+def test_the_originals_pickles_of_all_layers_come_in_from_a_folder(shaped, tmp_path, projections):
     (tmp_path / "kmeans").mkdir()
     expected = [write_kmeans(tmp_path / "kmeans", layer) for layer in range(2)]
     for layer in range(2):
         write_kmeans(tmp_path / "kmeans", layer, clusters=5)
         write_kmeans(tmp_path / "kmeans", layer, ending="indep")
-    taken = take(small_stores, tmp_path, tmp_path / "kmeans", projections)
+    taken = take(shaped, tmp_path, tmp_path / "kmeans", projections)
     for layer, centroids in enumerate(expected):
         np.testing.assert_array_equal(taken.layer(layer), centroids)
 
 
-def test_a_pickle_of_one_layer_is_too_few(small_stores, tmp_path, projections):
+def test_a_pickle_of_one_layer_is_too_few(shaped, tmp_path, projections):
     write_kmeans(tmp_path, 0)
     (path,) = tmp_path.glob("q_*.pickle")
     with pytest.raises(InputError, match="layers is 1, must be 2"):
-        take(small_stores, tmp_path, path, projections)
+        take(shaped, tmp_path, path, projections)
 
 
-def test_centroids_of_blocks_come_in(small_stores, tmp_path, projections):
+def test_centroids_of_blocks_come_in(shaped, tmp_path, projections):
     make(dim=8).save_original(tmp_path / "mine.pt")
-    taken = take(small_stores, tmp_path, tmp_path / "mine.pt", projections, block_size=4)
+    taken = take(shaped, tmp_path, tmp_path / "mine.pt", projections, block_size=4)
     assert torch.equal(taken.layer(1), make(dim=8).layer(1).float().double())
     with pytest.raises(InputError, match="dim is 8, must be 6"):
-        take(small_stores, tmp_path, tmp_path / "mine.pt", projections, block_size=3)
+        take(shaped, tmp_path, tmp_path / "mine.pt", projections, block_size=3)
 
 
-def test_a_pickle_that_calls_something_is_refused(small_stores, tmp_path, projections):
+def test_a_pickle_that_calls_something_is_refused(shaped, tmp_path, projections):
     (tmp_path / "evil.pickle").write_bytes(b"\x80\x02cposix\nmkdir\nX\x03\x00\x00\x00ran\x85R.")
     with pytest.raises(InputError, match=r"evil\.pickle: holds posix\.mkdir; .*Nothing in it was run"):
-        take(small_stores, tmp_path, tmp_path / "evil.pickle", projections)
+        take(shaped, tmp_path, tmp_path / "evil.pickle", projections)
     assert not (tmp_path / "c.safetensors").exists()

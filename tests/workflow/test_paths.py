@@ -208,6 +208,21 @@ def test_fitting_and_importing_replace_each_other_without_records(importing):
     assert planned(checkout, *FITS, content=own) == {"fit_projections", "fit_clusters"}
 
 
+def test_with_a_language_model_imports_need_no_queries_and_keys(copy_of_finished):
+    results, content = copy_of_finished.folder / "results", {}
+    for section, pattern in (("fit_projections", "projections/{}/*/projections.pt"),
+                             ("fit_clusters", "centroids/{}/*/*/centroids.pt")):  # fmt: skip
+        (file,) = results.glob(pattern.format(RUN))
+        content[section] = {"source": in_two_folders(copy_of_finished, file.name, file)[0]}
+    for stage in ("qk", "gold"):
+        shutil.rmtree(results / stage)
+    forget(copy_of_finished)
+    assert planned(copy_of_finished, *IMPORTS, content=content) == {"retrieve", "import_projections", "import_clusters"}
+    snakemake(copy_of_finished, *IMPORTS, content=content)
+    other = content | {"extract_qk": {"examples": {"train": 3, "validation": 2}}}
+    assert planned(copy_of_finished, *IMPORTS, content=other) == set()
+
+
 @pytest.mark.parametrize(
     ("home", "guarded"), [("/dev/null/x", True), ("/proc/nonexistent", False)], ids=["tools/run.py", "snakemake"]
 )

@@ -20,6 +20,7 @@ from sparse_attention.clusters.fitting import (
 from sparse_attention.errors import InputError
 from sparse_attention.projections.model import Projections
 from sparse_attention.projections.weights import ProjectionSetting, initial_weights
+from sparse_attention.qk.shape import AttentionShape
 
 HEADS, RUNS, CLUSTERS, DIM = 3, 2, 4, 3
 
@@ -255,18 +256,18 @@ def test_safetensors_with_a_missing_layer_are_refused(tmp_path):
 
 
 def test_centroids_of_another_setting_or_model_are_refused_with_every_difference():
-    info = SimpleNamespace(layers=2, heads=HEADS, head_dim=DIM)
-    check_centroids(centroids(), Projections.identity(), info, CLUSTERS, RUNS, "c.pt")
+    shape = AttentionShape(2, HEADS, DIM)
+    check_centroids(centroids(), Projections.identity(), shape, CLUSTERS, RUNS, "c.pt")
     with pytest.raises(InputError, match="dim is 3, must be 6"):
-        check_centroids(centroids(), Projections.identity(), info, CLUSTERS, RUNS, "c.pt", block_size=2)
-    halves = SimpleNamespace(layers=2, heads=HEADS, head_dim=1)
+        check_centroids(centroids(), Projections.identity(), shape, CLUSTERS, RUNS, "c.pt", block_size=2)
+    halves = AttentionShape(2, HEADS, 1)
     check_centroids(centroids(), Projections.identity(), halves, CLUSTERS, RUNS, "c.pt", block_size=3)
     weights = initial_weights(ProjectionSetting("linear", 7, True), 5, 9, torch.Generator())
-    other = SimpleNamespace(layers=1, heads=5, head_dim=9)
+    other = AttentionShape(1, 5, 9, where="the model in m")
     with pytest.raises(InputError) as caught:
         check_centroids(centroids(), Projections.of([(weights, weights)]), other, 8, 1, "c.pt")
-    for part in ("c.pt", "layers is 2, must be 1", "heads is 3, must be 5", "clusters is 4, must be 8",
-                 "runs is 2, must be 1", "dim is 3, must be 7"):  # fmt: skip
+    for part in ("c.pt", "layers is 2, must be 1; heads is 3, must be 5, as in the model in m;",
+                 "clusters is 4, must be 8", "runs is 2, must be 1", "dim is 3, must be 7"):  # fmt: skip
         assert part in str(caught.value)
 
 

@@ -95,6 +95,7 @@ def test_an_empty_config_sets_no_limits():
     [
         ({"hidden_size": "12"}, "hidden_size: '12' is not allowed; allowed: a whole number from 1 on"),
         ({"n_layers": 0}, "n_layers: 0 is not allowed; allowed: a whole number from 1 on"),
+        ({"head_dim": "64"}, "head_dim: '64' is not allowed; allowed: a whole number from 1 on"),
         ({"initializer_range": "a"}, "initializer_range: 'a' is not allowed; allowed: a number"),
         ({"hidden_size": 12, "num_attention_heads": 5}, "a hidden size of 12 is not allowed with 5 heads"),
         ({"model_type": ["bert"]}, r"model_type: \['bert'\] is not allowed; allowed: the name of a family"),

@@ -5,7 +5,6 @@ import pickle
 from collections import OrderedDict
 from dataclasses import asdict, replace
 from itertools import product
-from types import SimpleNamespace
 
 import pytest
 import torch
@@ -14,6 +13,7 @@ from safetensors.torch import save_file
 from sparse_attention.errors import InputError
 from sparse_attention.projections.model import Projections, check_projections, load_projections
 from sparse_attention.projections.weights import ProjectionSetting, initial_weights
+from sparse_attention.qk.shape import AttentionShape
 
 HEADS, HEAD_DIM, DIM, HIDDEN = 3, 5, 2, 4
 LINEAR = ProjectionSetting("linear", DIM, True)
@@ -213,26 +213,30 @@ def test_safetensors_with_other_names_are_refused(tmp_path, names):
 
 
 def test_projections_of_another_model_or_setting_are_refused_with_every_difference():
-    info = SimpleNamespace(layers=2, heads=HEADS, head_dim=HEAD_DIM)
-    check_projections(make(LINEAR), LINEAR, info, "p.pt")
+    shape = AttentionShape(2, HEADS, HEAD_DIM)
+    check_projections(make(LINEAR), LINEAR, shape, "p.pt")
     wrong = ProjectionSetting("linear", DIM + 1, False)
     with pytest.raises(InputError) as caught:
-        check_projections(make(LINEAR), wrong, SimpleNamespace(layers=6, heads=1, head_dim=HEAD_DIM), "p.pt")
-    for part in ("p.pt", "layers is 2, must be 6", "heads is 3, must be 1", "dim is 2, must be 3", "shared is True"):
+        check_projections(make(LINEAR), wrong, AttentionShape(6, 1, HEAD_DIM, where="the model in m"), "p.pt")
+    for part in (
+        "p.pt",
+        "layers is 2, must be 6; heads is 3, must be 1, as in the model in m;",
+        "dim is 2, must be 3",
+        "shared is True",
+    ):
         assert part in str(caught.value)
     with pytest.raises(InputError, match="kind is mlp, must be linear"):
-        check_projections(make(MLP), LINEAR, info, "p.pt")
+        check_projections(make(MLP), LINEAR, shape, "p.pt")
 
 
-def info_of(setting: ProjectionSetting, **changes) -> SimpleNamespace:
-    known = {"layers": 2, "heads": HEADS, "head_dim": HEAD_DIM, "query_lengths": (4, 7), "key_lengths": (4, 7)}
-    return SimpleNamespace(**known | changes)
+def shape_of(head_dim: int = HEAD_DIM, key_lengths: tuple[int, ...] = (4, 7)) -> AttentionShape:
+    return AttentionShape(2, HEADS, head_dim, (4, 7), key_lengths)
 
 
 @pytest.mark.parametrize("setting", settings(), ids=name_of)
 def test_an_original_file_fits_its_setting(tmp_path, setting):
     make(setting).save_original(tmp_path / "p.pt")
-    check_projections(Projections.load(tmp_path / "p.pt", setting), setting, info_of(setting), "p.pt")
+    check_projections(Projections.load(tmp_path / "p.pt", setting), setting, shape_of(), "p.pt")
 
 
 def test_joint_and_separate_projections_are_told_apart_by_their_inputs(tmp_path):
@@ -240,17 +244,17 @@ def test_joint_and_separate_projections_are_told_apart_by_their_inputs(tmp_path)
     for name, setting in (("apart", even), ("joint", joint)):
         weights = initial_weights(setting, HEADS, 6, torch.Generator())
         Projections.of([(weights, weights)] * 2, concat=setting.concat).save_original(tmp_path / f"{name}.pt")
-    info = info_of(joint, head_dim=6)
-    with pytest.raises(InputError, match=r"head_dim is 12, must be 6; .* together \(projections.concat: true\)"):
-        check_projections(Projections.load(tmp_path / "joint.pt", even), even, info, "joint.pt")
-    with pytest.raises(InputError, match=r"head_dim is 3, must be 6; .* apart \(projections.concat: false\)"):
-        check_projections(Projections.load(tmp_path / "apart.pt", joint), joint, info, "apart.pt")
+    shape = shape_of(head_dim=6)
+    with pytest.raises(InputError, match=r"head_dim is 12, must be 6, .* together \(projections.concat: true\)"):
+        check_projections(Projections.load(tmp_path / "joint.pt", even), even, shape, "joint.pt")
+    with pytest.raises(InputError, match=r"head_dim is 3, must be 6, .* apart \(projections.concat: false\)"):
+        check_projections(Projections.load(tmp_path / "apart.pt", joint), joint, shape, "apart.pt")
 
 
 def test_joint_projections_refuse_queries_without_keys():
-    info = info_of(CONCAT, key_lengths=(4, 9))
+    shape = shape_of(key_lengths=(4, 9))
     with pytest.raises(InputError, match="concat: true, but example 1 has 7 queries and 9 keys"):
-        check_projections(make(CONCAT), CONCAT, info, "p.pt")
+        check_projections(make(CONCAT), CONCAT, shape, "p.pt")
 
 
 @pytest.mark.parametrize("change", [{"block_size": 2}, {"concat": True}], ids=["block size", "concat"])
@@ -259,9 +263,7 @@ def test_what_our_file_says_of_its_form_must_be_the_setting(tmp_path, change):
     make(other).save(tmp_path / "p.safetensors")
     (name,) = change
     with pytest.raises(InputError, match=f"projections.{name} is {change[name]}, must be"):
-        check_projections(
-            Projections.load(tmp_path / "p.safetensors", LINEAR), LINEAR, info_of(LINEAR), "p.safetensors"
-        )
+        check_projections(Projections.load(tmp_path / "p.safetensors", LINEAR), LINEAR, shape_of(), "p.safetensors")
 
 
 @pytest.mark.parametrize(

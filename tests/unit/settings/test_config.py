@@ -6,8 +6,10 @@ import math
 import os
 from pathlib import Path
 
+import numpy as np
 import pytest
 import yaml
+from safetensors.numpy import save_file
 from snakemake.utils import update_config
 
 from sparse_attention.errors import InputError
@@ -369,6 +371,24 @@ def test_the_limits_of_a_users_model_are_checked_before_any_job(config, tmp_path
     put(config, "blocks", {"length": 128, "min_length": 128})
     put(config, "train_classifier.longformer.layers", 2)
     settings.validate(config, read_origins([FILE]), REGISTRY, ROOT)
+
+
+@pytest.mark.parametrize("section", ["fit_projections", "fit_clusters"])
+def test_imported_layers_are_counted_before_any_job(section, config, tmp_path):
+    config["models"]["mine"] = own_model(tmp_path / "model", max_position_embeddings=300)
+    put(config, "model", "mine")
+    ending = "" if section == "fit_clusters" else ".both.w"
+    numbers = {f"layer~{layer}{ending}": np.ones(2, dtype=np.float32) for layer in range(3)}
+    save_file(numbers, tmp_path / "three.safetensors")
+    put(config, f"{section}.source", str(tmp_path / "three.safetensors"))
+    assert f"{section}.source: 3 layers; allowed: 2, as many as the model in {tmp_path}/model has" in complaint(config)
+    save_file({name: numbers[name] for name in list(numbers)[:2]}, tmp_path / "two.safetensors")
+    (tmp_path / "other.pt").write_bytes(b"PK\x03\x04 is no safetensors file")
+    (tmp_path / "damaged.safetensors").write_bytes((tmp_path / "three.safetensors").read_bytes()[:20])
+    (tmp_path / "list.safetensors").write_bytes((4).to_bytes(8, "little") + b"[12]")
+    for name in ("two.safetensors", "other.pt", "damaged.safetensors", "list.safetensors"):
+        put(config, f"{section}.source", str(tmp_path / name))
+        settings.validate(config, Origins(), REGISTRY, ROOT)
 
 
 def test_the_error_for_an_unreadable_model_names_its_key(config, tmp_path):

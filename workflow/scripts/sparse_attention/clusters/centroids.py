@@ -18,7 +18,7 @@ from sparse_attention.originals.sklearn_pickles import read_centroids as read_pi
 from sparse_attention.projections.model import Projections
 
 if TYPE_CHECKING:
-    from sparse_attention.qk.store import QKInfo
+    from sparse_attention.qk.shape import AttentionShape
 
 KEY = "predictors.kmeans.clusters"
 TIE = 1e-12  # squared distances that differ by less than this, relative to squared norms, are equal up to rounding
@@ -140,15 +140,15 @@ def _check_layer(centroids: object, shape: torch.Size | None, where: str) -> Non
 
 
 def check_centroids(
-    centroids: Centroids, projections: Projections, info: QKInfo, clusters: int, runs: int, where: StrPath,
+    centroids: Centroids, projections: Projections, shape: AttentionShape, clusters: int, runs: int, where: StrPath,
     block_size: int = 1,
 ) -> None:  # fmt: skip
     """Raise `InputError`, with all differences, when centroids do not fit the setting, projections or vectors."""
-    dim = block_size * (projections.setting.dim if projections.setting else info.head_dim)
-    found = (len(centroids.layers), *centroids.layers[0].shape)
-    names = ("layers", "heads", "predictors.kmeans.runs", KEY, "dim")
-    wanted = (info.layers, info.heads, runs, clusters, dim)
-    wrong = [f"{name} is {a}, must be {b}" for name, a, b in zip(names, found, wanted, strict=True) if a != b]
+    heads, *found = centroids.layers[0].shape
+    dim = block_size * (projections.setting.dim if projections.setting else shape.head_dim)
+    wanted = {"predictors.kmeans.runs": runs, KEY: clusters, "dim": dim}
+    wrong = shape.differences({"layers": len(centroids.layers), "heads": heads})
+    wrong += [f"{name} is {a}, must be {b}" for (name, b), a in zip(wanted.items(), found, strict=True) if a != b]
     if wrong:
         raise InputError(f"fit_clusters.source: {where}: {'; '.join(wrong)}")
 

@@ -39,7 +39,13 @@ FIXED_PADDING = {"mpnet": 1}
 LAYERS = ("num_hidden_layers", "n_layers", "n_layer")
 POSITIONS = ("max_position_embeddings", "n_positions")
 HIDDEN, HEADS = ("hidden_size", "dim", "n_embd"), ("num_attention_heads", "n_heads", "n_head")
-COUNTS = (*LAYERS, *POSITIONS, *HIDDEN, *HEADS, "vocab_size", "intermediate_size")
+HEAD_DIM, KEY_HEADS = "head_dim", "num_key_value_heads"
+BOTTLENECK = "true_hidden_size"
+"""The hidden size inside a layer of MobileBERT, whose heads share it."""
+COUNTS = (
+    *(*LAYERS, *POSITIONS, *HIDDEN, *HEADS, HEAD_DIM, KEY_HEADS, BOTTLENECK),
+    *("vocab_size", "intermediate_size"),
+)
 SHARES = ("hidden_dropout_prob", "attention_probs_dropout_prob")
 NUMBERS = (*SHARES, "layer_norm_eps", "initializer_range")
 
@@ -54,7 +60,8 @@ class Limits:
         The model as error messages name it.
     family : str or None
         `model_type`.
-    layers : int or None
+    layers, heads, key_heads, head_dim : int or None
+        Numbers of layers, of query heads and of key heads, and size of a head.
     vocabulary : int or None
         Number of token ids, which start at 0.
     positions : int or None
@@ -66,6 +73,9 @@ class Limits:
     name: str
     family: str | None
     layers: int | None
+    heads: int | None
+    key_heads: int | None
+    head_dim: int | None
     vocabulary: int | None
     positions: int | None
     windows: tuple[int, ...]
@@ -118,6 +128,11 @@ class Limits:
             allowed = "from 1 on" if self.layers is None else f"from 1 to the {self.layers} of {self.name}"
             raise InputError(f"{key}: {layers} is not allowed; allowed: {allowed}")
 
+    def check_all_layers(self, layers: int, key: str) -> None:
+        """Raise `InputError` that names the configuration `key` when a file of `layers` layers is not for it."""
+        if self.layers not in (None, layers):
+            raise InputError(f"{key}: {layers} layers; allowed: {self.layers}, as many as {self.name} has")
+
 
 def limits_of(folder: Path | str) -> Limits:
     """Read the limits of the model in a folder.
@@ -165,7 +180,7 @@ def limits_in(config: Mapping[str, Any], folder: Path | str) -> Limits:
             allowed = "a number from 0 to 1" if key in SHARES else "a number from 0 on"
             raise InputError(f"{path}: {key}: {value!r} is not allowed; allowed: {allowed}")
     hidden, heads = _first(config, HIDDEN), _first(config, HEADS)
-    if hidden and heads and "head_dim" not in config and "embedding_size" not in config and hidden % heads:
+    if hidden and heads and HEAD_DIM not in config and "embedding_size" not in config and hidden % heads:
         text = f"a hidden size of {hidden} is not allowed with {heads} heads"
         raise InputError(f"{path}: {text}; allowed: a multiple of {heads}")
     family, layers = config.get("model_type"), _first(config, LAYERS)
@@ -176,7 +191,10 @@ def limits_in(config: Mapping[str, Any], folder: Path | str) -> Limits:
         text = f"models of the family {family} have no attention windows"
         raise InputError(f"{path}: attention_window: {text}; allowed: model_type: longformer, or no attention_window")
     positions = _positions(config, family, path)
-    return Limits(f"the model in {folder}", family, layers, config.get("vocab_size"), positions, windows)
+    inside = config.get(BOTTLENECK) or hidden
+    head_dim = config.get(HEAD_DIM) or (inside // heads if inside and heads else None)
+    sizes = layers, heads, config.get(KEY_HEADS), head_dim, config.get("vocab_size")
+    return Limits(f"the model in {folder}", family, *sizes, positions, windows)
 
 
 def _check_count(config: Mapping[str, Any], key: str, path: Path, least: int = 1) -> None:

@@ -20,7 +20,7 @@ from sparse_attention.projections.files import METADATA, read_block_setting, rea
 from sparse_attention.projections.weights import WEIGHT_NAMES, ProjectionSetting, Weights, check_lengths, project_sides
 
 if TYPE_CHECKING:
-    from sparse_attention.qk.store import QKInfo
+    from sparse_attention.qk.shape import AttentionShape
 
 
 @dataclass(frozen=True)
@@ -176,22 +176,23 @@ def load_projections(path: StrPath | Sequence[str] | None) -> Projections:
     return Projections.load(path if isinstance(path, str | os.PathLike) else path[0])
 
 
-def check_projections(projections: Projections, setting: ProjectionSetting, info: QKInfo, where: StrPath) -> None:
+def check_projections(
+    projections: Projections, setting: ProjectionSetting, shape: AttentionShape, where: StrPath
+) -> None:
     """Raise `InputError`, with all differences, when projections do not fit their setting or the queries and keys."""
     found = projections.setting
     assert found is not None
     if setting.concat:
-        check_lengths(info.query_lengths, info.key_lengths)
-    wanted: dict[str, tuple[object, object]] = {
-        "layers": (len(projections.layers), info.layers),
-        "heads": (projections.heads, info.heads),
-        "head_dim": (projections.head_dim, info.head_dim),
-        **{f"projections.{name}": (getattr(found, name), value) for name, value in asdict(setting).items()},
-    }
-    wrong = [f"{name} is {ours}, must be {theirs}" for name, (ours, theirs) in wanted.items() if ours != theirs]
-    if not setting.concat and projections.head_dim == 2 * info.head_dim:
+        check_lengths(shape.query_lengths, shape.key_lengths)
+    sizes = {"layers": len(projections.layers), "heads": projections.heads, "head_dim": projections.head_dim}
+    wrong = shape.differences(sizes)
+    wrong += [
+        f"projections.{name} is {getattr(found, name)}, must be {value}"
+        for name, value in asdict(setting).items() if getattr(found, name) != value
+    ]  # fmt: skip
+    if not setting.concat and projections.head_dim == 2 * shape.head_dim:
         wrong.append("it seems to project queries and keys together (projections.concat: true)")
-    elif setting.concat and 2 * projections.head_dim == info.head_dim:
+    elif setting.concat and 2 * projections.head_dim == shape.head_dim:
         wrong.append("it seems to project queries and keys apart (projections.concat: false)")
     if wrong:
         raise InputError(f"fit_projections.source: {where}: {'; '.join(wrong)}")

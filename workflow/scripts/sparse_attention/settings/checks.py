@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -226,10 +227,35 @@ def _model_problems(config: dict[str, Any], folder: Path) -> Iterator[Problem]:
     if config["extract_qk"]["source"] is None:
         length = config["blocks"]["length"]
         yield from _own_model(config, folder, "model", lambda limits: limits.check_length(length, "blocks.length"))
+        for section in ("fit_projections", "fit_clusters"):
+            yield from _layer_problems(config, folder, section)
     if config["code"] is not None:
         wanted = None if config["train_classifier"]["source"] else config["train_classifier"]["longformer"]
         given = (config["tokenise_code"]["max_tokens"], wanted and wanted["layers"])
         yield from _own_model(config, folder, "classifier", lambda limits: limits.check_classifier(*given))
+
+
+def _layer_problems(config: dict[str, Any], folder: Path, section: str) -> Iterator[Problem]:
+    """Check that imported projections or centroids have as many layers as the model in the user's own folder."""
+    source = config[section]["source"]
+    layers = _layers_in(locate(source, folder)) if source else None
+    if layers is not None:
+        key = f"{section}.source"
+        yield from _own_model(config, folder, "model", lambda limits: limits.check_all_layers(layers, key))
+
+
+def _layers_in(path: Path) -> int | None:
+    """Return the number of layers that the header of a safetensors file names; None for other and damaged files."""
+    try:
+        if not path.is_file():
+            return None
+        with path.open("rb") as stream:
+            length = int.from_bytes(stream.read(8), "little")
+            header = json.loads(stream.read(length)) if length <= path.stat().st_size else None
+    except (OSError, ValueError, RecursionError):
+        return None
+    names = header if isinstance(header, dict) else {}
+    return len({name.split(".")[0] for name in names if name.startswith("layer~")}) or None
 
 
 def _own_model(
