@@ -31,6 +31,19 @@ POINTS = {
     "random": ("kind~none", {"sparsity~0.8": (0.8, 0.2), "sparsity~0.98": (0.98, 0.02)}),
 }
 """Predictor: its projection, and the sparsity and recall of its points."""
+RUN_POINTS = {
+    "oracle": ("kind~none", {("keys~2", 0, "none"): (0.992, 0.7), ("keys~8", 0, "none"): (0.969, 0.93),
+                             ("keys~32", 0, "none"): (0.875, 0.999)}),
+    "random": ("kind~none", {("sparsity~0.95", 0, "none"): (0.95, 0.05)}),
+    "window": ("kind~none", {("width~1", 0, "none"): (0.996, 0.06), ("width~25", 0, "none"): (0.905, 0.45)}),
+    "bigbird": ("kind~none", {("random_keys~3", 0, "none"): (0.96, 0.25)}),
+    "cos": (LEARNED, {("threshold~0.1", 0, "none"): (0.985, 0.4), ("threshold~0.6", 0, "none"): (0.891, 0.8)}),
+    "kmeans": (LEARNED, {("clusters~16_runs~1_top~1", 0, "none"): (0.948, 0.5),
+                         ("clusters~16_runs~1_top~2", 11, "cls+last"): (0.86, 0.75)}),
+}  # fmt: skip
+"""Predictor: its projection, and the sparsity and mass recall of the points at which the language model runs."""
+BLOCKS = 2
+"""Number of blocks of each document at which the language model runs."""
 DOCUMENTS, EXAMPLES = 8, 4
 KEEP = ("none", "cls", "last", "cls+last")
 DISTANCES = ("0", "1", "2", "3-4", "5-8", "9-16", ">16")
@@ -224,6 +237,64 @@ def models(
     return made
 
 
+def sparse_mlm(
+    folder: Path, seeds: tuple[int, ...] = (1,), attentions: tuple[str, ...] = ("entmax~1.5",), heads: int = 3
+) -> dict[str, FileList]:
+    """Write what running the language model under full and predicted attention gives; return the files of each kind."""
+    names = ("full_mlm_losses", "sparse_mlm_losses", "sparse_mlm_heads", "finetuned_mlm_losses", "finetuned_mlm_heads")
+    found: dict[str, dict[str, dict[str, Any]]] = {name: {} for name in names}
+    for attention, seed in itertools.product((*attentions, "softmax"), seeds):
+        place, run = folder / "sparse_mlm" / attention / f"seed~{seed}", {"attention": attention, "seed": seed}
+        full = _losses(seed, 0.0 if attention == "softmax" else 0.05)
+        found["full_mlm_losses"][_write(place / "full" / "losses.tsv", full)] = run
+        for name, (projection, points) in RUN_POINTS.items() if attention != "softmax" else ():
+            known = {"predictor": name, **discover()[name].facts, "projection": projection, **run}
+            job = place / projection / name
+            own = [(point, reach, dense) for point, reach in points.items() for dense in _ways(name)]
+            for part, value in zip(("losses", "heads"), _run_points(own, seed, heads), strict=True):
+                found[f"sparse_mlm_{part}"][_write(job / "all" / f"{part}.tsv", value)] = known
+            for point in list(points)[-1:] if name in ("kmeans", "bigbird") else ():
+                better = [(point, (points[point][0], points[point][1] + 0.15), False)]
+                for part, value in zip(("losses", "heads"), _run_points(better, seed, heads), strict=True):
+                    path = job / "all" / "finetuned" / point[0] / f"{part}.tsv"
+                    found[f"finetuned_mlm_{part}"][_write(path, value)] = known | {"steps": 50}
+    return {kind: FileList.of(runs) for kind, runs in found.items()}
+
+
+def _ways(predictor: str) -> tuple[bool, ...]:
+    """Return whether queries without keys see all keys: once with each answer for a predictor that leaves some."""
+    return (False, True) if predictor == "cos" else (False,)
+
+
+def _losses(seed: int, more: float, *names: object) -> list[dict[str, Any]]:
+    """Return the rows of all blocks when the model loses `more` nats than softmax."""
+    rng, own = np.random.default_rng(seed), np.random.default_rng([seed, *str(names).encode()])
+    rows = []
+    for block in range(BLOCKS * DOCUMENTS):
+        loss = 5.5 + rng.normal(0, 0.2) + more * (1 + own.normal(0, 0.1))
+        row = {"block": block, "document": f"document {block // BLOCKS}", "masked_tokens": 38 - block % 3}
+        rows.append(row | {"loss": loss, "accuracy": 0.2 * np.exp(5.5 - loss)})
+    return rows
+
+
+def _run_points(points: list[Any], seed: int, heads: int) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """Return the rows of a job by block and by head: the more attention a point leaves out, the more it loses."""
+    losses, by_head = [], []
+    for (setting, window, keep), (sparsity, mass), dense in points:
+        named = {"setting": setting, "window": window, "keep": keep, "dense_empty_rows": dense}
+        empty = 0.2 if setting == "threshold~0.1" else 0.0
+        more = 0.05 + 2.6 * (1 - mass) ** 1.5 * (0.8 if dense and empty else 1)
+        losses += [named | row for row in _losses(seed, more, setting, dense)]
+        for gold, layer, head in itertools.product(("current", "dense"), range(2), range(heads)):
+            own = mass - 0.05 * (gold == "dense") - 0.01 * layer
+            point = _point(np.random.default_rng([seed, layer, head, len(setting)]), sparsity, own, layer, head)
+            # the spread over heads is that of every point, so supports that grow get denser in every head
+            point |= {"sparsity": sparsity - 0.001 * head, "mass_recall": max(own, 0.01)}
+            measured = point | {"output_error": (1 - own) ** 0.8, "empty_queries": empty}
+            by_head.append(named | {"gold": gold, "layer": layer, "head": head, "examples": 16} | measured)
+    return losses, by_head
+
+
 def curves(folder: Path, seeds: tuple[int, ...] = (1,)) -> tuple[list[str], list[dict[str, Any]]]:
     """Write the fitting curves of a projection for each seed."""
     paths, runs = [], []
@@ -298,7 +369,8 @@ def published(folder: Path, seeds: tuple[int, ...] = (1,), attentions: tuple[str
     make_table(tables / "gold_sparsity.tsv", {}, {"gold": FileList(made.gold, made.gold_runs)})
     make_table(tables / "projections.tsv", {}, {"curves": FileList(*curves(folder, seeds))})
     _published_predictors(folder, tables, seeds, attentions)
-    _printed(tables, ("masked_lm", "predictors_at_sparsity", "areas"))
+    _published_sparse_mlm(folder, tables, seeds, attentions)
+    _printed(tables, ("masked_lm", "predictors_at_sparsity", "areas", "sparse_mlm"))
     return tables
 
 
@@ -323,6 +395,16 @@ def _published_predictors(folder: Path, tables: Path, seeds: tuple[int, ...], at
     buckets, common, runs = quantizers(folder, seeds, attentions)
     make_table(tables / "buckets.tsv", {}, {"buckets": FileList(buckets, runs)})
     make_table(tables / "common_buckets.tsv", {}, {"common": FileList(common, runs)})
+
+
+def _published_sparse_mlm(folder: Path, tables: Path, seeds: tuple[int, ...], attentions: tuple[str, ...]) -> None:
+    import summarise_sparse_mlm
+
+    files = sparse_mlm(folder, seeds, attentions)
+    given = {kind: list(own.paths) for kind, own in files.items()}
+    params = {"runs": {kind: own.runs for kind, own in files.items()}, "replicates": 100}
+    output = {name: str(tables / f"{name}.tsv") for name in ("sparse_mlm", "sparse_mlm_by_head")}
+    summarise_sparse_mlm.main(job(input=given, output=output, params=params))
 
 
 def _printed(tables: Path, names: tuple[str, ...]) -> None:

@@ -87,7 +87,7 @@ def test_the_page_needs_nothing_else_and_its_links_lead_somewhere(tables, figure
     parsed = Page(text)
     assert not re.search(r"@import|url\(", text)
     assert "A &lt;b&gt;" in text and "with local changes" in text and "150 steps of 8 blocks" in text
-    sections = "corpus models gold predictors computation heads distances buckets terms data provenance"
+    sections = "corpus models gold predictors computation sparse_mlm heads distances buckets terms data provenance"
     assert set(sections.split()) <= set(parsed.ids) and "deviations" not in parsed.ids
 
 

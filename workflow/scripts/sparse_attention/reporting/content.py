@@ -24,6 +24,13 @@ HEADERS = {name: metric.words for name, metric in support_metrics().items()} | {
     "second_label": "second",
     "second_recall": "recall of the second",
     "as_published": "as published",
+    "dense_empty_rows": "dense where empty",
+    "finetuned": "further steps",
+    "loss_increase": "loss increase",
+    "loss_increase_low": "increase from",
+    "loss_increase_high": "to",
+    "output_error": "output error",
+    "empty_queries": "empty queries",
 }
 """Headers of columns; other columns are named like in the table, with spaces for underscores."""
 DIGITS = {
@@ -31,7 +38,7 @@ DIGITS = {
     "q25": 0, "median": 0, "q75": 0, "milliseconds_per_function": 1, "functions_per_second": 1, "speedup": 2,
 }  # fmt: skip
 """Number of decimals of columns that do not have 3."""
-WORDED = ("attention", "projection", "point", "second_projection", "quirk", "subject", "metric", "keep")
+WORDED = ("attention", "projection", "point", "setting", "second_projection", "quirk", "subject", "metric", "keep")
 """Columns of path segments and names, which are written in words."""
 FORMATTERS: dict[str, Callable[[str], str]] = {**dict.fromkeys(WORDED, spell), "pruning": spell_pruning}
 INTEGERS = (
@@ -103,6 +110,9 @@ def _cell(column: str, row: Any) -> Cell:
     if isinstance(value, str):
         to_words = FORMATTERS.get(column)
         return Cell(to_words(value) or "–" if to_words else value, value)
+    if isinstance(value, bool):
+        answer = "yes" if value else "no"
+        return Cell(answer, answer)
     if pd.isna(value):
         return Cell("–", "", True)
     if column in INTEGERS or column.startswith(("characters_", "tokens_", "lines_")) or isinstance(value, int):

@@ -72,7 +72,7 @@ def violations(table: pd.DataFrame, nested: tuple[str, bool] | None = None) -> I
 
     yield from select("a row must not be repeated", table.duplicated(list(PLACE)))
     for name, metric in METRICS.items():
-        yield from select(f"{name} must be {metric.range}", _outside(table[name], metric), name)
+        yield from select(f"{name} must be {metric.range}", outside(table[name], metric), name)
     above = table["recall"] > table["best_recall"] + TOLERANCE
     yield from select("recall must be at most best_recall, that of the best pairs", above, "recall", "best_recall")
     # rounding to six digits can hide a query that is not exact, and recall then misses as little
@@ -87,7 +87,7 @@ def violations(table: pd.DataFrame, nested: tuple[str, bool] | None = None) -> I
         yield from _falling_along(table, *nested)
 
 
-def _outside(values: pd.Series, metric: MetricFacts) -> pd.Series:
+def outside(values: pd.Series, metric: MetricFacts) -> pd.Series:
     """Return which values are outside the range of a metric."""
     low, high = (np.inf * sign if end is None else end for end, sign in ((metric.low, -1), (metric.high, 1)))
     return ~values.between(low, high) & ~(values.isna() & metric.unknown)

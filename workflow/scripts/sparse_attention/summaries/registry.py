@@ -23,6 +23,7 @@ SECTIONS = (
     "windows",
     "points",
     "computation",
+    "sparse_mlm",
     "heads",
     "distances",
     "buckets",
