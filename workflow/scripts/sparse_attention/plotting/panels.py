@@ -151,9 +151,15 @@ def _set_axes(axes: Axes, comparison: Comparison, small: bool) -> None:
     right = max(right, gold.min() / SPARSEST) if len(gold) else right
     left = min(max(kept.max(), 1) * 1.25, WIDEST) if comparison.x_axis is COMPUTATION else min(kept.max() * 1.18, 1.0)
     right /= 1.3 if small else 1.55
+    set_sparsity_axis(axes, left, right, small)
+    axes.set_ylim(-0.02, 1.02)
+    axes.grid(True)
+
+
+def set_sparsity_axis(axes: Axes, left: float, right: float, small: bool = False) -> None:
+    """Make the x axis logarithmic in the share of kept pairs, from `left` down to `right`, labelled by the sparsity."""
     axes.set_xscale("log")
     axes.set_xlim(left, right)
-    axes.set_ylim(-0.02, 1.02)
     levels = _spaced_out(
         [level for level in (FEW_TICKS if small else TICKS) if right <= 1 - level <= left], left / right, small
     )
@@ -161,7 +167,6 @@ def _set_axes(axes: Axes, comparison: Comparison, small: bool) -> None:
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{100 * (1 - value):.4g}%"))
     axes.xaxis.set_minor_locator(NullLocator())
     axes.tick_params(axis="x", labelsize=7 if small else 8)
-    axes.grid(True)
 
 
 def _spaced_out(levels: Sequence[float], span: float, small: bool) -> list[float]:

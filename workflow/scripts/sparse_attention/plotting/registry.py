@@ -21,6 +21,7 @@ SECTIONS = (
     "metrics",
     "windows",
     "computation",
+    "sparse_mlm",
     "heads",
     "distances",
     "buckets",
