@@ -126,6 +126,7 @@ if "sparse_mlm_losses" in RESULTS.files:
             "full_mlm_losses",
             "sparse_mlm_losses",
             "sparse_mlm_heads",
+            "finetuned_full_mlm_losses",
             "finetuned_mlm_losses",
             "finetuned_mlm_heads",
         )

@@ -241,12 +241,16 @@ def sparse_mlm(
     folder: Path, seeds: tuple[int, ...] = (1,), attentions: tuple[str, ...] = ("entmax~1.5",), heads: int = 3
 ) -> dict[str, FileList]:
     """Write what running the language model under full and predicted attention gives; return the files of each kind."""
-    names = ("full_mlm_losses", "sparse_mlm_losses", "sparse_mlm_heads", "finetuned_mlm_losses", "finetuned_mlm_heads")
+    kinds = ("full_mlm_losses", "sparse_mlm_losses", "sparse_mlm_heads")
+    names = (*kinds, "finetuned_full_mlm_losses", "finetuned_mlm_losses", "finetuned_mlm_heads")
     found: dict[str, dict[str, dict[str, Any]]] = {name: {} for name in names}
     for attention, seed in itertools.product((*attentions, "softmax"), seeds):
         place, run = folder / "sparse_mlm" / attention / f"seed~{seed}", {"attention": attention, "seed": seed}
         full = _losses(seed, 0.0 if attention == "softmax" else 0.05)
         found["full_mlm_losses"][_write(place / "full" / "losses.tsv", full)] = run
+        if attention != "softmax":
+            path = _write(place / "full" / "finetuned" / "losses.tsv", _losses(seed, 0.0, "finetuned"))
+            found["finetuned_full_mlm_losses"][path] = run | {"steps": 50}
         for name, (projection, points) in RUN_POINTS.items() if attention != "softmax" else ():
             known = {"predictor": name, **discover()[name].facts, "projection": projection, **run}
             job = place / projection / name

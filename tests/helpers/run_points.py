@@ -40,9 +40,10 @@ def heads(current: float, dense: float, **point: Any) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def full(values: Sequence[float], attention: str = "entmax~1.5", seed: int = 1) -> Job:
-    """Return the job of full attention."""
-    run = {"predictor": FULL, "label": "Full attention", "projection": NO_PROJECTION}
+def full(values: Sequence[float], attention: str = "entmax~1.5", seed: int = 1, steps: int = 0) -> Job:
+    """Return the job of full attention, after `steps` of further training."""
+    run: dict[str, Any] = {"predictor": FULL, "label": "Full attention", "projection": NO_PROJECTION}
+    run |= {"steps": steps} if steps else {}
     nothing = pd.DataFrame(columns=[*POINT, *OF_HEADS])
     return Job(run | {"attention": attention, "seed": seed}, f"full-{seed}.tsv", losses(values), "", nothing)
 

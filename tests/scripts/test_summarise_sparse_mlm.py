@@ -17,8 +17,8 @@ def job(fabricate, tmp_path):
 
 def test_both_tables_are_complete(tables, fabricate):
     points = sum(len(own) for _, own in fabricate.RUN_POINTS.values())
-    # full attention with entmax and softmax; two points in both ways; two of them trained further
-    assert len(read_table(tables / "sparse_mlm.tsv")) == 2 + points + 2 + 2
+    # full attention with entmax and softmax; two points in both ways; two of them and full entmax trained further
+    assert len(read_table(tables / "sparse_mlm.tsv")) == 2 + points + 2 + 3
     assert len(read_table(tables / "sparse_mlm_by_head.tsv")) == (points + 2 + 2) * 2 * 2 * 3
 
 
@@ -29,7 +29,7 @@ def test_the_main_table_is_latex_too(tables):
 
 
 def test_nothing_need_be_trained_further(job):
-    for kind in ("finetuned_mlm_losses", "finetuned_mlm_heads"):
+    for kind in ("finetuned_full_mlm_losses", "finetuned_mlm_losses", "finetuned_mlm_heads"):
         # Snakemake gives no input of that name where its list is empty
         delattr(job.input, kind)
         job.params.runs[kind] = []

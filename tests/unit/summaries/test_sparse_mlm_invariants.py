@@ -44,9 +44,8 @@ def test_correct_jobs_pass(files):
 
 
 def test_nothing_need_be_trained_further(files):
-    invariants.check(
-        read_jobs(files | dict.fromkeys(("finetuned_mlm_losses", "finetuned_mlm_heads"), FileList([], [])))
-    )
+    kinds = ("finetuned_full_mlm_losses", "finetuned_mlm_losses", "finetuned_mlm_heads")
+    invariants.check(read_jobs(files | dict.fromkeys(kinds, FileList([], []))))
 
 
 BLOCK = "block == 3"
@@ -139,7 +138,9 @@ def test_a_predictor_that_is_no_bound_may_be_better_than_full_attention(files):
 
 def test_a_bound_after_further_training_may_be_better_than_full_attention():
     made = full((3.0, 3.0, 3.0)), job("oracle", {"keys~2": (1.0, 1.0, 1.0)}, steps=10)
-    invariants.check(made)
+    invariants.check([*made, full((3.0, 3.0, 3.0), steps=10)])
+    with pytest.raises(InputError, match="full attention of entmax~1.5, seed 1, trained further for 10 steps, is"):
+        invariants.check(made)
     with pytest.raises(InputError, match="must not be worse than an upper bound"):
         invariants.check([made[0], job("oracle", {"keys~2": (1.0, 1.0, 1.0)})])
 

@@ -55,7 +55,8 @@ def draw_panels(
     more : str
         Further parts of the line below the title.
     """
-    predicted, full = table[table["predictor"] != FULL], table[table["predictor"] == FULL]
+    is_full = table["predictor"] == FULL
+    predicted, full = table[~is_full], table[is_full & (table["finetuned"] == 0)]
     parts = list(predicted.groupby("attention", sort=False))
     with style.house_style():
         several = len(parts) > 1

@@ -29,7 +29,8 @@ def language_model(table: pd.DataFrame) -> list[str]:
         The table `sparse_mlm`.
     """
     sentences = []
-    for start, full, rows in _by_attention(table):
+    for start, models, rows in _by_attention(table):
+        full = models.iloc[0]
         sentences.append(
             f"{start}With full attention the model has a loss of {format_number(full['loss'], full['loss_ci95'])} nats "
             f"per masked token (perplexity {format_number(full['perplexity'], digits=0)}) on "
@@ -55,20 +56,25 @@ def details(table: pd.DataFrame) -> list[str]:
         The table `sparse_mlm`.
     """
     sentences = []
-    for start, _, rows in _by_attention(table):
-        own = [*_only_itself(rows), *_changed_inputs(_untrained(rows)), *_empty_rows(rows), *_further_training(rows)]
+    for start, full, rows in _by_attention(table):
+        own = [
+            *_only_itself(rows),
+            *_changed_inputs(_untrained(rows)),
+            *_empty_rows(rows),
+            *_further_training(rows, full),
+        ]
         sentences += [start + own[0], *own[1:]] if own else []
     return sentences
 
 
-def _by_attention(table: pd.DataFrame) -> list[tuple[str, pd.Series, pd.DataFrame]]:
-    """Return a prefix, the row of full attention and the other rows of each attention that has other rows."""
+def _by_attention(table: pd.DataFrame) -> list[tuple[str, pd.DataFrame, pd.DataFrame]]:
+    """Return a prefix, the rows of full attention and the other rows of each attention that has other rows."""
     parts = [(str(name), own) for name, own in table.groupby("attention", sort=False)]
     parts = [(name, own) for name, own in parts if (own["predictor"] != FULL).any()]
     return [
         (
             f"For {spell(name)}: " if len(parts) > 1 else "",
-            own[own["predictor"] == FULL].iloc[0],
+            own[own["predictor"] == FULL].sort_values("finetuned", kind="stable"),
             own[own["predictor"] != FULL],
         )
         for name, own in parts
@@ -198,18 +204,20 @@ def _empty_rows(rows: pd.DataFrame) -> list[str]:
     ]
 
 
-def _further_training(rows: pd.DataFrame) -> list[str]:
-    """State how much of the increase is gone after further training under predicted attention."""
+def _further_training(rows: pd.DataFrame, full: pd.DataFrame) -> list[str]:
+    """State how much of the increase is gone after further training, beside full attention trained as long."""
     sentences = []
     for before, after in _pairs(rows.fillna({"setting": ""}), "finetuned", 0):
         lost, left = before["loss_increase"], after["loss_increase"]
         share = f" ({percent(1 - left / lost)} of it recovered)" if 0 <= left < lost else ""
         sentences.append(
             f"After {count(after['finetuned'], 'step')} of further training with its support, {_named(after, rows)} "
-            f"costs {format_number(left)} nats instead of {format_number(lost)}{share}."
+            f"has a loss of {format_number(after['loss'])} instead of {format_number(before['loss'])}. Over full "
+            f"attention that is trained as long, it costs {format_number(left)} nats instead of "
+            f"{format_number(lost)}{share}."
         )
-    if sentences:
-        sentences.append(
-            "Further training with full attention would lower the loss as well; this run does not separate the two."
-        )
+    trained = full[full["finetuned"] > 0]
+    if sentences and len(trained):
+        losses = [format_number(own["loss"].iloc[0]) for own in (full[full["finetuned"] == 0], trained)]
+        sentences.append(f"Full attention itself goes from {losses[0]} to {losses[1]} in these steps.")
     return sentences

@@ -44,11 +44,12 @@ def sparse_mlm_tables(jobs: Sequence[Job], replicates: int) -> dict[str, pd.Data
     dict of str to pandas.DataFrame
         `sparse_mlm`: a row per attention and point, the row of full attention first. `loss` and `accuracy` are means
         over masked tokens, `perplexity` is the exponential of a seed's loss; all are then averaged over seeds.
-        `loss_increase` is over full attention of the same attention, seed and blocks; empty for softmax, which is no
-        point of comparison. Measures of supports are means over layers and heads, then over seeds.
+        `loss_increase` is over full attention of the same attention, seed and blocks, trained further for as many
+        steps; empty for softmax, which is no point of comparison. Measures of supports are means over layers and heads,
+        then over seeds.
         `sparse_mlm_by_head`: the measures of each point, gold support, layer and head, averaged over seeds.
     """
-    full = {job.of_run: job.losses for job in jobs if job.is_full}
+    full = {job.of_full: job.losses for job in jobs if job.is_full}
     rows: list[dict[str, Any]] = []
     increases: list[np.ndarray] = []
     for job in jobs:
@@ -56,7 +57,7 @@ def sparse_mlm_tables(jobs: Sequence[Job], replicates: int) -> dict[str, pd.Data
         for point, losses, heads in job.points():
             identity = {**series, **point, "finetuned": job.steps, "seed": job.run["seed"]}
             rows.append(identity | _quality(losses) | _measures(heads))
-            increases.append(_resampled_increase(losses, full[job.of_run], replicates))
+            increases.append(_resampled_increase(losses, full[job.of_full], replicates))
     by_seed = pd.DataFrame(rows)
     measured = [*CURRENT, *(f"{name}_dense" for name in DENSE)]
     table = over_seeds(by_seed, KEYS, [*QUALITY, *measured], constant=SIZES)

@@ -59,17 +59,17 @@ def check(jobs: Sequence[Job]) -> None:
         When an invariant is violated; the message shows the files, the rules and the first rows.
     """
     found: list[str] = []
-    full = {job.of_run: job for job in jobs if job.is_full}
+    full = {job.of_full: job for job in jobs if job.is_full}
     for job in jobs:
         own = [violation.message(job.path) for violation in _of_losses(job)]
         own += [violation.message(job.heads_path) for violation in _of_heads(job)]
-        if job.of_run not in full:
-            attention, seed = job.of_run
-            own.append(
-                f"{job.path}: full attention of {attention}, seed {seed}, is missing, so nothing compares with it"
-            )
+        if job.of_full not in full:
+            attention, seed, steps = job.of_full
+            trained = f", trained further for {steps} steps" if steps else ""
+            missing = f"full attention of {attention}, seed {seed}{trained}, is missing, so nothing compares with it"
+            own.append(f"{job.path}: {missing}")
         elif not own:
-            own = [violation.message(job.path) for violation in _against_full(job, full[job.of_run])]
+            own = [violation.message(job.path) for violation in _against_full(job, full[job.of_full])]
         found += own
     if found:
         more = [f"and {len(found) - SHOWN} more"] if len(found) > SHOWN else []

@@ -51,9 +51,9 @@ class Job:
     heads: pd.DataFrame
 
     @property
-    def of_run(self) -> tuple[str, int]:
-        """The attention and the seed."""
-        return self.run["attention"], self.run["seed"]
+    def of_full(self) -> tuple[str, int, int]:
+        """What names the model with full attention that it is compared with: attention, seed and further steps."""
+        return self.run["attention"], self.run["seed"], self.steps
 
     @property
     def is_full(self) -> bool:
@@ -78,8 +78,9 @@ def read_jobs(files: Mapping[str, FileList]) -> list[Job]:
     Parameters
     ----------
     files : mapping of str to FileList
-        The kinds `full_mlm_losses`, `sparse_mlm_losses` and `sparse_mlm_heads`, and `finetuned_mlm_losses` and
-        `finetuned_mlm_heads`, which may have no files. Losses and heads are of the same jobs in the same order.
+        The kinds `full_mlm_losses`, `sparse_mlm_losses` and `sparse_mlm_heads`, and the same of models trained further,
+        with `finetuned_` before their names, which may have no files. Losses and heads are of the same jobs in the same
+        order.
 
     Raises
     ------
@@ -87,10 +88,10 @@ def read_jobs(files: Mapping[str, FileList]) -> list[Job]:
         When a file is no table, or lacks a column.
     """
     jobs = []
-    full = files["full_mlm_losses"]
-    for path, run in zip(full.paths, full.runs, strict=True):
-        losses = read_table(path, OF_BLOCKS).assign(setting="", window=0, keep="none", dense_empty_rows=False)
-        jobs.append(Job(_full(run), str(path), _sorted(losses), "", pd.DataFrame(columns=[*POINT, *OF_HEADS])))
+    for full in (files["full_mlm_losses"], files["finetuned_full_mlm_losses"]):
+        for path, run in zip(full.paths, full.runs, strict=True):
+            losses = read_table(path, OF_BLOCKS).assign(setting="", window=0, keep="none", dense_empty_rows=False)
+            jobs.append(Job(_full(run), str(path), _sorted(losses), "", pd.DataFrame(columns=[*POINT, *OF_HEADS])))
     for kind in ("sparse_mlm", "finetuned_mlm"):
         of_losses, of_heads = files[f"{kind}_losses"], files[f"{kind}_heads"]
         for path, heads_path, run in zip(of_losses.paths, of_heads.paths, of_losses.runs, strict=True):
