@@ -2,6 +2,7 @@
 
 import json
 import re
+import textwrap
 import zipfile
 from pathlib import Path
 
@@ -283,6 +284,21 @@ def test_a_model_trained_further_opens_and_differs(finished):
     assert models[0].predicted.point == models[1].predicted.point
     assert any(not torch.equal(weights[0][name], weights[1][name]) for name in weights[0])
     assert not list(trained.parent.glob("resume"))
+
+
+def test_the_example_of_the_readme_runs(finished, tmp_path, monkeypatch):
+    (exported,) = (finished.folder / f"results/sparse_models/{RUN}").glob("*/kmeans/*/*")
+    (tmp_path / "exported").symlink_to(exported)
+    readme = (finished.folder / "README.md").read_text(encoding="utf-8")
+    start = readme.index("    from transformers import AutoTokenizer\n")
+    example = readme[start : readme.index("\n\n", readme.index("save_pretrained", start))]
+    monkeypatch.chdir(tmp_path)
+    made: dict[str, object] = {}
+    exec(textwrap.dedent(example), made)
+    assert made["logits"].shape[-1] == made["model"].config.vocab_size
+    copied = load_sparse_model(tmp_path / "copy")
+    batch = made["tokenizer"]("Paris is the [MASK] of France.", return_tensors="pt")
+    assert torch.equal(copied(**batch).logits, made["logits"])
 
 
 @pytest.mark.again
