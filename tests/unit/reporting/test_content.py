@@ -101,3 +101,12 @@ def test_prunings_are_written_in_words_and_a_single_one_is_left_out():
     assert [row[0].text for row in shown.rows] == ["topk, final 0.1", "threshold, lambda 0.1, final 0.005"]
     assert [cell.text for cell in shown.rows[0][2:]] == ["0.00125", "0.00120"]
     assert content.plain_table("thresholds", frame[:1]).headers == ["layer", "before", "after"]
+
+
+def test_answers_and_settings_are_written_in_words():
+    rows = pd.DataFrame({"setting": ["top~2", None], "dense_empty_rows": [True, False]})
+    table = content.plain_table("sparse_mlm", rows)
+    assert list(table.headers) == ["setting", "dense where empty"]
+    assert [[cell.text for cell in row] for row in table.rows] == [["top 2", "yes"], ["–", "no"]]
+    # the page sorts by the key
+    assert [row[1].key for row in table.rows] == ["yes", "no"]
