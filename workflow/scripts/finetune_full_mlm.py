@@ -3,13 +3,13 @@
 import shutil
 from pathlib import Path
 
-from sparse_attention.block_sparse.dispatch import use_kernels
 from sparse_attention.data.blocks import Blocks
 from sparse_attention.files.checksums import sha256_of_all
 from sparse_attention.files.tables import write_table
 from sparse_attention.jobs.compute import resolve_device, set_seed, set_threads
 from sparse_attention.jobs.log import logger
 from sparse_attention.jobs.script import run
+from sparse_attention.models.attention import choose_kernels
 from sparse_attention.models.masked_lm import load_masked_lm
 from sparse_attention.sparse_models.fine_tuning import train_further
 from sparse_attention.sparse_models.measure import Validation, measure_full
@@ -21,7 +21,7 @@ def main(snakemake):
     set_threads(params.threads)
     set_seed(params.seed)
     device = resolve_device(params.device)
-    kernel = use_kernels(params.kernels, device)["kernel"]
+    kernel = choose_kernels(params.kernels, device)["kernel"]
     blocks, options, resume = Blocks.load(given.blocks), TrainOptions.of(params.options), Path(params.resume)
     model = load_masked_lm(given.model, params.attention).to(device)
     names = ("code", "options", "parameters", "attention", "seed", "threads")

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pandas as pd
 
-from sparse_attention.block_sparse.dispatch import use_kernels
 from sparse_attention.data.blocks import Blocks
 from sparse_attention.data.registry import open_dataset
 from sparse_attention.files.atomic import atomic_path
@@ -16,7 +15,7 @@ from sparse_attention.files.tables import write_table
 from sparse_attention.jobs.compute import resolve_device, set_seed, set_threads
 from sparse_attention.jobs.log import logger
 from sparse_attention.jobs.script import run
-from sparse_attention.models.attention import Attention
+from sparse_attention.models.attention import Attention, choose_kernels
 from sparse_attention.models.masked_lm import load_masked_lm, save_masked_lm
 from sparse_attention.training.fine_tuning import METRICS, SETTINGS, train
 from sparse_attention.training.loop import training_table
@@ -30,7 +29,7 @@ def main(snakemake):
     set_threads(params.threads)
     set_seed(params.seed)
     attention, resume, device = Attention.parse(params.attention), Path(params.resume), resolve_device(params.device)
-    kernel = use_kernels(params.kernels, device)
+    kernel = choose_kernels(params.kernels, device)
     dataset = open_dataset(snakemake.input.model)
     model = load_masked_lm(dataset.root, attention, options.head).to(device)
     task = MaskedLMTask(Blocks.load(snakemake.input.blocks), model, options, params.seed)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+from importlib.util import find_spec
 from typing import NamedTuple
 
 import torch
@@ -12,8 +14,11 @@ from sparse_attention.block_sparse.cpu.call import CPUAttention
 from sparse_attention.block_sparse.lists import BlockLists
 from sparse_attention.block_sparse.reference import attend_plainly
 from sparse_attention.block_sparse.visible import Visible
+from sparse_attention.jobs.log import logger
 
 KERNELS = ("auto", "reference")
+WIDEST_ON_GPU = 256
+"""Most numbers of a query, key or value that the kernels for GPUs take."""
 _chosen = "auto"
 
 
@@ -46,7 +51,7 @@ def use_kernels(kernels: str, device: str = "cpu") -> dict[str, str]:
     Returns
     -------
     dict of str
-        `kernel`, see `kernel_for`; of a compiled one also `compiler` and `flags`.
+        `kernel`, see `kernel_for`; of one in C++ also `compiler` and `flags`, of those for GPUs `triton` and `gpu`.
 
     Raises
     ------
@@ -57,14 +62,59 @@ def use_kernels(kernels: str, device: str = "cpu") -> dict[str, str]:
     if kernels not in KERNELS:
         raise ValueError(f"kernels: {kernels!r}; allowed: {', '.join(KERNELS)}")
     _chosen = kernels
-    kernel = kernel_for(torch.device(device).type, torch.float32)
-    return {"kernel": kernel, **(describe() if kernel == "cpu" else {})}
+    kernel = kernel_for(device, torch.float32)
+    described = {"kernel": kernel}
+    if kernel == "cpu":
+        described |= describe()
+    if kernel == "triton":
+        import triton
+
+        described |= {"triton": triton.__version__, "gpu": torch.cuda.get_device_name(torch.device(device))}
+    return described
 
 
-def kernel_for(device: str, dtype: torch.dtype, kernels: str | None = None) -> str:
-    """Return which kernel `attend` uses for tensors on a device: ``cpu``, or ``reference``."""
-    compiled = (kernels or _chosen) == "auto" and device == "cpu" and dtype != torch.float64
-    return "cpu" if compiled and library() is not None else "reference"
+def kernel_for(device: str, dtype: torch.dtype, kernels: str | None = None, dim: int = 0) -> str:
+    """Return which kernel `attend` uses for tensors on a device: ``cpu``, ``triton`` or ``reference``.
+
+    Parameters
+    ----------
+    device : str
+        Such as ``cpu`` or ``cuda:0``.
+    dtype : dtype
+    kernels : str, optional
+        See `attend`.
+    dim : int
+        Numbers of a query or of a value, whichever has more.
+    """
+    if (kernels or _chosen) == "reference":
+        return "reference"
+    if dtype == torch.float64:
+        _say_once("float64: attention is computed by PyTorch's operations, which is slower")
+        return "reference"
+    if torch.device(device).type == "cpu":
+        return "cpu" if library() is not None else "reference"
+    lacking = _lacking_for_triton(device)
+    if lacking is None and dim > WIDEST_ON_GPU:
+        lacking = f"the kernels take heads of up to {WIDEST_ON_GPU} dims, not {dim}"
+    if lacking is None:
+        return "triton"
+    _say_once(f"{lacking}, so attention is computed by PyTorch's operations, which is slower")
+    return "reference"
+
+
+@functools.cache
+def _lacking_for_triton(device: str) -> str | None:
+    """Return what keeps the Triton kernels from running on a device, or None."""
+    if torch.device(device).type != "cuda" or torch.version.hip is not None:
+        return f"{device}: there are kernels for NVIDIA GPUs and for CPUs only"
+    if torch.cuda.get_device_capability(device) < (8, 0):
+        return f"{torch.cuda.get_device_name(device)}: the kernels need compute capability 8.0"
+    return "Triton is not installed" if find_spec("triton") is None else None
+
+
+@functools.cache
+def _say_once(message: str) -> None:
+    logger.info("%s", message)
 
 
 def attend(
@@ -105,10 +155,15 @@ def attend(
     """
     _check(query, key, value, lists, alpha, kernels)
     scaling = query.shape[-1] ** -0.5 if scaling is None else scaling
+    kernel = kernel_for(str(query.device), query.dtype, kernels, max(query.shape[-1], value.shape[-1]))
+    if kernel == "triton":
+        from sparse_attention.block_sparse.triton.call import attend_by_triton  # Triton is not installed everywhere
+
+        return Attended(*attend_by_triton(query, key, value, visible, lists, alpha, scaling))
     if visible is None:
         visible = Visible.everything(query.shape[0], query.shape[2], key.shape[2], device=str(query.device))
     given = query, key, value, visible, lists, alpha, scaling
-    if kernel_for(query.device.type, query.dtype, kernels) == "reference":
+    if kernel == "reference":
         return Attended(*attend_plainly(*given))
     return Attended(*CPUAttention.apply(library(), *given))
 

@@ -21,6 +21,7 @@ from transformers.masking_utils import sdpa_mask
 
 from sparse_attention.attention.entmax import entmax
 from sparse_attention.block_sparse.dispatch import attend as attend_exactly
+from sparse_attention.block_sparse.dispatch import use_kernels
 from sparse_attention.block_sparse.visible import Visible
 from sparse_attention.errors import InputError
 from sparse_attention.files.segments import pairs
@@ -87,6 +88,14 @@ class Observation:
 
 _observers: list[Callable[[Observation], None]] = []
 _last_mask: tuple[Tensor | None, Visible | None] = (None, None)
+
+
+def choose_kernels(kernels: str, device: str) -> dict[str, str]:
+    """Choose what computes the attention of this process's models, and say what it is, as `dispatch.use_kernels` does.
+
+    On a GPU these are PyTorch's operations, until the Triton kernels have been measured in training.
+    """
+    return use_kernels(kernels if torch.device(device).type == "cpu" else "reference", device)
 
 
 def set_attention(model: PreTrainedModel, attention: Attention) -> None:

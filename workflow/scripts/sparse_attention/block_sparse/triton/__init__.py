@@ -1,0 +1,1 @@
+"""Attention over block lists on NVIDIA GPUs, softmax and entmax, forward and backward, as Triton kernels."""
