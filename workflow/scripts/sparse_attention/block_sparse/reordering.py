@@ -33,6 +33,10 @@ class Reordering:
         """Sort by the first bucket of each vector; vectors without a bucket come first, equal ones keep their order."""
         return cls(*(given[..., 0].argsort(dim=-1, stable=True)[None] for given in (buckets.queries, buckets.keys)))
 
+    def apply(self, query: Tensor, key: Tensor, value: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Return queries, keys and values, ``(batch, heads, n, dim)`` each, in this order."""
+        return _take(query, self.queries), _take(key, self.keys), _take(value, self.keys)
+
     def attend(
         self,
         query: Tensor,
@@ -50,9 +54,8 @@ class Reordering:
         """
         if visible is None:
             visible = Visible.everything(query.shape[0], query.shape[2], key.shape[2], device=str(query.device))
-        given = _take(query, self.queries), _take(key, self.keys), _take(value, self.keys)
         seen = visible.reordered(*(order.expand(len(query), -1, -1) for order in (self.queries, self.keys)))
-        output, thresholds = attend(*given, lists, alpha, seen, scaling)
+        output, thresholds = attend(*self.apply(query, key, value), lists, alpha, seen, scaling)
         back = self.queries.argsort(-1).expand_as(thresholds)
         return Attended(_take(output, back), thresholds.gather(-1, back))
 
