@@ -108,7 +108,7 @@ class Bounds:
         self.query_centres = self.query.mean(-2)
         self.query_offsets = self.query - self.query_centres[..., None, :]
         self.basis = Basis.balanced(self.query_offsets.flatten(2, 3), self.offsets.flatten(2, 3))
-        self.turned = self.offsets @ self.basis.keys.mT[:, :, None]
+        self.turned = (self.offsets.flatten(2, 3) @ self.basis.keys.mT).unflatten(2, self.offsets.shape[2:4])
         self.radii = self.turned.norm(dim=-1).amax(-1)
 
     @cached_property
@@ -117,6 +117,13 @@ class Bounds:
         some = self.real.any(-2)
         low, high = (self.key.masked_fill(~self.real, fill) for fill in (torch.inf, -torch.inf))
         return low.amin(-2).masked_fill(~some, 0.0), high.amax(-2).masked_fill(~some, 0.0)
+
+    @cached_property
+    def highest(self) -> Tensor:
+        """``(batch, heads, query_blocks, key_blocks)``: `max m · k - m · c`, of the centres of queries and of keys."""
+        products = (self.query_centres @ self.key.flatten(2, 3).mT).unflatten(-1, self.key.shape[2:4])
+        highest = products.masked_fill(~self.real[:, :, None, :, :, 0], -torch.inf).amax(-1)
+        return highest - self.query_centres @ self.centres.mT
 
     @cached_property
     def reach(self) -> Tensor:
@@ -140,21 +147,18 @@ class Bounds:
         Tensor
             ``(batch, heads, rows, query_block, key_blocks)``; any number where a block has no real key.
         """
-        query, offsets, centres = (part[:, :, rows] for part in (self.query, self.query_offsets, self.query_centres))
-        low, high = (corner.mT[:, :, None] for corner in self.corners)
+        # blocks of queries are flattened: a product of many small matrices is slow
+        size, middle, radii = self.query.shape[3], self.centres.mT, self.radii[:, :, None]
+        query, offsets = (part[:, :, rows].flatten(2, 3) for part in (self.query, self.query_offsets))
+        low, high = (corner.mT for corner in self.corners)
         box = query.clamp_min(0) @ high + query.clamp_max(0) @ low
-        turn, radii, middle = (
-            self.basis.queries.mT[:, :, None],
-            self.radii[:, :, None, None],
-            self.centres.mT[:, :, None],
+        products = query @ middle
+        lengths, offset_lengths = (
+            (part @ self.basis.queries.mT).norm(dim=-1, keepdim=True) for part in (query, offsets)
         )
-        ball = query @ middle + (query @ turn).norm(dim=-1, keepdim=True) * radii
-        products = centres @ self.key.flatten(2, 3).mT
-        highest = products.unflatten(-1, (-1, self.key.shape[3])).masked_fill(
-            ~self.real[:, :, None, :, :, 0], -torch.inf
-        )
-        both = highest.amax(-1)[..., None, :] + offsets @ middle + (offsets @ turn).norm(dim=-1, keepdim=True) * radii
-        return torch.minimum(torch.minimum(box, ball), both)
+        of_centres = self.highest[:, :, rows].repeat_interleave(size, 2)
+        smallest = torch.minimum(products + lengths * radii, products + offset_lengths * radii + of_centres)
+        return torch.minimum(smallest, box).unflatten(2, (-1, size))
 
     def of_pairs(self, places: tuple[Tensor, ...], rank: int | None) -> Tensor:
         """Return for some pairs of blocks the bound of each query and key.
