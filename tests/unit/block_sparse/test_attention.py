@@ -133,6 +133,17 @@ def test_half_precision_is_computed_in_float32(alpha, dtype):
     assert torch.equal(attend(*given, None, alpha).output, exact.to(dtype))
 
 
+@pytest.mark.parametrize("scale", [1e3, 1e4, 1e6])
+@pytest.mark.parametrize("alpha", [1.25, 1.5, 2.0])
+@KERNELS
+def test_scores_beyond_the_whole_numbers_of_float32_keep_their_highest_key(alpha, scale, kernels):
+    query, key, value = tensors(1, 2, 20, 40, 8, scale=scale)
+    output = attend(query, key, value, alpha=alpha, kernels=kernels).output
+    best = (query @ key.mT).argmax(-1)
+    wanted = value.gather(2, best[..., None].expand(-1, -1, -1, 8))
+    torch.testing.assert_close(output / scale, wanted / scale, atol=1e-5, rtol=1e-5)
+
+
 @pytest.mark.skipif(build.find_compiler() is None, reason="needs a C++ compiler")
 @ALPHAS
 def test_the_number_of_threads_changes_nothing(alpha):

@@ -9,43 +9,49 @@ namespace sparse {
 struct Candidates {
   std::vector<float> values;
   std::vector<int32_t> places;
-  float top = MASKED;
+  float top = MASKED, limit = MASKED;  // the highest score; a lower bound of the scores that the support can hold
   int64_t count = 0;
 
   void clear(size_t most) {
-    top = MASKED, count = 0;
+    top = limit = MASKED, count = 0;
     if (values.size() < most + TILE) values.resize(most + TILE), places.resize(most + TILE);
   }
 
-  // Add the scores of a tile that lie above the limit.
-  void add(Vector scores, int32_t tile, float limit) {
+  // Add the scores of a tile that lie above a bound.
+  void add(Vector scores, int32_t tile, float bound) {
 #ifdef __AVX512F__
     const __m512 given = (__m512)scores;
-    const __mmask16 above = _mm512_cmp_ps_mask(given, _mm512_set1_ps(limit), _CMP_GT_OQ);
+    const __mmask16 above = _mm512_cmp_ps_mask(given, _mm512_set1_ps(bound), _CMP_GT_OQ);
     if (!above) return;
     const __m512i order = _mm512_set_epi32(15, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0);
     const __m512i here = _mm512_add_epi32(_mm512_set1_epi32(tile * TILE), order);
     _mm512_storeu_ps(values.data() + count, _mm512_maskz_compress_ps(above, given));
     _mm512_storeu_si512(places.data() + count, _mm512_maskz_compress_epi32(above, here));
     count += __builtin_popcount(above);
-    top = std::max(top, _mm512_reduce_max_ps(given));
+    raise(_mm512_reduce_max_ps(given));
 #else
-    if (!(highest(scores) > limit)) return;
+    if (!(highest(scores) > bound)) return;
     for (int j = 0; j < TILE; j++) {
       values[count] = scores[j], places[count] = tile * TILE + j;
-      count += scores[j] > limit;
+      count += scores[j] > bound;
     }
-    top = std::max(top, highest(scores));
+    raise(highest(scores));
 #endif
   }
 
-  // Keep the scores above the limit, less `shift`.
-  void keep(float limit, float shift) {
+  // Of scores so large that 1 less rounds to the same number, the highest itself must stay above the limit.
+  void raise(float score) {
+    if (!(score > top)) return;
+    top = score, limit = std::min(top - 1, std::nextafter(top, MASKED));
+  }
+
+  // Keep the scores above a bound, less `shift`.
+  void keep(float bound, float shift) {
     int64_t kept = 0;
     for (int64_t i = 0; i < count; i++) {
       const float value = values[i];
       values[kept] = value - shift, places[kept] = places[i];
-      kept += value > limit;
+      kept += value > bound;
     }
     count = kept;
     std::fill_n(values.begin() + count, TILE, MASKED);
@@ -107,14 +113,14 @@ inline void entmax_forward(const Problem& p, const Block& block, const float* pa
   for (Candidates& row : room.rows) row.clear(block.tiles.size() * TILE);
   block.scores(packed, 0, block.tiles.size(), [&](int64_t r, size_t t, Vector scores) {
     Candidates& row = room.rows[r];
-    row.add(scores, block.tiles[t], row.top - 1);
+    row.add(scores, block.tiles[t], row.limit);
   });
   for (int64_t r = 0; r < block.rows; r++) {
     Candidates& row = room.rows[r];
     std::fill(room.added.begin(), room.added.end(), 0.f);
     thresholds[r] = NOTHING;
     if (row.count) {
-      row.keep(row.top - 1, row.top);
+      row.keep(row.limit, row.top);
       const float tau = threshold(row, exponent);
       row.keep(tau, tau);
       room.weights.resize(std::max<size_t>(room.weights.size(), row.count + TILE));
