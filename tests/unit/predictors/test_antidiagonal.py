@@ -74,7 +74,7 @@ def vectors_for(scores):
 def example(make_features, scores, valid=None):
     queries, keys = vectors_for(scores)
     valid = torch.ones(scores.shape, dtype=torch.bool) if valid is None else valid
-    return dataclasses.replace(make_features("square"), raw_queries=queries, raw_keys=keys, valid=valid)
+    return dataclasses.replace(make_features("square"), raw_queries=queries, raw_keys=keys, pairs=valid)
 
 
 def test_a_stripe_and_a_diagonal_are_seen_but_no_pair_off_the_antidiagonal(make_features):
@@ -115,7 +115,7 @@ def test_queries_without_keys_keep_none_and_leave_the_others_alone(blind, make_f
     features = make_features("causal", seed=4)
     valid = features.valid.clone()
     valid[blind] = False
-    features = dataclasses.replace(features, valid=valid)
+    features = dataclasses.replace(features, pairs=valid)
     chosen = [chosen_blocks(features, head, 4, 2, 0.9) for head in range(3)]
     support = XAttention(Context()).support(features, block=4, stride=2, threshold=0.9)
     assert torch.equal(support, by_definition(features, lambda h, i, j: (i // 4, j // 4) in chosen[h]))

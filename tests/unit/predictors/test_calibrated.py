@@ -118,8 +118,8 @@ def test_pairs_that_may_not_attend_are_not_looked_at(make_features):
         keys[:, -1] *= 100  # only the last query sees it
         valid = features.valid.clone()
         valid[:, -1] = False
-        changed.append((dataclasses.replace(features, keys=keys, valid=valid), gold))
-    original = [(dataclasses.replace(f, valid=v.valid), g) for (f, g), (v, _) in zip(training, changed, strict=True)]
+        changed.append((dataclasses.replace(features, keys=keys, pairs=valid), gold))
+    original = [(dataclasses.replace(f, pairs=v.valid), g) for (f, g), (v, _) in zip(training, changed, strict=True)]
     for distance in DISTANCES:
         one, other = (fitted(each).thresholds(1, distance, 0.5) for each in (original, changed))
         assert torch.equal(one, other)

@@ -113,7 +113,7 @@ def test_keys_that_may_not_be_seen_take_nothing_from_the_others(alpha, make_feat
     support = support_of(features, alpha)
     assert torch.equal(support_of(dataclasses.replace(features, keys=keys), alpha)[:, :5], support[:, :5])
     assert torch.equal(support[:, 0], features.valid[0].expand(3, -1))
-    everything = dataclasses.replace(features, valid=torch.ones_like(features.valid))
+    everything = dataclasses.replace(features, pairs=torch.ones_like(features.valid))
     assert not torch.equal(support_of(everything, alpha) & features.valid, support)
 
 
@@ -144,7 +144,7 @@ def test_a_query_without_valid_keys_keeps_none(make_features):
     features = make_features("square")
     valid = features.valid.clone()
     valid[4] = False
-    support = support_of(dataclasses.replace(features, valid=valid), 1.5)
+    support = support_of(dataclasses.replace(features, pairs=valid), 1.5)
     assert not support[:, 4].any()
     assert support[:, :4].any(-1).all()
 

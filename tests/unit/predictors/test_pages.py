@@ -38,7 +38,7 @@ def with_vectors(features, queries, keys):
 def without_a_row(features, row):
     valid = features.valid.clone()
     valid[row] = False
-    return dataclasses.replace(features, valid=valid)
+    return dataclasses.replace(features, pairs=valid)
 
 
 # --- bounds ---
@@ -70,7 +70,7 @@ def test_quest_prefers_a_page_of_opposites_to_one_with_the_best_key(make_feature
     keys[0] = torch.tensor([[1.0, 1.0], [1.0, 1.0], [1.5, -9.0], [-9.0, 1.5]])
     features = make_features("square", heads=1)
     features = dataclasses.replace(
-        features, raw_queries=torch.ones(1, 1, 2), raw_keys=keys, valid=torch.ones(1, 4, dtype=torch.bool)
+        features, raw_queries=torch.ones(1, 1, 2), raw_keys=keys, pairs=torch.ones(1, 4, dtype=torch.bool)
     )
     # the scores are 2, 2, -7.5, -7.5, the bounds 2 and 3
     assert PageBounds(Context()).support(features, page=2, pages=1)[0, 0].tolist() == [False, False, True, True]

@@ -91,7 +91,7 @@ def worked_example(make_features):
         keys=keys,
         raw_queries=queries,
         raw_keys=keys,
-        valid=torch.ones(5, 3, dtype=torch.bool),
+        pairs=torch.ones(5, 3, dtype=torch.bool),
     )
     return KMeansRouting(Context(0, {}, to_right_and_up)), features
 

@@ -50,7 +50,7 @@ def test_signs_agree_as_often_as_the_angle_says(degrees, make_features):
     key = torch.tensor([[1.0, 0.0], [-1.0, 0.0]]).expand(3, 2, 2)
     query = torch.tensor([[math.cos(angle), math.sin(angle)]]).expand(3, 1, 2)
     features = dataclasses.replace(make_features("square"), raw_queries=query, raw_keys=key)
-    features = dataclasses.replace(features, valid=torch.ones(1, 2, dtype=torch.bool))
+    features = dataclasses.replace(features, pairs=torch.ones(1, 2, dtype=torch.bool))
     buckets = SimHash(Context()).buckets(features, bits=2, tables=4000, collisions=1)
     shares = (buckets.queries == buckets.keys).double().mean((0, 2))
     for share, theta in zip(shares.tolist(), (angle, math.pi - angle), strict=True):

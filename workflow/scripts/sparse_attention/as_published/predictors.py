@@ -51,7 +51,7 @@ class RankMatchedKMeans(KMeans):
 class DiagonalKMeans(KMeans):
     """`kmeans` that always keeps the diagonal when `top` is above 1."""
 
-    supports = Predictor.supports
+    supports, block_pairs = Predictor.supports, Predictor.block_pairs
 
     def predict(self, prepared: Features, **point: Any) -> Tensor:
         """Return the pairs that share a cluster, and the diagonal."""
@@ -67,7 +67,7 @@ class DiagonalKMeans(KMeans):
 class FirstPositionsBigBird(BigBird):
     """`bigbird` with random keys in the segments of the published code."""
 
-    supports = Predictor.supports
+    supports, block_pairs = Predictor.supports, Predictor.block_pairs
 
     def predict(self, prepared: tuple[Tensor, Tensor], **point: Any) -> Tensor:
         """Draw the keys of each segment among those outside the window and the global tokens."""
@@ -103,6 +103,8 @@ class Padded(Predictor):
 class BatchedBigBird(Padded, BigBird):
     """`bigbird` with the same random keys for all examples of a batch."""
 
+    block_pairs = Predictor.block_pairs
+
     def noise(self, features: Features, *shape: int) -> Tensor:
         """Draw for the padded length of the batch, and cut to the example."""
         batch = replace(features, index=features.index // BATCH)
@@ -118,7 +120,7 @@ class BatchedBigBird(Padded, BigBird):
 class RandomGlobalsLongformer(Padded, Longformer):
     """`longformer` with the global tokens of the published code."""
 
-    supports = Predictor.supports
+    supports, block_pairs = Predictor.supports, Predictor.block_pairs
 
     def prepare(self, features: Features) -> Features:  # type: ignore[override]
         """Return the features: global tokens are drawn for each point."""
@@ -146,10 +148,12 @@ class BothEndsStrided(Strided):
     the support is then complete.
     """
 
+    block_pairs = Predictor.block_pairs
+
     def predict(self, prepared: Features, stride: int, expressivity: int) -> Tensor:
         """Return the pattern, the same for all heads."""
         _, queries, keys = prepared.shape
-        positions = torch.arange(max(queries, keys), device=prepared.valid.device)
+        positions = torch.arange(max(queries, keys), device=prepared.device)
         start, key = ((positions - 1).clamp(min=0) // stride * stride)[:queries, None], positions[:keys]
         to_end = -key % stride
         summary = (to_end <= expressivity) & ((key > 0) | (expressivity == stride))
@@ -234,4 +238,4 @@ class UnmaskedEntmax(LowDimEntmax):
 
     def prepare(self, features: Features) -> Rows:
         """Return the rows of `LowDimEntmax.prepare` as if every key were valid."""
-        return super().prepare(replace(features, valid=torch.ones_like(features.valid)))
+        return super().prepare(replace(features, pairs=torch.ones_like(features.valid)))

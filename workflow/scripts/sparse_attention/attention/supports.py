@@ -193,15 +193,15 @@ class Buckets:
                 shared += (query[:, :, None] == key[:, None, :]) & (query[:, :, None] >= 0)
         return shared >= self.at_least
 
-    def support(self, valid: Tensor) -> PackedSupport:
+    def support(self, valid: Tensor | None = None) -> PackedSupport:
         """Return the pairs that meet, packed, and the number of scores that are computed.
 
         A valid pair that shares several buckets is computed once in each, so it counts as often.
 
         Parameters
         ----------
-        valid : Tensor
-            Bool ``(queries, keys)``.
+        valid : Tensor, optional
+            Bool ``(queries, keys)``; without it, scores are not counted.
         """
         (heads, queries, _), keys = self.queries.shape, self.keys.shape[1]
         table = self._members()
@@ -209,14 +209,16 @@ class Buckets:
         # bucket -1 becomes the last row, which is empty
         places = self.queries.remainder(count) + (torch.arange(heads, device=table.device) * count)[:, None, None]
         reached = table.new_zeros(self.at_least, heads, queries, words)
-        allowed, meetings = pack(valid), torch.zeros(heads, dtype=torch.float64, device=table.device)
+        allowed = None if valid is None else pack(valid)
+        meetings = torch.zeros(heads, dtype=torch.float64, device=table.device)
         for place in places.unbind(-1):
             met = table.flatten(0, 1).index_select(0, place.reshape(-1)).view(heads, queries, words)
-            meetings += popcount(met & allowed)
+            if allowed is not None:
+                meetings += popcount(met & allowed)
             for more in range(self.at_least - 1, 0, -1):
                 reached[more] |= reached[more - 1] & met
             reached[0] |= met
-        return PackedSupport(reached[-1], keys, meetings)
+        return PackedSupport(reached[-1], keys, None if allowed is None else meetings)
 
     def _members(self) -> Tensor:
         """Return the keys of each bucket, int64 ``(heads, buckets + 1, words)``; the last row, index −1, is empty."""

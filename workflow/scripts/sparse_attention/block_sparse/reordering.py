@@ -5,10 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Self
 
-import torch
 from torch import Tensor
-from torch.nn.functional import pad
 
+from sparse_attention.attention.blocks import blocks_that_meet
 from sparse_attention.attention.supports import Buckets
 from sparse_attention.block_sparse.dispatch import Attended, attend
 from sparse_attention.block_sparse.lists import BlockLists
@@ -70,8 +69,7 @@ def lists_of_buckets(
 ) -> BlockLists:
     """List for each block of queries the key blocks that share a bucket with it.
 
-    No pair of tokens is compared: a block is the set of its buckets. The time grows with the number of pairs of blocks
-    times that of buckets. Where `buckets.at_least` is above 1, the lists hold more than the pairs that meet.
+    No pair of tokens is compared, see `blocks_that_meet`.
 
     Parameters
     ----------
@@ -86,23 +84,7 @@ def lists_of_buckets(
     BlockLists
         For one batch.
     """
-    count = buckets.size * buckets.tables
-    places = (None, None) if reordering is None else (reordering.queries[0], reordering.keys[0])
-    sets = [
-        _sets(given, size, count, place)
-        for given, size, place in zip((buckets.queries, buckets.keys), (query_block, key_block), places, strict=True)
-    ]
-    kept = torch.matmul(sets[0], sets[1].mT) > 0
+    order = (None, None) if reordering is None else (reordering.queries[0], reordering.keys[0])
+    kept = blocks_that_meet(buckets, query_block, key_block, order)
     lengths = buckets.queries.shape[1], buckets.keys.shape[1]
     return BlockLists.of(kept[None], *lengths, query_block, key_block)
-
-
-def _sets(buckets: Tensor, size: int, count: int, order: Tensor | None) -> Tensor:
-    """Return the buckets of each block as 0 and 1, float32 ``(heads, blocks, count)``."""
-    if order is not None:
-        buckets = buckets.gather(1, order[..., None].expand_as(buckets))
-    filled = pad(buckets, (0, 0, 0, -buckets.shape[1] % size), value=-1)
-    blocks = filled.unflatten(1, (-1, size)).flatten(2)
-    found = torch.zeros(*blocks.shape[:2], count + 1, device=buckets.device)
-    # bucket -1 goes into a last column that is cut off
-    return found.scatter_(-1, torch.where(blocks < 0, count, blocks), 1.0)[..., :count]

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
+from torch.nn.functional import pad
 
 HIDDEN = -1
 """Position of a key that no query sees."""
@@ -68,6 +69,25 @@ class Visible:
 
         return seen
 
+    def blocks(self, query_block: int, key_block: int) -> Tensor:
+        """Return which pairs of blocks may hold a pair that counts, without computing pairs.
+
+        A block of queries counts as seeing everything from the lowest of its bounds to the highest, so a pair of blocks
+        may be returned that holds no such pair.
+
+        Returns
+        -------
+        Tensor
+            Bool ``(batch, heads, query_blocks, key_blocks)``.
+        """
+        nowhere, blind = torch.iinfo(torch.int32).max, self.last < self.first
+        first = _in_blocks(self.first.masked_fill(blind, nowhere), query_block, nowhere).amin(-1)
+        last = _in_blocks(self.last.masked_fill(blind, HIDDEN), query_block, HIDDEN).amax(-1)
+        hidden = self.position == HIDDEN
+        lowest = _in_blocks(self.position.masked_fill(hidden, nowhere), key_block, nowhere).amin(-1)
+        highest = _in_blocks(self.position, key_block, HIDDEN).amax(-1)
+        return (lowest[..., None, :] <= last[..., None]) & (highest[..., None, :] >= first[..., None])
+
     def reordered(self, queries: Tensor, keys: Tensor) -> Visible:
         """Return the bounds of queries and keys in another order.
 
@@ -78,3 +98,8 @@ class Visible:
         """
         first, last = (bound.expand_as(queries).gather(-1, queries) for bound in (self.first, self.last))
         return Visible(first, last, self.position.expand_as(keys).gather(-1, keys))
+
+
+def _in_blocks(values: Tensor, size: int, fill: int) -> Tensor:
+    """Split ``(…, n)`` into blocks, ``(…, blocks, size)``; the last one ends with `fill`."""
+    return pad(values, (0, -values.shape[-1] % size), value=fill).unflatten(-1, (-1, size))

@@ -8,7 +8,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
-from sparse_attention.attention.blocks import block_counts
+from sparse_attention.attention.blocks import block_any, regrouped
+from sparse_attention.attention.levels import levels_of_thresholds
 from sparse_attention.errors import InputError
 from sparse_attention.predictors.base import ThresholdPredictor
 from sparse_attention.predictors.features import Features
@@ -43,22 +44,36 @@ class XAttention(ThresholdPredictor):
         "threshold": {"type": "number", "exclusiveMinimum": 0, "maximum": 1},
     }
     divides = {"stride": "block"}
+    quadratic = False
 
     def distances(self, prepared: Features, **others: Any) -> Tensor:
         """Return the summed share of the blocks that come before a pair's block, inf where no pair is valid.
 
         Float ``(heads, queries, keys)``; a pair is kept when this sum is below the threshold.
         """
+        (_, queries, keys), block = prepared.shape, others["block"]
+        before = self.shares_before(prepared, **others)
+        return before.repeat_interleave(block, dim=1)[:, :queries].repeat_interleave(block, dim=2)[..., :keys]
+
+    def block_pairs(self, features: Features, query_block: int, key_block: int, **point: Any) -> Tensor:
+        """Return the blocks that hold a part of a kept pair of XAttention's blocks; see `Predictor.block_pairs`."""
+        (_, queries, keys), block = features.shape, point["block"]
+        before = self.shares_before(features, block=block, stride=point["stride"])
+        kept = levels_of_thresholds(before, [point["threshold"]]) == 0
+        return regrouped(regrouped(kept, 1, queries, block, query_block), 2, keys, block, key_block)
+
+    def shares_before(self, prepared: Features, **others: Any) -> Tensor:
+        """Return for each pair of blocks the summed share of those that come before it, inf where no pair is valid."""
         block, stride = others["block"], others["stride"]
         if block % stride:
             raise InputError(f"predictors.xattention.stride: {stride}; allowed: a divisor of block, {block}")
-        shares = block_shares(tile_scores(prepared, stride), block // stride)
+        tiles = tile_scores(prepared, stride)
+        shares = block_shares(tiles, block // stride)
         ordered = shares.sort(dim=-1, descending=True, stable=True)
         before = ordered.values.cumsum(-1) - ordered.values
         result = torch.empty_like(before).scatter_(-1, ordered.indices, before)
-        result.masked_fill_(block_counts(prepared.valid, block) == 0, torch.inf)
-        _, queries, keys = prepared.shape
-        return result.repeat_interleave(block, dim=1)[:, :queries].repeat_interleave(block, dim=2)[..., :keys]
+        # a tile without a valid pair has the score -inf
+        return result.masked_fill_(~block_any(tiles > -torch.inf, block // stride), torch.inf)
 
     def cost(self, features: Features, **point: Any) -> float:
         """Count the scores on antidiagonals of tiles with a valid pair, the softmax, and the sorting of blocks.
@@ -66,8 +81,8 @@ class XAttention(ThresholdPredictor):
         An exponential counts as eight multiply-adds, normalising and summing as one each, sorting n blocks as n log2 n.
         """
         stride = point["stride"]
-        tiles = int((block_counts(features.valid, stride) > 0).sum())
-        rows, columns = block_counts(features.valid, point["block"]).shape
+        tiles = int(block_any(features.valid, stride).sum())
+        rows, columns = (-(-n // point["block"]) for n in features.shape[1:])
         return tiles * (stride * features.raw_keys.shape[-1] + 10.0) + rows * columns * columns.bit_length()
 
 
@@ -91,18 +106,20 @@ def tile_scores(features: Features, stride: int) -> Tensor:
         for vectors in (features.raw_queries / features.raw_queries.shape[-1] ** 0.5, features.raw_keys)
     )
     rows, columns = queries.shape[1], keys.shape[1]
-    filled = pad(features.valid, (0, -features.shape[2] % stride, 0, -features.shape[1] % stride))
-    valid = filled.view(rows, stride, columns, stride)
+    first_row, first_column = (torch.arange(n, device=queries.device) * stride for n in (rows, columns))
     sums, counts = queries.new_zeros(features.shape[0], rows, columns), queries.new_zeros(rows, columns)
     for place in range(stride):
-        seen = valid[:, stride - 1 - place, :, place]
+        seen = features.valid_at((first_row + stride - 1 - place)[:, None], first_column + place)
         products = queries[:, :, stride - 1 - place] @ keys[:, :, place].transpose(-1, -2)
         sums += products.masked_fill_(~seen, 0)
         counts += seen
     scores = (sums / counts.clamp(min=1)).masked_fill_(counts == 0, -torch.inf)
-    row, column = torch.nonzero((counts == 0) & valid.any(3).any(1), as_tuple=True)
+    row, column = torch.nonzero((counts == 0) & features.valid_blocks(stride, stride), as_tuple=True)
+    places = torch.arange(stride, device=queries.device)
+    seen = features.valid_at(first_row[row, None, None] + places[:, None], first_column[column, None, None] + places)
+    some = seen.any(-1).any(-1)
+    row, column, seen = row[some], column[some], seen[some]
     if len(row):
-        seen = valid[row, :, column]
         products = (queries[:, row] @ keys[:, column].transpose(-1, -2)).masked_fill_(~seen, 0)
         scores[:, row, column] = products.sum((-1, -2)) / seen.sum((-1, -2))
     return scores

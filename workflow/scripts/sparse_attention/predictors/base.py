@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from sparse_attention.attention.blocks import block_any, blocks_that_meet
 from sparse_attention.attention.levels import levels_of_budgets, levels_of_thresholds
 from sparse_attention.attention.supports import Buckets, Levels, PackedSupport, Support
 from sparse_attention.errors import InputError
@@ -79,6 +80,8 @@ class Predictor:
         Whether supports shrink as that setting grows.
     paper : str
         Publication to cite: authors, title, year, venue or arXiv number.
+    quadratic : bool
+        Whether `block_pairs` takes an operation for every pair of tokens, so that its time grows with their number.
     """
 
     name: ClassVar[str]
@@ -95,6 +98,7 @@ class Predictor:
     nested: ClassVar[str] = ""
     falling: ClassVar[bool] = False
     paper: ClassVar[str] = ""
+    quadratic: ClassVar[bool] = True
 
     predict: Callable[..., Tensor]
 
@@ -155,6 +159,31 @@ class Predictor:
         """Return the support of one point among the valid pairs, bool ``(heads, queries, keys)``."""
         return (self.predict(self.prepare(features), **point) & features.valid).expand(features.shape)
 
+    def block_pairs(self, features: Features, query_block: int, key_block: int, **point: Any) -> Tensor:
+        """Return which pairs of blocks hold a pair of the support of one point.
+
+        By default all pairs of tokens are predicted, one head after the other. A predictor that can decide about blocks
+        without this overrides the method and sets `quadratic` to False.
+
+        Parameters
+        ----------
+        features : Features
+            Queries and keys of one example.
+        query_block, key_block : int
+            Positions per block.
+        **point
+            The settings of the point.
+
+        Returns
+        -------
+        Tensor
+            Bool, broadcastable to ``(heads, query blocks, key blocks)``. It holds every pair of blocks with a pair of
+            the support, and may hold others; what it says of blocks without any valid pair does not matter.
+        """
+        features = replace(features, pairs=features.valid)
+        heads = (features.part(slice(head, head + 1)) for head in range(features.shape[0]))
+        return torch.cat([block_any(self.support(head, **point), query_block, key_block) for head in heads])
+
     def supports(self, features: Features, points: Sequence[Mapping[str, Any]]) -> Iterator[tuple[list[int], Support]]:
         """Yield the supports of all points, with the indices of these points in `points`; nested ones come together."""
         prepared = self.prepare(features)
@@ -170,7 +199,7 @@ class Predictor:
         """Draw uniform numbers in [0, 1), float32 ``(heads, *shape)``, for each head from its own generator."""
         heads = range(features.heads.start, features.heads.stop)
         drawn = np.stack([self.rng(features, head).random(shape, dtype=np.float32) for head in heads])
-        return torch.from_numpy(drawn).to(features.valid.device)
+        return torch.from_numpy(drawn).to(features.device)
 
 
 class NestedPredictor(Predictor):
@@ -251,12 +280,17 @@ class BucketPredictor(Predictor):
     """
 
     group = "Quantizers"
+    quadratic = False
 
     buckets: Callable[..., Buckets]
 
     def predict(self, prepared: Any, **point: Any) -> Tensor:
         """Return the pairs that share a bucket."""
         return self.buckets(prepared, **point).pairs()
+
+    def block_pairs(self, features: Features, query_block: int, key_block: int, **point: Any) -> Tensor:
+        """Return the pairs of blocks that share a bucket; see `Predictor.block_pairs`."""
+        return blocks_that_meet(self.buckets(self.prepare(features), **point), query_block, key_block)
 
     def supports(self, features: Features, points: Sequence[Mapping[str, Any]]) -> Iterator[tuple[list[int], Support]]:
         """Yield the support of each point, packed, with the number of scores that the buckets require."""

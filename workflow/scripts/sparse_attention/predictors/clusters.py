@@ -29,7 +29,7 @@ def centroids_for(features: Features, centroids: Centroids) -> Tensor:
     InputError
         When number or dimension of these heads is not that of the features.
     """
-    found = centroids.layer(features.layer)[features.heads].to(features.valid.device)
+    found = centroids.layer(features.layer)[features.heads].to(features.device)
     heads, dim = features.shape[0], features.queries.shape[-1]
     if (found.shape[0], found.shape[-1]) != (heads, dim):
         raise InputError(

@@ -6,9 +6,11 @@ import functools
 from dataclasses import dataclass, replace
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from sparse_attention.attention.blocks import block_any, block_vectors
+from sparse_attention.block_sparse.visible import Visible
 
 
 @dataclass(frozen=True)
@@ -26,8 +28,9 @@ class Features:
         Projected vectors, ``(heads, queries, dim)`` and ``(heads, keys, dim)``; without a projection the raw vectors.
     raw_queries, raw_keys : Tensor
         Vectors before the projection, ``(heads, queries, head_dim)`` and ``(heads, keys, head_dim)``.
-    valid : Tensor
-        Bool ``(queries, keys)``: the pairs that attention may use.
+    pairs : Tensor or Visible
+        The pairs that attention may use: bool ``(queries, keys)``, or bounds of positions, of one batch and one head,
+        which take no memory for pairs.
     first_head : int
         Number, in the layer, of the first of these heads.
     block_size : int
@@ -42,7 +45,7 @@ class Features:
     keys: Tensor
     raw_queries: Tensor
     raw_keys: Tensor
-    valid: Tensor
+    pairs: Tensor | Visible
     first_head: int = 0
     block_size: int = 1
     token_valid: Tensor | None = None
@@ -56,6 +59,46 @@ class Features:
     def heads(self) -> slice:
         """The numbers of these heads in the layer, to index tensors that were fitted for all heads."""
         return slice(self.first_head, self.first_head + self.raw_queries.shape[0])
+
+    @property
+    def device(self) -> torch.device:
+        """The device of the vectors."""
+        return self.raw_keys.device
+
+    @property
+    def tokens(self) -> tuple[int, int]:
+        """Numbers of tokens of queries and of keys."""
+        return self.shape[1:] if self.token_valid is None else (self.token_valid.shape[0], self.token_valid.shape[1])
+
+    @functools.cached_property
+    def valid(self) -> Tensor:
+        """The pairs that attention may use, bool ``(queries, keys)``; of bounds they are computed when first read."""
+        return self.pairs.mask()[0, 0] if isinstance(self.pairs, Visible) else self.pairs
+
+    def valid_at(self, queries: Tensor, keys: Tensor) -> Tensor:
+        """Return whether some pairs are valid, without computing others.
+
+        Parameters
+        ----------
+        queries, keys : Tensor
+            int64 positions, of shapes that broadcast to that of the result; positions behind the end are not valid.
+        """
+        _, rows, columns = self.shape
+        inside = (queries < rows) & (keys < columns)
+        queries, keys = queries.clamp(max=rows - 1), keys.clamp(max=columns - 1)
+        if isinstance(self.pairs, Tensor):
+            return self.pairs[queries, keys] & inside
+        first, last, position = (x[0, 0] for x in (self.pairs.first, self.pairs.last, self.pairs.position))
+        return (first[queries] <= position[keys]) & (position[keys] <= last[queries]) & inside
+
+    def valid_blocks(self, query_block: int, key_block: int) -> Tensor:
+        """Return which pairs of blocks hold a valid pair, bool ``(query blocks, key blocks)``.
+
+        Of bounds, see `Visible.blocks`, it may be true for others.
+        """
+        if isinstance(self.pairs, Visible):
+            return self.pairs.blocks(query_block, key_block)[0, 0]
+        return block_any(self.pairs, query_block, key_block)
 
     @functools.cached_property
     def valid_pairs(self) -> int:
@@ -73,4 +116,4 @@ def block_features(features: Features, size: int) -> Features:
     names = ("queries", "keys", "raw_queries", "raw_keys")
     vectors: dict[str, Any] = {name: block_vectors(getattr(features, name), size) for name in names}
     valid = block_any(features.valid, size)
-    return replace(features, **vectors, valid=valid, block_size=size, token_valid=features.valid)
+    return replace(features, **vectors, pairs=valid, block_size=size, token_valid=features.valid)

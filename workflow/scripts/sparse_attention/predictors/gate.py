@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
-from sparse_attention.attention.blocks import block_any, token_vectors
+from sparse_attention.attention.blocks import block_any, regrouped, token_vectors
 from sparse_attention.attention.levels import levels_at_least
 from sparse_attention.predictors.base import NestedPredictor
 from sparse_attention.predictors.features import Features
@@ -55,6 +55,7 @@ class Gate(NestedPredictor):
     nested, falling = "threshold", True
     fits = True
     blocks = True
+    quadratic = False
     parameters = {
         "dim": {"type": "integer", "minimum": 1},
         "block": {"type": "integer", "minimum": 1},
@@ -85,11 +86,14 @@ class Gate(NestedPredictor):
         folded = {"queries": statistics.queries.fold(learned["queries"]), "keys": statistics.keys.fold(learned["keys"])}
         self.learned = {layer: {**learned, **folded}}
 
+    def probabilities(self, features: Features) -> Tensor:
+        """Return the probability of each pair of blocks, ``(heads, query blocks, key blocks)``."""
+        learned = weights_for(features, self.learned[features.layer])
+        return torch.sigmoid(gate_logits(learned, *pooled(features, self._block())))
+
     def prepare(self, features: Features) -> Tensor:
         """Return the probability of each pair, ``(heads, queries, keys)``, the same for all pairs of two blocks."""
-        learned, block = weights_for(features, self.learned[features.layer]), self._block()
-        queries, keys = pooled(features, block)
-        probabilities = torch.sigmoid(gate_logits(learned, queries, keys))
+        probabilities, block = self.probabilities(features), self._block()
         if block == 1:
             return probabilities
         _, rows, columns = features.shape
@@ -99,6 +103,15 @@ class Gate(NestedPredictor):
     def levels(self, prepared: Tensor, values: Sequence[float], **others: Any) -> Tensor:
         """Keep the pairs whose probability is at least the threshold."""
         return levels_at_least(prepared, values)
+
+    def block_pairs(self, features: Features, query_block: int, key_block: int, **point: Any) -> Tensor:
+        """Return the blocks that hold a part of a kept pair of the gate's own blocks; see `Predictor.block_pairs`.
+
+        With `block` 1, its own blocks are tokens, and all pairs are scored.
+        """
+        (_, queries, keys), block = features.shape, self._block()
+        kept = self.levels(self.probabilities(features), [point["threshold"]]) == 0
+        return regrouped(regrouped(kept, 1, queries, block, query_block), 2, keys, block, key_block)
 
     def cost(self, features: Features, **point: Any) -> float:
         """Count the pooling, the maps, and a product per dimension and a comparison for each valid pair of blocks."""
@@ -137,10 +150,10 @@ def pooled(features: Features, block: int) -> tuple[Tensor, Tensor]:
         Queries ``(heads, query blocks, head_dim)`` and keys ``(heads, key blocks, 3 · head_dim)``; keys are
         ``(heads, keys, head_dim)`` when a block is one token.
     """
-    size, tokens = block * features.block_size, features.valid if features.token_valid is None else features.token_valid
+    size = block * features.block_size
     queries, keys = (
         token_vectors(vectors, features.block_size)[:, :count]
-        for vectors, count in zip((features.raw_queries, features.raw_keys), tokens.shape, strict=True)
+        for vectors, count in zip((features.raw_queries, features.raw_keys), features.tokens, strict=True)
     )
     if size == 1:
         return queries, keys

@@ -261,5 +261,5 @@ def generator_of(name: str, seed: int, layer: int) -> torch.Generator:
 
 def weights_for(features: Features, learned: Learned) -> Learned:
     """Return the weights of the heads of `features`, on their device."""
-    heads, device = features.heads, features.valid.device
+    heads, device = features.heads, features.device
     return {part: {name: value[heads].to(device) for name, value in learned[part].items()} for part in learned}

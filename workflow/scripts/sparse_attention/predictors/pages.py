@@ -2,108 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
-from torch.nn.functional import pad
 
 from sparse_attention.attention.levels import levels_at_least, levels_of_budgets
 from sparse_attention.predictors.base import NestedPredictor
 from sparse_attention.predictors.features import Features
+from sparse_attention.predictors.paging import Pages, blocks_of_pages, extremes, levels_of_keys, means, variances
 
 # Newton's method on a convex function: a query usually needs four or five steps, rarely more than ten.
 MAX_STEPS = 60
 COUNTED_STEPS = 5
 # Multiply-adds per page in a Newton step: two transcendental functions at eight each, and eight products.
 STEP_COST = 24.0
-
-
-@dataclass(frozen=True)
-class Pages:
-    """The keys of an example in pages of equal size, and the keys of each page that each query may attend to.
-
-    Attributes
-    ----------
-    keys : Tensor
-        ``(heads, pages, size, head_dim)``, zeros behind the last key.
-    real : Tensor
-        Bool ``(pages, size)``: True for keys, False behind the last key.
-    seen : Tensor
-        int64 ``(queries, pages)``: number of keys of the page that the query may attend to.
-    partial : tuple of Tensor
-        Indices of queries and of pages, int64 ``(pairs,)`` each, where the query may attend to a part of the page.
-    visible : Tensor
-        Bool ``(pairs, size)``: the keys of that part, for each of these pairs.
-    """
-
-    keys: Tensor
-    real: Tensor
-    seen: Tensor
-    partial: tuple[Tensor, Tensor]
-    visible: Tensor
-
-    @classmethod
-    def of(cls, features: Features, size: int) -> Pages:
-        """Cut the keys into pages of `size` keys; the last page may be shorter."""
-        missing = -features.shape[2] % size
-        keys = pad(features.raw_keys, (0, 0, 0, missing)).unflatten(1, (-1, size))
-        valid = pad(features.valid, (0, missing)).unflatten(1, (-1, size))
-        real = (torch.arange(valid[0].numel(), device=valid.device) < features.shape[2]).view(-1, size)
-        seen = valid.sum(-1)
-        rows, columns = torch.nonzero((seen > 0) & (seen < real.sum(-1)), as_tuple=True)
-        return cls(keys, real, seen, (rows, columns), valid[rows, columns])
-
-    def products(self, queries: Tensor, summarise: Callable[[Tensor, Tensor], Tensor]) -> Tensor:
-        """Compute the products of queries with the summaries of the keys that each query may attend to.
-
-        The summary of a whole page is used for all queries that may attend to all of it. Where a query may attend to a
-        part of a page, as under a causal mask in the page of its position, that part is summarised for this query.
-
-        Parameters
-        ----------
-        queries : Tensor
-            ``(heads, queries, summary)``.
-        summarise : callable
-            Function of keys ``(heads, …, size, head_dim)`` and a mask of those that count, bool ``(…, size)``; returns
-            ``(heads, …, summary)``.
-
-        Returns
-        -------
-        Tensor
-            ``(heads, queries, pages)``; undefined where a query may attend to no key of a page.
-        """
-        result = queries @ summarise(self.keys, self.real).transpose(-1, -2)
-        rows, columns = self.partial
-        if len(rows):
-            own = summarise(self.keys[:, columns], self.visible)
-            result[:, rows, columns] = (queries[:, rows] * own).sum(-1)
-        return result
-
-    def levels_of_keys(self, levels: Tensor, keys: int) -> Tensor:
-        """Expand levels of pages ``(heads, queries, pages)`` to levels of keys ``(heads, queries, keys)``."""
-        return levels.repeat_interleave(self.keys.shape[2], dim=-1)[..., :keys]
-
-
-def extremes(keys: Tensor, counted: Tensor) -> Tensor:
-    """Return the highest and the lowest value of each channel, concatenated: ``(heads, …, 2 · head_dim)``."""
-    left_out = ~counted[..., None]
-    return torch.cat(
-        [keys.masked_fill(left_out, -torch.inf).amax(-2), keys.masked_fill(left_out, torch.inf).amin(-2)], dim=-1
-    )
-
-
-def means(keys: Tensor, counted: Tensor) -> Tensor:
-    """Return the mean of each channel, ``(heads, …, head_dim)``."""
-    weights = counted[..., None].to(keys.dtype)
-    return (keys * weights).sum(-2) / weights.sum(-2)
-
-
-def variances(keys: Tensor, counted: Tensor) -> Tensor:
-    """Return the variance of each channel, ``(heads, …, head_dim)``."""
-    return means((keys - means(keys, counted)[..., None, :]).square(), counted)
 
 
 class PageBounds(NestedPredictor):
@@ -131,13 +45,24 @@ class PageBounds(NestedPredictor):
         "pages": {"type": "integer", "minimum": 1, "description": "pages kept for each query"},
     }
 
+    quadratic = False
+
     def levels(self, prepared: Features, values: Sequence[int], **others: Any) -> Tensor:
         """Rank the pages of each query by their bounds."""
+        return levels_of_keys(self.page_levels(prepared, values, **others), others["page"], prepared.shape[2])
+
+    def block_pairs(self, features: Features, query_block: int, key_block: int, **point: Any) -> Tensor:
+        """Return the blocks with a kept page of one of their queries; see `Predictor.block_pairs`."""
+        kept = self.page_levels(features, [point["pages"]], page=point["page"]) == 0
+        return blocks_of_pages(kept, features, point["page"], query_block, key_block)
+
+    def page_levels(self, prepared: Features, values: Sequence[int], **others: Any) -> Tensor:
+        """Return the levels of pages, uint8 ``(heads, queries, pages)``."""
         pages = Pages.of(prepared, others["page"])
         queries = prepared.raw_queries
         bounds = pages.products(torch.cat([queries.clamp(min=0), queries.clamp(max=0)], dim=-1), extremes)
         bounds.masked_fill_(pages.seen == 0, -torch.inf)
-        return pages.levels_of_keys(levels_of_budgets(bounds, values), prepared.shape[2])
+        return levels_of_budgets(bounds, values)
 
     def cost(self, features: Features, **point: Any) -> float:
         """Count two comparisons per channel of each key, and a bound and a comparison per query and visible page."""
@@ -179,8 +104,20 @@ class GaussianPages(NestedPredictor):
         },
     }  # fmt: skip
 
+    quadratic = False
+
     def levels(self, prepared: Features, values: Sequence[float], **others: Any) -> Tensor:
         """Compare the probability of each page with the values of the setting `probability`."""
+        return levels_of_keys(self.page_levels(prepared, values, **others), others["page"], prepared.shape[2])
+
+    def block_pairs(self, features: Features, query_block: int, key_block: int, **point: Any) -> Tensor:
+        """Return the blocks with a kept page of one of their queries; see `Predictor.block_pairs`."""
+        others = {name: value for name, value in point.items() if name != "probability"}
+        kept = self.page_levels(features, [point["probability"]], **others) == 0
+        return blocks_of_pages(kept, features, point["page"], query_block, key_block)
+
+    def page_levels(self, prepared: Features, values: Sequence[float], **others: Any) -> Tensor:
+        """Return the levels of pages, uint8 ``(heads, queries, pages)``."""
         pages, alpha = Pages.of(prepared, others["page"]), others["alpha"]
         queries = prepared.raw_queries * ((alpha - 1) / prepared.raw_queries.shape[-1] ** 0.5)
         mean = pages.products(queries, means)
@@ -190,7 +127,7 @@ class GaussianPages(NestedPredictor):
         gaussians = (mean, deviation, pages.seen) if others["mixture"] else single_gaussian(mean, deviation, pages.seen)
         below = torch.special.log_ndtr((expected_threshold(*gaussians, alpha) - mean) / deviation) * pages.seen
         chance = (-torch.expm1(below)).masked_fill_(pages.seen == 0, -1.0)
-        return pages.levels_of_keys(levels_at_least(chance, values), prepared.shape[2])
+        return levels_at_least(chance, values)
 
     def cost(self, features: Features, **point: Any) -> float:
         """Count two moments per channel of each key, and two products per query and visible page, and the threshold.

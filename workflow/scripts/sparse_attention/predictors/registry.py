@@ -18,7 +18,7 @@ FOLDER = Path(__file__).parent
 NOT_PREDICTORS = ("base", "features", "registry")
 LITERALS = (
     "name", "label", "needs", "fits", "parameters", "fitted", "at_most", "divides", "blocks",
-    "group", "bound", "nested", "falling", "paper",
+    "group", "bound", "nested", "falling", "paper", "quadratic",
 )  # fmt: skip
 GROUPS = (
     "Patterns that ignore content",
@@ -70,6 +70,8 @@ class PredictorInfo:
         Whether supports shrink as that setting grows.
     paper : str
         Publication to cite, or empty.
+    quadratic : bool
+        Whether its block lists take an operation for every pair of tokens.
     bases : tuple of str
         Names of the classes that it extends.
     """
@@ -90,6 +92,7 @@ class PredictorInfo:
     nested: str = ""
     falling: bool = False
     paper: str = ""
+    quadratic: bool = True
     bases: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:

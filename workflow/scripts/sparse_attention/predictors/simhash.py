@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -9,7 +10,9 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn.functional import pad
 
+from sparse_attention.attention.blocks import block_any
 from sparse_attention.attention.supports import Buckets, PackedSupport, Support, pack, popcount
 from sparse_attention.predictors.base import BucketPredictor
 from sparse_attention.predictors.features import Features
@@ -35,13 +38,14 @@ class SimHash(BucketPredictor):
         "collisions": {"type": "integer", "minimum": 1, "description": "tables that must agree, at most all"},
     }
     at_most = {"collisions": "tables"}
+    quadratic = True
 
     def directions(self, features: Features, bits: int, tables: int) -> Tensor:
         """Draw random directions, ``(heads, head_dim, tables · bits)``; those of the first tables never change."""
         first, size = replace(features, index=0), features.raw_keys.shape[-1]
         heads = range(features.heads.start, features.heads.stop)
         drawn = [self.rng(first, head).standard_normal((tables, bits, size), dtype=np.float32) for head in heads]
-        return torch.from_numpy(np.stack(drawn)).flatten(1, 2).transpose(1, 2).to(features.valid.device)
+        return torch.from_numpy(np.stack(drawn)).flatten(1, 2).transpose(1, 2).to(features.device)
 
     def buckets(self, prepared: Features, **point: int) -> Buckets:
         """Return the bucket of each vector in each table: the signs of `bits` projections as a binary number."""
@@ -55,6 +59,22 @@ class SimHash(BucketPredictor):
             for vectors in (prepared.raw_queries, keys)
         )
         return Buckets(queries, keys, 2**bits, tables, point["collisions"])
+
+    def block_pairs(self, features: Features, query_block: int, key_block: int, **point: Any) -> Tensor:
+        """Return the pairs of blocks that share a bucket; see `Predictor.block_pairs`.
+
+        With `collisions` above 1, blocks that share so many buckets rarely hold a pair that does, so all pairs of
+        tokens are looked at, 64 in one operation.
+        """
+        if point["collisions"] == 1:
+            return super().block_pairs(features, query_block, key_block, **point)
+        found = []
+        for head in range(features.shape[0]):
+            support = self.buckets(features.part(slice(head, head + 1)), **point).support()
+            rows = pad(support.words, (0, 0, 0, -support.words.shape[1] % query_block)).unflatten(1, (-1, query_block))
+            words = functools.reduce(torch.bitwise_or, rows.unbind(2))
+            found.append(block_any(PackedSupport(words, support.keys).unpacked(), 1, key_block))
+        return torch.cat(found)
 
     def supports(self, features: Features, points: Sequence[Mapping[str, Any]]) -> Iterator[tuple[list[int], Support]]:
         """Yield the supports; kept pairs count a score each, and each collision an addition, to count collisions."""
