@@ -60,9 +60,14 @@ def window_mask(queries: int, keys: int, width: int) -> Tensor:
     InputError
         When the width is negative, or even and not 0.
     """
+    return _distances(queries, keys).abs() <= window_reach(width)
+
+
+def window_reach(width: int) -> int:
+    """Return the largest distance inside a window, −1 for an empty one; raise `InputError` as `window_mask` does."""
     if width < 0 or (width % 2 == 0 and width != 0):
         raise InputError(f"evaluate.windows: {width} is not allowed; allowed: 0 or an odd number")
-    return _distances(queries, keys).abs() <= (width - 1) // 2
+    return (width - 1) // 2
 
 
 def keep_mask(queries: int, keys: int, keep: str) -> Tensor:
@@ -86,14 +91,18 @@ def keep_mask(queries: int, keys: int, keep: str) -> Tensor:
     InputError
         When `keep` is none of these.
     """
+    mask = torch.zeros(queries, keys, dtype=torch.bool)
+    for query, key in kept_tokens(queries, keys, keep):
+        mask[query, :] = True
+        mask[:, key] = True
+    return mask
+
+
+def kept_tokens(queries: int, keys: int, keep: str) -> list[tuple[int, int]]:
+    """Return the places, among queries and among keys, of the tokens that `keep_mask` keeps, with its error."""
     if keep not in KEEP:
         raise InputError(f"evaluate.keep: {keep!r} is not allowed; allowed: {', '.join(KEEP)}")
-    mask = torch.zeros(queries, keys, dtype=torch.bool)
-    for position in KEEP[keep]:
-        if queries and keys:
-            mask[position, :] = True
-            mask[:, position] = True
-    return mask
+    return [(position % queries, position % keys) for position in KEEP[keep] if queries and keys]
 
 
 def _distances(queries: int, keys: int) -> Tensor:
