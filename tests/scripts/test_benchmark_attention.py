@@ -11,8 +11,9 @@ import pandas as pd
 import pytest
 import torch
 from tokenizers import Tokenizer, models, pre_tokenizers
-from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
+from transformers import BertConfig, BertForMaskedLM, LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
+from sparse_attention.models.attention import NAME, observed
 from sparse_attention.predictors.registry import discover
 from sparse_attention.qk.store import QKInfo, QKWriter
 
@@ -102,20 +103,25 @@ def test_rows_of_a_store(run, tmp_path, causal):
     assert {row["length"] for row in rows} == {50} and {row["source"] for row in rows} == {str(tmp_path / "qk")}
 
 
+def with_tokenizer(model, folder):
+    """Save a model with a tokenizer of 30 words, and a text of 70 words beside it."""
+    model.save_pretrained(folder)
+    words = Tokenizer(models.WordLevel({f"w{i}": i for i in range(30)}, unk_token="w0"))
+    words.pre_tokenizer = pre_tokenizers.Whitespace()
+    PreTrainedTokenizerFast(tokenizer_object=words, unk_token="w0").save_pretrained(folder)
+    (folder.parent / "text.txt").write_text(" ".join(f"w{i * i % 30}" for i in range(70)))
+    return folder
+
+
 @pytest.fixture
 def llama(tmp_path):
-    """Return a folder with a causal model of grouped heads, and a text."""
+    """Return a folder with a causal model of grouped heads."""
     torch.manual_seed(0)
     config = LlamaConfig(
         vocab_size=30, hidden_size=32, intermediate_size=16, num_hidden_layers=2, num_attention_heads=4,
         num_key_value_heads=2, max_position_embeddings=80,
     )  # fmt: skip
-    LlamaForCausalLM(config).save_pretrained(tmp_path / "model")
-    words = Tokenizer(models.WordLevel({f"w{i}": i for i in range(30)}, unk_token="w0"))
-    words.pre_tokenizer = pre_tokenizers.Whitespace()
-    PreTrainedTokenizerFast(tokenizer_object=words, unk_token="w0").save_pretrained(tmp_path / "model")
-    (tmp_path / "text.txt").write_text(" ".join(f"w{i % 30}" for i in range(70)))
-    return tmp_path / "model"
+    return with_tokenizer(LlamaForCausalLM(config), tmp_path / "model")
 
 
 def test_rows_of_a_model_with_grouped_heads(run, llama, script):
@@ -129,6 +135,26 @@ def test_rows_of_a_model_with_grouped_heads(run, llama, script):
     inputs = OfModel(llama, options).at(48)
     assert inputs.query.shape == (1, 4, 48, 8) and inputs.key.shape == inputs.value.shape == (1, 2, 48, 8)
     assert torch.equal(inputs.visible.mask()[0, 0], torch.ones(48, 48).tril().bool())
+
+
+def test_the_layers_before_attend_as_the_model_was_trained(script, tmp_path):
+    from attending.sources import OfModel
+
+    torch.manual_seed(0)
+    sizes = {"vocab_size": 30, "hidden_size": 32, "intermediate_size": 16, "initializer_range": 0.5}
+    config = BertConfig(num_hidden_layers=2, num_attention_heads=4, **sizes)
+    model = BertForMaskedLM(config).eval()
+    model.config.sparse_attention = {"kind": "entmax", "alpha": 1.5}
+    folder = with_tokenizer(model, tmp_path / "model")
+    options = ["--source", str(folder), "--text", str(tmp_path / "text.txt"), "--layer", "1"]
+    inputs = OfModel(folder, script.arguments().parse_args(options)).at(40)
+    model.set_attn_implementation(NAME)
+    seen = []
+    with torch.no_grad(), observed(seen.append):
+        model(torch.tensor([[i * i % 30 for i in range(40)]]))
+    torch.testing.assert_close(inputs.query, seen[1].queries, rtol=0, atol=1e-4)
+    torch.testing.assert_close(inputs.key, seen[1].keys, rtol=0, atol=1e-4)
+    assert inputs.visible.mask().all()
 
 
 @pytest.mark.parametrize(
