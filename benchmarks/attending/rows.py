@@ -16,8 +16,8 @@ from attending.sources import Inputs
 from attending.timing import milliseconds, peak_mib
 from sparse_attention.attention.supports import Buckets
 from sparse_attention.block_sparse.dispatch import attend
+from sparse_attention.evaluation.block_lists import Prediction, listed, listed_by_bucket
 from sparse_attention.predictors.base import BucketPredictor, Predictor
-from sparse_attention.predictors.block_lists import Prediction, listed, listed_by_bucket
 from sparse_attention.predictors.features import Features
 from sparse_attention.predictors.registry import discover
 

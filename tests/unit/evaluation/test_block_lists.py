@@ -10,13 +10,14 @@ import torch
 from torch.nn.attention.flex_attention import flex_attention
 
 from examples import features_of_shape
+from fitted_predictors import fitted
 from guides import Guide
 from points import GRIDS, points
 from sparse_attention.attention.masks import keep_mask, valid_pairs, window_mask
 from sparse_attention.block_sparse.dispatch import attend
 from sparse_attention.block_sparse.visible import Visible
+from sparse_attention.evaluation.block_lists import predict_lists
 from sparse_attention.predictors.base import BucketPredictor, Context
-from sparse_attention.predictors.block_lists import predict_lists
 from sparse_attention.predictors.features import block_features
 from sparse_attention.predictors.pages import PageBounds
 from sparse_attention.predictors.registry import discover
@@ -47,8 +48,8 @@ def wanted(predictor, features, point, window, keep):
 
 @pytest.mark.parametrize("label", EXAMPLES)
 @pytest.mark.parametrize("name", GRIDS)
-def test_lists_hold_the_support(name, label, new):
-    features, predictor = example(label), new(name)
+def test_lists_hold_the_support(name, label):
+    features, predictor = example(label), fitted(name)
     for number, point in enumerate(points(name)):
         extras = {"window": 5, "keep": "cls+last"} if number % 2 else {"window": 0, "keep": "none"}
         support = wanted(predictor, features, point, **extras)
@@ -59,8 +60,8 @@ def test_lists_hold_the_support(name, label, new):
 
 @pytest.mark.parametrize("label", EXAMPLES)
 @pytest.mark.parametrize("name", QUANTIZERS)
-def test_sorted_lists_hold_the_support(name, label, new):
-    features, predictor = example(label), new(name)
+def test_sorted_lists_hold_the_support(name, label):
+    features, predictor = example(label), fitted(name)
     for point in points(name):
         for extras in ({"window": 0, "keep": "none"}, {"window": 5, "keep": "cls+last"}):
             found = predict_lists(predictor, features, point, 8, 16, reorder=True, **extras)
@@ -68,9 +69,9 @@ def test_sorted_lists_hold_the_support(name, label, new):
 
 
 @pytest.mark.parametrize("name", sorted(name for name, info in discover().items() if info.blocks and not info.fits))
-def test_lists_of_predictors_on_blocks_of_tokens_hold_their_tokens(name, new):
+def test_lists_of_predictors_on_blocks_of_tokens_hold_their_tokens(name):
     tokens = features_of_shape("long")
-    features, predictor = block_features(tokens, 8), new(name)
+    features, predictor = block_features(tokens, 8), fitted(name)
     for point in points(name):
         support = predictor.support(features, **point)
         kept = support.repeat_interleave(8, 1).repeat_interleave(8, 2)[:, :70, :70] & tokens.valid
@@ -81,8 +82,8 @@ def test_lists_of_predictors_on_blocks_of_tokens_hold_their_tokens(name, new):
 
 @pytest.mark.parametrize("reorder", [False, True], ids=["as they are", "sorted"])
 @pytest.mark.parametrize("label", ["causal", "ragged"])
-def test_attention_and_flex_attention_take_a_prediction(label, reorder, new):
-    features, predictor = example(label), new("kmeans")
+def test_attention_and_flex_attention_take_a_prediction(label, reorder):
+    features, predictor = example(label), fitted("kmeans")
     assert isinstance(predictor, BucketPredictor)
     prediction = predict_lists(predictor, features, {"top": 1}, 16, 16, keep="cls", reorder=reorder)
     query, key, value = torch.randn(3, 1, 3, 70, 16, generator=torch.Generator().manual_seed(0))
