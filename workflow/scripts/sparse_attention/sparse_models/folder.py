@@ -139,7 +139,9 @@ def load_sparse_model(folder: Path | str) -> PreTrainedModel:
     """Open an exported folder as a transformers model whose attention is predicted.
 
     `model.set_attn_implementation("sparse_attention")` gives attention to all keys, and
-    `model.set_attn_implementation("predicted_sparse_attention")` the predicted one again.
+    `model.set_attn_implementation("predicted_sparse_attention")` the predicted one again. With
+    `"predicted_block_sparse_attention"` every layer attends to all keys of the blocks that hold a predicted pair, by a
+    kernel that computes these blocks only: more than the support, but faster on long inputs (docs/benchmarks.md).
 
     Parameters
     ----------

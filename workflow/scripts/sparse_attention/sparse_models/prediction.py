@@ -6,11 +6,15 @@ import functools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor
 from transformers import PreTrainedModel
 
 from sparse_attention.attention.masks import keep_mask, window_mask
 from sparse_attention.attention.supports import Levels, PackedSupport, Support
+from sparse_attention.block_sparse.visible import Visible
+from sparse_attention.errors import InputError
+from sparse_attention.evaluation.block_lists import predict_lists
 from sparse_attention.evaluation.examples import features_of
 from sparse_attention.models.predicted import set_predictors
 from sparse_attention.predictors.base import Predictor
@@ -65,6 +69,8 @@ class PredictedAttention:
     first : int
         Number of the first example of the next batch. Predictors that draw random numbers draw others for each number;
         it stays 0 unless it is set.
+    block : int
+        Tokens of a block of queries and of keys where attention is computed over blocks, a multiple of 16.
     """
 
     def __init__(
@@ -75,11 +81,16 @@ class PredictedAttention:
         block_size: int = 1,
     ) -> None:
         self.predictors, self.point, self.block_size = tuple(predictors), point, block_size
-        self.projections, self.first = projections or Projections.identity(), 0
+        self.projections, self.first, self.block = projections or Projections.identity(), 0, 64
 
     def attach(self, model: PreTrainedModel) -> None:
         """Let `model` attend to what is predicted; raises as `set_predictors`."""
-        set_predictors(model, [functools.partial(self.support, layer) for layer in range(len(self.predictors))])
+        alpha, layers = model.config.sparse_attention["alpha"], range(len(self.predictors))
+        set_predictors(
+            model,
+            [functools.partial(self.support, layer) for layer in layers],
+            [functools.partial(self.attend_in_blocks, layer, alpha=alpha) for layer in layers],
+        )
 
     def support(self, layer: int, queries: Tensor, keys: Tensor, mask: Tensor) -> Tensor:
         """Return the pairs that `layer` uses; arguments and result are those of `models.predicted.Predict`."""
@@ -87,6 +98,27 @@ class PredictedAttention:
         for one in self.predictions(layer, queries, keys, mask):
             allowed[one.row, :, one.tokens, one.tokens] = self.used(one)
         return allowed
+
+    def attend_in_blocks(
+        self, layer: int, query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, scaling: float, alpha: float
+    ) -> Tensor:
+        """Attend to every key of the blocks that hold a predicted pair; see `models.predicted.Attend`.
+
+        The blocks hold more than the support, so a result differs from that of `support`: it is at least as close to
+        attention to all keys. No array of all pairs of tokens is made, unless the predictor is `quadratic`.
+        """
+        output = torch.zeros_like(value)
+        for row in range(len(query)):
+            tokens, visible = _seen(mask, row, query.shape[2])
+            part = (slice(row, row + 1), slice(None), tokens)
+            vectors = query[part], key[part], value[part]
+            raw = tuple(one[0].float() for one in vectors[:2])
+            features = Features(layer, self.first + row, *self.projections.project(layer, *raw), *raw, visible)
+            positions = features if self.block_size == 1 else block_features(features, self.block_size)
+            given = self.predictors[layer], positions, self.point.setting, self.block, self.block
+            lists = predict_lists(*given, window=self.point.window, keep=self.point.keep)
+            output[part] = lists.attend(*vectors, alpha, visible, scaling).output
+        return output
 
     def used(self, prediction: Prediction) -> Tensor:
         """Return the pairs that attention uses, bool ``(heads, queries, keys)``."""
@@ -116,6 +148,24 @@ class PredictedAttention:
         if size > 1:
             pairs = pairs.repeat_interleave(size, 1).repeat_interleave(size, 2)[:, : len(valid), : valid.shape[1]]
         return pairs & valid
+
+
+def _seen(mask: Tensor | None, row: int, length: int) -> tuple[slice, Visible]:
+    """Return the tokens of an example without padding, and which of them see which.
+
+    Raises
+    ------
+    InputError
+        When the mask is none of causal, full or a sliding window.
+    """
+    if mask is None:
+        return slice(0, length), Visible.everything(1, length, length)
+    real = mask[row, 0].any(0).nonzero()[:, 0]
+    tokens = slice(int(real[0]), int(real[-1]) + 1) if len(real) else slice(0, 0)
+    visible = Visible.of_mask(mask[row : row + 1, :, tokens, tokens])
+    if visible is None:
+        raise InputError("model: unknown attention mask; allowed over blocks: full, causal or a sliding window")
+    return tokens, visible
 
 
 def _pairs(support: Support) -> Tensor:

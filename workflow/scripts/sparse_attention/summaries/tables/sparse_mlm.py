@@ -68,7 +68,7 @@ class SparseMlm(Table):
     model that runs with full attention everywhere. ``output_error`` is the relative error of the heads' outputs,
     ``empty_queries`` the share of queries without any key. Such a query has an output of zero; where
     ``dense_empty_rows`` is yes it sees all keys, as in the published code. ``finetuned`` is the number of steps for
-    which training went on with the predicted supports; their increase is still over the model before these steps.
+    which training went on with the predicted supports; they are compared with full attention trained as long.
     """
 
     def to_latex(self, table: pd.DataFrame, setting: Mapping[str, Any]) -> str:
