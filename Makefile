@@ -16,7 +16,7 @@ RUN := $(BIN)/python tools/run.py --cores $(CORES)
 PYTEST := $(BIN)/python -m pytest --numprocesses $(WORKERS) --maxprocesses 4 --dist worksteal
 
 .DEFAULT_GOAL := help
-.PHONY: help run dry-run figures report test test-fast test-all fuzz lint hooks format benchmark-grid benchmark-fitting benchmark-attention benchmark-certificates benchmark-pruning show-tokens deviations envs architecture clean-results
+.PHONY: help run dry-run figures report test test-fast test-all fuzz lint hooks format benchmark-grid benchmark-fitting benchmark-attention benchmark-encoder benchmark-certificates benchmark-pruning show-tokens deviations envs architecture clean-results
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-17s %s\n", $$1, $$2}' Makefile
@@ -69,6 +69,9 @@ benchmark-fitting: $(VENV)/run.stamp ## time fitting projections and clusters ag
 
 benchmark-attention: $(VENV)/test.stamp ## time attention over block lists against dense attention (ARGS="--lengths 1024 --json FILE")
 	$(BIN)/python benchmarks/attention.py $(ARGS)
+
+benchmark-encoder: $(VENV)/test.stamp ## time a whole encoder over predicted blocks against its dense form (ARGS="--lengths 1024 --json FILE")
+	$(BIN)/python benchmarks/encoder.py $(ARGS)
 
 benchmark-certificates: $(VENV)/run.stamp ## measure what a proof of exact entmax attention takes (ARGS="--lengths 1024 --json FILE")
 	$(BIN)/python benchmarks/certificates.py $(ARGS)

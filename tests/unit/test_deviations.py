@@ -247,6 +247,19 @@ class TestDocument:
         assert len(lines) == len(QUIRKS) + 2 + len(table)
         assert {line.count(" | ") for line in lines} == {2, 5}
 
+    def test_empty_rows_are_read_from_the_language_model(self, table, tmp_path):
+        point = {"attention": "entmax~1.5", "predictor": "cos", "projection": "p", "setting": "threshold~0.1",
+                 "window": 0, "keep": "none", "finetuned": 0, "seeds": 1}  # fmt: skip
+        rows = [
+            {**point, "dense_empty_rows": True, "loss": 5.25, "empty_queries": 0.25},
+            {**point, "dense_empty_rows": False, "loss": 6.0, "empty_queries": 0.5},
+            {**point, "setting": "threshold~0.4", "dense_empty_rows": False, "loss": 5.5, "empty_queries": 0.0},
+        ]
+        pd.DataFrame(rows).to_csv(tmp_path / write_deviations.SPARSE, sep="\t", index=False)
+        text = self.written(tmp_path, self.tables(table))
+        row = "| `dense_empty_rows` | masked language model, cos threshold~0.1 | loss | 6.0000 | 5.2500 | −0.7500 |"
+        assert row in text and "Not measured" not in text and text.count("masked language model, cos") == 2
+
     def test_one_seed_has_no_intervals(self, table, tmp_path):
         text = self.written(tmp_path, self.tables(table, seeds=(1,)))
         assert "±" not in text.split("| Difference |")[1] and "one seed" in text

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
+from sparse_attention.as_published.measures import penalised
 from sparse_attention.attention.entmax import probabilities
 from sparse_attention.errors import InputError
 from sparse_attention.models.attention import NAME, Attention, observed, set_attention
@@ -76,6 +77,16 @@ def test_a_query_without_keys_gets_zeros_and_not_the_mean_of_the_values(make_mod
     )
     _, seen = observations(model, batch)
     assert all(not observation.probabilities.any() for observation in seen)
+
+
+def test_dense_empty_rows_is_what_the_published_code_computes():
+    """There, pairs outside the support get the score -10,000, which shifts all scores of a query without keys."""
+    generator = torch.Generator().manual_seed(0)
+    scores, support = torch.randn(3, 8, 8, generator=generator), torch.rand(3, 8, 8, generator=generator) < 0.3
+    support[:, 2] = False
+    used = support | ~support.any(-1, keepdim=True)
+    wanted = probabilities(scores.double().masked_fill(~used, -torch.inf), 1.5)
+    torch.testing.assert_close(penalised(scores.double(), support, 1.5), wanted, atol=1e-9, rtol=1e-9)
 
 
 def test_a_model_switches_between_predicted_and_full_attention(make_model, batch):

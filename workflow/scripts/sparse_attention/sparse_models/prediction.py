@@ -112,8 +112,9 @@ class PredictedAttention:
             tokens, visible = _seen(mask, row, query.shape[2])
             part = (slice(row, row + 1), slice(None), tokens)
             vectors = query[part], key[part], value[part]
-            raw = tuple(one[0].float() for one in vectors[:2])
-            features = Features(layer, self.first + row, *self.projections.project(layer, *raw), *raw, visible)
+            raw_queries, raw_keys = (one[0].float() for one in vectors[:2])
+            projected = self.projections.project(layer, raw_queries, raw_keys)
+            features = Features(layer, self.first + row, *projected, raw_queries, raw_keys, visible)
             positions = features if self.block_size == 1 else block_features(features, self.block_size)
             given = self.predictors[layer], positions, self.point.setting, self.block, self.block
             lists = predict_lists(*given, window=self.point.window, keep=self.point.keep)
