@@ -9,6 +9,7 @@ rule prepare_code:
         log_of("prepare_code", "{code}"),
     benchmark:
         benchmark_of("prepare_code", "{code}")
+    priority: 1  # the longest chain of jobs starts here
     conda:
         "../envs/prepare_code.yaml"
     threads: config["threads"]["prepare"]
@@ -69,6 +70,7 @@ rule tokenise_code:
         log_of("tokenise_code", CLASSIFIER),
     benchmark:
         benchmark_of("tokenise_code", CLASSIFIER)
+    priority: 1
     conda:
         "../envs/tokenise_code.yaml"
     resources:

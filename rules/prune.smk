@@ -9,7 +9,7 @@ rule train_classifier:
         log_of("train_classifier", CLASSIFIER_RUN),
     benchmark:
         benchmark_of("train_classifier", CLASSIFIER_RUN)
-    priority: 1  # the longest chain of jobs starts here
+    priority: 1
     conda:
         "../envs/train_classifier.yaml"
     threads: config["threads"]["train"]

@@ -113,7 +113,7 @@ def test_full_attention_is_evaluated_for_every_model_and_predicted_attention_for
     files = Results(plan(**SMALL)).files
     assert {run["attention"] for run in files["full_mlm_losses"].runs} == {"entmax~1.5", "softmax"}
     assert {run["attention"] for run in files["sparse_mlm_heads"].runs} == {"entmax~1.5"}
-    assert {run["steps"] for run in files["finetuned_mlm_losses"].runs} == {30}
+    assert {run["steps"] for run in files["finetuned_mlm_losses"].runs} == {20}
     assert all("/finetuned/top~2_window~11_keep~cls+last/" in path for path in files["finetuned_mlm_heads"].paths)
 
 
