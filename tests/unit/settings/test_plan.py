@@ -114,14 +114,15 @@ def test_full_attention_is_evaluated_for_every_model_and_predicted_attention_for
     assert {run["attention"] for run in files["full_mlm_losses"].runs} == {"entmax~1.5", "softmax"}
     assert {run["attention"] for run in files["sparse_mlm_heads"].runs} == {"entmax~1.5"}
     assert {run["steps"] for run in files["finetuned_mlm_losses"].runs} == {20}
-    assert all("/finetuned/top~2_window~11_keep~cls+last/" in path for path in files["finetuned_mlm_heads"].paths)
+    assert all("/finetuned/threshold~0.2/" in path for path in files["finetuned_mlm_heads"].paths)
 
 
 def test_models_are_saved_with_their_predictors():
-    point = "kmeans/clusters~16_runs~1/"
     exported, trained = [path for path in Results(plan(**SMALL)).sparse_models if "seed~1" in path]
-    assert exported.startswith("results/sparse_models/") and exported.endswith(f"{point}top~2_window~11_keep~cls+last")
-    assert trained.endswith(f"{point}finetuned/top~2_window~11_keep~cls+last/model")
+    assert exported.startswith("results/sparse_models/") and exported.endswith(
+        "/clusters~16_runs~1/top~2_window~11_keep~cls+last"
+    )
+    assert trained.endswith("/cos/all/finetuned/threshold~0.2/model")
 
 
 def test_clusters_are_also_fitted_for_points_under_predicted_attention():

@@ -210,11 +210,13 @@ def _further_training(rows: pd.DataFrame, full: pd.DataFrame) -> list[str]:
     for before, after in _pairs(rows.fillna({"setting": ""}), "finetuned", 0):
         lost, left = before["loss_increase"], after["loss_increase"]
         share = f" ({percent(1 - left / lost)} of it recovered)" if 0 <= left < lost else ""
+        change = f"{format_number(left)} nats instead of {format_number(lost)}{share}"
+        if format_number(left) == format_number(lost):
+            change = f"{format_number(left)} nats as before"
         sentences.append(
             f"After {count(after['finetuned'], 'step')} of further training with its support, {_named(after, rows)} "
             f"has a loss of {format_number(after['loss'])} instead of {format_number(before['loss'])}. Over full "
-            f"attention that is trained as long, it costs {format_number(left)} nats instead of "
-            f"{format_number(lost)}{share}."
+            f"attention that is trained as long, it costs {change}."
         )
     trained = full[full["finetuned"] > 0]
     if sentences and len(trained):
