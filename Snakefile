@@ -32,6 +32,11 @@ if any(PLAN.sparse.values()):
     include: "rules/sparse_mlm.smk"
 
 
+if "sparse_mlm_losses" in RESULTS.files:
+
+    include: "rules/sparse_mlm_tables.smk"
+
+
 if config["deviations"]:
 
     include: "rules/deviations.smk"
@@ -83,7 +88,8 @@ rule figures:
 
 rule sparse_mlm:
     input:
-        [RESULTS.files[kind].paths for kind in RESULTS.files if "mlm_" in kind],
+        [table.path for table in TABLES.values() if table.section == "sparse_mlm"],
+        [path for path in FIGURES if "/sparse_mlm_" in path],
         RESULTS.sparse_models,
 
 
