@@ -23,10 +23,8 @@ import argparse
 import json
 import os
 import platform
-import statistics
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +35,8 @@ import torch
 from torch import Tensor
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "workflow" / "scripts"))
+from attending.timing import milliseconds
+
 from sparse_attention.attention.entmax import probabilities
 from sparse_attention.block_sparse.bounds import in_blocks
 from sparse_attention.block_sparse.certificates import BOUNDS, attend_certified
@@ -178,17 +178,6 @@ def prove(given: tuple[Tensor, Tensor, Tensor], lists: BlockLists, bound: str, o
     repaired = milliseconds(lambda: certify(repair=True), options.repeats)
     times = {"full_ms": full, "attend_ms": attended, "bounds_ms": proven - attended, "repair_ms": repaired - proven}
     return row | times | {"times": full / repaired}
-
-
-def milliseconds(run: Callable[[], object], repeats: int) -> float:
-    """Return the median time of a call, without the first."""
-    run()
-    times = []
-    for _ in range(repeats):
-        start = time.perf_counter()
-        run()
-        times.append(1000 * (time.perf_counter() - start))
-    return statistics.median(times)
 
 
 if __name__ == "__main__":

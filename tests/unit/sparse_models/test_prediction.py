@@ -114,3 +114,6 @@ def test_an_example_without_tokens_has_no_support():
     mask[1] = False
     found = attention("oracle").support(0, queries, keys, mask)
     assert not found[1].any() and found[0].any()
+    values = torch.randn(queries.shape)
+    output = attention("oracle").attend_in_blocks(0, queries, keys, values, mask, 1.0, 1.5)
+    assert not output[1].any() and output[0].any()

@@ -106,10 +106,7 @@ class LayerComparison:
     def _predict(self, layer: int, queries: Tensor, keys: Tensor, mask: Tensor) -> Tensor:
         found = list(self.predicted.predictions(layer, queries, keys, mask))
         self._now = layer, found
-        allowed = mask.new_zeros(*queries.shape[:3], keys.shape[2])
-        for one in found:
-            allowed[one.row, :, one.tokens, one.tokens] = self.predicted.used(one)
-        return allowed
+        return self.predicted.combined(found, mask.new_zeros(*queries.shape[:3], keys.shape[2]))
 
     def observe(self, observation: Observation) -> None:
         """Compare the layer that was observed."""

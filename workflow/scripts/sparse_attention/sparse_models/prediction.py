@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -94,10 +94,14 @@ class PredictedAttention:
 
     def support(self, layer: int, queries: Tensor, keys: Tensor, mask: Tensor) -> Tensor:
         """Return the pairs that `layer` uses; arguments and result are those of `models.predicted.Predict`."""
-        allowed = mask.new_zeros(*queries.shape[:3], keys.shape[2])
-        for one in self.predictions(layer, queries, keys, mask):
-            allowed[one.row, :, one.tokens, one.tokens] = self.used(one)
-        return allowed
+        shape = (*queries.shape[:3], keys.shape[2])
+        return self.combined(self.predictions(layer, queries, keys, mask), mask.new_zeros(shape))
+
+    def combined(self, predictions: Iterable[Prediction], nothing: Tensor) -> Tensor:
+        """Return the pairs that attention uses of all examples; `nothing` is False everywhere, and is changed."""
+        for one in predictions:
+            nothing[one.row, :, one.tokens, one.tokens] = self.used(one)
+        return nothing
 
     def attend_in_blocks(
         self, layer: int, query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, scaling: float, alpha: float
@@ -109,7 +113,10 @@ class PredictedAttention:
         """
         output = torch.zeros_like(value)
         for row in range(len(query)):
-            tokens, visible = _seen(mask, row, query.shape[2])
+            tokens = slice(0, query.shape[2]) if mask is None else _tokens(mask, row)
+            if tokens is None:
+                continue
+            visible = _seen(mask, row, tokens)
             part = (slice(row, row + 1), slice(None), tokens)
             vectors = query[part], key[part], value[part]
             raw_queries, raw_keys = (one[0].float() for one in vectors[:2])
@@ -131,10 +138,9 @@ class PredictedAttention:
         """Yield what is predicted for each example; arguments are those of `support`."""
         predictor = self.predictors[layer]
         for row in range(len(queries)):
-            real = mask[row, 0].any(0).nonzero()[:, 0]
-            if not len(real):
+            tokens = _tokens(mask, row)
+            if tokens is None:
                 continue
-            tokens = slice(int(real[0]), int(real[-1]) + 1)
             valid = mask[row, 0, tokens, tokens]
             example = Example(self.first + row, queries[row, :, tokens].float(), keys[row, :, tokens].float(), valid)
             features = features_of(layer, example, self.projections)
@@ -151,8 +157,14 @@ class PredictedAttention:
         return pairs & valid
 
 
-def _seen(mask: Tensor | None, row: int, length: int) -> tuple[slice, Visible]:
-    """Return the tokens of an example without padding, and which of them see which.
+def _tokens(mask: Tensor, row: int) -> slice | None:
+    """Return the tokens of an example without padding; None when it has none."""
+    real = mask[row, 0].any(0).nonzero()[:, 0]
+    return slice(int(real[0]), int(real[-1]) + 1) if len(real) else None
+
+
+def _seen(mask: Tensor | None, row: int, tokens: slice) -> Visible:
+    """Return which tokens of an example see which.
 
     Raises
     ------
@@ -160,13 +172,11 @@ def _seen(mask: Tensor | None, row: int, length: int) -> tuple[slice, Visible]:
         When the mask is none of causal, full or a sliding window.
     """
     if mask is None:
-        return slice(0, length), Visible.everything(1, length, length)
-    real = mask[row, 0].any(0).nonzero()[:, 0]
-    tokens = slice(int(real[0]), int(real[-1]) + 1) if len(real) else slice(0, 0)
+        return Visible.everything(1, tokens.stop, tokens.stop)
     visible = Visible.of_mask(mask[row : row + 1, :, tokens, tokens])
     if visible is None:
         raise InputError("model: unknown attention mask; allowed over blocks: full, causal or a sliding window")
-    return tokens, visible
+    return visible
 
 
 def _pairs(support: Support) -> Tensor:
