@@ -26,7 +26,8 @@ from sparse_attention.predictors.base import Context, Predictor
 from sparse_attention.predictors.registry import PredictorInfo, create, discover
 from sparse_attention.projections.model import Projections
 from sparse_attention.settings.schema import Schema, nearest
-from sparse_attention.sparse_models.points import EXTRAS, Point
+from sparse_attention.settings.sparse_points import EXTRAS
+from sparse_attention.sparse_models.points import Point
 from sparse_attention.sparse_models.prediction import PredictedAttention
 
 SUBFOLDER = "predictor"

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Self
 
-EXTRAS = ("window", "keep", "dense_empty_rows")
+from sparse_attention.settings.sparse_points import EXTRAS
 
 
 @dataclass(frozen=True)
