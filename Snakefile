@@ -89,7 +89,7 @@ rule figures:
 rule sparse_mlm:
     input:
         [table.path for table in TABLES.values() if table.section == "sparse_mlm"],
-        [path for path in FIGURES if "/sparse_mlm_" in path],
+        plots.files_of(PLANNED_FIGURES, "sparse_mlm"),
         RESULTS.sparse_models,
 
 

@@ -1,5 +1,5 @@
 # The figures; a class in plotting/figures/ declares each and draws it from published tables.
-FIGURES = [f"results/figures/{name}.{suffix}" for name in PLANNED_FIGURES for suffix in ("svg", "pdf", "png")]
+FIGURES = plots.files_of(PLANNED_FIGURES)
 
 
 rule plot:

@@ -69,6 +69,20 @@ def planned(tables: Mapping[str, str | None], config: Config) -> dict[str, Figur
     return chosen
 
 
+def files_of(figures: Mapping[str, FigureInfo], section: str | None = None) -> list[str]:
+    """Return the files of the figures of one section of the report, by default of all.
+
+    Parameters
+    ----------
+    figures : mapping
+        The figures by name, as `planned` returns them.
+    section : str, optional
+        One of `plotting.registry.SECTIONS`.
+    """
+    names = [name for name, figure in figures.items() if section in (None, figure.section)]
+    return [f"results/figures/{name}.{suffix}" for name in names for suffix in ("svg", "pdf", "png")]
+
+
 def setting_of(figure: FigureInfo, config: Config) -> dict[str, Any]:
     """Return the mapping `setting` that a figure's `draw` receives; `base.Plot.draw` describes it."""
     corpus, model = figure.subject
