@@ -5,10 +5,12 @@ from __future__ import annotations
 import pytest
 import torch
 
+from sparse_attention.attention.blocks import blocks_that_meet
+from sparse_attention.attention.entmax import entmax
 from sparse_attention.attention.supports import Buckets
 from sparse_attention.block_sparse.dispatch import attend
 from sparse_attention.block_sparse.lists import BlockLists
-from sparse_attention.block_sparse.reordering import Reordering, lists_of_buckets
+from sparse_attention.block_sparse.reordering import Reordering
 from sparse_attention.block_sparse.visible import Visible
 
 
@@ -20,6 +22,18 @@ def buckets(queries=70, keys=50, size=6, lists=1, missing=0.1, seed=0):
         own = torch.randint(0, size, (2, count, lists), generator=draw) + torch.arange(lists) * size
         found.append(own.masked_fill(torch.rand(own.shape, generator=draw) < missing, -1))
     return Buckets(*found, size, lists)
+
+
+def lists_of_buckets(given, query_block, key_block, order):
+    """List the blocks that share a bucket."""
+    places = (None, None) if order is None else (order.queries[0], order.keys[0])
+    kept = blocks_that_meet(given, query_block, key_block, places)[None]
+    return BlockLists.of(kept, given.queries.shape[1], given.keys.shape[1], query_block, key_block)
+
+
+def random_order(batch, heads, queries, keys, seed=3):
+    draw = torch.Generator().manual_seed(seed)
+    return Reordering(*(torch.rand(batch, heads, count, generator=draw).argsort(-1) for count in (queries, keys)))
 
 
 CASES = {
@@ -63,7 +77,7 @@ def test_attention_in_another_order_is_that_of_all_kept_pairs(alpha, causal):
     lists = lists_of_buckets(given, 16, 16, order)
     query, key, value = torch.randn(3, 2, 2, 64, 8, generator=torch.Generator().manual_seed(1))
     visible = Visible.everything(2, 64, 64, causal)
-    found = order.attend(query, key, value, lists, alpha, visible)
+    found = attend(query, key, value, lists, alpha, visible, order=order)
     kept = torch.zeros(1, 2, 64, 64, dtype=torch.bool)
     kept[0, torch.arange(2)[:, None, None], order.queries[0][..., None], order.keys[0][:, None, :]] = lists.tokens()[0]
     scores = (query.double() @ key.double().mT / 8**0.5).masked_fill(~(kept & visible.mask()), -torch.inf)
@@ -77,3 +91,78 @@ def test_attention_in_another_order_is_that_of_all_kept_pairs(alpha, causal):
             expected = expected.output[0, 0, 0]
         assert found.thresholds[b, h, i].isinf() == (len(mine) == 0)
         torch.testing.assert_close(found.output[b, h, i], expected, rtol=0, atol=1e-5)
+
+
+def padding(lengths, keys):
+    """Return a mask of examples of some lengths."""
+    return (torch.arange(keys) < torch.tensor(lengths)[:, None])[:, None, None].expand(-1, 1, keys, -1)
+
+
+SHAPES = {
+    "as many heads": (2, 3, 3, 70, 50, None),
+    "heads share keys": (2, 4, 2, 40, 40, None),
+    "an order for all batches": (1, 2, 2, 33, 40, None),
+    "wide values": (1, 2, 2, 40, 48, None),
+    "causal": (2, 2, 1, 48, 48, Visible.everything(2, 48, 48, causal=True)),
+    "ragged": (2, 2, 2, 48, 48, Visible.of_mask(padding([48, 5], 48))),
+}
+
+
+@pytest.mark.parametrize("kernels", ["auto", "reference"])
+@pytest.mark.parametrize("alpha", [1.0, 1.5, 2.0])
+@pytest.mark.parametrize("name", SHAPES)
+def test_an_order_changes_nothing_but_the_blocks(name, alpha, kernels):
+    of_order, heads, groups, queries, keys, visible = SHAPES[name]
+    order, draw = random_order(of_order, heads, queries, keys), torch.Generator().manual_seed(0)
+    kept = torch.rand(1, heads, -(-queries // 8), -(-keys // 16), generator=draw) < 0.4
+    lists = BlockLists.of(kept, queries, keys, 8, 16)
+    width = 40 if name == "wide values" else 16
+    shapes = (heads, queries, 16), (groups, keys, 16), (groups, keys, width)
+    given = [torch.randn(2, *shape, generator=draw) for shape in shapes]
+    weights = torch.randn(2, heads, queries, width, generator=draw)
+
+    def gradients(output, leaves):
+        return torch.autograd.grad((output * weights).sum(), leaves)
+
+    leaves = [tensor.clone().requires_grad_() for tensor in given]
+    found = attend(*leaves, lists, alpha, visible, kernels=kernels, order=order)
+    # the pairs of tokens that the blocks hold, as a mask, by PyTorch's operations in float64
+    doubles = [tensor.double().requires_grad_() for tensor in given]
+    pairs = torch.zeros(2, heads, queries, keys, dtype=torch.bool)
+    rows, columns = (places.expand(2, -1, -1) for places in (order.queries, order.keys))
+    batches, own_heads = torch.arange(2)[:, None, None, None], torch.arange(heads)[:, None, None]
+    pairs[batches, own_heads, rows[..., None], columns[..., None, :]] = lists.tokens().expand(2, -1, -1, -1)
+    if visible is not None:
+        pairs &= visible.mask()
+    key, value = (tensor.repeat_interleave(heads // groups, 1) for tensor in doubles[1:])
+    scores = (doubles[0] @ key.mT / 4).masked_fill(~pairs, -torch.inf)
+    empty = ~pairs.any(-1, keepdim=True)
+    shares = scores.masked_fill(empty, 0).softmax(-1) if alpha == 1 else entmax(scores.masked_fill(empty, 0), alpha)
+    expected = shares.masked_fill(empty, 0) @ value
+    assert torch.equal(found.thresholds.isinf(), empty[..., 0])
+    torch.testing.assert_close(found.output.double(), expected, rtol=0, atol=1e-5)
+    for ours, theirs in zip(gradients(found.output, leaves), gradients(expected, doubles), strict=True):
+        torch.testing.assert_close(ours.double(), theirs, rtol=0, atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    "places", [[0, 0, 2], [0, 1, 3], [-1, 0, 1], [0.0, 1.0, 2.0]], ids=["twice", "behind", "negative", "floats"]
+)
+def test_an_order_that_is_none_is_refused(places):
+    wrong, right = torch.tensor([[places]]), torch.arange(3)[None, None]
+    with pytest.raises(ValueError, match=r"order of (queries|keys): .*; allowed: "):
+        Reordering(wrong, right)
+    with pytest.raises(ValueError, match=r"order of keys: .*; allowed: "):
+        Reordering(right, wrong)
+
+
+def test_an_order_of_other_tokens_is_refused():
+    given = [torch.zeros(1, 2, 6, 4)] * 3
+    with pytest.raises(ValueError, match=r"order of queries: \(1, 2, 5\); allowed: \(1, 2, 6\)"):
+        attend(*given, order=random_order(1, 2, 5, 6))
+
+
+def test_buckets_without_a_number_of_16_bits_are_sorted_too():
+    numbers = torch.tensor([[40000, -1, 7, 40000, 32767, 7]])[..., None]
+    order = Reordering.by_bucket(Buckets(numbers, numbers, 50000, 1))
+    assert order.keys.tolist() == [[[1, 2, 5, 4, 0, 3]]]

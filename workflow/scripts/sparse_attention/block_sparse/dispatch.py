@@ -13,6 +13,7 @@ from sparse_attention.block_sparse.cpu.build import describe, library
 from sparse_attention.block_sparse.cpu.call import CPUAttention
 from sparse_attention.block_sparse.lists import BlockLists
 from sparse_attention.block_sparse.reference import attend_plainly
+from sparse_attention.block_sparse.reordering import Reordering, take
 from sparse_attention.block_sparse.visible import Visible
 from sparse_attention.jobs.log import logger
 
@@ -126,8 +127,11 @@ def attend(
     visible: Visible | None = None,
     scaling: float | None = None,
     kernels: str | None = None,
+    order: Reordering | None = None,
 ) -> Attended:
     """Attend to the keys in the kept blocks that each query may see.
+
+    Arguments and results are in the order of the tokens, also when the lists are made for another one.
 
     Parameters
     ----------
@@ -147,15 +151,19 @@ def attend(
     kernels : str, optional
         ``auto``: compiled where that is possible; ``reference``: PyTorch's operations, which hold all scores. The
         default is what `use_kernels` chose, at first ``auto``.
+    order : Reordering, optional
+        The order of queries and keys for which the lists are made; by default that of the tokens.
 
     Raises
     ------
     ValueError
         When an argument is out of range or shapes do not go together.
     """
-    _check(query, key, value, lists, alpha, kernels)
+    _check(query, key, value, lists, alpha, kernels, order)
     scaling = query.shape[-1] ** -0.5 if scaling is None else scaling
     kernel = kernel_for(str(query.device), query.dtype, kernels, max(query.shape[-1], value.shape[-1]))
+    if order is not None and kernel != "cpu":
+        return _attend_in_order(order, query, key, value, lists, alpha, visible, scaling, kernels)
     if kernel == "triton":
         from sparse_attention.block_sparse.triton.call import attend_by_triton  # Triton is not installed everywhere
 
@@ -165,11 +173,37 @@ def attend(
     given = query, key, value, visible, lists, alpha, scaling
     if kernel == "reference":
         return Attended(*attend_plainly(*given))
-    return Attended(*CPUAttention.apply(library(), *given))
+    return Attended(*CPUAttention.apply(library(), *given, order))
+
+
+def _attend_in_order(
+    order: Reordering,
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    lists: BlockLists | None,
+    alpha: float,
+    visible: Visible | None,
+    scaling: float,
+    kernels: str | None,
+) -> Attended:
+    """Reorder queries, keys and values, attend, and undo it: for kernels that do not read through an order."""
+    if visible is None:
+        visible = Visible.everything(query.shape[0], query.shape[2], key.shape[2], device=str(query.device))
+    seen = visible.reordered(*(places.expand(len(query), -1, -1) for places in (order.queries, order.keys)))
+    output, thresholds = attend(*order.apply(query, key, value), lists, alpha, seen, scaling, kernels)
+    back = order.queries.argsort(-1).expand_as(thresholds)
+    return Attended(take(output, back), thresholds.gather(-1, back))
 
 
 def _check(
-    query: Tensor, key: Tensor, value: Tensor, lists: BlockLists | None, alpha: float, kernels: str | None
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    lists: BlockLists | None,
+    alpha: float,
+    kernels: str | None,
+    order: Reordering | None,
 ) -> None:
     if not 1 <= alpha <= 2:
         raise ValueError(f"alpha: {alpha}; allowed: from 1 (softmax) to 2 (sparsemax)")
@@ -179,6 +213,9 @@ def _check(
     if key.shape != (batch, groups, keys, dim) or value.shape[:3] != key.shape[:3] or heads % groups:
         shapes = ", ".join(str(tuple(tensor.shape)) for tensor in (query, key, value))
         raise ValueError(f"query, key and value are {shapes}; allowed: equal batch and head_dim, heads in equal groups")
+    for name, of, count in () if order is None else (("queries", order.queries, queries), ("keys", order.keys, keys)):
+        if of.shape[0] not in (1, batch) or of.shape[1:] != (heads, count):
+            raise ValueError(f"order of {name}: {tuple(of.shape)}; allowed: {(batch, heads, count)}, or a batch of 1")
     if lists is None:
         return
     own = lists.counts.shape[:2]

@@ -9,11 +9,12 @@ from typing import Any
 from torch import Tensor
 from torch.nn.attention.flex_attention import BlockMask
 
+from sparse_attention.attention.blocks import blocks_that_meet
 from sparse_attention.attention.supports import Buckets
 from sparse_attention.block_sparse.dispatch import Attended, attend
 from sparse_attention.block_sparse.extras import with_extras
 from sparse_attention.block_sparse.lists import BlockLists
-from sparse_attention.block_sparse.reordering import Reordering, lists_of_buckets
+from sparse_attention.block_sparse.reordering import Reordering
 from sparse_attention.block_sparse.visible import Visible
 from sparse_attention.predictors.base import BucketPredictor, Predictor
 from sparse_attention.predictors.features import Features
@@ -44,9 +45,7 @@ class Prediction:
         scaling: float | None = None,
     ) -> Attended:
         """Attend over the lists; arguments and result are those of `dispatch.attend`, in the order of the tokens."""
-        if self.order is None:
-            return attend(query, key, value, self.lists, alpha, visible, scaling)
-        return self.order.attend(query, key, value, self.lists, alpha, visible, scaling)
+        return attend(query, key, value, self.lists, alpha, visible, scaling, order=self.order)
 
     def tokens(self) -> Tensor:
         """Return the pairs of tokens that are kept, in their order, bool ``(batch, heads, queries, keys)``."""
@@ -135,11 +134,11 @@ def listed_by_bucket(
     features: Features, buckets: Buckets, query_block: int, key_block: int, window: int = 0, keep: str = "none"
 ) -> Prediction:
     """Sort queries and keys by bucket, and list the pairs of blocks that share one; see `listed`."""
-    order = Reordering.by_bucket(buckets)
-    lists, visible = lists_of_buckets(buckets, query_block, key_block, order), _bounds(features)
+    order, visible = Reordering.by_bucket(buckets), _bounds(features)
+    kept = blocks_that_meet(buckets, query_block, key_block, (order.queries[0], order.keys[0]))[None]
     if visible is not None:
-        seen = visible.reordered(order.queries, order.keys).blocks(query_block, key_block)
-        lists = BlockLists.of(lists.blocks() & seen, *features.tokens, query_block, key_block)
+        kept &= visible.reordered(order.queries, order.keys).blocks(query_block, key_block)
+    lists = BlockLists.of(kept, *features.tokens, query_block, key_block)
     return Prediction(with_extras(lists, window, keep, order, visible), order)
 
 

@@ -10,6 +10,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from sparse_attention.block_sparse.lists import MULTIPLE, BlockLists
+from sparse_attention.block_sparse.reordering import Reordering
 from sparse_attention.block_sparse.visible import Visible
 
 QUERY_BLOCK = 64
@@ -17,10 +18,10 @@ QUERY_BLOCK = 64
 
 
 TENSORS = ("query", "key", "value")
-INDEX_TENSORS = ("counts", "indices", "first", "last", "position")
+INDEX_TENSORS = ("counts", "indices", "first", "last", "position", "query_order", "key_order")
 SIZES = (
     "batch", "heads", "groups", "seen", "queries", "keys", "dim", "value_dim",
-    "query_block", "key_block", "width", "list_batch", "list_head",
+    "query_block", "key_block", "width", "list_batch", "list_head", "order_batch",
 )  # fmt: skip
 
 
@@ -49,16 +50,17 @@ class CPUAttention(torch.autograd.Function):
         lists: BlockLists | None,
         alpha: float,
         scaling: float,
+        order: Reordering | None = None,
     ) -> tuple[Tensor, Tensor]:
         """Return the output and the thresholds, as `dispatch.attend` says."""
         queries, keys, values = (tensor.detach().float().contiguous() for tensor in (query, key, value))
         output = queries.new_empty((*query.shape[:3], value.shape[-1]))
         thresholds = queries.new_empty(query.shape[:3])
-        problem, held = _problem(queries, keys, values, visible, lists, alpha, scaling)
+        problem, held = _problem(queries, keys, values, visible, lists, alpha, scaling, order)
         library.attend(ctypes.byref(problem), *map(_pointer, (output, thresholds)))
         del held
         ctx.save_for_backward(queries, keys, values, output, thresholds)
-        ctx.library, ctx.rest = library, (visible, lists, alpha, scaling)
+        ctx.library, ctx.rest = library, (visible, lists, alpha, scaling, order)
         ctx.dtypes = [tensor.dtype for tensor in (query, key, value)]
         ctx.mark_non_differentiable(thresholds)
         return output.to(query.dtype), thresholds
@@ -69,12 +71,12 @@ class CPUAttention(torch.autograd.Function):
         """Return the gradients of query, key and value."""
         query, key, value, output, thresholds = ctx.saved_tensors
         given = gradients[0].float().contiguous()
-        results = [torch.empty_like(tensor) for tensor in (query, key, value)]
+        results = [torch.zeros_like(tensor) for tensor in (query, key, value)]
         problem, held = _problem(query, key, value, *ctx.rest)
         ctx.library.attend_backward(ctypes.byref(problem), *map(_pointer, (output, thresholds, given, *results)))
         del held
         cast = [result.to(dtype) for result, dtype in zip(results, ctx.dtypes, strict=True)]
-        return (None, *cast, None, None, None, None)
+        return (None, *cast, None, None, None, None, None)
 
 
 def _pointer(tensor: Tensor) -> ctypes.c_void_p:
@@ -82,7 +84,14 @@ def _pointer(tensor: Tensor) -> ctypes.c_void_p:
 
 
 def _problem(
-    query: Tensor, key: Tensor, value: Tensor, visible: Visible, lists: BlockLists | None, alpha: float, scaling: float
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    visible: Visible,
+    lists: BlockLists | None,
+    alpha: float,
+    scaling: float,
+    order: Reordering | None = None,
 ) -> tuple[_Problem, list[Tensor]]:
     """Return the problem, and the tensors that must stay alive while it is used."""
     (batch, heads, queries, dim), (_, groups, keys, value_dim) = query.shape, value.shape
@@ -103,4 +112,8 @@ def _problem(
         own_batch, own_heads = (size > 1 for size in lists.counts.shape[:2])
         problem.list_batch = lists.counts.shape[1] if own_batch else 0
         problem.list_head = 1 if own_heads else 0
+    if order is not None:
+        held += [order.queries.contiguous(), order.keys.contiguous()]
+        problem.query_order, problem.key_order = held[-2].data_ptr(), held[-1].data_ptr()
+        problem.order_batch = int(len(order.queries) > 1)
     return problem, held

@@ -104,8 +104,10 @@ struct EntmaxRoom {
   std::vector<float> weights, added;
 };
 
+// Values are in the order of the tokens: few of them are read, so it costs less to look up their places.
 inline void entmax_forward(const Problem& p, const Block& block, const float* packed, const float* values,
                            EntmaxRoom& room, float* out, float* thresholds) {
+  const int64_t* order = order_of(p.key_order, p, block.batch, block.head, p.keys);
   const int64_t width = padded(p.value_dim, TILE);
   const float exponent = 1 / (p.alpha - 1);
   const Power power(exponent);
@@ -117,8 +119,9 @@ inline void entmax_forward(const Problem& p, const Block& block, const float* pa
   });
   for (int64_t r = 0; r < block.rows; r++) {
     Candidates& row = room.rows[r];
+    const int64_t place = block.places[r];
     std::fill(room.added.begin(), room.added.end(), 0.f);
-    thresholds[r] = NOTHING;
+    thresholds[place] = NOTHING;
     if (row.count) {
       row.keep(row.limit, row.top);
       const float tau = threshold(row, exponent);
@@ -126,10 +129,12 @@ inline void entmax_forward(const Problem& p, const Block& block, const float* pa
       room.weights.resize(std::max<size_t>(room.weights.size(), row.count + TILE));
       for (int64_t i = 0; i < row.count; i += TILE)
         store(room.weights.data() + i, power(positive(load(row.values.data() + i))));
+      if (order)
+        for (int64_t i = 0; i < row.count; i++) row.places[i] = int32_t(order[row.places[i]]);
       add_chosen_rows(room.added.data(), room.weights.data(), row.places.data(), row.count, values, width);
-      thresholds[r] = row.top + tau;
+      thresholds[place] = row.top + tau;
     }
-    std::copy_n(room.added.data(), p.value_dim, out + r * p.value_dim);
+    std::copy_n(room.added.data(), p.value_dim, out + place * p.value_dim);
   }
 }
 

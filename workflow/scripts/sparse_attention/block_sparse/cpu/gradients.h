@@ -12,19 +12,21 @@ struct Gradients {
   std::vector<float> packed, packed_values, wide_keys, wide_values;
   std::vector<float> key, value, query;        // the gradients: (keys, width), (keys, value_width), (rows, width)
   std::vector<float> query_rows, output_rows;  // of a block: its queries, and the gradient of its output
-  std::vector<float> shares, changes, means, held;
+  std::vector<float> shares, changes, means, limits, held;
   std::vector<Candidates> rows;
   const float *keys = nullptr, *values = nullptr;
+  const int64_t* order = nullptr;  // of the keys
 
   explicit Gradients(const Problem& problem)
       : p(problem), width(padded(problem.dim, TILE)), value_width(padded(problem.value_dim, TILE)) {}
 
-  void start(int64_t group) {
+  void start(int64_t group, const int64_t* of_keys) {
+    order = of_keys;
     const float *key_rows = p.key + group * p.keys * p.dim, *value_rows = p.value + group * p.keys * p.value_dim;
-    pack(key_rows, p.keys, p.dim, packed);
-    if (p.alpha == 1) pack(value_rows, p.keys, p.value_dim, packed_values);
-    keys = widen(key_rows, p.keys, p.dim, wide_keys);
-    values = widen(value_rows, p.keys, p.value_dim, wide_values);
+    pack(key_rows, order, p.keys, p.dim, packed);
+    if (p.alpha == 1) pack(value_rows, order, p.keys, p.value_dim, packed_values);
+    keys = widen(key_rows, order, p.keys, p.dim, wide_keys);
+    values = widen(value_rows, order, p.keys, p.value_dim, wide_values);
     key.assign(padded(p.keys, TILE) * width, 0.f), value.assign(padded(p.keys, TILE) * value_width, 0.f);
   }
 
@@ -32,8 +34,17 @@ struct Gradients {
     const int64_t all = block.all_rows();
     query.assign(all * width, 0.f), query_rows.assign(all * width, 0.f), output_rows.assign(all * value_width, 0.f);
     for (int64_t r = 0; r < block.rows; r++) {
-      std::copy_n(p.query + (block.row() + r) * p.dim, p.dim, query_rows.data() + r * width);
-      std::copy_n(output_gradient + r * p.value_dim, p.value_dim, output_rows.data() + r * value_width);
+      const int64_t place = block.places[r];
+      std::copy_n(p.query + place * p.dim, p.dim, query_rows.data() + r * width);
+      std::copy_n(output_gradient + place * p.value_dim, p.value_dim, output_rows.data() + r * value_width);
+    }
+  }
+
+  void finish(int64_t group, float* key_gradient, float* value_gradient) const {
+    for (int64_t at = 0; at < p.keys; at++) {
+      const int64_t place = group * p.keys + row_at(order, at);
+      for (int64_t c = 0; c < p.dim; c++) key_gradient[place * p.dim + c] += key[at * width + c];
+      for (int64_t c = 0; c < p.value_dim; c++) value_gradient[place * p.value_dim + c] += value[at * value_width + c];
     }
   }
 };
@@ -46,11 +57,12 @@ inline void entmax_backward(const Problem& p, const Block& block, Gradients& g, 
   g.rows.resize(padded(p.query_block, ROWS));
   for (Candidates& row : g.rows) row.clear(block.tiles.size() * TILE);
   block.scores(g.packed.data(), 0, block.tiles.size(), [&](int64_t r, size_t t, Vector scores) {
-    if (r < block.rows) g.rows[r].add(scores, block.tiles[t], thresholds[r]);
+    if (r < block.rows) g.rows[r].add(scores, block.tiles[t], thresholds[block.places[r]]);
   });
   for (int64_t r = 0; r < block.rows; r++) {
     Candidates& row = g.rows[r];
-    row.keep(thresholds[r], thresholds[r]);
+    const float limit = thresholds[block.places[r]];
+    row.keep(limit, limit);
     const float *output = g.output_rows.data() + r * g.value_width, *query = g.query_rows.data() + r * g.width;
     g.changes.resize(std::max<size_t>(g.changes.size(), row.count + TILE));
     g.shares.resize(std::max<size_t>(g.shares.size(), row.count + TILE));
@@ -78,13 +90,21 @@ inline void softmax_backward(const Problem& p, const Block& block, Gradients& g,
   const int64_t rows = block.all_rows();
   g.shares.resize(rows * WIDE), g.changes.resize(rows * WIDE);
   g.means.assign(rows, 0.f), g.held.assign(rows * p.value_dim, 0.f);
-  std::copy_n(output_gradient, block.rows * p.value_dim, g.held.data());
-  for (int64_t i = 0; i < block.rows * p.value_dim; i++) g.means[i / p.value_dim] += output[i] * output_gradient[i];
+  g.limits.assign(rows, NOTHING);
+  for (int64_t r = 0; r < block.rows; r++) {
+    const int64_t place = block.places[r];
+    g.limits[r] = thresholds[place];
+    for (int64_t c = 0; c < p.value_dim; c++) {
+      const float change = output_gradient[place * p.value_dim + c];
+      g.held[r * p.value_dim + c] = change;
+      g.means[r] += output[place * p.value_dim + c] * change;
+    }
+  }
   for (size_t from = 0; from < block.tiles.size(); from += CHUNK) {
     const size_t to = std::min(from + CHUNK, block.tiles.size());
     block.scores(g.packed.data(), from, to, [&](int64_t r, size_t t, Vector scores) {
-      const bool there = r < block.rows && thresholds[r] < NOTHING;
-      const Vector share = there ? (scores > MASKED ? exponential(scores - thresholds[r]) : Vector{}) : Vector{};
+      const bool there = g.limits[r] < NOTHING;
+      const Vector share = there ? (scores > MASKED ? exponential(scores - g.limits[r]) : Vector{}) : Vector{};
       store(g.shares.data() + r * WIDE + (t - from) * TILE, share);
     });
     block.products(g.held.data(), g.packed_values.data(), p.value_dim, from, to,

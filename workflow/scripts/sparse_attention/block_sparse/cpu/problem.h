@@ -8,13 +8,16 @@
 // (batch, groups, keys, value_dim). A pair counts when the position of its key lies between its query's first and last;
 // these are (batch, seen, queries) and (batch, seen, keys) with seen = 1 or heads. Lists: counts (lists, query blocks)
 // and indices (lists, query blocks, width), list = batch * list_batch + head * list_head; without indices every block
-// of keys is kept.
+// of keys is kept. Orders (1 or batch, heads, queries) and (1 or batch, heads, keys) say which query and which key
+// comes at each place of the blocks; without them each one comes at its own. Every other array is in the order of the
+// tokens.
 extern "C" struct Problem {
   const float *query, *key, *value;
   const int32_t *counts, *indices;
   const int32_t *first, *last, *position;
+  const int64_t *query_order, *key_order;
   int64_t batch, heads, groups, seen, queries, keys, dim, value_dim;
-  int64_t query_block, key_block, width, list_batch, list_head;
+  int64_t query_block, key_block, width, list_batch, list_head, order_batch;
   float scale, alpha;  // alpha 1 is softmax
   int32_t threads;
 };
@@ -24,12 +27,27 @@ namespace sparse {
 constexpr float MASKED = -1e30f;  // the score of a pair that does not count; finite, so no compiler flag can drop it
 constexpr float NOTHING = std::numeric_limits<float>::infinity();  // the threshold of a query without any key
 
+// The order of a batch and head, or nothing.
+inline const int64_t* order_of(const int64_t* orders, const Problem& p, int64_t batch, int64_t head, int64_t size) {
+  return orders ? orders + (batch * p.order_batch * p.heads + head) * size : nullptr;
+}
+
+// Heads that share an order share packed keys: a group of them, or in an order of its own each head.
+inline int64_t heads_together(const Problem& p) { return p.key_order ? 1 : p.heads / p.groups; }
+
+inline int64_t seen_at(const Problem& p, int64_t batch, int64_t head) {
+  return batch * p.seen + (p.seen == 1 ? 0 : head);
+}
+
 // Positions of the keys of a batch and head, and their range in each tile. Behind the last key nothing counts.
 struct Positions {
   std::vector<int32_t> of_keys, lowest, highest;
 
-  Positions(const Problem& p, int64_t which) : of_keys(padded(p.keys, TILE), std::numeric_limits<int32_t>::min()) {
-    std::copy_n(p.position + which * p.keys, p.keys, of_keys.data());
+  Positions(const Problem& p, int64_t batch, int64_t head)
+      : of_keys(padded(p.keys, TILE), std::numeric_limits<int32_t>::min()) {
+    const int32_t* from = p.position + seen_at(p, batch, head) * p.keys;
+    const int64_t* order = order_of(p.key_order, p, batch, head, p.keys);
+    for (int64_t key = 0; key < p.keys; key++) of_keys[key] = from[row_at(order, key)];
     for (size_t tile = 0; tile < of_keys.size(); tile += TILE) {
       const auto [low, high] = std::minmax_element(of_keys.begin() + tile, of_keys.begin() + tile + TILE);
       lowest.push_back(*low), highest.push_back(*high);
@@ -47,25 +65,32 @@ struct Run {
 struct Block {
   const Problem& p;
   int64_t batch = 0, head = 0, start = 0, rows = 0;
-  std::vector<float> query;    // (rows up to a multiple of ROWS, dim)
-  std::vector<int32_t> tiles;  // their places among the keys
-  std::vector<char> partial;   // whether a pair of that tile may not count
+  std::vector<float> query;          // (rows up to a multiple of ROWS, dim)
+  std::vector<int32_t> tiles;        // their places among the keys
+  std::vector<char> partial;         // whether a pair of that tile may not count
+  std::vector<int32_t> first, last;  // bounds of each row
+  std::vector<int64_t> places;       // of each row, among all queries of all heads
   const Positions* positions = nullptr;
 
   explicit Block(const Problem& problem) : p(problem), query(padded(p.query_block, ROWS) * p.dim) {}
 
   int64_t all_rows() const { return padded(rows, ROWS); }
-  int64_t row() const { return (batch * p.heads + head) * p.queries + start; }  // of the whole output
-  int64_t seen() const { return batch * p.seen + (p.seen == 1 ? 0 : head); }
-  const int32_t* first() const { return p.first + seen() * p.queries + start; }
-  const int32_t* last() const { return p.last + seen() * p.queries + start; }
 
   void set(int64_t of_batch, int64_t of_head, int64_t block, const std::vector<Positions>& all) {
-    batch = of_batch, head = of_head, start = block * p.query_block, positions = &all[seen()];
+    batch = of_batch, head = of_head, start = block * p.query_block;
+    const int64_t each = int64_t(all.size()) / p.batch;
+    positions = &all[batch * each + (each == 1 ? 0 : head)];
     rows = std::min(p.query_block, p.queries - start);
     const float scale = p.alpha == 1 ? p.scale : p.scale * (p.alpha - 1);
-    const float* from = p.query + row() * p.dim;
-    for (int64_t i = 0; i < rows * p.dim; i++) query[i] = from[i] * scale;
+    const int64_t seen = seen_at(p, batch, head) * p.queries, own = (batch * p.heads + head) * p.queries;
+    const int64_t* order = order_of(p.query_order, p, batch, head, p.queries);
+    first.resize(rows), last.resize(rows), places.resize(rows);
+    for (int64_t r = 0; r < rows; r++) {
+      const int64_t from = row_at(order, start + r);
+      first[r] = p.first[seen + from], last[r] = p.last[seen + from], places[r] = own + from;
+      const float* row = p.query + places[r] * p.dim;
+      for (int64_t d = 0; d < p.dim; d++) query[r * p.dim + d] = row[d] * scale;
+    }
     std::fill(query.begin() + rows * p.dim, query.end(), 0.f);
     collect(block);
   }
@@ -108,7 +133,7 @@ struct Block {
       if (partial[t]) {
         const Integers place = load(positions->of_keys.data() + int64_t(tiles[t]) * TILE);
         const int64_t of = std::min(r, rows - 1);
-        values = (place >= first()[of]) & (place <= last()[of]) ? values : spread(MASKED);
+        values = (place >= first[of]) & (place <= last[of]) ? values : spread(MASKED);
       }
       use(r, t, values);
     });
@@ -131,8 +156,8 @@ struct Block {
     tiles.clear(), partial.clear();
     const int64_t list = (batch * p.list_batch + head * p.list_head) * parts(p.queries, p.query_block) + block;
     const int64_t count = p.indices ? p.counts[list] : parts(p.keys, p.key_block);
-    const auto [earliest, start_of_all] = std::minmax_element(first(), first() + rows);
-    const auto [end_of_all, latest] = std::minmax_element(last(), last() + rows);
+    const auto [earliest, start_of_all] = std::minmax_element(first.begin(), first.end());
+    const auto [end_of_all, latest] = std::minmax_element(last.begin(), last.end());
     for (int64_t i = 0; i < count; i++) {
       const int64_t from = (p.indices ? p.indices[list * p.width + i] : i) * p.key_block;
       const int64_t tile_end = parts(std::min(from + p.key_block, p.keys), TILE);

@@ -54,9 +54,10 @@ inline void softmax_forward(const Problem& p, const Block& block, const float* p
                     values + run.key * width, run.keys, width);
   }
   for (int64_t r = 0; r < block.rows; r++) {
+    const int64_t place = block.places[r];
     const float norm = room.norm[r], share = norm > 0 ? 1 / norm : 0;
-    for (int64_t c = 0; c < p.value_dim; c++) out[r * p.value_dim + c] = room.sums[r * width + c] * share;
-    thresholds[r] = norm > 0 ? room.top[r] + std::log(norm) : NOTHING;
+    for (int64_t c = 0; c < p.value_dim; c++) out[place * p.value_dim + c] = room.sums[r * width + c] * share;
+    thresholds[place] = norm > 0 ? room.top[r] + std::log(norm) : NOTHING;
   }
 }
 

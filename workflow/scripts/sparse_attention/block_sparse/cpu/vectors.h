@@ -132,23 +132,30 @@ inline void add_product(float* to, const float* left, int64_t across, int64_t al
   }
 }
 
-// (rows, columns) to (tiles of rows, columns, TILE), zeros behind the last row
-inline void pack(const float* from, int64_t rows, int64_t columns, std::vector<float>& packed) {
+// The row of an array that comes at a place: that of an order, or the place itself where there is none.
+inline int64_t row_at(const int64_t* order, int64_t place) { return order ? order[place] : place; }
+
+// (rows, columns), in an order, to (tiles of rows, columns, TILE), zeros behind the last row
+inline void pack(const float* from, const int64_t* order, int64_t rows, int64_t columns, std::vector<float>& packed) {
   packed.resize(padded(rows, TILE) * columns);
   for (int64_t row = 0; row < rows; row += TILE) {
     float* to = packed.data() + row * columns;
     const int64_t here = std::min<int64_t>(TILE, rows - row);
+    const float* sources[TILE];
+    for (int64_t j = 0; j < here; j++) sources[j] = from + row_at(order, row + j) * columns;
     for (int64_t c = 0; c < columns; c++)
-      for (int64_t j = 0; j < TILE; j++) to[c * TILE + j] = j < here ? from[(row + j) * columns + c] : 0.f;
+      for (int64_t j = 0; j < TILE; j++) to[c * TILE + j] = j < here ? sources[j][c] : 0.f;
   }
 }
 
-// Rows of whole vectors, zeros behind the last column: the array itself where they are that already.
-inline const float* widen(const float* from, int64_t rows, int64_t columns, std::vector<float>& wide) {
+// Rows of whole vectors, in an order, zeros behind the last column: the array itself where it is that already.
+inline const float* widen(const float* from, const int64_t* order, int64_t rows, int64_t columns,
+                          std::vector<float>& wide) {
   const int64_t width = padded(columns, TILE);
-  if (width == columns) return from;
+  if (width == columns && !order) return from;
   wide.assign(rows * width, 0.f);
-  for (int64_t row = 0; row < rows; row++) std::copy_n(from + row * columns, columns, wide.data() + row * width);
+  for (int64_t row = 0; row < rows; row++)
+    std::copy_n(from + row_at(order, row) * columns, columns, wide.data() + row * width);
   return wide.data();
 }
 
