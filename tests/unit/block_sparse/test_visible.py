@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
+
+import pytest
 import torch
 
 from sparse_attention.block_sparse.visible import Visible
@@ -45,3 +48,20 @@ def test_bounds_follow_a_new_order():
     queries, keys = torch.tensor([[[3, 1, 0, 4, 2]]]), torch.tensor([[[4, 0, 2, 1, 3]]])
     expected = visible.mask()[0, 0][queries[0, 0]][:, keys[0, 0]]
     assert torch.equal(visible.reordered(queries, keys).mask()[0, 0], expected)
+
+
+@pytest.mark.parametrize("blocks", [(4, 4), (3, 5), (1, 2), (20, 20)], ids=str)
+def test_whole_blocks_hold_only_pairs_that_count(blocks):
+    query_block, key_block = blocks
+    masks = {
+        "everything": torch.ones(12, 12, dtype=torch.bool),
+        "causal": torch.ones(12, 12, dtype=torch.bool).tril(),
+        "padded": (torch.arange(12) < 9).expand(12, 12),
+        "a hidden key": (torch.arange(12) != 5).expand(12, 12),
+        "blind queries": (torch.arange(12) < 6)[:, None].expand(12, 12),
+    }
+    for name, mask in masks.items():
+        found = Visible.of_mask(mask[None, None]).whole_blocks(query_block, key_block)[0, 0]
+        for row, column in itertools.product(*map(range, found.shape)):
+            part = mask[row * query_block : (row + 1) * query_block, column * key_block : (column + 1) * key_block]
+            assert found[row, column] == bool(part.all() and part.numel() == query_block * key_block), name

@@ -69,6 +69,10 @@ def test_bounds_say_of_pairs_and_blocks_what_the_mask_says(label):
         held = block_any(features.valid, *sizes)
         assert torch.equal(features.valid_blocks(*sizes), held)
         assert torch.equal(bounds.valid_blocks(*sizes), held)
+        filled = torch.nn.functional.pad(~features.valid, (0, -keys % sizes[1], 0, -queries % sizes[0]), value=True)
+        whole = ~block_any(filled, *sizes)
+        assert torch.equal(features.whole_blocks(*sizes), whole)
+        assert torch.equal(bounds.whole_blocks(*sizes), whole)
 
 
 class Largest(TorchDispatchMode):

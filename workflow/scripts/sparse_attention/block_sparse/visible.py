@@ -88,6 +88,21 @@ class Visible:
         highest = _in_blocks(self.position, key_block, HIDDEN).amax(-1)
         return (lowest[..., None, :] <= last[..., None]) & (highest[..., None, :] >= first[..., None])
 
+    def whole_blocks(self, query_block: int, key_block: int) -> Tensor:
+        """Return which pairs of blocks hold only pairs that count, without computing pairs; none that the end cuts.
+
+        Returns
+        -------
+        Tensor
+            Bool ``(batch, heads, query_blocks, key_blocks)``.
+        """
+        nowhere = torch.iinfo(torch.int32).max
+        first = _in_blocks(self.first, query_block, nowhere).amax(-1)
+        last = _in_blocks(self.last, query_block, HIDDEN).amin(-1)
+        lowest = _in_blocks(self.position, key_block, HIDDEN).amin(-1)
+        highest = _in_blocks(self.position, key_block, HIDDEN).amax(-1)
+        return (lowest[..., None, :] >= first[..., None]) & (highest[..., None, :] <= last[..., None])
+
     def reordered(self, queries: Tensor, keys: Tensor) -> Visible:
         """Return the bounds of queries and keys in another order.
 

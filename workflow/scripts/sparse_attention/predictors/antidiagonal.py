@@ -14,6 +14,8 @@ from sparse_attention.errors import InputError
 from sparse_attention.predictors.base import ThresholdPredictor
 from sparse_attention.predictors.features import Features
 
+TILES_AT_ONCE = 4096  # whose vectors are gathered
+
 
 class XAttention(ThresholdPredictor):
     """Keep for each block of queries the fewest blocks of keys with an estimated attention share of `threshold`.
@@ -101,27 +103,51 @@ def tile_scores(features: Features, stride: int) -> Tensor:
     Tensor
         ``(heads, ⌈queries / stride⌉, ⌈keys / stride⌉)``, -inf where a tile has no valid pair.
     """
+    scale = features.raw_queries.shape[-1] ** -0.5
     queries, keys = (
         pad(vectors, (0, 0, 0, -vectors.shape[1] % stride)).unflatten(1, (-1, stride))
-        for vectors in (features.raw_queries / features.raw_queries.shape[-1] ** 0.5, features.raw_keys)
+        for vectors in (features.raw_queries, features.raw_keys)
     )
-    rows, columns = queries.shape[1], keys.shape[1]
-    first_row, first_column = (torch.arange(n, device=queries.device) * stride for n in (rows, columns))
-    sums, counts = queries.new_zeros(features.shape[0], rows, columns), queries.new_zeros(rows, columns)
-    for place in range(stride):
-        seen = features.valid_at((first_row + stride - 1 - place)[:, None], first_column + place)
-        products = queries[:, :, stride - 1 - place] @ keys[:, :, place].transpose(-1, -2)
-        sums += products.masked_fill_(~seen, 0)
-        counts += seen
-    scores = (sums / counts.clamp(min=1)).masked_fill_(counts == 0, -torch.inf)
-    row, column = torch.nonzero((counts == 0) & features.valid_blocks(stride, stride), as_tuple=True)
+    # position i of a tile's queries meets position stride - 1 - i of its keys, so one product adds up an antidiagonal
+    queries = queries.flip(2)
+    sums = torch.bmm(queries.flatten(2), keys.flatten(2).transpose(-1, -2))
+    scores = sums.mul_(scale / stride)
+    whole, some = features.whole_blocks(stride, stride), features.valid_blocks(stride, stride)
+    if not whole.all():
+        scores.masked_fill_(~some, -torch.inf)
+        for tiles in torch.nonzero(some & ~whole).split(TILES_AT_ONCE):
+            row, column = tiles.unbind(1)
+            scores[:, row, column] = _scores_of_tiles(features, queries, keys, row, column).mul_(scale)
+    return scores
+
+
+def _scores_of_tiles(features: Features, queries: Tensor, keys: Tensor, row: Tensor, column: Tensor) -> Tensor:
+    """Return the mean products of valid pairs on the antidiagonals of some tiles, ``(heads, tiles)``.
+
+    Where there is no such pair, it is the mean of all valid pairs of the tile, and -inf where there is none either.
+
+    Parameters
+    ----------
+    features : Features
+        Queries, keys and valid pairs.
+    queries, keys : Tensor
+        ``(heads, rows or columns of tiles, stride, head_dim)``, the queries of each tile in descending order.
+    row, column : Tensor
+        int64 ``(tiles,)``.
+    """
+    stride = queries.shape[2]
     places = torch.arange(stride, device=queries.device)
-    seen = features.valid_at(first_row[row, None, None] + places[:, None], first_column[column, None, None] + places)
-    some = seen.any(-1).any(-1)
-    row, column, seen = row[some], column[some], seen[some]
-    if len(row):
-        products = (queries[:, row] @ keys[:, column].transpose(-1, -2)).masked_fill_(~seen, 0)
-        scores[:, row, column] = products.sum((-1, -2)) / seen.sum((-1, -2))
+    of_queries, of_keys = row[:, None] * stride + places.flip(0), column[:, None] * stride + places
+    seen = features.valid_at(of_queries, of_keys)
+    products = (queries[:, row] * keys[:, column]).sum(-1).masked_fill_(~seen, 0)
+    counts = seen.sum(-1)
+    scores = products.sum(-1) / counts
+    (off,) = torch.nonzero(counts == 0, as_tuple=True)
+    if len(off):
+        seen = features.valid_at(of_queries[off][:, :, None], of_keys[off][:, None])
+        products = (queries[:, row[off]] @ keys[:, column[off]].transpose(-1, -2)).masked_fill_(~seen, 0)
+        counts = seen.sum((-1, -2))
+        scores[:, off] = (products.sum((-1, -2)) / counts).masked_fill_(counts == 0, -torch.inf)
     return scores
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.nn.functional import pad
 
 from sparse_attention.attention.blocks import block_any, block_vectors
 from sparse_attention.block_sparse.visible import Visible
@@ -99,6 +100,17 @@ class Features:
         if isinstance(self.pairs, Visible):
             return self.pairs.blocks(query_block, key_block)[0, 0]
         return block_any(self.pairs, query_block, key_block)
+
+    def whole_blocks(self, query_block: int, key_block: int) -> Tensor:
+        """Return which pairs of blocks hold valid pairs only, bool ``(query blocks, key blocks)``.
+
+        Blocks that the end cuts are not whole.
+        """
+        if isinstance(self.pairs, Visible):
+            return self.pairs.whole_blocks(query_block, key_block)[0, 0]
+        _, queries, keys = self.shape
+        behind = pad(~self.pairs, (0, -keys % key_block, 0, -queries % query_block), value=True)
+        return ~block_any(behind, query_block, key_block)
 
     @functools.cached_property
     def valid_pairs(self) -> int:
