@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from sparse_attention.block_sparse.cpu import build
+from sparse_attention.block_sparse.cpu import build, nearest
 from sparse_attention.block_sparse.cpu.call import CPUAttention
 from sparse_attention.block_sparse.dispatch import attend, kernel_for, use_kernels
 from sparse_attention.block_sparse.visible import Visible
@@ -64,7 +64,7 @@ def test_a_build_is_kept_and_named_by_its_target(tmp_path):
 @NEEDS_COMPILER
 @pytest.mark.skipif(platform.machine() != "x86_64", reason="needs an x86-64 processor")
 @pytest.mark.parametrize("level", ["x86-64", "x86-64-v3"])
-def test_narrower_vectors_give_the_same_attention_and_gradients(level):
+def test_narrower_vectors_give_the_same(level, monkeypatch):
     if level == "x86-64-v3" and "avx2" not in Path("/proc/cpuinfo").read_text():
         pytest.skip("needs AVX2")
     narrow = ctypes.CDLL(str(build.compiled(COMPILER, (f"-march={level}",))))
@@ -78,6 +78,11 @@ def test_narrower_vectors_give_the_same_attention_and_gradients(level):
             results.append([output.detach(), thresholds, *(tensor.grad for tensor in given)])
         for mine, other in zip(*results, strict=True):
             torch.testing.assert_close(mine, other, rtol=1e-5, atol=1e-5, msg=f"alpha {alpha}")
+    vectors, centroids = small()[0, 0], small()[1, 0].double()[:, None]
+    found = [nearest.nearest_centroids(vectors, centroids, 3), nearest.nearest_directions(small()[0])]
+    monkeypatch.setattr(nearest, "library", lambda: narrow)
+    assert torch.equal(nearest.nearest_centroids(vectors, centroids, 3), found[0])
+    assert torch.equal(nearest.nearest_directions(small()[0]), found[1])
 
 
 def test_without_a_compiler_the_reference_computes_and_one_line_says_so(monkeypatch, messages):

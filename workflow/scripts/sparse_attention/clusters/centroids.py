@@ -10,6 +10,8 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
+from sparse_attention.block_sparse.cpu.nearest import nearest_centroids
+from sparse_attention.block_sparse.dispatch import kernel_for
 from sparse_attention.errors import InputError
 from sparse_attention.files.atomic import atomic_path
 from sparse_attention.files.tensors import StrPath, is_safetensors, read_safetensors, read_torch, write_torch
@@ -67,7 +69,10 @@ class Centroids:
         """
         if not 1 <= top <= self.layers[layer].shape[2]:
             raise InputError(f"predictors.kmeans.top: {top}; allowed: 1 to the {self.layers[layer].shape[2]} clusters")
-        squared = squared_distances(vectors, self.layers[layer][heads].to(vectors.device))
+        centroids = self.layers[layer][heads].to(vectors.device)
+        if vectors.dtype == torch.float32 and kernel_for(str(vectors.device), vectors.dtype) == "cpu":
+            return nearest_centroids(vectors, centroids, top)
+        squared = squared_distances(vectors, centroids)
         if top == 1:
             return squared.argmin(-1, keepdim=True)
         return squared.argsort(dim=-1, stable=True)[..., :top]

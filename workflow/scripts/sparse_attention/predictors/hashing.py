@@ -9,6 +9,8 @@ import torch
 from torch import Tensor
 
 from sparse_attention.attention.supports import Buckets
+from sparse_attention.block_sparse.cpu import nearest
+from sparse_attention.block_sparse.dispatch import kernel_for
 from sparse_attention.errors import InputError
 from sparse_attention.predictors.base import BucketPredictor
 from sparse_attention.predictors.features import Features
@@ -29,9 +31,10 @@ def nearest_directions(vectors: Tensor, rotations: Tensor) -> Tensor:
     Tensor
         int64 ``(heads, n, rounds)``, from 0 to `2 · half - 1`; of equal angles the first.
     """
-    rotated = vectors @ rotations.flatten(1, 2).transpose(1, 2)
-    rotated = rotated.unflatten(-1, rotations.shape[1:3])
-    return torch.cat([rotated, -rotated], dim=-1).argmax(-1)
+    products = rotations @ vectors.transpose(-1, -2)[:, None]
+    if kernel_for(str(products.device), products.dtype) == "cpu":
+        return nearest.nearest_directions(products).transpose(1, 2)
+    return torch.cat([products, -products], dim=2).max(2).indices.transpose(1, 2)
 
 
 class Reformer(BucketPredictor):

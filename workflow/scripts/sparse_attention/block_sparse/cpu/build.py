@@ -1,4 +1,4 @@
-"""Compiles the kernel at its first use, and keeps it for the next time.
+"""Compiles the kernels at their first use, and keeps them for the next time.
 
 The compiler is called directly: PyTorch's own tool for extensions waits for ever on the lock of a killed build, and
 takes half a minute for headers that are not needed here.
@@ -32,21 +32,24 @@ OTHER_TARGET = ("-mcpu=native",)
 
 @functools.cache
 def library() -> ctypes.CDLL | None:
-    """Return the compiled kernel; None, and a line in the log, where it cannot be compiled."""
+    """Return the compiled kernels; None, and a line in the log, where they cannot be compiled."""
     compiler = find_compiler()
     if compiler is None:
-        logger.info("no C++ compiler is found, so attention is computed by PyTorch's operations, which is slower")
+        logger.info("no C++ compiler is found, so PyTorch's operations compute, which is slower")
         return None
     try:
         return ctypes.CDLL(str(compiled(compiler)))
     except (OSError, subprocess.CalledProcessError) as error:
         reason = getattr(error, "stderr", None) or str(error)
-        logger.warning("attention is computed by PyTorch's operations, which is slower: %s", reason.strip()[-400:])
+        logger.warning(
+            "PyTorch's operations compute, which is slower, because the kernels cannot be compiled: %s",
+            reason.strip()[-400:],
+        )
         return None
 
 
 def describe() -> dict[str, str]:
-    """Return how the kernel is compiled: the compiler's first line about itself, and the flags."""
+    """Return how the kernels are compiled: the compiler's first line about itself, and the flags."""
     compiler = find_compiler()
     if compiler is None:
         return {}
@@ -84,8 +87,9 @@ def compiled(compiler: str, target: tuple[str, ...] | None = None) -> Path:
 
 
 def _compile(compiler: str, target: tuple[str, ...], path: Path) -> None:
-    command = [compiler, *FLAGS, *target, str(SOURCES / "attention.cpp"), "-o", str(path)]
-    logger.info("compiling the attention kernel: %s", shlex.join(command[:-3]))
+    sources = sorted(map(str, SOURCES.glob("*.cpp")))
+    logger.info("compiling the kernels: %s", shlex.join([compiler, *FLAGS, *target]))
+    command = [compiler, *FLAGS, *target, *sources, "-o", str(path)]
     try:
         subprocess.run([*command, "-fopenmp"], check=True, capture_output=True, text=True)
     except subprocess.CalledProcessError:
