@@ -74,8 +74,8 @@ class XAttention(ThresholdPredictor):
         ordered = shares.sort(dim=-1, descending=True, stable=True)
         before = ordered.values.cumsum(-1) - ordered.values
         result = torch.empty_like(before).scatter_(-1, ordered.indices, before)
-        # a tile without a valid pair has the score -inf
-        return result.masked_fill_(~block_any(tiles > -torch.inf, block // stride), torch.inf)
+        # a tile without a valid pair has the score -inf, for all heads
+        return result.masked_fill_(~block_any(tiles[0] > -torch.inf, block // stride), torch.inf)
 
     def cost(self, features: Features, **point: Any) -> float:
         """Count the scores on antidiagonals of tiles with a valid pair, the softmax, and the sorting of blocks.
@@ -166,8 +166,17 @@ def block_shares(scores: Tensor, tiles: int) -> Tensor:
     Tensor
         ``(heads, query blocks, key blocks)``; the rows of queries with a valid pair sum to 1.
     """
-    # softmax is NaN in rows of tiles without a valid pair: their share is 0
-    weights = scores.softmax(-1).nan_to_num_(0)
-    rows, columns = (-size % tiles for size in scores.shape[1:])
-    sums = pad(weights, (0, columns, 0, rows)).unflatten(1, (-1, tiles)).unflatten(-1, (-1, tiles)).sum((2, 4))
+    weights = scores.softmax(-1)
+    blind = scores[0].amax(-1).isneginf()
+    if blind.any():
+        weights[:, blind] = 0  # softmax is NaN in rows of tiles without a valid pair
+    # rows first, because neighbours in memory are added up slowly
+    sums = _filled(weights, 1, tiles).unflatten(1, (-1, tiles)).sum(2)
+    sums = _filled(sums, 2, tiles).unflatten(2, (-1, tiles)).sum(3)
     return sums / sums.sum(-1, keepdim=True).clamp(min=torch.finfo(sums.dtype).tiny)
+
+
+def _filled(values: Tensor, axis: int, multiple: int) -> Tensor:
+    """Fill an axis up with zeros to a multiple."""
+    lacking = -values.shape[axis] % multiple
+    return pad(values, [0, 0] * (values.dim() - 1 - axis) + [0, lacking]) if lacking else values
