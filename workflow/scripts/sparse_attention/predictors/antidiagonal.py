@@ -105,8 +105,7 @@ def tile_scores(features: Features, stride: int) -> Tensor:
     """
     scale = features.raw_queries.shape[-1] ** -0.5
     queries, keys = (
-        pad(vectors, (0, 0, 0, -vectors.shape[1] % stride)).unflatten(1, (-1, stride))
-        for vectors in (features.raw_queries, features.raw_keys)
+        _filled(vectors, 1, stride).unflatten(1, (-1, stride)) for vectors in (features.raw_queries, features.raw_keys)
     )
     # position i of a tile's queries meets position stride - 1 - i of its keys, so one product adds up an antidiagonal
     queries = queries.flip(2)
@@ -177,6 +176,6 @@ def block_shares(scores: Tensor, tiles: int) -> Tensor:
 
 
 def _filled(values: Tensor, axis: int, multiple: int) -> Tensor:
-    """Fill an axis up with zeros to a multiple."""
+    """Fill an axis up with zeros to a multiple; nothing is copied where there is nothing to fill."""
     lacking = -values.shape[axis] % multiple
     return pad(values, [0, 0] * (values.dim() - 1 - axis) + [0, lacking]) if lacking else values
