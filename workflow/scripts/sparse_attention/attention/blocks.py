@@ -127,6 +127,9 @@ def regrouped(pairs: Tensor, dim: int, length: int, size: int, new_size: int) ->
     Tensor
         Bool, with ``⌈length / new_size⌉`` blocks along that axis.
     """
+    if new_size % size == 0:  # each new block is made of whole ones
+        behind = [0, 0] * (pairs.dim() - 1 - dim) + [0, -pairs.shape[dim] % (new_size // size)]
+        return pad(pairs, behind).unflatten(dim, (-1, new_size // size)).any(dim + 1) if new_size > size else pairs
     starts = torch.arange(0, length, new_size, device=pairs.device)
     ends = (starts + new_size).clamp(max=length)
     before = torch.cat([torch.zeros_like(pairs.narrow(dim, 0, 1)), pairs], dim).cumsum(dim, dtype=torch.int32)
