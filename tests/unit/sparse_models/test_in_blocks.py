@@ -7,6 +7,7 @@ import torch
 
 from sparse_attention.attention.blocks import block_any
 from sparse_attention.errors import InputError
+from sparse_attention.evaluation.block_lists import predict_lists
 from sparse_attention.models.attention import NAME, Attention, observed, set_attention
 from sparse_attention.models.masked_lm import base_output
 from sparse_attention.models.predicted import IN_BLOCKS, PREDICTED, set_predictors
@@ -22,6 +23,7 @@ POINTS = {
     "fixed": {"bucket_size": 4},
     "quest": {"page": 4, "pages": 2},
     "oracle": {"keys": 2},
+    "reformer": {"buckets": 16, "rounds": 1, "tied": False},
 }
 
 
@@ -74,9 +76,28 @@ def test_all_keys_of_the_predicted_blocks_are_attended_to(name, attention, make_
 # under a local window, quantizers may also keep blocks whose shared buckets lie outside of it
 @pytest.mark.parametrize(("family", "name"), [("roberta", "fixed"), ("modernbert", "window")])
 def test_other_families_and_local_windows(family, name, make_model):
-    model, predicted = prepared(make_model, name, family)
+    model, predicted = prepared(make_model, name, family, window=1)
     found = output_of(model, IN_BLOCKS)
     set_predictors(model, widened(predicted))
+    torch.testing.assert_close(found, output_of(model, PREDICTED), atol=2e-5, rtol=1e-4)
+
+
+@pytest.mark.parametrize("name", ["fixed", "reformer"])
+def test_quantizers_cut_blocks_in_the_order_of_buckets(name, make_model):
+    model, predicted = prepared(make_model, name)
+    found = output_of(model, IN_BLOCKS)
+
+    def of(layer):
+        def predict(queries, keys, mask):
+            kept = torch.zeros(*queries.shape[:3], keys.shape[2], dtype=torch.bool)
+            for one in predicted.predictions(layer, queries, keys, mask):
+                lists = predict_lists(predicted.predictors[layer], one.features, POINTS[name], 16, 16, reorder=True)
+                kept[one.row, :, one.tokens, one.tokens] = lists.tokens()[0]
+            return kept & mask
+
+        return predict
+
+    set_predictors(model, [of(layer) for layer in range(2)])
     torch.testing.assert_close(found, output_of(model, PREDICTED), atol=2e-5, rtol=1e-4)
 
 

@@ -17,7 +17,7 @@ from sparse_attention.errors import InputError
 from sparse_attention.evaluation.block_lists import predict_lists
 from sparse_attention.evaluation.examples import features_of
 from sparse_attention.models.predicted import set_predictors
-from sparse_attention.predictors.base import Predictor
+from sparse_attention.predictors.base import BucketPredictor, Predictor
 from sparse_attention.predictors.features import Features, block_features
 from sparse_attention.projections.model import Projections
 from sparse_attention.qk.store import Example
@@ -109,8 +109,12 @@ class PredictedAttention:
         """Attend to every key of the blocks that hold a predicted pair; see `models.predicted.Attend`.
 
         The blocks hold more than the support, so a result differs from that of `support`: it is at least as close to
-        attention to all keys. No array of all pairs of tokens is made, unless the predictor is `quadratic`.
+        attention to all keys. No array of all pairs of tokens is made, unless the predictor is `quadratic`. Quantizers
+        of tokens cut blocks in the order of buckets, which holds their support in fewer blocks, unless neighbours or
+        special tokens are kept too, which that order would spread over many.
         """
+        neighbours = self.point.window > 0 or self.point.keep != "none"
+        by_bucket = self.block_size == 1 and not neighbours and isinstance(self.predictors[layer], BucketPredictor)
         output = torch.zeros_like(value)
         for row in range(len(query)):
             tokens = slice(0, query.shape[2]) if mask is None else _tokens(mask, row)
@@ -124,7 +128,7 @@ class PredictedAttention:
             features = Features(layer, self.first + row, *projected, raw_queries, raw_keys, visible)
             positions = features if self.block_size == 1 else block_features(features, self.block_size)
             given = self.predictors[layer], positions, self.point.setting, self.block, self.block
-            lists = predict_lists(*given, window=self.point.window, keep=self.point.keep)
+            lists = predict_lists(*given, window=self.point.window, keep=self.point.keep, reorder=by_bucket)
             output[part] = lists.attend(*vectors, alpha, visible, scaling).output
         return output
 
