@@ -6,12 +6,14 @@ import json
 
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 
 from sparse_attention.clusters.centroids import Centroids
 from sparse_attention.errors import InputError
 from sparse_attention.evaluation.examples import features_of
 from sparse_attention.models.attention import NAME, Attention, set_attention
-from sparse_attention.models.predicted import PREDICTED
+from sparse_attention.models.limits import limits_of
+from sparse_attention.models.predicted import IN_BLOCKS, PREDICTED
 from sparse_attention.predictors.base import Context
 from sparse_attention.predictors.registry import create, discover
 from sparse_attention.projections.model import Projections
@@ -118,7 +120,25 @@ CHANGES = {
         r"setting\.clusters: 0 is not allowed; allowed: a whole number at least 2",
     ),
     "text for a number": ({"seed": "x"}, r"seed: 'x' is not allowed"),
-    "another attention": ({"attention": "entmax~3"}, r"'entmax~3' is not allowed"),
+    "unknown attention": ({"attention": "entmax~3"}, r"predictor\.json: attention: 'entmax~3' is not allowed"),
+    "attention of another model": (
+        {"attention": "entmax~2"},
+        r"config\.json: sparse_attention: .*'alpha': 1\.5.* is not allowed; allowed: .*'alpha': 2\.0",
+    ),
+    "list for a name": (
+        {"predictor": ["kmeans"]},
+        r"predictor\.json: predictor: \['kmeans'\] is not known; did you mean",
+    ),
+    "even window": ({"window": 4}, r"predictor\.json: window: 4 is not allowed; allowed: .*odd"),
+    "more clusters than there are": (
+        {"setting": {"clusters": 3, "runs": 2, "top": 4}},
+        r"predictor: predictors\.kmeans\.top: 4; allowed: 1 to the 3 clusters",
+    ),
+    "centroids of another setting": (
+        {"setting": {"clusters": 4, "runs": 1, "top": 2}},
+        r"centroids\.safetensors: runs: 2; allowed: 1, .*\n.*centroids\.safetensors: clusters: 3; allowed: 4",
+    ),
+    "no projections": ({"projected": False}, r"predictor: centroids: 4 heads of dimension 3 in layer 0; allowed: .* 8"),
     "a key too many": ({"code": "x"}, r"predictor\.json: code: no such key"),
     "another version": ({"version": 2}, r"predictor\.json: not a sidecar of a sparse model"),
 }
@@ -151,8 +171,57 @@ def test_predictors_of_another_model_are_refused(sparse, make_model, tmp_path):
     other = make_model("bert", num_hidden_layers=3)
     other.config.sparse_attention = {"kind": "entmax", "alpha": 1.5}
     other.save_pretrained(tmp_path)
-    with pytest.raises(InputError, match="is for 2 layers of 4 heads; allowed: 3 layers of 4 heads, as the model has"):
+    with pytest.raises(InputError, match=r"projections\.safetensors: layers: 2; allowed: 3, as in the model"):
         load_sparse_model(tmp_path)
+
+
+TENSORS = {
+    "projections of other vectors": (
+        ("kmeans", "projections"),
+        lambda name, value: value[:, :6] if name.endswith(".w") else value,
+        r"projections\.safetensors: head_dim: 6; allowed: 8",
+    ),
+    "centroids of other projections": (
+        ("kmeans", "centroids"),
+        lambda name, value: value[..., :2],
+        "predictor: centroids: 4 heads of dimension 2 in layer 0; allowed: 4 heads of dimension 3",
+    ),
+    "learned for other heads": (
+        ("gate", "learned"),
+        lambda name, value: value[:3],
+        "predictor: fails on a small batch: .*; allowed: files that were saved together with the model",
+    ),
+    "learned NaN": (
+        ("gate", "learned"),
+        lambda name, value: value * float("nan"),
+        r"learned\.safetensors: layer~0\..* holds NaN; allowed: numbers",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", TENSORS)
+def test_tensors_that_do_not_fit_are_refused(case, sparse, tmp_path):
+    (name, file), change, message = TENSORS[case]
+    sparse(name).save_pretrained(tmp_path)
+    path = tmp_path / f"predictor/{file}.safetensors"
+    tensors = {name: change(name, value).contiguous() for name, value in load_file(path).items()}
+    save_file(tensors, path)
+    with pytest.raises(InputError, match=message):
+        load_sparse_model(tmp_path)
+
+
+@pytest.mark.parametrize("implementation", [NAME, PREDICTED, IN_BLOCKS])
+@pytest.mark.parametrize("family", ["bert", "roberta"])
+def test_more_tokens_than_positions_are_refused(family, implementation, sparse, tmp_path):
+    sparse("window", family).save_pretrained(tmp_path)
+    model = load_sparse_model(tmp_path)
+    model.set_attn_implementation(implementation)
+    most = limits_of(tmp_path).positions
+    longest = torch.full((1, most), 7)
+    assert model(input_ids=longest).logits.shape[:2] == (1, most)
+    for given in ({"input_ids": torch.full((1, most + 1), 7)}, {"inputs_embeds": torch.zeros(1, most + 1, 32)}):
+        with pytest.raises(InputError, match=f"^number of tokens: {most + 1} is more than .* allowed: at most {most}$"):
+            model(**given)
 
 
 def test_options_of_transformers_are_refused(sparse):

@@ -43,7 +43,7 @@ class Sidecar:
             When there is no such file, it is not a JSON object, or it has another format or version.
         """
         path = folder / self.name
-        content = read_json(path, f"a folder of {self.what}, with {self.name} and layer~N.safetensors")
+        content = read_json(path, f"a folder of {self.what}, which {self.name} describes")
         if (content.pop("format", None), content.pop("version", None)) != (self.format, self.version):
             expected = f"format {self.format!r}, version {self.version}"
             raise InputError(f"{path}: not a sidecar of {self.what}; allowed: {expected}")

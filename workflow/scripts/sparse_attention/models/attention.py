@@ -45,8 +45,8 @@ class Attention:
     alpha: float
 
     @classmethod
-    def parse(cls, text: str) -> Attention:
-        """Read `softmax` or `entmax~A`.
+    def parse(cls, text: str, key: str = "attentions") -> Attention:
+        """Read `softmax` or `entmax~A`, which stands at `key` for error messages.
 
         Raises
         ------
@@ -59,7 +59,7 @@ class Attention:
         with contextlib.suppress(ValueError):
             if text == f"entmax~{number}" and 1 < float(number) <= 2:
                 return cls("entmax", float(number))
-        raise InputError(f"attentions: {text!r} is not allowed; allowed: softmax, entmax~A with A in (1, 2]")
+        raise InputError(f"{key}: {text!r} is not allowed; allowed: softmax, entmax~A with A in (1, 2]")
 
 
 @dataclass(frozen=True)

@@ -21,30 +21,19 @@ from sparse_attention.files.atomic import atomic_path
 from sparse_attention.files.sidecars import Sidecar
 from sparse_attention.files.tensors import read_safetensors
 from sparse_attention.models.hub import offline
+from sparse_attention.models.limits import Limits, limits_of_model
 from sparse_attention.models.masked_lm import load_masked_lm
 from sparse_attention.predictors.base import Context, Predictor
 from sparse_attention.predictors.registry import PredictorInfo, create, discover
 from sparse_attention.projections.model import Projections
-from sparse_attention.settings.schema import Schema, nearest
 from sparse_attention.settings.sparse_points import EXTRAS
+from sparse_attention.sparse_models.checks import check_attention, check_description, check_sizes, limit_length, try_out
 from sparse_attention.sparse_models.points import Point
 from sparse_attention.sparse_models.prediction import PredictedAttention
 
 SUBFOLDER = "predictor"
 PROJECTIONS, CENTROIDS, LEARNED = "projections.safetensors", "centroids.safetensors", "learned.safetensors"
 DESCRIPTION = Sidecar("predictor.json", "sparse_attention.predictor", 1, "a sparse model")
-KEYS = {
-    "predictor": {"type": "string"},
-    "seed": {"type": "integer", "minimum": 0},
-    "block_size": {"type": "integer", "minimum": 1},
-    "projected": {"type": "boolean"},
-    "attention": {"type": "string"},
-    "window": {"type": "integer", "minimum": 0},
-    "keep": {"enum": ["none", "cls", "last", "cls+last"]},
-    "dense_empty_rows": {"type": "boolean"},
-    "setting": {"type": "object"},
-}
-"""Schemas of the content of the sidecar."""
 
 
 class SparseModel(PreTrainedModel):
@@ -80,10 +69,14 @@ class SparseModel(PreTrainedModel):
 
 
 def make_sparse(model: PreTrainedModel, predicted: PredictedAttention) -> PreTrainedModel:
-    """Let `model` attend to what is predicted, and save its predictors with it; it is changed and returned."""
+    """Let `model` attend to what is predicted, and save its predictors with it; it is changed and returned.
+
+    From then on, a call with more tokens than the model has positions raises `InputError`.
+    """
     predicted.attach(model)
     model.__class__ = _sparse_class(type(model))  # type: ignore[arg-type]
     model.predicted = predicted  # type: ignore[assignment]
+    limit_length(model)
     return model
 
 
@@ -157,54 +150,42 @@ def load_sparse_model(folder: Path | str) -> PreTrainedModel:
     Raises
     ------
     InputError
-        When a file is missing or damaged, or the predictors do not fit the model.
+        When a file is missing or damaged, or the predictors do not fit the model. The opened model raises it when it is
+        called with more tokens than it has positions.
     """
     place = Path(folder) / SUBFOLDER
     content = DESCRIPTION.read(place)
-    info = _checked(content, place / DESCRIPTION.name)
-    model = load_masked_lm(folder, content["attention"])
-    layers, heads = model.config.num_hidden_layers, model.config.num_attention_heads
-    projections, centroids = Projections.identity(), None
-    if content["projected"]:
-        projections = Projections.load(place / PROJECTIONS)
-        found = len(projections.layers), projections.heads
-        _check_shape(place / PROJECTIONS, found, (layers, heads))
-    if "clusters" in info.needs:
-        centroids = Centroids.load(place / CENTROIDS)
-        _check_shape(place / CENTROIDS, (len(centroids.layers), len(centroids.layers[0])), (layers, heads))
+    info = check_description(content, place / DESCRIPTION.name)
+    model = load_masked_lm(folder, check_attention(folder, content["attention"], place / DESCRIPTION.name))
+    layers = model.config.num_hidden_layers
     fixed = {name: content["setting"][name] for name in info.fitted}
+    projections, centroids = _load_fitted(place, limits_of_model(model), info, content)
     predictors = [create(info.name, Context(content["seed"], fixed, centroids)) for _ in range(layers)]
     if info.fits:
         _load_states(predictors, place / LEARNED)
     swept = {name: value for name, value in content["setting"].items() if name not in info.fitted}
     point = Point(swept, **{name: content[name] for name in EXTRAS})
-    return make_sparse(model, PredictedAttention(predictors, point, projections, content["block_size"]))
+    make_sparse(model, PredictedAttention(predictors, point, projections, content["block_size"]))
+    try_out(model, place)
+    return model
 
 
-def _checked(content: dict[str, Any], path: Path) -> PredictorInfo:
-    """Check the content of a sidecar, and return what is known of its predictor."""
-    name = content.get("predictor")
-    if name not in discover():
-        raise InputError(f"{path}: predictor: {name!r} is not known; {nearest(str(name), discover())}")
-    info = discover()[str(name)]
-    setting = {
-        "type": "object",
-        "additionalProperties": False,
-        "required": list(info.parameters),
-        "properties": dict(info.parameters),
-    }
-    properties = {**KEYS, "setting": setting}
-    schema = Schema({"type": "object", "additionalProperties": False, "required": list(KEYS), "properties": properties})
-    problems = schema.problems(content)
-    if problems:
-        raise InputError(*(f"{path}: {'.'.join(map(str, one.key))}: {one.text}" for one in problems))
-    return info
-
-
-def _check_shape(path: Path, found: Sequence[int], wanted: Sequence[int]) -> None:
-    if tuple(found) != tuple(wanted):
-        text = f"is for {found[0]} layers of {found[1]} heads"
-        raise InputError(f"{path}: {text}; allowed: {wanted[0]} layers of {wanted[1]} heads, as the model has")
+def _load_fitted(
+    place: Path, limits: Limits, info: PredictorInfo, content: Mapping[str, Any]
+) -> tuple[Projections, Centroids | None]:
+    """Load the projections and centroids that a predictor needs, and check that they fit the model."""
+    projections, centroids = Projections.identity(), None
+    wanted = {"layers": limits.layers, "heads": limits.heads, "head_dim": limits.head_dim}
+    if content["projected"]:
+        projections = Projections.load(place / PROJECTIONS)
+        found = {"layers": len(projections.layers), "heads": projections.heads, "head_dim": projections.head_dim}
+        check_sizes(place / PROJECTIONS, found, wanted)
+    if "clusters" in info.needs:
+        centroids = Centroids.load(place / CENTROIDS)
+        heads, runs, clusters, _ = centroids.layers[0].shape
+        found = {"layers": len(centroids.layers), "heads": heads, "runs": runs, "clusters": clusters}
+        check_sizes(place / CENTROIDS, found, {**wanted, **content["setting"]})
+    return projections, centroids
 
 
 def _load_states(predictors: Sequence[Predictor], path: Path) -> None:
@@ -217,4 +198,7 @@ def _load_states(predictors: Sequence[Predictor], path: Path) -> None:
         }
         if not state:
             raise InputError(f"{path}: holds nothing for layer {layer}; allowed: what every layer learned")
+        damaged = next((name for name, value in state.items() if value.isnan().any()), None)
+        if damaged is not None:
+            raise InputError(f"{path}: {start}{damaged} holds NaN; allowed: numbers")
         predictor.load_state(layer, state)
