@@ -1,4 +1,4 @@
-"""Options of a short training of the tiny model, and blocks of random tokens for it."""
+"""Options of a short training of the tiny model, and ragged blocks of random tokens for it."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ OPTIONS = {
 
 
 def write_blocks(folder: Path, **counts: int) -> Path:
-    """Write blocks of random tokens of the tiny model, three of each document, and return their path."""
+    """Write ragged blocks of random tokens of the tiny model, three of each document, and return their path."""
     generator = torch.Generator().manual_seed(0)
     special = {"pad": 0, "cls": 2, "sep": 3, "mask": 4}
     tensors, splits = {}, {}
     for split, count in counts.items():
-        lengths = torch.full((count,), 24)
+        lengths = 24 - torch.arange(count) % 5
         places, tokens = torch.arange(24), torch.randint(5, 90, (count, 24), generator=generator)
         tokens[:, 0] = special["cls"]
         tokens[places == lengths[:, None] - 1] = special["sep"]

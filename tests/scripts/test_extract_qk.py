@@ -2,42 +2,19 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-import torch
-from safetensors.torch import save_file
 
 import extract_qk
 from sparse_attention.qk.store import QKReader
+from token_blocks import write_blocks
 
 OPTIONS = {
     "source": None, "rescale_queries": False, "causal": False, "validation_share": 0.1,
     "examples": {"train": 6, "validation": 3}, "batch_size": 4, "dtype": "float32",
 }  # fmt: skip
-
-
-def write_blocks(folder: Path, **counts: int) -> Path:
-    """Write ragged blocks of random tokens of the tiny model, three of each document, and return their path."""
-    generator = torch.Generator().manual_seed(0)
-    special = {"pad": 0, "cls": 2, "sep": 3, "mask": 4}
-    tensors, splits = {}, {}
-    for split, count in counts.items():
-        lengths = 24 - torch.arange(count) % 5
-        places, tokens = torch.arange(24), torch.randint(5, 90, (count, 24), generator=generator)
-        tokens[:, 0] = special["cls"]
-        tokens[places == lengths[:, None] - 1] = special["sep"]
-        tokens[places >= lengths[:, None]] = special["pad"]
-        parts = {"tokens": tokens, "lengths": lengths, "documents": torch.arange(count) // 3}
-        tensors |= {f"{split}.{name}": tensor.to(torch.int32) for name, tensor in parts.items()}
-        size, ids = int(lengths.sum()) - 2 * count, [f"{split}{number}" for number in range((count + 2) // 3)]
-        splits[split] = {"blocks": count, "tokens": size, "characters": 5 * size, "documents": ids}
-    info = {"length": 24, "special": special, "vocabulary": 90, "unigram_loss": 4.4, "splits": splits}
-    save_file(tensors, folder / "blocks.safetensors")
-    (folder / "blocks.json").write_text(json.dumps(info))
-    return folder / "blocks.safetensors"
 
 
 @pytest.fixture(scope="module")

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import signal
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -26,6 +24,7 @@ from sparse_attention.models.masked_lm import load_masked_lm
 from sparse_attention.sparse_models.folder import load_sparse_model
 from sparse_attention.sparse_models.measure import Validation
 from sparse_attention.training.trainer import MaskedLMTrainer
+from terminating import send_sigterm_in
 from token_blocks import OPTIONS, write_blocks
 
 VALIDATION = {"count": 4, "batch_size": 2, "mask_probability": 0.3}
@@ -124,15 +123,8 @@ def losses_of(model, blocks):
 def test_a_terminated_training_resumes_to_the_same_bytes(script, job, monkeypatch):
     outputs = TRAINED if script is finetune_sparse_mlm else ("training.tsv", "losses.tsv")
     whole = job(script, "whole", outputs)
-    original = MaskedLMTrainer.compute_loss
-
-    def compute_loss(self, *arguments, **options):
-        if self.state.global_step == 2:
-            os.kill(os.getpid(), signal.SIGTERM)
-        return original(self, *arguments, **options)
-
     with monkeypatch.context() as patch, pytest.raises(SystemExit):
-        patch.setattr(MaskedLMTrainer, "compute_loss", compute_loss)
+        send_sigterm_in(3, MaskedLMTrainer, patch)
         job(script, "parts", outputs)
     parts = job(script, "parts", outputs)
     for file in (path.relative_to(whole) for path in whole.rglob("*") if path.is_file()):

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import signal
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -14,6 +12,7 @@ import train_mlm
 from sparse_attention.data.fetch import retrieve
 from sparse_attention.files.tables import read_table
 from sparse_attention.training.trainer import MaskedLMTrainer
+from terminating import send_sigterm_in
 from token_blocks import OPTIONS, write_blocks
 
 LOCAL = {"kind": "model", "version": "local"}
@@ -86,15 +85,8 @@ def test_outputs(attention, job):
 
 def test_a_terminated_job_resumes_to_the_same_bytes(job, monkeypatch):
     whole = job("whole")
-    original = MaskedLMTrainer.compute_loss
-
-    def compute_loss(self, *arguments, **options):
-        if self.state.global_step == 2:
-            os.kill(os.getpid(), signal.SIGTERM)
-        return original(self, *arguments, **options)
-
     with monkeypatch.context() as patch, pytest.raises(SystemExit):
-        patch.setattr(MaskedLMTrainer, "compute_loss", compute_loss)
+        send_sigterm_in(3, MaskedLMTrainer, patch)
         job("parts")
     assert not (whole.parent / "parts" / "model").exists()
     parts = job("parts")

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import gc
-import os
-import signal
 from dataclasses import asdict, replace
 
 import numpy as np
@@ -20,6 +18,7 @@ from sparse_attention.pruning.prediction import predict
 from sparse_attention.pruning.stages import hardened, learned_by, settings_of
 from sparse_attention.pruning.thresholds import PruningSettings
 from sparse_attention.pruning.training import METRICS, SETTINGS, PruningTrainer, Stage, class_weights, share_kept, train
+from terminating import send_sigterm_in
 from toy_code import VOCABULARY, code_tokens, toy_functions
 
 OPTIONS = StageOptions(
@@ -298,17 +297,6 @@ def test_the_seed_decides_the_order_and_the_dropout(train_functions, dropout, ru
     assert one.equals(again) and not one["loss"].equals(other["loss"])
 
 
-def send_sigterm_after(step: int, monkeypatch) -> None:
-    original = PruningTrainer.compute_loss
-
-    def compute_loss(self, *arguments, **options):
-        if self.state.global_step == step - 1:
-            os.kill(os.getpid(), signal.SIGTERM)
-        return original(self, *arguments, **options)
-
-    monkeypatch.setattr(PruningTrainer, "compute_loss", compute_loss)
-
-
 STAGES = {
     "dense": Stage("dense"),
     "soft": Stage("soft", 1.0, hard_share=0.25, final_temperature=1e-3),
@@ -320,7 +308,7 @@ STAGES = {
 def test_a_terminated_run_resumes_to_the_same_bytes(stage, step, run, tmp_path, monkeypatch):
     expected, table = run(STAGES[stage], resume="whole")
     with monkeypatch.context() as patch, pytest.raises(SystemExit) as stopped:
-        send_sigterm_after(step, patch)
+        send_sigterm_in(step, PruningTrainer, patch)
         run(STAGES[stage], resume="parts")
     assert stopped.value.code == 143 and (tmp_path / "parts" / f"checkpoint-{step}").is_dir()
     model, again = run(STAGES[stage], resume="parts")

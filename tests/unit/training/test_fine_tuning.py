@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import signal
 from dataclasses import asdict, replace
 
 import pytest
@@ -18,6 +16,7 @@ from sparse_attention.training.loop import find_resume_point
 from sparse_attention.training.options import Anneal, TrainOptions
 from sparse_attention.training.task import MaskedLMTask
 from sparse_attention.training.trainer import MaskedLMTrainer
+from terminating import send_sigterm_in
 
 OPTIONS = TrainOptions(
     head="identity",
@@ -62,17 +61,6 @@ def run(make_model, corpus, tmp_path):
 
 def same_weights(one, other) -> bool:
     return all(torch.equal(weight, other.state_dict()[name]) for name, weight in one.state_dict().items())
-
-
-def send_sigterm_after(step: int, monkeypatch) -> None:
-    original = MaskedLMTrainer.compute_loss
-
-    def compute_loss(self, *arguments, **options):
-        if self.state.global_step == step - 1:
-            os.kill(os.getpid(), signal.SIGTERM)
-        return original(self, *arguments, **options)
-
-    monkeypatch.setattr(MaskedLMTrainer, "compute_loss", compute_loss)
 
 
 @pytest.mark.parametrize("attention", ["entmax~1.5", "softmax"])
@@ -148,7 +136,7 @@ def test_bf16_stays_near_float32(run, tmp_path):
 def test_a_terminated_run_resumes_to_the_same_bytes(step, run, tmp_path, monkeypatch):
     expected, table, losses = run(resume=tmp_path / "whole")
     with monkeypatch.context() as patch, pytest.raises(SystemExit) as stopped:
-        send_sigterm_after(step, patch)
+        send_sigterm_in(step, MaskedLMTrainer, patch)
         run(resume=tmp_path / "parts")
     assert stopped.value.code == 143
     assert (tmp_path / "parts" / f"checkpoint-{step}").is_dir()
