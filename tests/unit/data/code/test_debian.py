@@ -219,7 +219,7 @@ def test_functions_with_syntax_errors_are_left_out_and_counted(tmp_path):
     old, new = COPY + loop, FIXED + loop.replace("return a", "return 1")
     functions, intake = read(package(tmp_path, {"a.c": old}, {"CVE-2024-1111.patch": diff("a.c", old, new)}))
     assert [(f.source, f.label) for f in functions] == [(bodies(COPY), 1), (bodies(FIXED), 0)]
-    assert dict(intake.dropped) == {"functions with what the parser of C takes for an error": 1} and intake.read == 3
+    assert dict(intake.dropped) == {"functions in which the parser of C finds an error": 1} and intake.read == 3
 
 
 @pytest.mark.parametrize(

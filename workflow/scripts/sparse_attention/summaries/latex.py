@@ -86,7 +86,8 @@ def plain(table: pd.DataFrame, name: str) -> str:
     columns = [str(column) for column in table.columns if not str(column).endswith("_ci95")]
     rows = [[_cell(row, column) for column in columns] for row in table.to_dict("records")]
     headers = [escape(column.replace("_", " ")) for column in columns]
-    return tabular([("", headers)], rows, f"results/tables/{name}.tsv, with 95 % intervals over seeds where there are.")
+    note = f"results/tables/{name}.tsv; with several seeds, plus or minus half the 95 % interval over seeds."
+    return tabular([("", headers)], rows, note)
 
 
 def _cell(row: Mapping[Hashable, Any], column: str) -> str:

@@ -148,7 +148,7 @@ class _History:
                 self.intake.drop("files of tests")
                 continue
             parsed = self._parse(path, self._source.read(path))
-            self._leave_out("functions with what the parser of C takes for an error", parsed.broken)
+            self._leave_out("functions in which the parser of C finds an error", parsed.broken)
             for name, functions in parsed.functions.items():
                 for place, (text, code) in enumerate(functions):
                     if code not in self._before.get((path, name, place), {}):
