@@ -33,6 +33,16 @@ def test_missing_attributes_come_from_the_base_class(tmp_path):
     assert found["other"].declared == {"name": "other", "needs": ("tables",), "fits": False, "group": "far"}
 
 
+def test_a_constant_of_the_module_is_a_literal(tmp_path):
+    constants = "SIZES = {'small': 1}\nNAME = 'mine'\n"
+    body = "class Mine:\n    name = NAME\n    needs = {'sizes': SIZES, 'other': 2}\n"
+    (tmp_path / "mine.py").write_text(constants + body)
+    assert find_plugins(tmp_path, ["needs"])["mine"].declared == {
+        "name": "mine",
+        "needs": {"sizes": {"small": 1}, "other": 2},
+    }
+
+
 def test_an_edited_file_is_read_again(tmp_path):
     path = tmp_path / "mine.py"
     path.write_text(SOURCE)
@@ -46,9 +56,11 @@ def test_an_edited_file_is_read_again(tmp_path):
     [
         ("class Mine(\n", r"mine\.py:1: not valid Python"),
         (SOURCE.replace("('tables',)", "tuple('a')"), r"mine\.py:4: Mine\.needs must be a literal"),
+        ("NEEDS = tuple('a')\n" + SOURCE.replace("('tables',)", "NEEDS"), r"mine\.py:1: Mine\.needs must be a literal"),
+        (SOURCE.replace("('tables',)", "IMPORTED"), r"mine\.py:4: Mine\.needs must be a literal"),
         (SOURCE + SOURCE.replace("Mine", "Other"), r"mine\.py: the name 'mine' is already that of a class in mine\.py"),
     ],
-    ids=["syntax", "computed", "twice"],
+    ids=["syntax", "computed", "computed constant", "unknown name", "twice"],
 )
 def test_an_unreadable_plugin_is_reported_with_its_place(source, message, tmp_path):
     (tmp_path / "mine.py").write_text(source)

@@ -57,7 +57,8 @@ def find_plugins(
         The folder, a package inside `library` or, in tests, any other folder.
     literals : collection of str
         The attributes that are read, in addition to `name`, which makes a class a plug-in; their values must be
-        literals. They are inherited from classes in the same file or else in the same folder.
+        literals, or names of literals that the same file sets before its classes. They are inherited from classes in
+        the same file or else in the same folder.
     without : collection of str
         Modules without plug-ins, in addition to `__init__`; plug-ins may extend the classes in them.
     library : Path
@@ -102,7 +103,24 @@ def _read(path: Path, modified: int) -> dict[str, ast.ClassDef]:
         tree = ast.parse(path.read_text(encoding="utf-8"))
     except SyntaxError as error:
         raise InputError(f"{path}:{error.lineno}: not valid Python: {error.msg}") from None
-    return {node.name: node for node in tree.body if isinstance(node, ast.ClassDef)}
+    classes = {node.name: node for node in tree.body if isinstance(node, ast.ClassDef)}
+    constants = _Constants(tree.body)
+    for node in classes.values():
+        node.body = [constants.visit(part) for part in node.body if isinstance(part, ast.Assign | ast.AnnAssign)]
+    return classes
+
+
+class _Constants(ast.NodeTransformer):
+    """Puts the values of a module's constants in place of their names."""
+
+    def __init__(self, body: list[ast.stmt]) -> None:
+        self.values = {
+            target.id: part.value
+            for part in body if isinstance(part, ast.Assign) for target in part.targets if isinstance(target, ast.Name)
+        }  # fmt: skip
+
+    def visit_Name(self, node: ast.Name) -> ast.expr:
+        return self.values.get(node.id, node) if isinstance(node.ctx, ast.Load) else node
 
 
 def _bases(node: ast.ClassDef) -> tuple[str, ...]:

@@ -23,6 +23,14 @@ from sparse_attention.predictors.base import ThresholdPredictor
 from sparse_attention.predictors.features import Features
 
 POWER_COST = 8  # multiply-adds of a power
+THRESHOLD = {
+    "type": ["number", "array"],
+    "exclusiveMinimum": 0,
+    "minItems": 1,
+    "items": {"type": "number", "exclusiveMinimum": 0},
+    "description": "a number above 0, or a list of one such number per head inside a list: [[…]]",
+}
+POWER = {"type": "number", "minimum": 1, "infinite": True, "description": "at least 1; .inf for the maximum norm"}
 
 
 def norm_cost(dim: int, p: float) -> float:
@@ -114,15 +122,7 @@ class SquaredEuclidean(DistancePredictor):
     name = "l2"
     label = "Squared L2 distance"
     needs = ("projection",)
-    parameters = {
-        "threshold": {
-            "type": ["number", "array"],
-            "exclusiveMinimum": 0,
-            "minItems": 1,
-            "items": {"type": "number", "exclusiveMinimum": 0},
-            "description": "a number above 0, or a list of one such number per head inside a list: [[…]]",
-        },
-    }
+    parameters = {"threshold": THRESHOLD}
 
     def distances(self, prepared: Features, **others: Any) -> Tensor:
         """Return the distances, float32 ``(heads, queries, keys)``."""
@@ -135,15 +135,7 @@ class Euclidean(DistancePredictor):
     name = "euclidean"
     label = "L2 distance"
     needs = ("projection",)
-    parameters = {
-        "threshold": {
-            "type": ["number", "array"],
-            "exclusiveMinimum": 0,
-            "minItems": 1,
-            "items": {"type": "number", "exclusiveMinimum": 0},
-            "description": "a number above 0, or a list of one such number per head inside a list: [[…]]",
-        },
-    }
+    parameters = {"threshold": THRESHOLD}
 
     def distances(self, prepared: Features, **others: Any) -> Tensor:
         """Return the distances, float32 ``(heads, queries, keys)``."""
@@ -156,15 +148,7 @@ class Least(DistancePredictor):
     name = "min"
     label = "Minimum distance"
     needs = ("projection",)
-    parameters = {
-        "threshold": {
-            "type": ["number", "array"],
-            "exclusiveMinimum": 0,
-            "minItems": 1,
-            "items": {"type": "number", "exclusiveMinimum": 0},
-            "description": "a number above 0, or a list of one such number per head inside a list: [[…]]",
-        },
-    }
+    parameters = {"threshold": THRESHOLD}
     least = True
 
     def distances(self, prepared: Features, **others: Any) -> Tensor:
@@ -178,21 +162,7 @@ class LeastOfUnits(DistancePredictor):
     name = "min_norm"
     label = "Normalised minimum distance"
     needs = ("projection",)
-    parameters = {
-        "p": {
-            "type": "number",
-            "minimum": 1,
-            "infinite": True,
-            "description": "at least 1; .inf for the maximum norm",
-        },
-        "threshold": {
-            "type": ["number", "array"],
-            "exclusiveMinimum": 0,
-            "minItems": 1,
-            "items": {"type": "number", "exclusiveMinimum": 0},
-            "description": "a number above 0, or a list of one such number per head inside a list: [[…]]",
-        },
-    }
+    parameters = {"p": POWER, "threshold": THRESHOLD}
     normalises = True
     least = True
 
@@ -207,21 +177,7 @@ class Direction(DistancePredictor):
     name = "direction"
     label = "Direction distance"
     needs = ("projection",)
-    parameters = {
-        "p": {
-            "type": "number",
-            "minimum": 1,
-            "infinite": True,
-            "description": "at least 1; .inf for the maximum norm",
-        },
-        "threshold": {
-            "type": ["number", "array"],
-            "exclusiveMinimum": 0,
-            "minItems": 1,
-            "items": {"type": "number", "exclusiveMinimum": 0},
-            "description": "a number above 0, or a list of one such number per head inside a list: [[…]]",
-        },
-    }
+    parameters = {"p": POWER, "threshold": THRESHOLD}
     normalises = True
 
     def distances(self, prepared: Features, p: float = 2.0, **others: Any) -> Tensor:
@@ -235,21 +191,7 @@ class Minkowski(DistancePredictor):
     name = "minkowski"
     label = "Minkowski distance"
     needs = ("projection",)
-    parameters = {
-        "p": {
-            "type": "number",
-            "minimum": 1,
-            "infinite": True,
-            "description": "at least 1; .inf for the largest difference",
-        },
-        "threshold": {
-            "type": ["number", "array"],
-            "exclusiveMinimum": 0,
-            "minItems": 1,
-            "items": {"type": "number", "exclusiveMinimum": 0},
-            "description": "a number above 0, or a list of one such number per head inside a list: [[…]]",
-        },
-    }
+    parameters = {"p": POWER, "threshold": THRESHOLD}
 
     def distances(self, prepared: Features, p: float = 2.0, **others: Any) -> Tensor:
         """Return the distances, float32 ``(heads, queries, keys)``."""
