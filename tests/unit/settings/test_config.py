@@ -398,6 +398,30 @@ def test_the_error_for_an_unreadable_model_names_its_key(config, tmp_path):
     assert "models.mine.path" in errors and "num_hidden_layers: '2' is not allowed; allowed: a whole" in errors
 
 
+@pytest.mark.parametrize("selection", ["model", "classifier"])
+def test_a_model_of_custom_code_is_refused_before_any_job(selection, config, tmp_path):
+    config["models"]["mine"] = own_model(tmp_path / "model", model_type="own", auto_map={"AutoConfig": "own.Config"})
+    put(config, selection, "mine")
+    errors = complaint(config)
+    assert "models.mine.path" in errors
+    assert "config.json: auto_map names custom code (own.Config), which is never run; allowed: a model_type" in errors
+
+
+def test_a_tokenizer_of_custom_code_is_refused_before_any_job(config, tmp_path):
+    config["models"]["mine"] = own_model(tmp_path / "model", max_position_embeddings=300)
+    code = {"auto_map": {"AutoTokenizer": ["own.Tokenizer", None]}}
+    (tmp_path / "model/tokenizer_config.json").write_text(json.dumps(code))
+    put(config, "model", "mine")
+    assert "tokenizer_config.json: auto_map names custom code (own.Tokenizer), which is never run" in complaint(config)
+
+
+def test_a_model_whose_code_is_in_the_library_is_allowed(config, tmp_path):
+    code = {"AutoConfig": "own.Config"}
+    config["models"]["mine"] = own_model(tmp_path / "model", max_position_embeddings=300, auto_map=code)
+    put(config, "model", "mine")
+    settings.validate(config, read_origins([FILE]), REGISTRY, ROOT)
+
+
 def test_the_length_limit_of_a_trained_classifier_is_checked(config, tmp_path):
     put(config, "train_classifier.source", own_model(tmp_path / "model")["path"])
     put(config, "classifier", "my-classifier")

@@ -45,16 +45,6 @@ def read_config(folder: Path | str) -> dict[str, Any]:
     return config
 
 
-def custom_code(config: dict[str, Any]) -> str | None:
-    """Return the names of the Python classes in `auto_map`, separated by commas; None when there is no such key."""
-    named = config.get("auto_map")
-    if not named:
-        return None
-    names = named.values() if isinstance(named, dict) else named if isinstance(named, list) else [named]
-    flat = [part for name in names for part in (name if isinstance(name, list) else [name])]
-    return ", ".join(sorted({str(part) for part in flat if part is not None}))
-
-
 def check_tokenizer_files(folder: Path | str) -> dict[str, Any]:
     """Return the content of `tokenizer_config.json`, `{}` when there is none, after checking the tokenizer's files.
 

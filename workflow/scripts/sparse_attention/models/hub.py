@@ -14,20 +14,14 @@ from pathlib import Path
 from typing import Any
 
 import torch
-import transformers
 from huggingface_hub import constants
 from transformers import CONFIG_MAPPING, AutoTokenizer, PretrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
 from transformers.models.auto.tokenization_auto import tokenizer_class_from_name
 from transformers.utils import logging as transformers_logging
 
 from sparse_attention.errors import InputError, reason
-from sparse_attention.models.folders import (
-    CONFIG,
-    TOKENIZER_CONFIG,
-    check_tokenizer_files,
-    custom_code,
-    read_config,
-)
+from sparse_attention.models.custom_code import check_model_code, check_tokenizer_code
+from sparse_attention.models.folders import CONFIG, TOKENIZER_CONFIG, check_tokenizer_files, read_config
 from sparse_attention.models.limits import LTP, limits_in
 from sparse_attention.models.weights import check_files, refuse_unexpected, refuse_unusable
 
@@ -136,11 +130,9 @@ def load_tokenizer(folder: Path | str) -> PreTrainedTokenizerBase:
     if (folder / CONFIG).is_file():
         limits_in(_known_config(folder), folder)
     settings, path = check_tokenizer_files(folder), folder / TOKENIZER_CONFIG
-    named, code = settings.get("tokenizer_class"), custom_code(settings)
+    code = check_tokenizer_code(settings, path, lambda name: tokenizer_class_from_name(name) is not None)
     if code:
-        if not isinstance(named, str) or tokenizer_class_from_name(named) is None:
-            text = f"auto_map names custom code ({code}), which is never run"
-            raise InputError(f"{path}: {text}; allowed: a tokenizer_class of transformers {transformers.__version__}")
+        named = settings["tokenizer_class"]
         logger.warning("%s: auto_map names custom code (%s), which is not run; %s is used instead", path, code, named)
     version, file = importlib.metadata.version("tokenizers"), folder / "tokenizer.json"
     culprit = file if file.is_file() else folder
@@ -180,21 +172,12 @@ def refuse_not_finite(model: PreTrainedModel, folder: Path) -> None:
 def _known_config(folder: Path) -> dict[str, Any]:
     """Read a configuration; refuse quantised weights, and a model that only custom code in the folder defines."""
     config, path = read_config(folder), folder / CONFIG
-    code, family = custom_code(config), config.get("model_type")
     if config.get("quantization_config"):
         raise InputError(f"{path}: quantization_config: quantised weights cannot be read; allowed: weights as floats")
-    if not code:
-        return config
-    if not isinstance(family, str) or (family not in CONFIG_MAPPING and family != LTP):
-        text = f"auto_map names custom code ({code}), which is never run"
-        allowed = f"a model_type that transformers {transformers.__version__} knows, not {family!r}"
-        raise InputError(f"{path}: {text}; allowed: {allowed}")
-    logger.warning(
-        "%s: auto_map names custom code (%s), which is not run; the library's own %s is used instead",
-        path,
-        code,
-        family,
-    )
+    code = check_model_code(config, path, {*CONFIG_MAPPING, LTP})
+    if code:
+        text = "%s: auto_map names custom code (%s), which is not run; the library's own %s is used instead"
+        logger.warning(text, path, code, config["model_type"])
     return config
 
 

@@ -11,6 +11,7 @@ from typing import Any
 from sparse_attention.data.sources.path import locate, resolve
 from sparse_attention.errors import InputError
 from sparse_attention.files.yaml_values import shown
+from sparse_attention.models.custom_code import refuse_custom_code
 from sparse_attention.models.limits import Limits, limits_of
 from sparse_attention.predictors.registry import discover
 from sparse_attention.settings.grids import as_list, entmax_attentions, product
@@ -269,6 +270,7 @@ def _own_model(
     if not (source or entry.get("path")) or not path.is_dir():
         return
     try:
+        refuse_custom_code(path)
         limits = limits_of(path)
     except InputError as error:
         yield Problem(key, str(error))
