@@ -135,6 +135,15 @@ class TestRows:
         documents, reading = read(Datasets(), tmp_path / "a.jsonl")
         assert documents == [Document("a.jsonl#2", "", "a")] and dict(reading.dropped) == {"no text in column text": 1}
 
+    @pytest.mark.parametrize("cell", ['["a"]', '{"a": 1}', "1.5", "true"], ids=["list", "mapping", "fraction", "truth"])
+    def test_an_odd_id_or_title_counts_as_missing(self, tmp_path, cell):
+        (tmp_path / "a.jsonl").write_text(
+            f'{{"text": "one", "id": {cell}, "title": {cell}}}\n{{"text": "two", "id": 7}}'
+        )
+        documents, reading = read(Datasets(), tmp_path / "a.jsonl")
+        assert documents == [Document("a.jsonl#1", "", "one"), Document("7", "", "two")]
+        assert "1 cells of id ignored because" in reading.summary() and "1 cells of title" in reading.summary()
+
     def test_another_text_under_the_same_id_is_another_document(self, tmp_path):
         for shard, texts in {"1": ["one", "two"], "2": ["three", "two"]}.items():
             rows = [json.dumps({"id": number, "text": row}) for number, row in enumerate(texts)]
