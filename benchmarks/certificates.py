@@ -35,9 +35,8 @@ import torch
 from torch import Tensor
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "workflow" / "scripts"))
-from attending.timing import milliseconds
-
 from sparse_attention.attention.entmax import probabilities
+from sparse_attention.attention_timing.timing import milliseconds
 from sparse_attention.block_sparse.bounds import in_blocks
 from sparse_attention.block_sparse.certificates import BOUNDS, attend_certified
 from sparse_attention.block_sparse.dispatch import attend, use_kernels

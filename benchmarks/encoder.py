@@ -28,17 +28,19 @@ from torch import Tensor
 from transformers import AttentionInterface, BertConfig, BertModel, PreTrainedModel
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "workflow" / "scripts"))
-from attending.points import LADDERS, Setting, nearest_point
-from attending.rows import features_of
-from attending.sources import RECORDED, Inputs, Reached, Recorder
-from attending.timing import milliseconds
+from attending.sources import RECORDED, Reached, Recorder
 
+from sparse_attention.attention_timing.inputs import Inputs
+from sparse_attention.attention_timing.points import nearest_point
+from sparse_attention.attention_timing.rows import features_of
+from sparse_attention.attention_timing.timing import milliseconds
 from sparse_attention.block_sparse.dispatch import use_kernels
 from sparse_attention.evaluation.block_lists import predict_lists
 from sparse_attention.models.attention import NAME
 from sparse_attention.models.predicted import IN_BLOCKS
 from sparse_attention.predictors.base import Context
 from sparse_attention.predictors.registry import create, discover
+from sparse_attention.settings.ladders import LADDERS, Setting
 from sparse_attention.sparse_models.points import Point
 from sparse_attention.sparse_models.prediction import PredictedAttention
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -13,39 +12,17 @@ from transformers import AttentionInterface, AttentionMaskInterface, AutoModel
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
 from transformers.masking_utils import sdpa_mask
 
+from sparse_attention.attention_timing.inputs import Inputs, Stored
 from sparse_attention.block_sparse.visible import Visible
 from sparse_attention.errors import InputError
 from sparse_attention.models import attention
 from sparse_attention.models.hub import load_model, load_tokenizer
 from sparse_attention.models.weights import HEADS
-from sparse_attention.qk.store import SIDECAR, QKReader
+from sparse_attention.qk.store import SIDECAR
 
 RECORDED = "recorded"
-
-
-@dataclass(frozen=True)
-class Inputs:
-    """What attention is given.
-
-    Attributes
-    ----------
-    query : Tensor
-        ``(1, heads, tokens, head_dim)``.
-    key, value : Tensor
-        ``(1, groups, tokens, head_dim)``; neighbouring heads of queries share one head of keys.
-    visible : Visible
-        What each query may see.
-    """
-
-    query: Tensor
-    key: Tensor
-    value: Tensor
-    visible: Visible
-
-    @property
-    def keys_by_head(self) -> Tensor:
-        """The keys of each head of queries, ``(heads, tokens, head_dim)``."""
-        return self.key[0].repeat_interleave(self.query.shape[1] // self.key.shape[1], 0)
+LENGTHS = [512, 1024, 2048, 4096]
+"""Lengths of sources that have none of their own."""
 
 
 class Source(Protocol):
@@ -53,8 +30,8 @@ class Source(Protocol):
 
     name: str
 
-    def lengths(self, asked: list[int]) -> list[int]:
-        """Return the lengths that there are among those asked for."""
+    def lengths(self, asked: list[int] | None) -> list[int]:
+        """Return the lengths to measure, by default those of the source; raise `InputError` for one that it lacks."""
 
     def at(self, length: int) -> Inputs:
         """Return what attention is given at a length."""
@@ -66,7 +43,7 @@ def open_source(options: argparse.Namespace) -> Source:
         return Random(options)
     folder = Path(options.source)
     if (folder / SIDECAR).is_file():
-        return Stored(folder, options.layer)
+        return OfStore(folder, options.layer)
     if (folder / "config.json").is_file():
         return OfModel(folder, options)
     raise InputError(
@@ -83,9 +60,9 @@ class Random:
     def __init__(self, options: argparse.Namespace) -> None:
         self.options = options
 
-    def lengths(self, asked: list[int]) -> list[int]:
+    def lengths(self, asked: list[int] | None) -> list[int]:
         """Return all."""
-        return asked
+        return asked or LENGTHS
 
     def at(self, length: int) -> Inputs:
         """Draw them from a seed of the length."""
@@ -95,26 +72,25 @@ class Random:
         return Inputs(*vectors, Visible.everything(1, length, length, self.options.causal))
 
 
-class Stored:
-    """The longest example of a store, at its own length: examples end where the model's blocks end."""
+class OfStore:
+    """A store, see `Stored`: at the length of its longest example, or at the lengths asked for."""
 
     def __init__(self, folder: Path, layer: int | None) -> None:
-        self.reader, self.name = QKReader(folder), str(folder)
-        info = self.reader.info
-        self.layer = checked_layer(folder, info.layers // 2 if layer is None else layer, info.layers)
-        self.index = max(range(info.examples), key=lambda index: info.query_lengths[index])
+        self.stored, self.name = Stored(folder, layer), str(folder)
 
-    def lengths(self, asked: list[int]) -> list[int]:
-        """Return the length of the example, whatever is asked for."""
-        return [self.reader.info.query_lengths[self.index]]
+    def lengths(self, asked: list[int] | None) -> list[int]:
+        """Return what is asked for; raise `InputError` for more tokens than the store holds."""
+        for length in asked or ():
+            if length > self.stored.tokens:
+                raise InputError(
+                    f"--lengths {length}: {self.name} holds {self.stored.tokens} tokens; "
+                    f"allowed: up to {self.stored.tokens}"
+                )
+        return asked or [self.stored.longest]
 
     def at(self, length: int) -> Inputs:
-        """Return its queries and keys, with random values, which a store does not hold."""
-        example = self.reader.example(self.layer, self.index)
-        visible = Visible.of_mask(example.valid[None, None])
-        assert visible is not None
-        values = torch.randn(example.keys.shape, generator=torch.Generator().manual_seed(0))
-        return Inputs(example.queries[None], example.keys[None], values[None], visible)
+        """Return what attention is given at a length."""
+        return self.stored.at(length)
 
 
 class OfModel:
@@ -132,8 +108,9 @@ class OfModel:
         AttentionInterface.register(RECORDED, Recorder(self.layer))
         self.model.set_attn_implementation(RECORDED)
 
-    def lengths(self, asked: list[int]) -> list[int]:
+    def lengths(self, asked: list[int] | None) -> list[int]:
         """Return all; raise `InputError` for one beyond the text, or beyond the positions of the model."""
+        asked = asked or LENGTHS
         positions = getattr(self.model.config, "max_position_embeddings", None) or max(asked)
         for number, what in ((positions, f"{self.name} has {positions} positions"),
                              (self.tokens.shape[1], f"{self.text} has {self.tokens.shape[1]} tokens")):  # fmt: skip

@@ -7,20 +7,19 @@ import json
 import sys
 from pathlib import Path
 
-import pandas as pd
 import pytest
 import torch
 from tokenizers import Tokenizer, models, pre_tokenizers
 from transformers import BertConfig, BertForMaskedLM, LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
+from sparse_attention.errors import InputError
 from sparse_attention.models.attention import NAME, observed
-from sparse_attention.predictors.registry import discover
 from sparse_attention.qk.store import QKInfo, QKWriter
 
 SCRIPT = Path(__file__).parents[2] / "benchmarks" / "attention.py"
 COLUMNS = {
-    "length", "source", "method", "attention", "block", "asked", "kept", "order", "predict_ms", "build_ms",
-    "attend_ms", "total_ms", "sdpa_ms", "times", "peak_mib",
+    "length", "source", "method", "computed", "block", "asked", "kept", "order", "predict_ms", "build_ms",
+    "attend_ms", "total_ms", "sdpa_ms", "speedup", "peak_mib",
 }  # fmt: skip
 SMALL = ["--kept", "0.3", "--block-sizes", "16", "--threads", "1", "--repeats", "1", "--attentions", "entmax"]
 
@@ -69,29 +68,6 @@ def test_rows_of_random_inputs(run, tmp_path, capsys):
     assert "methods that predict every pair of tokens: oracle" in printed and "faster than SDPA" in printed
 
 
-def test_every_predictor_has_points_and_keeps_more_along_them(script):
-    from attending.points import LADDERS, nearest_point
-
-    assert set(LADDERS) == set(discover())
-    shares = [0.1, 0.2, 0.4, 0.8, 1.0]
-    ladder = [({}, {"keys": number}) for number in range(5)]
-    for wanted, expected in ((0.0, 0), (0.29, 1), (0.31, 2), (0.7, 3), (2.0, 4)):
-        assert nearest_point(ladder, wanted, lambda each: shares[each[1]["keys"]])[1]["keys"] == expected
-
-
-def test_break_even_is_the_length_from_which_on_a_method_is_faster(script):
-    from attending.summary import break_even
-
-    times = {"a": [9, 1, 9, 1, 1], "b": [9, 9, 9, 9, 9], "c": [1, 1, 1, 1, 1]}
-    rows = [
-        {"method": name, "order": "tokens", "attention": "entmax", "block": 16, "asked": 0.1, "kept": 0.1,
-         "length": length, "total_ms": time, "sdpa_ms": 5}
-        for name, each in times.items() for length, time in zip((64, 128, 256, 512, 1024), each, strict=True)
-    ]  # fmt: skip
-    found = break_even(pd.DataFrame(rows)).set_index("method")["from_length"]
-    assert found.to_dict() == {"a": 512, "b": 0, "c": 64}
-
-
 @pytest.mark.parametrize("causal", [False, True], ids=["everything", "causal"])
 def test_rows_of_a_store(run, tmp_path, causal):
     info = QKInfo(2, 3, 8, (20, 50), (20, 50), ("a", "b"), causal=causal)
@@ -99,8 +75,12 @@ def test_rows_of_a_store(run, tmp_path, causal):
         for layer in range(2):
             for index, length in enumerate(info.query_lengths):
                 writer.write(layer, index, torch.randn(3, length, 8), torch.randn(3, length, 8))
-    rows = run("--source", tmp_path / "qk", "--methods", "window", "--baselines", "dense")
+    options = "--methods", "window", "--baselines", "dense"
+    rows = run("--source", tmp_path / "qk", *options)
     assert {row["length"] for row in rows} == {50} and {row["source"] for row in rows} == {str(tmp_path / "qk")}
+    assert {row["length"] for row in run("--source", tmp_path / "qk", *options, "--lengths", 32, 70)} == {32, 70}
+    with pytest.raises(InputError, match=r"--lengths 71: .*qk holds 70 tokens; allowed: up to 70"):
+        run("--source", tmp_path / "qk", *options, "--lengths", 71)
 
 
 def with_tokenizer(model, folder):
@@ -167,14 +147,10 @@ def test_the_layers_before_attend_as_the_model_was_trained(script, tmp_path):
     ids=["positions", "text", "layer"],
 )
 def test_what_a_model_lacks_is_told(run, llama, options, message):
-    from sparse_attention.errors import InputError
-
     with pytest.raises(InputError, match=message):
         run("--source", llama, "--text", llama.parent / "text.txt", *options)
 
 
 def test_a_folder_of_neither_kind_is_refused(run, tmp_path):
-    from sparse_attention.errors import InputError
-
     with pytest.raises(InputError, match=r"neither qk\.json nor config\.json is there; allowed: random, a folder"):
         run("--source", tmp_path)

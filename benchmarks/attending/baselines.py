@@ -1,57 +1,41 @@
-"""Dense attention, and attention over random lists: what predicted lists are held against."""
+"""Rows of other ways to attend: the package `entmax`, backward passes, given random lists, and FlexAttention."""
 
 from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Iterator
-from typing import Any
 
 import torch
 from entmax import entmax15
 from torch import Tensor
 from torch.nn.attention.flex_attention import flex_attention, noop_mask
-from torch.nn.functional import scaled_dot_product_attention
 
-from attending.sources import Inputs
+from sparse_attention.attention_timing.dense import Call, dense, sdpa
+from sparse_attention.attention_timing.inputs import Inputs
+from sparse_attention.attention_timing.rows import Measured, Row, dense_rows, kept_of
 from sparse_attention.block_sparse.dispatch import attend
 from sparse_attention.block_sparse.lists import BlockLists
+from sparse_attention.evaluation.block_lists import Prediction
 
 BASELINES = ("dense", "package", "backward", "given", "flex")
 LARGEST = 2**31  # bytes of scores up to which the package, which holds them several times, is timed
 NOWHERE = -1e9  # a score that is never attended to; the package's sorts do not take -inf everywhere
-Call = Callable[[], Any]
 
 
-def sdpa(inputs: Inputs) -> Call:
-    """Return PyTorch's dense softmax attention, told of the mask in the way that is fastest."""
-    length, (first, last, position) = inputs.query.shape[2], _bounds(inputs)
-    places = torch.arange(length)
-    options: dict[str, Any] = {"enable_gqa": inputs.query.shape[1] != inputs.key.shape[1]}
-    if not (torch.equal(position, places) and not first.any()):
-        options["attn_mask"] = inputs.visible.mask()
-    elif torch.equal(last, places):
-        options["is_causal"] = True
-    elif not (last == length - 1).all():
-        options["attn_mask"] = inputs.visible.mask()
-    return functools.partial(scaled_dot_product_attention, inputs.query, inputs.key, inputs.value, **options)
-
-
-def _bounds(inputs: Inputs) -> tuple[Tensor, Tensor, Tensor]:
-    visible = inputs.visible
-    return visible.first[0, 0].long(), visible.last[0, 0].long(), visible.position[0, 0].long()
-
-
-def dense_attention(inputs: Inputs, baselines: list[str]) -> Iterator[tuple[str, str, Call]]:
-    """Yield method, attention and call of every dense attention."""
-    given = inputs.query, inputs.key, inputs.value
+def rows_without_blocks(measured: Measured, baselines: list[str]) -> Iterator[Row]:
+    """Yield the rows of dense attention that `baselines` names."""
+    inputs = measured.inputs
     if "dense" in baselines:
-        yield "sdpa", "softmax", sdpa(inputs)
-        yield "dense", "softmax", functools.partial(attend, *given, None, 1.0, inputs.visible)
-        yield "dense", "entmax", functools.partial(attend, *given, None, 1.5, inputs.visible)
+        yield from dense_rows(measured)
     if "package" in baselines and 4 * inputs.query[..., 0].numel() * inputs.query.shape[2] <= LARGEST:
-        highest = min(512, inputs.query.shape[2])
-        yield "package, sorting", "entmax", functools.partial(by_package, inputs, None)
-        yield "package, sorting the highest", "entmax", functools.partial(by_package, inputs, highest)
+        for method, highest in (("package, sorting", None), ("package, sorting the highest", 512)):
+            call = functools.partial(by_package, inputs, highest and min(highest, inputs.query.shape[2]))
+            yield measured.dense_row(method, "entmax", call, measured.time(call))
+    if "backward" in baselines:
+        theirs, ours = forward_and_backward(inputs)
+        both = measured.time(theirs)
+        for computed, call in ours.items():
+            yield measured.dense_row("dense, with backward", computed, call, measured.time(call), both)
 
 
 def by_package(inputs: Inputs, highest: int | None) -> Tensor:
@@ -66,11 +50,28 @@ def forward_and_backward(inputs: Inputs) -> tuple[Call, dict[str, Call]]:
     """Return SDPA, forward and backward, and our dense attentions by name."""
     leaves = [tensor.clone().requires_grad_() for tensor in (inputs.query, inputs.key, inputs.value)]
     trained = Inputs(leaves[0], leaves[1], leaves[2], inputs.visible)
-    dense = sdpa(trained)
-    return lambda: dense().backward(inputs.query), {
-        name: lambda alpha=alpha: attend(*leaves, None, alpha, inputs.visible).output.backward(inputs.query)
-        for name, alpha in (("softmax", 1.0), ("entmax", 1.5))
+    theirs, ours = sdpa(trained), {name: dense(trained, alpha) for name, alpha in (("softmax", 1.0), ("entmax", 1.5))}
+    return lambda: theirs().backward(inputs.query), {
+        name: lambda call=call: call().output.backward(inputs.query) for name, call in ours.items()
     }
+
+
+def rows_of_given_lists(measured: Measured, baselines: list[str], share: float, block: int) -> Iterator[Row]:
+    """Yield the rows of attention over random lists, which take no prediction, as far as `baselines` names them."""
+    inputs, wanted = measured.inputs, measured.wanted
+    lists = random_lists(inputs, share, block)
+    kept = kept_of(inputs, Prediction(lists))
+    calls: dict[str, Call] = {}
+    if "given" in baselines:
+        given = inputs.query, inputs.key, inputs.value, lists
+        for computed in wanted.computed:
+            calls[computed] = functools.partial(attend, *given, wanted.alpha_of(computed), inputs.visible)
+    if "flex" in baselines:
+        calls["flex"] = flex_call(inputs, lists)
+    for computed, call in calls.items():
+        named = {"method": "random lists, given", "order": "tokens", "computed": computed}
+        times = {"attend_ms": measured.time(call)}
+        yield measured.row(call, times, **named, block=block, asked=share, kept=kept)
 
 
 @functools.cache

@@ -1,0 +1,1 @@
+"""Times of attention over predicted blocks against dense attention, by length."""
