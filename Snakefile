@@ -27,6 +27,11 @@ include: "rules/clusters.smk"
 include: "rules/evaluate.smk"
 
 
+if config["time_attention"]:
+
+    include: "rules/time_attention.smk"
+
+
 if any(PLAN.sparse.values()):
 
     include: "rules/sparse_mlm.smk"

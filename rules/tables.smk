@@ -146,9 +146,14 @@ if PLAN.code:
         script:
             "../workflow/scripts/summarise_pruning.py"
 
+
+TIMED = {kind: RESULTS.files.get(kind) for kind in ("timings", "attention_timings")}
+
+if any(TIMED.values()):
+
     rule summarise_timings:
         input:
-            timings=RESULTS.files["timings"].paths,
+            **{kind: files.paths if files else [] for kind, files in TIMED.items()},
         output:
             **tables_made_by("summarise_timings"),
         log:
@@ -159,10 +164,10 @@ if PLAN.code:
             "../envs/summarise_timings.yaml"
         params:
             code=code("summarise_timings"),
-            runs=RESULTS.files["timings"].runs,
+            runs={kind: files.runs if files else [] for kind, files in TIMED.items()},
             captions=published.captions_of(TABLES, "summarise_timings"),
         message:
-            "Averaging the timings over seeds"
+            "Summarising the timings"
         script:
             "../workflow/scripts/summarise_timings.py"
 

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from sparse_attention.attention_timing.table import label_of
 from sparse_attention.jobs.file_lists import FileList
 from sparse_attention.predictors.registry import discover
 
@@ -375,6 +376,7 @@ def published(folder: Path, seeds: tuple[int, ...] = (1,), attentions: tuple[str
     _published_predictors(folder, tables, seeds, attentions)
     _published_sparse_mlm(folder, tables, seeds, attentions)
     _printed(tables, ("masked_lm", "predictors_at_sparsity", "areas", "sparse_mlm"))
+    _published_timings(folder, tables, attentions)
     return tables
 
 
@@ -409,6 +411,40 @@ def _published_sparse_mlm(folder: Path, tables: Path, seeds: tuple[int, ...], at
     params = {"runs": {kind: own.runs for kind, own in files.items()}, "replicates": 100}
     output = {name: str(tables / f"{name}.tsv") for name in ("sparse_mlm", "sparse_mlm_by_head")}
     summarise_sparse_mlm.main(job(input=given, output=output, params=params))
+
+
+def attention_timings(folder: Path) -> str:
+    """Write times of attention at three lengths; a factor says how the time of a method grows with the length."""
+    factors = {
+        ("sdpa", "softmax", "tokens", 0): (1.0, 2.0), ("dense", "softmax", "tokens", 0): (1.1, 2.0),
+        ("dense", "entmax", "tokens", 0): (1.3, 1.8), ("window", "entmax", "tokens", 64): (1.2, 1.0),
+        ("kmeans", "entmax", "tokens", 64): (4.0, 2.1), ("kmeans", "entmax", "buckets", 64): (6.0, 1.2),
+        ("quest", "entmax", "tokens", 64): (5.0, 2.0), ("window", "softmax", "tokens", 64): (1.1, 1.0),
+    }  # fmt: skip
+    rows = []
+    for length in (256, 1024, 4096):
+        for (method, computed, order, block), (start, power) in factors.items():
+            total, sdpa = start * (length / 256) ** power, (length / 256) ** 2.0
+            predicting = 0.4 * total if block else 0.0
+            kept = {"quest": 0.4, "window": 0.1}.get(method, 64 * 2 / length if order == "buckets" else 1.0)
+            asked, kept = (0.1, kept) if block else (1.0, 1.0)
+            rows.append({
+                "length": length, "method": method, "label": label_of(method), "order": order, "computed": computed,
+                "block": block, "asked": asked, "kept": kept, "predict_ms": predicting, "build_ms": 0.0,
+                "attend_ms": total - predicting, "total_ms": total, "sdpa_ms": sdpa, "speedup": sdpa / total,
+                "peak_mib": 0.0 if length == 256 else length / 500, "threads": 2, "kernel": "cpu",
+            })  # fmt: skip
+    return _write(folder / "timings.tsv", rows)
+
+
+def _published_timings(folder: Path, tables: Path, attentions: tuple[str, ...]) -> None:
+    import summarise_timings
+
+    runs = [{"attention": attention, "seed": 1} for attention in attentions]
+    given = {"timings": [], "attention_timings": [attention_timings(folder)] * len(runs)}
+    output = {name: str(tables / f"{name}.tsv") for name in ("attention_timings", "attention_break_even")}
+    params = {"runs": {"timings": [], "attention_timings": runs}}
+    summarise_timings.main(job(input=given, output=output, params=params))
 
 
 def _printed(tables: Path, names: tuple[str, ...]) -> None:

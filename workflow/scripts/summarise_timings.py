@@ -1,5 +1,6 @@
-"""Average the timings of the pruned classifiers over seeds."""
+"""Average the timings of the pruned classifiers over seeds, and sum up those of attention over predicted blocks."""
 
+from sparse_attention.attention_timing import table as attention
 from sparse_attention.files.tables import write_table
 from sparse_attention.jobs.inputs import input_paths
 from sparse_attention.jobs.script import run
@@ -10,10 +11,19 @@ MEASURED = ("milliseconds_per_function", "functions_per_second", "speedup")
 
 
 def main(snakemake):
-    files = input_paths(snakemake.input.timings)
-    frame = read_runs(files, snakemake.params.runs, ["way", "batch_size", *MEASURED])
-    table = over_seeds(frame, ["pruning", "batch_size", "way"], MEASURED, constant=("functions", "tokens"))
-    write_table(table, snakemake.output.pruning_timings)
+    output, runs = snakemake.output, snakemake.params.runs
+
+    def rows(kind, columns):
+        return read_runs(input_paths(getattr(snakemake.input, kind)), runs[kind], columns)
+
+    if runs["timings"]:
+        frame = rows("timings", ["way", "batch_size", *MEASURED])
+        table = over_seeds(frame, ["pruning", "batch_size", "way"], MEASURED, constant=("functions", "tokens"))
+        write_table(table, output.pruning_timings)
+    if runs["attention_timings"]:
+        frame = rows("attention_timings", attention.COLUMNS)
+        write_table(frame, output.attention_timings)
+        write_table(attention.break_even(frame), output.attention_break_even)
 
 
 if __name__ == "__main__":

@@ -58,8 +58,10 @@ SMALL = {
          {"buckets", "common", "curves"}),
         ({"evaluate_sparse_mlm": None, "finetune_sparse_mlm": None}, {"block_evaluations", *SPARSE, *FURTHER_TRAINED}),
         ({"finetune_sparse_mlm": None}, {"block_evaluations", *FURTHER_TRAINED}),
+        ({"time_attention": None}, {"block_evaluations", "attention_timings"}),
     ],
-    ids=["default", "dump", "no code", "imported", "blocks", "no sparse model", "nothing trained further"],
+    ids=["default", "dump", "no code", "imported", "blocks", "no sparse model", "nothing trained further",
+         "not timed"],
 )  # fmt: skip
 def test_a_run_has_no_files_of_stages_that_it_skips(changes, missing):
     files = Results(plan(**changes)).files
@@ -138,6 +140,21 @@ def test_the_line_before_the_run_counts_points_and_jobs():
     points = {"window": [{"width": [1, 3, 5]}]}
     own = plan(**changes, evaluate_sparse_mlm__points=points)
     assert own.preflight == f"{line}; the language model under predicted attention at 6 points"
+
+
+def test_the_line_names_lengths_that_the_examples_do_not_fill():
+    lengths = {"time_attention__lengths": [1024, 2048, 4096]}
+    few = {"extract_qk__examples": {"train": 4, "validation": 4}}  # of 256 tokens
+    remark = "; attention is not timed at 2048 and 4096 tokens, which extract_qk.examples.validation do not fill"
+    assert plan(**lengths, **few).preflight.endswith(remark)
+    for fitting in (plan(**lengths), plan(**few, time_attention=None), plan(**lengths, **few, **DUMP)):
+        assert "not timed" not in fitting.preflight
+
+
+def test_attention_is_timed_once_for_each_model_with_a_support():
+    files = Results(plan(**SMALL)).files["attention_timings"]
+    assert files.paths == ["results/timings/wiki-2016/minilm-l6/entmax~1.5/seed~1.tsv"]
+    assert files.runs == [{"attention": "entmax~1.5", "seed": 1}]
 
 
 def test_stages_of_a_pruning():

@@ -56,7 +56,7 @@ def test_a_setting_is_read_by_its_dotted_key():
     [
         (
             {"needs": ("golden",)},
-            r"tables\.gold_sparsity: needs: 'golden' is not allowed; allowed: block_evaluations, ",
+            r"tables\.gold_sparsity: needs: 'golden' is not allowed; allowed: attention_timings, ",
         ),
         ({"tables": ("golden",)}, r"tables\.gold_sparsity: tables: 'golden' is not allowed; allowed: areas, "),
         ({"tables": ("gold_sparsity",)}, r"tables: gold_sparsity is made from itself"),

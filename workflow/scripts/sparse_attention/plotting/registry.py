@@ -21,6 +21,7 @@ SECTIONS = (
     "metrics",
     "windows",
     "computation",
+    "timings",
     "sparse_mlm",
     "heads",
     "distances",

@@ -31,11 +31,20 @@ HEADERS = {name: metric.words for name, metric in support_metrics().items()} | {
     "loss_increase_high": "to",
     "output_error": "output error",
     "empty_queries": "empty queries",
+    "predict_ms": "predict, ms",
+    "build_ms": "build, ms",
+    "attend_ms": "attend, ms",
+    "total_ms": "total, ms",
+    "sdpa_ms": "SDPA, ms",
+    "peak_mib": "peak, MiB",
+    "faster_than_sdpa": "beats SDPA from",
+    "faster_than_entmax": "beats dense entmax from",
 }
 """Headers of columns; other columns are named like in the table, with spaces for underscores."""
 DIGITS = {
     "perplexity": 1, "edges": 0, "support_size": 1, "before": 5, "after": 5,
     "q25": 0, "median": 0, "q75": 0, "milliseconds_per_function": 1, "functions_per_second": 1, "speedup": 2,
+    "asked": 2, "predict_ms": 2, "build_ms": 2, "attend_ms": 2, "total_ms": 2, "sdpa_ms": 2, "peak_mib": 1,
 }  # fmt: skip
 """Number of decimals of columns that do not have 3."""
 WORDED = ("attention", "projection", "point", "setting", "second_projection", "quirk", "subject", "metric", "keep")
@@ -54,6 +63,10 @@ INTEGERS = (
     "layers",
     "head",
     "window",
+    "length",
+    "block",
+    "faster_than_sdpa",
+    "faster_than_entmax",
 )
 """Columns of whole numbers."""
 METRICS = {name: metric.words for name, metric in compared_metrics().items()}
@@ -131,8 +144,8 @@ def plain_table(name: str, frame: pd.DataFrame, leave_out: Sequence[str] = ()) -
     if len(columns) > 1 and columns[0] in ("attention", "pruning") and frame[columns[0]].nunique() == 1:
         columns = columns[1:]
     rows = [[_cell(column, row) for column in columns] for row in frame.to_dict("records")]
-    # without predictors, the column `label` is the label of a function
-    headers = HEADERS if "predictor" in frame else {**HEADERS, "label": "label"}
+    # without predictors, the column `label` is that of a method of attention or of a function
+    headers = HEADERS if "predictor" in frame else {**HEADERS, "label": "method" if "method" in frame else "label"}
     return Table(name, [headers.get(name, str(name).replace("_", " ")) for name in columns], rows)
 
 

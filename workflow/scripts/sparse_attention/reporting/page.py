@@ -21,7 +21,7 @@ from sparse_attention.files.atomic import atomic_path
 from sparse_attention.files.tables import read_table
 from sparse_attention.metrics.facts import support_metrics
 from sparse_attention.plotting import registry as plots
-from sparse_attention.reporting import content, findings, insights, pruning, sparse_mlm
+from sparse_attention.reporting import content, findings, insights, pruning, sparse_mlm, timings
 from sparse_attention.reporting.papers import papers
 from sparse_attention.summaries import registry as published
 from sparse_attention.summaries.registry import TableInfo
@@ -162,6 +162,7 @@ def section_findings(inputs: Inputs, config: Mapping[str, Any], setting: Setting
         "areas": sentences_of("areas", lambda rows: insights.areas(rows, windows, keep)),
         "windows": sentences_of(fixed, lambda rows: findings.with_more_kept(rows, windows, keep)),
         "computation": sentences_of("predictors", lambda rows: insights.computation(rows, setting.window, keep)),
+        "timings": sentences_of("attention_timings", timings.attention),
         "sparse_mlm": sentences_of("sparse_mlm", sparse_mlm.language_model),
         "sparse_mlm_details": sentences_of("sparse_mlm", sparse_mlm.details),
         "heads": sentences_of("best_by_head", insights.heads),

@@ -19,6 +19,7 @@ from sparse_attention.predictors.registry import PredictorInfo, discover
 from sparse_attention.pruning.scores import registry as scores
 from sparse_attention.settings.checks import SELECTIONS, TRAINED_BY, cross_checks
 from sparse_attention.settings.command_line import read_settings
+from sparse_attention.settings.ladders import LADDERS
 from sparse_attention.settings.origins import Origins
 from sparse_attention.settings.schema import MISSING, Problem, Schema, read_schema
 from sparse_attention.settings.sparse_points import SECTIONS
@@ -181,6 +182,7 @@ def schema() -> Schema:
     }
     for section in SECTIONS:
         content["properties"][section]["properties"]["points"] = _of_predictors(points)
+    content["properties"]["time_attention"]["properties"]["predictors"]["items"] = {"enum": list(LADDERS)}
     return Schema(content)
 
 

@@ -109,7 +109,19 @@ class Plan:
             f"with {extras} settings of window and kept tokens, in {runs * len(self.jobs)} evaluation jobs"
         )
         points = runs * sum(len(job.points) for job in self.sparse[EVALUATED])
-        return f"{line}; the language model under predicted attention at {points} points" if points else line
+        line += f"; the language model under predicted attention at {points} points" if points else ""
+        if self.too_long:
+            lengths = " and ".join(map(str, self.too_long))
+            line += f"; attention is not timed at {lengths} tokens, which extract_qk.examples.validation do not fill"
+        return line
+
+    @property
+    def too_long(self) -> list[int]:
+        """The lengths of `time_attention` that the validation examples cannot fill; with a dump they are not known."""
+        config = self.config
+        held = config["extract_qk"]["examples"]["validation"] * config["blocks"]["length"]
+        asked = (config["time_attention"] or {}).get("lengths", ())
+        return [] if self.from_dump else [length for length in asked if length > held]
 
     def sparse_job_of(self, section: str, wildcards: Any) -> SparseJob:
         """Return the job of a section that `predictor`, `projection` and `point` name."""

@@ -16,7 +16,8 @@ from sparse_attention.settings.plan import Plan
 from sparse_attention.settings.sparse_points import EVALUATED, EXPORTED, FINETUNED, SparseJob
 
 _OF_TEXT = {"documents_of_text", "blocks_of_text", "model_evaluation", "model_sparsity", "model_training"}
-_OF_SUPPORTS = {"gold", "curves", "evaluations", "block_evaluations", "documents", "offsets", "buckets", "common"}
+_OF_SUPPORTS = {"gold", "curves", "evaluations", "block_evaluations", "documents", "offsets", "buckets", "common",
+                "attention_timings"}  # fmt: skip
 _OF_CODE = {"code", "code_intake", "text_baselines", "code_tokens"}
 _OF_PRUNING = {"predictions", "kept", "thresholds", "pruning_training", "timings"}
 _OF_SPARSE_MLM = {"full_mlm_losses", "sparse_mlm_losses", "sparse_mlm_heads"}
@@ -74,6 +75,10 @@ class Results:
             found |= {stage: self._of_jobs(stage, plan.quantizing) for stage in ("buckets", "common")}
         if plan.sparse[EVALUATED]:
             found |= self._files_of_sparse_mlm()
+        if plan.config["time_attention"]:
+            # more seeds would not change the time
+            timed = [run for run in plan.runs if run["seed"] == plan.config["seeds"][0]]
+            found["attention_timings"] = FileList.of({f"results/timings/{self._place(run)}.tsv": run for run in timed})
         if plan.config["deviations"]:
             found["deviations"] = FileList.of({f"results/deviations/{self._place(run)}.tsv": run for run in plan.runs})
         if plan.code:

@@ -23,6 +23,7 @@ SECTIONS = (
     "windows",
     "points",
     "computation",
+    "timings",
     "sparse_mlm",
     "heads",
     "distances",
