@@ -6,7 +6,8 @@ The encoder has the shape of the default model (6 layers, 12 heads of 32 dims) w
 Weights are so large that queries and keys have a standard deviation of about 2 in the first layer, so that entmax is
 sparse. `tokens_per_s` counts prediction, lists and everything else in the encoder; `times` is against the same encoder
 with PyTorch's dense softmax attention. Each predictor runs at the point that keeps nearest to `--kept` of the blocks in
-the first layer; `kept` is what it keeps there.
+the first layer; `kept` is what it keeps there. Predictors that read projected vectors are given the queries and keys
+themselves. Quantizers cut blocks in the order of buckets.
 """
 
 from __future__ import annotations
@@ -32,20 +33,22 @@ from attending.sources import RECORDED, Reached, Recorder
 
 from sparse_attention.attention_timing.inputs import Inputs
 from sparse_attention.attention_timing.points import nearest_point
-from sparse_attention.attention_timing.rows import features_of
 from sparse_attention.attention_timing.timing import milliseconds
 from sparse_attention.block_sparse.dispatch import use_kernels
 from sparse_attention.evaluation.block_lists import predict_lists
 from sparse_attention.models.attention import NAME
 from sparse_attention.models.predicted import IN_BLOCKS
 from sparse_attention.predictors.base import Context
+from sparse_attention.predictors.features import Features
 from sparse_attention.predictors.registry import create, discover
 from sparse_attention.settings.ladders import LADDERS, Setting
 from sparse_attention.sparse_models.points import Point
 from sparse_attention.sparse_models.prediction import PredictedAttention
 
-METHODS = ("window", "quest", "xattention")
-FREE = sorted(name for name, info in discover().items() if not (info.needs or info.fits or info.fitted))
+METHODS = ("window", "reformer", "xattention")
+FREE = sorted(
+    name for name, info in discover().items() if set(info.needs) <= {"projection"} and not (info.fits or info.fitted)
+)
 VOCABULARY = 1000
 
 
@@ -122,10 +125,11 @@ def first_layer(model: PreTrainedModel, tokens: Tensor) -> Inputs:
 
 def chosen(name: str, inputs: Inputs, wanted: float) -> tuple[Setting, float]:
     """Return the setting of a predictor that keeps nearest to a share of the blocks, and what it keeps."""
-    predictor, features = create(name, Context()), features_of(inputs)
+    predictor, vectors = create(name, Context()), (inputs.query[0], inputs.keys_by_head)
+    features, by_bucket = Features(0, 0, *vectors, *vectors, inputs.visible), discover()[name].quantizes
 
     def kept(setting: Setting) -> float:
-        return predict_lists(predictor, features, setting[1]).lists.kept
+        return predict_lists(predictor, features, setting[1], reorder=by_bucket).lists.kept
 
     setting = nearest_point(LADDERS[name](inputs.query.shape[2], 64), wanted, kept)
     return setting, kept(setting)

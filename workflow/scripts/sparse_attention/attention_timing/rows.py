@@ -173,10 +173,7 @@ def kept_of(inputs: Inputs, prediction: Prediction) -> float:
 
 
 def _attend(inputs: Inputs, prediction: Prediction, alpha: float) -> Tensor:
-    shared = 1 if prediction.order is None else inputs.query.shape[1] // inputs.key.shape[1]
-    # another order is one for each head of queries
-    key, value = (tensor.repeat_interleave(shared, 1) for tensor in (inputs.key, inputs.value))
-    return prediction.attend(inputs.query, key, value, alpha, inputs.visible).output
+    return prediction.attend(inputs.query, inputs.key, inputs.value, alpha, inputs.visible).output
 
 
 def _whole(inputs: Inputs, predict: Callable[[], Any], build: Callable[[Any], Prediction], alpha: float) -> Tensor:

@@ -70,6 +70,6 @@ LADDERS: dict[str, Callable[[int, int], list[Setting]]] = {
     "sparq": lambda n, b: swept("keys", powers(1, n), channels=8),
     "strided": lambda n, b: swept("stride", powers(b, max(b, math.isqrt(b * n)))[::-1], expressivity=1),
     "window": lambda n, b: swept("width", [2 * reach + 1 for reach in [0, *powers(1, n)]]),
-    "xattention": lambda n, b: swept("threshold", falling(0.001, 1, 60), block=b, stride=min(8, b)),
+    "xattention": lambda n, b: swept("threshold", falling(0.001, 1, 60), block=b, stride=min(16, b)),
 }
 """For each predictor a function of the length and the block size: points, the fewest kept pairs first."""
