@@ -37,7 +37,8 @@ class Inputs:
     @property
     def keys_by_head(self) -> Tensor:
         """The keys of each head of queries, ``(heads, tokens, head_dim)``."""
-        return self.key[0].repeat_interleave(self.query.shape[1] // self.key.shape[1], 0)
+        shared = self.query.shape[1] // self.key.shape[1]
+        return self.key[0] if shared == 1 else self.key[0].repeat_interleave(shared, 0)
 
 
 class Stored:

@@ -141,16 +141,16 @@ def _prepared(
             known[str(fixed)] = set_up(name, fixed, features_of(inputs))
         return known[str(fixed)]
 
-    def predict(setting: Setting) -> Tensor | Buckets:
+    def predict(setting: Setting) -> tuple[Features, Tensor | Buckets]:
         predictor, point, features = predictor_of(setting), setting[1], features_of(inputs)
         if reorder:
             assert isinstance(predictor, BucketPredictor)
-            return predictor.buckets(predictor.prepare(features), **point)
-        return predictor.block_pairs(features, block, block, **point)
+            return features, predictor.buckets(predictor.prepare(features), **point)
+        return features, predictor.block_pairs(features, block, block, **point)
 
-    def build(found: Any) -> Prediction:
+    def build(found: tuple[Features, Any]) -> Prediction:
         by = listed_by_bucket if reorder else listed
-        return by(features_of(inputs), found, block, block, wanted.window, wanted.keep)
+        return by(*found, block, block, wanted.window, wanted.keep)
 
     ladder = LADDERS[name](inputs.query.shape[2], block)
     setting = nearest_point(ladder, share, lambda each: kept_of(inputs, build(predict(each))))
