@@ -1,7 +1,8 @@
 """Write envs/<rule>.yaml: the packages that envs/rules.yaml names for a rule, and their dependencies, as locked.
 
-Run `make envs` after a change of constraints.txt or envs/rules.yaml, in an environment installed from the lock, because
-the dependencies are read from the installed packages.
+The environment of Snakemake itself is written to environment.yaml in the same way. Run `make envs` after a change of
+constraints.txt or envs/rules.yaml, in an environment installed from the lock, because the dependencies are read from
+the installed packages.
 """
 
 from __future__ import annotations
@@ -42,6 +43,11 @@ def read_rules(path: Path = ROOT / "envs" / "rules.yaml") -> dict[str, list[str]
     return {rule: [canonicalize_name(name) for name in names] for rule, names in rules.items()}
 
 
+def read_driver(path: Path = ROOT / "envs" / "rules.yaml") -> list[str]:
+    """Return the packages that Snakemake itself and the rules need, as canonical names."""
+    return [canonicalize_name(name) for name in yaml.safe_load(path.read_text(encoding="utf-8"))["driver"]]
+
+
 def closure(direct: Iterable[str]) -> set[str]:
     """Return the canonical names of `direct` and of all its dependencies on every supported platform."""
     found: set[str] = set()
@@ -73,8 +79,8 @@ def _applies(requirement: Requirement, extra: str) -> bool:
     )
 
 
-def render(direct: Iterable[str], lock: dict[str, str]) -> str:
-    """Return the text of the conda environment for a rule that names the packages `direct`."""
+def render(direct: Iterable[str], lock: dict[str, str], name: str | None = None) -> str:
+    """Return the text of the conda environment that holds the packages `direct`; those of rules have no name."""
     names = sorted(closure(direct) - {"pip"})  # conda installs pip
     missing = [name for name in names if name not in lock]
     if missing:
@@ -82,7 +88,8 @@ def render(direct: Iterable[str], lock: dict[str, str]) -> str:
     environment: list[object] = [f"python={PYTHON}", "pip"]
     if names:
         environment.append({"pip": [f"{name}=={lock[name]}" for name in names]})
-    content = {"channels": ["conda-forge", "nodefaults"], "dependencies": environment}
+    content: dict[str, object] = {"name": name} if name else {}
+    content |= {"channels": ["conda-forge", "nodefaults"], "dependencies": environment}
     return HEADER + yaml.safe_dump(content, sort_keys=False)
 
 
@@ -92,8 +99,14 @@ def generated() -> dict[str, str]:
     return {rule: render(direct, lock) for rule, direct in read_rules().items()}
 
 
+def generated_driver() -> str:
+    """Return the text of the environment of Snakemake itself."""
+    return render(read_driver(), read_lock(), "sparse-attention")
+
+
 def main(folder: Path = ROOT / "envs") -> None:
     """Write all environments, and remove the environments of rules that no longer exist."""
+    (folder.parent / "environment.yaml").write_text(generated_driver(), encoding="utf-8")
     texts = generated()
     for path in folder.glob("*.yaml"):
         if path.stem not in texts and path.name != "rules.yaml":

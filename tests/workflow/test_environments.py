@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import importlib.metadata
+import keyword
 import re
 from pathlib import Path
 
@@ -38,12 +39,33 @@ def distribution_names():
     return {module: {make_envs.canonicalize_name(name) for name in names} for module, names in found.items()}
 
 
+def keywords(name):
+    return set(name.split(".")) & set(keyword.kwlist)
+
+
 generated = functools.cache(make_envs.generated)
 
 
 def test_environments_are_what_make_envs_writes():
     written = {path.stem: path.read_text() for path in (ROOT / "envs").glob("*.yaml") if path.name != "rules.yaml"}
     assert written == generated(), "run `make envs`"
+
+
+def test_the_environment_of_the_driver_is_what_make_envs_writes():
+    assert (ROOT / "environment.yaml").read_text() == make_envs.generated_driver(), "run `make envs`"
+
+
+def test_the_driver_has_what_the_rules_import_and_no_more(tmp_path):
+    files = [ROOT / "Snakefile", *(ROOT / "rules").glob("*.smk")]
+    texts = [re.sub(r'"[^"]*"', "", path.read_text(encoding="utf-8")) for path in files]
+    found = [line for text in texts for line in re.findall(r"^ *((?:from|import) .+)$", text, re.MULTILINE)]
+    # an import inside a function counts where the rules name the function
+    named = {name for text in texts for name in re.findall(r"\b[a-zA-Z_]+(?:\.[a-zA-Z_]+)*", text)}
+    script = tmp_path / "rules.py"
+    script.write_text("\n".join([*found, *(name for name in sorted(named) if not keywords(name))]))
+    needed = {make_envs.canonicalize_name(name) for module in imports.third_party(script, ROOT / "workflow/scripts")
+              for name in distribution_names()[module]}  # fmt: skip
+    assert set(make_envs.read_driver()) == needed
 
 
 @pytest.mark.parametrize("file", ["requirements.txt", "requirements-dev.txt"])
