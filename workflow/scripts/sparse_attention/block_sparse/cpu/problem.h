@@ -32,7 +32,7 @@ inline const int64_t* order_of(const int64_t* orders, const Problem& p, int64_t 
   return orders ? orders + (batch * p.order_batch * p.heads + head) * size : nullptr;
 }
 
-// Heads that share an order share packed keys: a group of them, or in an order of its own each head.
+// Number of heads that share packed keys: those of a group, or one where each head has its own order.
 inline int64_t heads_together(const Problem& p) { return p.key_order ? 1 : p.heads / p.groups; }
 
 inline int64_t seen_at(const Problem& p, int64_t batch, int64_t head) {
