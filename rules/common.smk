@@ -19,6 +19,7 @@ from sparse_attention.metrics.facts import metric_plugins, support_metrics
 from sparse_attention.predictors.registry import discover
 from sparse_attention.settings import command_line, config as settings, grids, sparse_points
 from sparse_attention.settings.datasets import load_registry
+from sparse_attention.settings.deployment import why_no_conda
 from sparse_attention.settings.folders import why_unusable
 from sparse_attention.settings.origins import read_origins
 from sparse_attention.settings.paths import CLASSIFIER, CLASSIFIER_RUN, CLUSTERING, FINETUNED, POINT, PROJECTION
@@ -32,8 +33,9 @@ from sparse_attention.summaries import planned as published
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 caches.provide()
 
-for folder in (ROOT, Path.cwd()):
-    if reason := why_unusable(folder):
+no_conda = why_no_conda(workflow.deployment_settings.deployment_method)
+for reason in (why_unusable(ROOT), why_unusable(Path.cwd()), no_conda):
+    if reason:
         sys.exit(printable(reason))
 
 # config.yaml comes first, then the overlays in the order of the command line

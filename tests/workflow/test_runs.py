@@ -1,6 +1,7 @@
 """What the workflow plans: for each preset, after an edit, and when there is nothing to do."""
 
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -187,3 +188,12 @@ def test_a_bad_configuration_stops_before_any_job(checkout, text, words):
         assert word in output
     assert "bad.yaml" in output
     assert not (checkout.folder / "results" / "data").exists()
+
+
+@pytest.mark.skipif(shutil.which("conda") is not None, reason="conda is installed here")
+@pytest.mark.parametrize("arguments", [["--use-conda"], ["--use-conda", "--dry-run"]], ids=["run", "dry-run"])
+def test_without_conda_the_request_for_it_is_refused_before_any_job(arguments, checkout):
+    run = checkout.snakemake(*arguments)
+    assert run.returncode == 1
+    assert (run.stdout + run.stderr).count("--use-conda: conda is not on the path") == 1
+    assert not (checkout.folder / "results").exists()
