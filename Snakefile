@@ -104,7 +104,6 @@ if workflow.is_main_process:
 
 onstart:
     selected.record(PLAN.selected)
-    lock.record_start()
 
 
 onsuccess:

@@ -13,7 +13,7 @@ sys.path.insert(0, str(ROOT / "workflow/scripts"))
 from sparse_attention.data import selected
 from sparse_attention.errors import InputError, printable
 from sparse_attention.files.segments import block_size_of
-from sparse_attention.jobs import caches, lock
+from sparse_attention.jobs import caches, guard, lock
 from sparse_attention.jobs.code_digest import code_digest as code
 from sparse_attention.metrics.facts import metric_plugins, support_metrics
 from sparse_attention.predictors.registry import discover
@@ -32,6 +32,7 @@ from sparse_attention.summaries import planned as published
 # waiting threads must not spin: when jobs share cores, spinning makes them many times slower
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 caches.provide()
+guard.announce()
 
 no_conda = why_no_conda(workflow.deployment_settings.deployment_method)
 for reason in (why_unusable(ROOT), why_unusable(Path.cwd()), no_conda):
@@ -40,6 +41,9 @@ for reason in (why_unusable(ROOT), why_unusable(Path.cwd()), no_conda):
 
 # config.yaml comes first, then the overlays in the order of the command line
 CONFIGFILES = sorted(map(str, workflow.configfiles), key=lambda file: file != "config/config.yaml")
+
+if workflow.is_main_process and (reason := lock.claim(sys.argv[1:])):
+    sys.exit(reason)
 
 try:
     if workflow.is_main_process:

@@ -15,7 +15,20 @@ from sparse_attention.jobs import lock
 
 pytestmark = pytest.mark.slow
 RUN = Path(__file__).parents[2] / "tools" / "run.py"
-SNAKEFILE = 'rule make:\n    output: "made.txt"\n    shell: "sleep $(cat seconds.txt) && touch {output}"\n'
+LIBRARY = Path(__file__).parents[2] / "workflow" / "scripts"
+CLAIM = f"""
+import sys
+sys.path.insert(0, {str(LIBRARY)!r})
+from sparse_attention.jobs import guard, lock
+guard.announce()
+if workflow.is_main_process and (reason := lock.claim(sys.argv[1:])):
+    sys.exit(reason)
+"""
+SNAKEFILE = f"""{CLAIM}
+rule make:
+    output: "made.txt"
+    shell: "sleep $(cat seconds.txt) && touch {{output}}"
+"""
 
 
 @pytest.fixture
@@ -67,7 +80,7 @@ def test_killed_run_is_unlocked_and_live_run_is_not(folder):
 
 
 def test_jobs_that_outlive_a_killed_run_are_waited_for(folder):
-    (folder / "Snakefile").write_text('rule make:\n    output: "made.txt"\n    script: "make.py"\n')
+    (folder / "Snakefile").write_text(f'{CLAIM}\nrule make:\n    output: "made.txt"\n    script: "make.py"\n')
     (folder / "make.py").write_text(
         "import time\nopen('started.txt', 'w').close()\nopen(snakemake.output[0], 'w').close()\n"
         "time.sleep(float(open('seconds.txt').read()))\n"

@@ -42,7 +42,7 @@ def test_folder_without_runs_has_no_owner(tmp_path):
 
 
 def test_own_process_is_alive_until_it_ends(folder):
-    lock.record_start(folder)
+    assert lock.claim([], folder) is None
     owner = lock.owner(folder)
     assert (owner.pid, owner.state) == (os.getpid(), "alive")
     lock.record_end(folder)
@@ -86,25 +86,78 @@ def test_the_owner_is_alive_else_unknown_else_dead(folder):
     write_record(folder, ended_process(), LONG_AGO, lock._host())
     write_record(folder, 1, LONG_AGO, "elsewhere")
     assert lock.owner(folder).state == "unknown"
-    lock_folder(folder)
-    lock.record_start(folder)
+    write_record(folder, os.getpid(), lock._start_of(os.getpid()), lock._host())
     assert lock.owner(folder).state == "alive"
 
 
-def test_records_of_dead_runs_stay_while_there_is_a_lock(folder):
+def test_the_lock_and_the_record_of_a_dead_run_are_removed(folder, capsys):
     dead = write_record(folder, ended_process(), LONG_AGO, lock._host())
     lock_folder(folder)
-    lock.record_start(folder)
-    assert dead.exists()
-    (folder / lock.LOCKS / "0.input.lock").unlink()
-    lock.record_start(folder)
-    assert not dead.exists()
+    assert lock.claim([], folder) is None
+    assert "was interrupted; removing its lock" in capsys.readouterr().err
+    assert not lock.is_locked(folder) and not dead.exists()
     assert lock.owner(folder).pid == os.getpid()
+
+
+def test_a_second_claim_of_one_process_keeps_its_own_lock(folder):
+    assert lock.claim([], folder) is None
+    lock_folder(folder)
+    assert lock.claim([], folder) is None
+    assert lock.is_locked(folder)
+
+
+@pytest.fixture
+def beside(folder):
+    """A process that holds the folder until its input ends."""
+    code = f"from sparse_attention.jobs import lock; print(lock.claim([], {str(folder)!r}), flush=True); input()"
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
+    with subprocess.Popen(
+        [sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment
+    ) as process:
+        assert process.stdout.readline() == "None\n"
+        yield process
+        process.kill()
+
+
+def test_a_folder_in_use_is_refused_in_one_line_that_names_the_process(folder, beside):
+    reason = lock.claim([], folder)
+    assert f"another run is active in this folder: process {beside.pid}." in reason and "\n" not in reason
+    assert lock.claim(["--unlock"], folder) == reason
+
+
+def test_a_run_without_a_record_yet_is_noticed(folder, beside):
+    for record in (folder / lock.RECORDS).glob("*.json"):
+        record.unlink()
+    assert "another run is starting in this folder" in lock.claim([], folder)
+
+
+def test_the_folder_of_a_killed_run_is_free(folder, beside):
+    beside.kill()
+    beside.wait()
+    assert lock.claim([], folder) is None
+
+
+@pytest.mark.parametrize(
+    "arguments", [["-n"], ["--dry-run"], ["-np"], ["--report=x.html"], ["--nolock"]], ids=lambda value: value[0]
+)
+def test_what_runs_no_job_claims_nothing(folder, beside, arguments):
+    assert lock.claim(["--cores", "1", *arguments], folder) is None
+
+
+def test_without_locks_of_files_the_records_decide(folder, beside, monkeypatch):
+    def unsupported(*_):
+        raise OSError("no locks available")
+
+    monkeypatch.setattr(lock.fcntl, "flock", unsupported)
+    assert f"process {beside.pid}" in lock.claim([], folder)
+    beside.kill()
+    beside.wait()
+    assert lock.claim([], folder) is None
 
 
 def test_end_leaves_the_records_of_others(folder):
     other = write_record(folder, 1, LONG_AGO, "elsewhere")
-    lock.record_start(folder)
+    lock.claim([], folder)
     lock.record_end(folder)
     assert other.exists()
 

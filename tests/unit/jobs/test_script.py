@@ -12,7 +12,8 @@ import pytest
 import torch
 
 from sparse_attention.errors import InputError
-from sparse_attention.files.atomic import atomic_path
+from sparse_attention.files import atomic
+from sparse_attention.files.atomic import atomic_path, clear_partials
 from sparse_attention.jobs import log as logs
 from sparse_attention.jobs import script
 from sparse_attention.jobs.compute import resolve_device, set_seed, set_threads
@@ -20,8 +21,9 @@ from sparse_attention.jobs.progress import progress
 
 
 @pytest.fixture
-def job(tmp_path):
-    return SimpleNamespace(rule="toy", log=[str(tmp_path / "logs" / "toy.log")])
+def job(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    return SimpleNamespace(rule="toy", log=[str(tmp_path / "logs" / "toy.log")], output=[str(tmp_path / "made.txt")])
 
 
 def failing(error):
@@ -101,6 +103,26 @@ def test_atomic_path_replaces_files_and_folders(tmp_path):
     assert [path.name for path in (tmp_path / "folder").iterdir()] == ["two"]
 
 
+def test_atomic_path_never_shows_half_a_folder(tmp_path, monkeypatch):
+    target = tmp_path / "folder"
+    target.mkdir()
+    (target / "one").touch()
+    seen = []
+    monkeypatch.setattr(atomic.shutil, "rmtree", lambda path, **_: seen.append((path, sorted(target.iterdir()))))
+    with atomic_path(target) as partial:
+        partial.mkdir()
+        (partial / "two").touch()
+    assert seen and all(path != target and names == [target / "two"] for path, names in seen)
+
+
+def test_leftovers_of_killed_processes_are_removed(tmp_path):
+    for name in (".a[1].tsv.partial-7", ".a1.tsv.partial-7", "a[1].tsv"):
+        (tmp_path / name).touch()
+    (tmp_path / ".a[1].tsv.partial-8-old").mkdir()
+    clear_partials(tmp_path / "a[1].tsv")
+    assert sorted(path.name for path in tmp_path.iterdir()) == [".a1.tsv.partial-7", "a[1].tsv"]
+
+
 def test_progress_yields_everything_and_logs_rate_and_time_left(caplog):
     logs.logger.propagate = True
     with caplog.at_level(logging.INFO, logger="sparse_attention"):
@@ -140,10 +162,11 @@ def test_a_message_with_any_characters_is_logged_on_any_terminal(tmp_path, local
         "def fail(error): raise error\n"
         "ways = {'input': lambda _: fail(InputError(text)), 'other': lambda _: fail(KeyError(text)),\n"
         "        'logged': lambda _: log.logger.info('%s', text), 'warned': lambda _: warnings.warn(text)}\n"
-        f"script.run(ways[{how!r}], SimpleNamespace(rule='toy', log=[{str(tmp_path / 'toy.log')!r}]))\n"
+        f"job = SimpleNamespace(rule='toy', log=[{str(tmp_path / 'toy.log')!r}], output=['made'])\n"
+        f"script.run(ways[{how!r}], job)\n"
     )
     environment = os.environ | {"PYTHONPATH": str(Path(script.__file__).parents[2])} | locale
-    ran = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, check=False)
+    ran = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, check=False, cwd=tmp_path)
     assert ran.returncode == (how in ("input", "other"))
     log = (tmp_path / "toy.log").read_bytes()
     for written in (log,) if how == "warned" else (log, ran.stderr):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import glob
 import os
 import shutil
 from collections.abc import Iterator
@@ -18,10 +19,26 @@ def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
     try:
         yield partial
         if target.is_dir() and partial.is_dir():
-            shutil.rmtree(target)
-        os.replace(partial, target)
-    finally:
-        if partial.is_dir():
-            shutil.rmtree(partial, ignore_errors=True)
+            # a folder cannot be replaced in one step; in two it is never seen half deleted
+            old = partial.with_name(f"{partial.name}-old")
+            os.replace(target, old)
+            os.replace(partial, target)
+            _remove(old)
         else:
-            partial.unlink(missing_ok=True)
+            os.replace(partial, target)
+    finally:
+        _remove(partial)
+
+
+def clear_partials(path: str | os.PathLike[str]) -> None:
+    """Remove what killed processes left of `atomic_path(path)`; no live process may be writing `path`."""
+    target = Path(path)
+    for partial in target.parent.glob(f".{glob.escape(target.name)}.partial-*"):
+        _remove(partial)
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)

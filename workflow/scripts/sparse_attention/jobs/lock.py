@@ -1,25 +1,44 @@
-"""Records which processes run the workflow in a folder, so that only the lock of a dead run is removed.
+"""Lets one run at a time use a folder, and removes the lock of a run that was killed.
 
-Snakemake's lock names files, but no process. Each run therefore has a small record with its process id and start times,
-which differ for a later process with the same id.
+Snakemake's lock names files, but no process, and a killed run leaves it. Each run therefore has a small record with its
+process id and start times, which differ for a later process with the same id.
 """
 
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import json
 import os
 import platform
+import re
+import sys
+import time
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import IO
 
 import psutil
+
+from sparse_attention.files.atomic import atomic_path
 
 RECORDS = Path(".snakemake", "runs")
 LOCKS = Path(".snakemake", "locks")
 SCRIPTS = Path(".snakemake", "scripts")
+ACTIVE = "active.lock"
+"""The file in `RECORDS` that the active run holds."""
 TICK = 0.02
 """Seconds by which two readings of one start time may differ: systems round to hundredths."""
+PATIENCE = 20.0
+"""Seconds in which jobs of a killed run should have ended; a training first completes its step."""
+READING = re.compile(
+    r"-[pFkr]*n[pFkrq]*|-[SDlh]|--(dry-?run|nolock|lint|(detailed-)?summary|report|rulegraph|dag|filegraph|d3dag|list"
+    r"|list-.*|lt|lc|lu|help|print-compilation|containerize|generate-unit-tests|archive)"
+)
+"""Options of Snakemake with which it runs no job, or with which the user wants no lock."""
+
+_holding: dict[Path, IO[str]] = {}
 
 
 @dataclass(frozen=True)
@@ -54,16 +73,36 @@ class Run:
         return "alive" if same else "dead"
 
 
-def record_start(folder: str | os.PathLike[str] = ".") -> None:
-    """Record that this process runs the workflow in `folder`, and remove records of dead runs if there is no lock."""
-    if not is_locked(folder):
-        forget_dead(folder)
-    run = Run(os.getpid(), *(_start_of(os.getpid()) or (0.0, 0.0)), _host())
-    path = _record(folder, run)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_suffix(".partial")
-    partial.write_text(json.dumps(asdict(run)), encoding="utf-8")
-    os.replace(partial, path)
+def claim(arguments: Sequence[str], folder: str | os.PathLike[str] = ".") -> str | None:
+    """Make this process the only run in `folder` until it ends; return None, or in one line why it cannot be.
+
+    Jobs of a killed run get some time to end, and its lock is removed.
+
+    Parameters
+    ----------
+    arguments : sequence of str
+        Snakemake's arguments; nothing is claimed where they run no job.
+    folder : path-like
+        Folder of the run.
+    """
+    names, file = {argument.split("=")[0] for argument in arguments}, Path(folder, RECORDS, ACTIVE).absolute()
+    if file in _holding or any(READING.fullmatch(name) for name in names):
+        return None
+    free = _hold(file)
+    run = owner(folder)
+    if run and run.state == "alive":
+        return (
+            f"another run is active in this folder: process {run.pid}. Wait for it, or stop it with Ctrl-C in its "
+            f"terminal (or `kill {run.pid}`)."
+        )
+    if not free:
+        return "another run is starting in this folder. Wait for it, or stop it with Ctrl-C in its terminal."
+    if "--unlock" in names:
+        return None
+    problem = _wait_for_jobs(folder) or (_clear(folder, run) if is_locked(folder) else None)
+    if problem is None:
+        _record_start(folder)
+    return problem
 
 
 def record_end(folder: str | os.PathLike[str] = ".") -> None:
@@ -89,11 +128,57 @@ def working_scripts(folder: str | os.PathLike[str] = ".") -> list[int]:
     return [process.pid for process in found if any(part.startswith(scripts) for part in process.info["cmdline"] or ())]
 
 
-def forget_dead(folder: str | os.PathLike[str] = ".") -> None:
-    """Remove the records of dead runs."""
-    for run in _runs(folder):
-        if run.state == "dead":
-            _record(folder, run).unlink(missing_ok=True)
+def _wait_for_jobs(folder: str | os.PathLike[str]) -> str | None:
+    """Wait until the jobs of a killed run have ended; return what to do when they do not."""
+    end, told = time.monotonic() + PATIENCE, False
+    while working := working_scripts(folder):
+        pids = " ".join(map(str, working))
+        if time.monotonic() > end:
+            return f"jobs of an interrupted run are still active; wait for them, or end them with `kill {pids}`."
+        if not told:
+            print(f"waiting for jobs of an interrupted run to end: process {pids}", file=sys.stderr)
+            told = True
+        time.sleep(0.2)
+    return None
+
+
+def _clear(folder: str | os.PathLike[str], run: Run | None) -> str | None:
+    """Remove Snakemake's lock of a dead run; return what to do about one that may be alive."""
+    if not run or run.state == "unknown":
+        known = f"process {run.pid} on {run.host}" if run else "it left no record of its process"
+        return (
+            f"this folder is locked by a run that cannot be checked from here: {known}. If you are sure that it has "
+            f"ended, call `{sys.executable} -m snakemake --unlock` and start again; finished results stay."
+        )
+    print(f"an earlier run (process {run.pid}) was interrupted; removing its lock", file=sys.stderr)
+    for path in Path(folder, LOCKS).glob("*.lock"):
+        path.unlink(missing_ok=True)
+    return None
+
+
+def _hold(path: Path) -> bool:
+    """Hold a file until this process ends; return False when another process holds it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    stream = path.open("a", encoding="utf-8")
+    try:
+        fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        stream.close()
+        return False
+    except OSError:  # a file system without locks; the records remain
+        pass
+    _holding[path] = stream
+    return True
+
+
+def _record_start(folder: str | os.PathLike[str]) -> None:
+    """Record that this process runs the workflow in `folder`, and remove the records of dead runs."""
+    for old in _runs(folder):
+        if old.state == "dead":
+            _record(folder, old).unlink(missing_ok=True)
+    run = Run(os.getpid(), *(_start_of(os.getpid()) or (0.0, 0.0)), _host())
+    with atomic_path(_record(folder, run)) as partial:
+        partial.write_text(json.dumps(asdict(run)), encoding="utf-8")
 
 
 def _runs(folder: str | os.PathLike[str]) -> list[Run]:

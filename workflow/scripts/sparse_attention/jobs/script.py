@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 from sparse_attention.errors import InputError, shortened
+from sparse_attention.jobs import guard
 from sparse_attention.jobs.log import configure_logging, logger
 
 # messages for a full disk of Rust and of torch's file writer, which do not set an error number
@@ -19,14 +20,17 @@ FULL_DISK = ("No space left on device", "basic_ios::clear: iostream error", "une
 def run(main: Callable[[Any], None], snakemake: Any) -> None:
     """Run a script's `main(snakemake)` under its rule's log and end with exit code 1 on any error.
 
+    The job ends when its Snakemake is gone, and waits for another job that writes the same files.
     An `InputError` or a full disk becomes a message of one line. For any other error the traceback goes to the log, and
     one line on the terminal says which rule failed and where the log is.
     """
     log = str(snakemake.log[0]) if snakemake.log else None
     configure_logging(log, label=snakemake.rule)
     started = time.monotonic()
+    guard.end_with_snakemake()
     try:
-        main(snakemake)
+        with guard.only_writer([str(output) for output in snakemake.output]):
+            main(snakemake)
     except InputError as error:
         _fail(f"{error}", log)
     except Exception as error:
