@@ -100,10 +100,14 @@ rule sparse_mlm:
 
 if workflow.is_main_process:
     logger.info(PLAN.preflight)
+    if lacking := needs.missing_disk(PLAN):
+        logger.warning(f"The disk may be too small: {lacking}")
 
 
 onstart:
     selected.record(PLAN.selected)
+    if workflow.local_exec and (lacking := needs.missing_memory(asked_memory())):
+        logger.warning(lacking)
 
 
 onsuccess:

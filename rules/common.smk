@@ -17,10 +17,10 @@ from sparse_attention.jobs import caches, guard, lock
 from sparse_attention.jobs.code_digest import code_digest as code
 from sparse_attention.metrics.facts import metric_plugins, support_metrics
 from sparse_attention.predictors.registry import discover
-from sparse_attention.settings import command_line, config as settings, grids, sparse_points
+from sparse_attention.settings import command_line, config as settings, grids, needs, sparse_points
 from sparse_attention.settings.datasets import load_registry
 from sparse_attention.settings.deployment import why_no_conda
-from sparse_attention.settings.folders import why_unusable
+from sparse_attention.settings.folders import why_read_only, why_unusable
 from sparse_attention.settings.origins import read_origins
 from sparse_attention.settings.paths import CLASSIFIER, CLASSIFIER_RUN, CLUSTERING, FINETUNED, POINT, PROJECTION
 from sparse_attention.settings.paths import PRUNED, PRUNING, RUN, SINGLE, WILDCARDS, benchmark_of, log_of
@@ -38,6 +38,9 @@ no_conda = why_no_conda(workflow.deployment_settings.deployment_method)
 for reason in (why_unusable(ROOT), why_unusable(Path.cwd()), no_conda):
     if reason:
         sys.exit(printable(reason))
+
+if workflow.is_main_process and (reason := why_read_only(Path.cwd())):
+    sys.exit(printable(reason))
 
 # config.yaml comes first, then the overlays in the order of the command line
 CONFIGFILES = sorted(map(str, workflow.configfiles), key=lambda file: file != "config/config.yaml")
@@ -117,6 +120,12 @@ def tables_made_by(rule):
         for name, table in TABLES.items()
         if table.made_by == rule
     }
+
+
+def asked_memory():
+    """Return the memory in MiB that each rule with jobs to run asks for."""
+    asked = [(job.rule.name, job.resources.get("mem_mb", 0)) for job in workflow.dag.needrun_jobs()]
+    return {rule: memory for rule, memory in sorted(asked, key=lambda pair: pair[1])}
 
 
 wildcard_constraints:

@@ -101,6 +101,14 @@ def test_a_compiler_that_fails_is_quoted_once(monkeypatch, tmp_path, messages):
 
 
 @NEEDS_COMPILER
+def test_a_missing_header_of_the_c_library_is_named_in_one_line(monkeypatch, tmp_path, messages):
+    monkeypatch.setenv("CXX", script(tmp_path, f'exec {COMPILER} --sysroot=/nonexistent -nostdinc++ "$@"'))
+    assert kernel_for("cpu", torch.float32) == "reference"
+    (line,) = [line for line in messages().splitlines() if "cannot be compiled" in line]
+    assert "error:" in line and ("No such file" in line or "not found" in line)
+
+
+@NEEDS_COMPILER
 def test_a_compiler_without_openmp_is_enough(monkeypatch, tmp_path):
     refuse = 'for flag in "$@"; do [ "$flag" = -fopenmp ] && exit 1; done\n'
     monkeypatch.setenv("CXX", script(tmp_path, f'{refuse}exec {COMPILER} "$@"'))

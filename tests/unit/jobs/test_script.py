@@ -3,11 +3,13 @@
 import errno
 import logging
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
 from types import SimpleNamespace
 
+import numpy
 import pytest
 import torch
 
@@ -139,12 +141,76 @@ def test_seeds_and_threads_are_set():
     assert torch.get_num_threads() == 1
 
 
-def test_a_missing_device_is_refused():
-    assert resolve_device("cpu") == "cpu"
+def allocate_in_python(snakemake):
+    bytearray(2**60)
+
+
+def allocate_in_numpy(snakemake):
+    numpy.zeros(2**60, dtype=numpy.uint8)
+
+
+def allocate_in_torch(snakemake):
+    torch.empty(2**60, dtype=torch.uint8)
+
+
+@pytest.mark.parametrize(
+    ("main", "memory"),
+    [
+        (allocate_in_python, "more memory"),
+        (allocate_in_numpy, "more memory"),
+        (allocate_in_torch, "more memory"),
+        (failing(torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 GiB.")), "more GPU memory"),
+    ],
+    ids=["python", "numpy", "torch", "gpu"],
+)
+def test_too_little_memory_is_one_line(job, main, memory, capsys):
+    with pytest.raises(SystemExit):
+        script.run(main, job)
+    terminal = capsys.readouterr().err
+    assert f"rule toy needs {memory} than there is" in terminal and "Traceback" not in terminal
+    assert "Traceback" in open(job.log[0]).read()
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="Linux only")
+@pytest.mark.parametrize("main", [write_to_a_full_disk, failing(KeyError("x"))], ids=["full", "another error"])
+def test_a_log_on_a_full_disk_hides_no_message(job, main, capsys):
+    os.makedirs(os.path.dirname(job.log[0]))
+    os.symlink("/dev/full", job.log[0])
+    with pytest.raises(SystemExit):
+        script.run(main, job)
+    terminal = capsys.readouterr().err
+    assert "Traceback" not in terminal and "Logging error" not in terminal
+    assert ("the disk is full" if main is write_to_a_full_disk else "KeyError") in terminal
+
+
+@pytest.mark.parametrize(
+    ("device", "cuda", "count", "message"),
+    [
+        ("cuda", None, 0, "device: 'cuda' needs a PyTorch with CUDA, but "),
+        ("cuda:0", "13.0", 0, "device: 'cuda:0' is not available on this machine: see nvidia-smi"),
+        ("cuda:2", "13.0", 2, "device: 'cuda:2' is not available on this machine; allowed: auto, cpu, cuda:0, cuda:1"),
+        ("cuda:1", "13.0", 2, None),
+        ("cuda", "13.0", 1, None),
+        ("cpu", None, 0, None),
+    ],
+    ids=["built without CUDA", "no GPU", "third of two", "second of two", "any", "cpu"],
+)
+def test_a_missing_device_is_refused(device, cuda, count, message, monkeypatch):
+    monkeypatch.setattr(torch.version, "cuda", cuda)
+    monkeypatch.setattr(torch.version, "hip", None)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: count)
+    if message is None:
+        assert resolve_device(device) == device
+    else:
+        with pytest.raises(InputError, match=f"^{re.escape(message)}"):
+            resolve_device(device)
+
+
+def test_without_a_gpu_auto_is_the_processor_and_cuda_is_refused():
     if not torch.cuda.is_available():
         assert resolve_device("auto") == "cpu"
-        with pytest.raises(InputError, match="device: 'cuda:0'"):
-            resolve_device("cuda:0")
+        with pytest.raises(InputError, match="device: 'cuda'"):
+            resolve_device("cuda")
 
 
 HOSTILE = "caf\udcc3\udca9 \x1b[2J\x1b[31m\rgone\x00 \u2028 日本"

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import textwrap
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -14,6 +15,7 @@ from safetensors.torch import load_file
 
 import sparse_attention
 from sparse_attention.errors import InputError
+from sparse_attention.files import room
 from sparse_attention.qk.store import DTYPES, SIDECAR, QKInfo, QKReader, QKWriter, shard_path
 
 LAYERS, HEADS, DIM = 2, 3, 4
@@ -255,3 +257,11 @@ def test_memory_does_not_grow_with_examples(tmp_path):
     on_disk = sum(path.stat().st_size for path in tmp_path.iterdir())
     assert on_disk > 130e6
     assert int(result.stdout) * 1024 < on_disk / 8
+
+
+def test_a_disk_without_room_is_refused_before_anything_is_written(tmp_path, monkeypatch):
+    monkeypatch.setattr(room.shutil, "disk_usage", lambda _: SimpleNamespace(free=100))
+    with pytest.raises(InputError, match="are needed in .*, but 100 bytes are free"):
+        QKWriter(tmp_path / "qk", make_info())
+    with pytest.raises(InputError):
+        QKReader(tmp_path / "qk")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from sparse_attention.settings.folders import why_unusable
+from sparse_attention.settings.folders import why_read_only, why_unusable
 
 
 @pytest.mark.parametrize(
@@ -18,3 +18,12 @@ from sparse_attention.settings.folders import why_unusable
 def test_the_reason_is_given(name, reason):
     found = why_unusable(Path("/data") / name)
     assert found is None if reason is None else reason in found
+
+
+def test_a_folder_that_can_be_written_is_fine(tmp_path):
+    assert why_read_only(tmp_path) is None
+
+
+@pytest.mark.skipif(not Path("/proc/self").exists(), reason="Linux only")
+def test_a_folder_that_cannot_be_written_is_named():
+    assert why_read_only(Path("/proc/self")).startswith("/proc/self: the folder cannot be written")

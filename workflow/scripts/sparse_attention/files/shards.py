@@ -14,6 +14,7 @@ from torch import Tensor
 
 from sparse_attention.errors import InputError
 from sparse_attention.files.plain import require_file
+from sparse_attention.files.room import require_room
 
 Shape = tuple[int | None, ...]
 DTYPES = {
@@ -28,6 +29,11 @@ class ShardWriter:
     """Writes tensors of known shapes to one safetensors file, rows in any order.
 
     The header is written last, so a file that was not closed cannot be read as safetensors.
+
+    Attributes
+    ----------
+    size : int
+        Bytes of the whole file, without the rows of a tensor that grows.
 
     Parameters
     ----------
@@ -52,6 +58,7 @@ class ShardWriter:
         for name, rows in self._rows.items():
             self._starts[name] = start
             start += rows * self._row_bytes[name]
+        self.size = start
         self._file = self.path.open("wb")
         self._file.truncate(start)
 
@@ -114,6 +121,14 @@ class StoreWriter:
     """Writes several shards together; if the block of the `with` statement fails, no readable shard is left."""
 
     _shards: list[ShardWriter]
+
+    def require_room(self, remedy: str) -> None:
+        """Close all files and raise `InputError`, with a remedy, when the disk is too small for the shards."""
+        try:
+            require_room(self._shards[0].path.parent, sum(shard.size for shard in self._shards), remedy)
+        except InputError:
+            self.abandon()
+            raise
 
     def close(self) -> None:
         """Close all shards; subclasses then write the sidecar."""

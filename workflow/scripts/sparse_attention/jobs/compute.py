@@ -32,7 +32,17 @@ def resolve_device(device: str) -> str:
 
     if device == "auto":
         return "cuda" if torch.cuda.is_available() else "cpu"
-    available = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
-    if not available.get(device.split(":")[0], False):
-        raise InputError(f"device: {device!r} is not available on this machine; allowed: auto, cpu")
+    kind, _, index = device.partition(":")
+    counts = {"cpu": 1, "cuda": torch.cuda.device_count(), "mps": int(torch.backends.mps.is_available())}
+    if kind == "cuda" and not torch.version.cuda and not torch.version.hip:
+        text = f"needs a PyTorch with CUDA, but {torch.__version__} is installed"
+        raise InputError(f"device: {device!r} {text}; allowed: auto, cpu")
+    if not counts.get(kind):
+        text = "is not available on this machine" + (
+            ": see nvidia-smi and CUDA_VISIBLE_DEVICES" if kind == "cuda" else ""
+        )
+        raise InputError(f"device: {device!r} {text}; allowed: auto, cpu")
+    if int(index or 0) >= counts[kind]:
+        names = ", ".join(f"{kind}:{number}" for number in range(counts[kind]))
+        raise InputError(f"device: {device!r} is not available on this machine; allowed: auto, cpu, {names}")
     return device

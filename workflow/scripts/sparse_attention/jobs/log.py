@@ -18,6 +18,13 @@ class _Readable(logging.Formatter):
         return printable(super().format(record))
 
 
+class _Patient(logging.FileHandler):
+    """Drops what it cannot write: a full disk must not hide the message that says so."""
+
+    def handleError(self, record: logging.LogRecord) -> None:
+        pass
+
+
 def configure_logging(log: str | None, label: str = "") -> None:
     """Send the library's messages to the terminal and to the file `log` if given; warnings go only to the file."""
     logger.handlers.clear()
@@ -29,7 +36,7 @@ def configure_logging(log: str | None, label: str = "") -> None:
     if log:
         Path(log).parent.mkdir(parents=True, exist_ok=True)
         Path(log).write_text("", encoding="utf-8")
-        to_file = logging.FileHandler(log, mode="a", encoding="utf-8", errors="backslashreplace")
+        to_file = _Patient(log, mode="a", encoding="utf-8", errors="backslashreplace")
         to_file.setFormatter(_Readable("%(asctime)s %(levelname)s %(message)s", "%H:%M:%S"))
         logger.addHandler(to_file)
         logging.captureWarnings(True)

@@ -103,6 +103,7 @@ class GoldWriter(StoreWriter):
         self._starts = _support_starts(info)
         layout = {"support": (torch.uint8, (_support_bytes(info),)), "probabilities": (torch.float32, (None,))}
         self._shards = [ShardWriter(shard_path(self.folder, layer), layout) for layer in range(info.layers)]
+        self.require_room("lower extract_qk.examples")
         self._pairs = [0] * info.layers
         self._offsets = np.full((info.layers, info.examples), -1, dtype=np.int64)
         self._sparsity = np.zeros((info.layers, info.heads))

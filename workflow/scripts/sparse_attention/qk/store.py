@@ -168,6 +168,11 @@ class QKWriter(StoreWriter):
         Where to write.
     info : QKInfo
         Description of the queries and keys.
+
+    Raises
+    ------
+    InputError
+        When the disk has too little room.
     """
 
     def __init__(self, folder: str | os.PathLike[str], info: QKInfo) -> None:
@@ -176,6 +181,7 @@ class QKWriter(StoreWriter):
         self._starts = {"queries": _starts(info.query_lengths), "keys": _starts(info.key_lengths)}
         self._written = np.zeros((info.layers, info.examples), dtype=bool)
         self._shards = [ShardWriter(shard_path(self.folder, layer), info.layout()) for layer in range(info.layers)]
+        self.require_room("lower extract_qk.examples, or choose extract_qk.dtype: float16")
 
     def write(self, layer: int, example: int, queries: Tensor, keys: Tensor) -> None:
         """Write queries ``(heads, queries, head_dim)`` and keys ``(heads, keys, head_dim)`` of one example and layer.

@@ -13,3 +13,10 @@ def why_unusable(folder: Path) -> str | None:
     if "{" in str(folder) or "}" in str(folder):
         return f"{folder}: the name has braces, which Snakemake takes for wildcards; rename the folder"
     return None
+
+
+def why_read_only(folder: Path) -> str | None:
+    """Return why a run cannot write its results into a folder; None when it can."""
+    if os.access(folder, os.W_OK):
+        return None
+    return f"{folder}: the folder cannot be written; run a copy of the workflow in a folder where you may write"

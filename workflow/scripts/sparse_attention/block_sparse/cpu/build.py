@@ -40,10 +40,10 @@ def library() -> ctypes.CDLL | None:
     try:
         return ctypes.CDLL(str(compiled(compiler)))
     except (OSError, subprocess.CalledProcessError) as error:
-        reason = getattr(error, "stderr", None) or str(error)
+        lines = (getattr(error, "stderr", None) or str(error)).strip().splitlines()
+        reason = next((line for line in lines if "error:" in line), lines[-1])
         logger.warning(
-            "PyTorch's operations compute, which is slower, because the kernels cannot be compiled: %s",
-            reason.strip()[-400:],
+            "PyTorch's operations compute, which is slower, because the kernels cannot be compiled: %s", reason[-400:]
         )
         return None
 

@@ -1,0 +1,21 @@
+"""A run says before its first job what the machine lacks."""
+
+from __future__ import annotations
+
+TINY = "tests/config/tiny.yaml"
+
+
+def test_too_little_room_on_the_disk_is_told(checkout):
+    overlay = checkout.write("many.yaml", "extract_qk: {examples: {train: 1000000000}}\n")
+    run = checkout.snakemake("--dry-run", "--quiet", configfiles=(TINY, overlay))
+    (line,) = [line for line in run.stderr.splitlines() if "disk" in line]
+    assert line.startswith("The disk may be too small: 24.6 TB are needed in results/qk, but ")
+    assert "lower extract_qk.examples" in line
+
+
+def test_too_little_memory_is_told_and_the_run_starts(checkout):
+    receipt = "resources/tiny-model/local/receipt.json"
+    run = checkout.snakemake(receipt, "--set-resources", "retrieve:mem_mb=99999999")
+    (line,) = [line for line in run.stderr.splitlines() if "memory" in line]
+    assert line.startswith("retrieve may need 99999999 MiB of memory, but this machine has ")
+    assert run.returncode == 0 and (checkout.folder / receipt).exists()
