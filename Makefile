@@ -6,6 +6,8 @@ ARGS ?=
 TESTS ?= tests
 WORKERS ?= logical
 SECONDS ?= 20
+KILLS ?= 20
+KILL_SEED ?=
 READER ?=
 SEED ?=
 
@@ -16,7 +18,7 @@ RUN := $(BIN)/python tools/run.py --cores $(CORES)
 PYTEST := $(BIN)/python -m pytest --numprocesses $(WORKERS) --maxprocesses 4 --dist worksteal
 
 .DEFAULT_GOAL := help
-.PHONY: help run dry-run figures report test test-fast test-all fuzz lint hooks format benchmark-grid benchmark-fitting benchmark-attention benchmark-encoder benchmark-certificates benchmark-pruning show-tokens deviations envs architecture clean-results
+.PHONY: help run dry-run figures report test test-fast test-all test-kill fuzz lint hooks format benchmark-grid benchmark-fitting benchmark-attention benchmark-encoder benchmark-certificates benchmark-pruning show-tokens deviations envs architecture clean-results
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-17s %s\n", $$1, $$2}' Makefile
@@ -34,13 +36,16 @@ report: $(VENV)/run.stamp ## only results/report.html and what it needs
 	$(RUN) results/report.html $(ARGS)
 
 test: $(VENV)/test.stamp ## set up, then run the tests (TESTS=tests/unit for a part, WORKERS=0 for one after another)
-	$(PYTEST) -m "not again" $(TESTS)
+	$(PYTEST) -m "not again and not system" $(TESTS)
 
 test-fast: $(VENV)/test.stamp ## the same without the tests that run Snakemake or are slow
-	$(PYTEST) -m "not slow and not again" $(TESTS)
+	$(PYTEST) -m "not slow and not again and not system" $(TESTS)
 
 test-all: $(VENV)/test.stamp ## the same with the tests that run the workflow again, as continuous integration runs them
-	$(PYTEST) $(TESTS)
+	$(PYTEST) -m "not system" $(TESTS)
+
+test-kill: $(VENV)/test.stamp ## kill runs of the tiny configuration at random moments and start them again (KILLS=50 KILL_SEED=3)
+	KILLS=$(KILLS) $(if $(KILL_SEED),KILL_SEED=$(KILL_SEED)) $(BIN)/python -m pytest -s tests/system/test_kill.py
 
 fuzz: $(VENV)/test.stamp ## damage users' files at random and read them (SECONDS=60 each; READER=dump-new SEED=7 for one)
 	FUZZ_SECONDS=$(SECONDS) FUZZ_SEED=$(SEED) $(BIN)/python -m pytest tests/fuzz -k "$(if $(READER),[$(READER)],one_line)"

@@ -55,11 +55,21 @@ class Checkout:
 
     def snakemake(self, *arguments: str, configfiles: tuple[str, ...] = (TINY,)) -> subprocess.CompletedProcess[str]:
         """Run Snakemake in the copy, on two cores, with the tiny configuration by default."""
+        command = self.command(*arguments, configfiles=configfiles)
+        return subprocess.run(
+            command, cwd=self.folder, env=self.environment, capture_output=True, text=True, timeout=900
+        )
+
+    @staticmethod
+    def command(*arguments: str, configfiles: tuple[str, ...] = (TINY,)) -> list[str]:
+        """Return the command that `snakemake` runs."""
         command = [sys.executable, "-m", "snakemake", "--cores", "2", *arguments]
-        if configfiles:
-            command += ["--configfile", *configfiles]
-        environment = {**os.environ, "HF_HUB_OFFLINE": "1", "PYTHONHASHSEED": "0"}
-        return subprocess.run(command, cwd=self.folder, env=environment, capture_output=True, text=True, timeout=900)
+        return command + (["--configfile", *configfiles] if configfiles else [])
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """The environment variables of `snakemake`."""
+        return {**os.environ, "HF_HUB_OFFLINE": "1", "PYTHONHASHSEED": "0"}
 
     def planned(self, *arguments: str, configfiles: tuple[str, ...] = (TINY,)) -> list[str]:
         """Return the rules of the jobs that a dry run plans, one entry per job; targets are left out."""

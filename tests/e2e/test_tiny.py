@@ -4,24 +4,17 @@ import json
 import re
 import textwrap
 import zipfile
-from pathlib import Path
 
 import pandas as pd
 import pytest
 import torch
 
+from killing import tables
 from sparse_attention.plotting.registry import discover as figures
 from sparse_attention.sparse_models.folder import load_sparse_model
 from sparse_attention.summaries.registry import discover as published
 
 RUN = "tiny/tiny/entmax~1.5/seed~1"
-
-
-def tables(folder: Path) -> dict[str, bytes]:
-    found = [
-        path for path in (folder / "results").rglob("*.tsv") if not {"logs", "benchmarks", "timings"} & set(path.parts)
-    ]
-    return {str(path.relative_to(folder)): path.read_bytes() for path in found}
 
 
 def test_every_result_is_there(finished):

@@ -68,7 +68,8 @@ def test_tests_install_their_own_needs(folder):
     commands = planned(folder, "test", "TESTS=tests/unit")
     assert any("--requirement requirements-dev.txt" in command for command in commands)
     assert re.fullmatch(
-        r"\.venv/bin/python -m pytest --numprocesses logical .*--dist worksteal -m \"not again\" tests/unit",
+        r"\.venv/bin/python -m pytest --numprocesses logical .*--dist worksteal"
+        r" -m \"not again and not system\" tests/unit",
         commands[-1],
     )
 
@@ -76,8 +77,15 @@ def test_tests_install_their_own_needs(folder):
 def test_the_fast_tests_are_those_that_are_not_slow(folder):
     install(folder, "test.stamp")
     whole, usual, fast = (planned(folder, target)[-1] for target in ("test-all", "test", "test-fast"))
-    assert usual == whole.replace(" tests", ' -m "not again" tests')
-    assert fast == whole.replace(" tests", ' -m "not slow and not again" tests')
+    assert whole.endswith(' -m "not system" tests')
+    assert usual == whole.replace("not system", "not again and not system")
+    assert fast == whole.replace("not system", "not slow and not again and not system")
+
+
+def test_the_kills_run_on_demand_only(folder):
+    install(folder, "test.stamp")
+    (command,) = planned(folder, "test-kill", "KILLS=3", "KILL_SEED=5")
+    assert command == "KILLS=3 KILL_SEED=5 .venv/bin/python -m pytest -s tests/system/test_kill.py"
 
 
 def test_missing_python_is_told(folder):

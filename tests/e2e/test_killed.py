@@ -1,0 +1,52 @@
+"""A run that is killed three times, and disturbed by a second one, gives the same tables as one left alone."""
+
+from __future__ import annotations
+
+import random
+import time
+
+import psutil
+import pytest
+
+from killing import RESUME, EndedRuns
+
+SEED = 7
+
+
+@pytest.fixture
+def runs(checkout, finished):
+    return EndedRuns(checkout, finished)
+
+
+def test_three_kills_and_a_second_run_change_nothing(runs):
+    rng = random.Random(SEED)
+
+    # while a model is trained a second run is refused, and then the whole process group dies
+    process = runs.start_until(lambda _: list(runs.folder.glob(RESUME)))
+    second = runs.checkout.snakemake()
+    assert second.returncode == 1
+    (refusal,) = [line for line in second.stderr.splitlines() if "another run is active" in line]
+    assert f"process {process.pid}. Wait for it" in refusal
+    runs.end(process)
+
+    # anywhere, the whole process group again
+    wanted = rng.randrange(runs.jobs + 2, runs.total // 2)
+    process = runs.start_until(lambda _: runs.jobs >= wanted)
+    time.sleep(rng.uniform(0, 1.5))
+    runs.end(process)
+
+    # Snakemake alone: its jobs notice it, and the next run waits for their end
+    jobs = []
+    process = runs.start_until(
+        lambda pid: runs.jobs > wanted and not runs.in_training() and (jobs.extend(scripts_of(pid)) or jobs)
+    )
+    runs.end(process, group=False)
+    runs.finish()
+    assert runs.points, "no training was interrupted"
+    assert [job for job in jobs if job.is_running()] == []
+
+
+def scripts_of(pid):
+    """Return the processes that run scripts of the workflow for a Snakemake process."""
+    children = psutil.Process(pid).children(recursive=True)
+    return [child for child in children if any(".snakemake/scripts" in part for part in child.cmdline())]
