@@ -21,28 +21,27 @@ def runs(checkout, finished):
 def test_three_kills_and_a_second_run_change_nothing(runs):
     rng = random.Random(SEED)
 
-    # while a model is trained a second run is refused, and then the whole process group dies
-    process = runs.start_until(lambda _: list(runs.folder.glob(RESUME)))
+    # while a model is trained, after its first resume point, the whole process group
+    runs.end(runs.start_until(lambda _: list(runs.folder.glob(RESUME))))
+    assert runs.points, "no training was interrupted"
+
+    # anywhere, the whole process group again; before that, a second run beside it is refused
+    wanted = rng.randrange(runs.jobs + 2, runs.total // 2)
+    process = runs.start_until(lambda _: runs.jobs >= wanted)
     second = runs.checkout.snakemake()
     assert second.returncode == 1
     (refusal,) = [line for line in second.stderr.splitlines() if "another run is active" in line]
     assert f"process {process.pid}. Wait for it" in refusal
-    runs.end(process)
-
-    # anywhere, the whole process group again
-    wanted = rng.randrange(runs.jobs + 2, runs.total // 2)
-    process = runs.start_until(lambda _: runs.jobs >= wanted)
     time.sleep(rng.uniform(0, 1.5))
     runs.end(process)
 
     # Snakemake alone: its jobs notice it, and the next run waits for their end
-    jobs = []
+    jobs: list[psutil.Process] = []
     process = runs.start_until(
         lambda pid: runs.jobs > wanted and not runs.in_training() and (jobs.extend(scripts_of(pid)) or jobs)
     )
     runs.end(process, group=False)
     runs.finish()
-    assert runs.points, "no training was interrupted"
     assert [job for job in jobs if job.is_running()] == []
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from sparse_attention.files.shards import ShardReader
+from sparse_attention.files.tensors import read_safetensors
 
 RESUME = "results/**/resume/checkpoint-*/trainer_state.json"
 ENDS = {".svg": b"</svg>\n", ".pdf": b"%%EOF\n", ".html": b"</html>\n", ".png": b"IEND\xaeB`\x82"}
@@ -138,7 +138,7 @@ def check_complete(path: Path) -> None:
         for line in path.read_text(encoding="utf-8").splitlines():
             json.loads(line)
     elif path.suffix == ".safetensors":
-        ShardReader(path)
+        read_safetensors(path)
     elif path.suffix == ".parquet":
         pd.read_parquet(path)
     elif path.suffix in (".tsv", ".csv"):

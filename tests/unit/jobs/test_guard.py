@@ -38,8 +38,9 @@ def start(tmp_path):
     """Return a function that starts the job, and afterwards kill what still runs."""
     jobs = []
 
-    def run(log, parent=0):
-        environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path), guard.PARENT: str(parent)}
+    def run(log, parent=0, scope=None):
+        known = f"{parent} {scope or guard._scope()}" if parent else ""
+        environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path), guard.PARENT: known}
         command = [sys.executable, "-c", textwrap.dedent(JOB), log]
         pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
         jobs.append(subprocess.Popen(command, cwd=tmp_path, env=environment, text=True, **pipes))
@@ -79,13 +80,29 @@ def test_a_job_whose_snakemake_lives_goes_on(start, snakemake, tmp_path):
     assert not list((tmp_path / guard.LOCKS).iterdir())
 
 
-def test_a_snakemake_that_cannot_be_seen_is_not_waited_for(start, tmp_path):
-    ended = subprocess.Popen([sys.executable, "-c", ""])
-    ended.wait()
-    job = start("one.log", ended.pid)
+@pytest.fixture
+def ended():
+    process = subprocess.Popen([sys.executable, "-c", ""])
+    process.wait()
+    return process.pid
+
+
+def test_a_job_whose_snakemake_was_gone_before_it_started_ends(start, ended):
+    assert start("one.log", ended).wait(20) == -signal.SIGTERM
+
+
+def test_a_snakemake_of_another_machine_or_container_is_not_looked_for(start, ended, tmp_path):
+    job = start("one.log", ended, "elsewhere pid:[1]")
     assert job.stdout.readline() == "started\n"
+    time.sleep(0.5)
     job.communicate("\n", timeout=20)
     assert job.returncode == 0
+
+
+def test_a_job_knows_the_process_that_announced_itself(monkeypatch):
+    monkeypatch.setenv(guard.PARENT, "")
+    guard.announce()
+    assert os.environ[guard.PARENT] == f"{os.getpid()} {guard._scope()}"
 
 
 def test_a_second_job_with_the_same_outputs_waits(start, tmp_path):

@@ -24,7 +24,7 @@ from sparse_attention.files.atomic import clear_partials
 logger = logging.getLogger(__name__)
 
 PARENT = "SPARSE_ATTENTION_SNAKEMAKE"
-"""Environment variable with the process id of the Snakemake that starts the job."""
+"""Environment variable with the process id of the Snakemake that starts the job, and where this id is valid."""
 LOCKS = Path(".snakemake", "jobs")
 SECONDS = 1.0
 """Time from one look at Snakemake to the next."""
@@ -32,7 +32,7 @@ SECONDS = 1.0
 
 def announce() -> None:
     """Tell the jobs that this process starts which process they belong to."""
-    os.environ[PARENT] = str(os.getpid())
+    os.environ[PARENT] = f"{os.getpid()} {_scope()}"
 
 
 def end_with_snakemake() -> None:
@@ -40,9 +40,9 @@ def end_with_snakemake() -> None:
 
     Without effect where Snakemake's process cannot be seen, as in a container with process ids of its own.
     """
-    pid = int(os.environ.get(PARENT, 0))
-    if pid and _is_alive(pid):
-        threading.Thread(target=_watch, args=(pid,), name="end with Snakemake", daemon=True).start()
+    pid, _, scope = os.environ.get(PARENT, "").partition(" ")
+    if pid and scope == _scope():
+        threading.Thread(target=_watch, args=(int(pid),), name="end with Snakemake", daemon=True).start()
 
 
 @contextlib.contextmanager
@@ -92,6 +92,13 @@ def _watch(pid: int) -> None:
         time.sleep(SECONDS)
     logger.error("Snakemake (process %d) is gone, so this job ends too; start the same command again", pid)
     os.kill(os.getpid(), signal.SIGTERM)
+
+
+def _scope() -> str:
+    """Return what tells this machine, or this container, from others: process ids mean the same within it."""
+    with contextlib.suppress(OSError):
+        return f"{platform.node()} {os.readlink('/proc/self/ns/pid')}"
+    return platform.node()
 
 
 def _is_alive(pid: int) -> bool:
