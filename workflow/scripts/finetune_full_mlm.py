@@ -1,6 +1,5 @@
 """Train a language model further with attention to all keys: the control of training under predicted attention."""
 
-import shutil
 from pathlib import Path
 
 from sparse_attention.data.blocks import Blocks
@@ -13,6 +12,7 @@ from sparse_attention.models.attention import choose_kernels
 from sparse_attention.models.masked_lm import load_masked_lm
 from sparse_attention.sparse_models.fine_tuning import train_further
 from sparse_attention.sparse_models.measure import Validation, measure_full
+from sparse_attention.training.loop import remove_resume_points
 from sparse_attention.training.options import TrainOptions
 
 
@@ -33,7 +33,7 @@ def main(snakemake):
     losses = measure_full(model, Validation(blocks, **params.validation))
     write_table(training, output.training)
     write_table(losses, output.losses)
-    shutil.rmtree(resume, ignore_errors=True)
+    remove_resume_points(resume)
     logger.info("trained further for %d steps with attention to all keys", options.steps)
 
 

@@ -1,6 +1,5 @@
 """Train a language model further under predicted attention, measure it, and save it with its predictors."""
 
-import shutil
 from pathlib import Path
 
 from sparse_attention.data.blocks import Blocks
@@ -16,6 +15,7 @@ from sparse_attention.sparse_models.export import export
 from sparse_attention.sparse_models.fine_tuning import train_further
 from sparse_attention.sparse_models.folder import make_sparse
 from sparse_attention.sparse_models.measure import Validation, measure_predicted
+from sparse_attention.training.loop import remove_resume_points
 from sparse_attention.training.options import TrainOptions
 
 
@@ -35,7 +35,7 @@ def main(snakemake):
         write_table(table, getattr(output, name))
     with atomic_path(output.model) as partial:
         export(model, predicted, given.model, partial, params.name, {"trained further": f"{options.steps} steps"})
-    shutil.rmtree(resume, ignore_errors=True)
+    remove_resume_points(resume)
     logger.info("%s: trained further for %d steps", params.predictor, options.steps)
 
 

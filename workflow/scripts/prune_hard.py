@@ -1,6 +1,5 @@
 """Freeze the thresholds, make the masks hard, and train the weights further if epochs are configured."""
 
-import shutil
 from pathlib import Path
 
 from sparse_attention.data.code.tokens import CodeTokens
@@ -11,7 +10,7 @@ from sparse_attention.pruning.options import StageOptions
 from sparse_attention.pruning.stages import fingerprint_of, hardened, save_stage
 from sparse_attention.pruning.stored import load_pruned_model
 from sparse_attention.pruning.training import METRICS, SETTINGS, Stage, train
-from sparse_attention.training.loop import training_table
+from sparse_attention.training.loop import remove_resume_points, training_table
 
 
 def main(snakemake):
@@ -26,7 +25,7 @@ def main(snakemake):
         training = train(model, tokens, Stage("hard"), options, params.seed, Path(params.resume), fingerprint)
     write_table(training, snakemake.output.training)
     save_stage(model, given, snakemake.output.model)
-    shutil.rmtree(params.resume, ignore_errors=True)
+    remove_resume_points(params.resume)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,5 @@
 """Fine-tune a classifier with soft keep weights, and learn the thresholds of its layers."""
 
-import shutil
 from pathlib import Path
 
 from sparse_attention.data.code.tokens import CodeTokens
@@ -11,6 +10,7 @@ from sparse_attention.pruning.options import SoftOptions
 from sparse_attention.pruning.stages import fingerprint_of, learned_by, save_stage, settings_of
 from sparse_attention.pruning.stored import load_pruned_model, make_pruned
 from sparse_attention.pruning.training import Stage, train
+from sparse_attention.training.loop import remove_resume_points
 
 
 def main(snakemake):
@@ -27,7 +27,7 @@ def main(snakemake):
     write_table(training, snakemake.output.training)
     write_table(learned_by(model, before, tokens, options.eval_batch_size), snakemake.output.thresholds)
     save_stage(model, given, snakemake.output.model)
-    shutil.rmtree(params.resume, ignore_errors=True)
+    remove_resume_points(params.resume)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,5 @@
 """Train the classifier anew on the text of the surviving tokens, and evaluate it on the pruned test functions."""
 
-import shutil
 from pathlib import Path
 
 from sparse_attention.data.code.functions import read_functions
@@ -17,6 +16,7 @@ from sparse_attention.pruning.prediction import predict
 from sparse_attention.pruning.stages import fingerprint_of
 from sparse_attention.pruning.thresholds import PruningSettings
 from sparse_attention.pruning.training import Stage, train
+from sparse_attention.training.loop import remove_resume_points
 
 
 def main(snakemake):
@@ -37,7 +37,7 @@ def main(snakemake):
     predictions, kept = row_tables(row, model, whole.loc[test].to_numpy())
     write_table(predictions, snakemake.output.predictions)
     write_table(kept, snakemake.output.kept)
-    shutil.rmtree(params.resume, ignore_errors=True)
+    remove_resume_points(params.resume)
 
 
 if __name__ == "__main__":

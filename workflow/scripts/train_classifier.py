@@ -1,6 +1,5 @@
 """Fine-tune the dense classifier of functions."""
 
-import shutil
 from pathlib import Path
 
 from sparse_attention.data.code.tokens import CodeTokens
@@ -15,7 +14,7 @@ from sparse_attention.pruning.options import ClassifierOptions
 from sparse_attention.pruning.stages import fingerprint_of, save_stage
 from sparse_attention.pruning.thresholds import PruningSettings
 from sparse_attention.pruning.training import METRICS, SETTINGS, Stage, train
-from sparse_attention.training.loop import training_table
+from sparse_attention.training.loop import remove_resume_points, training_table
 
 
 def main(snakemake):
@@ -34,7 +33,7 @@ def main(snakemake):
         training = train(model, tokens, Stage("dense"), options, params.seed, Path(params.resume), fingerprint)
     write_table(training, snakemake.output.training)
     save_stage(model, dataset.root, snakemake.output.model)
-    shutil.rmtree(params.resume, ignore_errors=True)
+    remove_resume_points(params.resume)
 
 
 if __name__ == "__main__":

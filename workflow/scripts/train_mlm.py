@@ -1,6 +1,5 @@
 """Fine-tune a masked language model with entmax or softmax attention, and measure it before and after."""
 
-import shutil
 from dataclasses import asdict
 from pathlib import Path
 
@@ -18,7 +17,7 @@ from sparse_attention.jobs.script import run
 from sparse_attention.models.attention import Attention, choose_kernels
 from sparse_attention.models.masked_lm import load_masked_lm, save_masked_lm
 from sparse_attention.training.fine_tuning import METRICS, SETTINGS, train
-from sparse_attention.training.loop import training_table
+from sparse_attention.training.loop import remove_resume_points, training_table
 from sparse_attention.training.losses import gold_sparsity
 from sparse_attention.training.options import TrainOptions
 from sparse_attention.training.task import MaskedLMTask
@@ -51,7 +50,7 @@ def main(snakemake):
     write_json(snakemake.output.kernel, kernel)
     with atomic_path(snakemake.output.model) as partial:
         save_masked_lm(model, dataset.root, partial)
-    shutil.rmtree(resume, ignore_errors=True)
+    remove_resume_points(resume)
     logger.info("validation loss %.4f, accuracy %.3f after training", after.loss, after.accuracy)
 
 

@@ -11,8 +11,9 @@ import torch
 from sparse_attention.data.blocks import Blocks
 from sparse_attention.errors import InputError
 from sparse_attention.models.attention import NAME, Attention, set_attention
+from sparse_attention.training import loop
 from sparse_attention.training.fine_tuning import train
-from sparse_attention.training.loop import find_resume_point
+from sparse_attention.training.loop import find_resume_point, remove_resume_points
 from sparse_attention.training.options import Anneal, TrainOptions
 from sparse_attention.training.task import MaskedLMTask
 from sparse_attention.training.trainer import MaskedLMTrainer
@@ -197,3 +198,16 @@ def test_blocks_that_do_not_fit_the_model_are_refused(make_model, corpus):
     empty = {name: tensor[:0] if name.startswith("validation") else tensor for name, tensor in corpus.tensors.items()}
     with pytest.raises(InputError, match="validation split has no blocks"):
         task(blocks=Blocks(empty, corpus.info))
+
+
+def test_a_removal_that_is_killed_leaves_nothing_to_resume_from(tmp_path, monkeypatch):
+    folder = tmp_path / "resume"
+    assert find_resume_point(folder, {"seed": 1}) is None
+    point = folder / "checkpoint-2"
+    point.mkdir()
+    (point / "trainer_state.json").write_text("{}")
+    with monkeypatch.context() as patch:
+        patch.setattr(loop.shutil, "rmtree", lambda *_, **__: None)
+        remove_resume_points(folder)
+    assert point.exists()
+    assert find_resume_point(folder, {"seed": 1}) is None and not point.exists()

@@ -270,6 +270,12 @@ def find_resume_point(resume: Path, fingerprint: Mapping[str, object]) -> Path |
     return None
 
 
+def remove_resume_points(resume: str | os.PathLike[str]) -> None:
+    """Remove the folder of resume points; one that is killed meanwhile leaves none that `find_resume_point` returns."""
+    Path(resume, FINGERPRINT).unlink(missing_ok=True)
+    shutil.rmtree(resume, ignore_errors=True)
+
+
 @contextlib.contextmanager
 def _stop_after_step(hooks: StepHooks) -> Iterator[None]:
     """Stop training after the current step at the first SIGTERM or SIGINT; a second one ends the process as usual."""
