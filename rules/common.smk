@@ -74,9 +74,20 @@ PLUGIN_FACTS = {
     "predictors": {job.predictor: discover()[job.predictor].facts for job in PLAN.jobs},
 }
 GPU = int(config["device"].startswith("cuda"))
-# resources of jobs that need more than default-resources in profiles/default/config.yaml
-TRAINING_RESOURCES = {"mem_mb": 6000, "runtime": 720, "gpu": GPU}
-CLASSIFYING_RESOURCES = {"mem_mb": 4000, "runtime": 240, "gpu": GPU}
+
+
+def growing(amount):
+    """Return a resource that grows with every attempt, for jobs that a scheduler ended at a limit."""
+
+    def resource(wildcards, attempt):
+        return amount * attempt
+
+    return resource
+
+
+# training goes on where its time ended, so its time need not grow
+TRAINING_RESOURCES = {"mem_mb": growing(6000), "runtime": 720, "gpu": GPU}
+CLASSIFYING_RESOURCES = {"mem_mb": growing(4000), "runtime": growing(240), "gpu": GPU}
 
 
 def source(file):

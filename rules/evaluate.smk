@@ -33,8 +33,8 @@ rule evaluate_predictor:
         "../envs/evaluate_predictor.yaml"
     threads: config["threads"]["evaluate"]
     resources:
-        mem_mb=2000,
-        runtime=240,
+        mem_mb=growing(2000),
+        runtime=growing(240),
         gpu=GPU,
     params:
         **PREDICTOR_PARAMS,
@@ -61,8 +61,8 @@ rule analyse_buckets:
         "../envs/analyse_buckets.yaml"
     threads: config["threads"]["evaluate"]
     resources:
-        mem_mb=2000,
-        runtime=120,
+        mem_mb=growing(2000),
+        runtime=growing(120),
         gpu=GPU,
     params:
         **PREDICTOR_PARAMS,

@@ -24,6 +24,9 @@ rule plot:
         figure="|".join(PLANNED_FIGURES),
     conda:
         "../envs/plot.yaml"
+    resources:
+        mem_mb=growing(1000),
+        runtime=growing(10),
     params:
         code=lambda wildcards: code("plot", PLANNED_FIGURES[wildcards.figure].module),
         facts=PLUGIN_FACTS,

@@ -11,6 +11,9 @@ rule manifest:
         benchmark_of("manifest")
     conda:
         "../envs/manifest.yaml"
+    resources:
+        mem_mb=growing(1000),
+        runtime=growing(10),
     params:
         code=code("manifest"),
         config=config,
@@ -35,6 +38,9 @@ rule report:
         benchmark_of("report")
     conda:
         "../envs/report.yaml"
+    resources:
+        mem_mb=growing(1000),
+        runtime=growing(10),
     params:
         code=code(
             "report",

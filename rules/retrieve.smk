@@ -10,7 +10,8 @@ rule retrieve:
     conda:
         "../envs/retrieve.yaml"
     resources:
-        runtime=60,
+        mem_mb=growing(1000),
+        runtime=growing(60),
     params:
         code=code("retrieve"),
         dataset=lambda wildcards: wildcards.dataset,

@@ -24,7 +24,8 @@ rule summarise:
     conda:
         "../envs/summarise.yaml"
     resources:
-        runtime=30,
+        mem_mb=growing(1000),
+        runtime=growing(30),
     params:
         code=lambda wildcards: code("summarise", TABLES[wildcards.table].module),
         runs=lambda wildcards: {kind: RESULTS.files[kind].runs for kind in TABLES[wildcards.table].needs},
@@ -49,8 +50,8 @@ rule check_invariants:
     conda:
         "../envs/check_invariants.yaml"
     resources:
-        mem_mb=2000,
-        runtime=30,
+        mem_mb=growing(2000),
+        runtime=growing(30),
     params:
         code=code("check_invariants"),
         facts=PLUGIN_FACTS,
@@ -75,8 +76,8 @@ rule summarise_predictors:
     conda:
         "../envs/summarise_predictors.yaml"
     resources:
-        mem_mb=2000,
-        runtime=30,
+        mem_mb=growing(2000),
+        runtime=growing(30),
     params:
         code=code("summarise_predictors"),
         facts=PLUGIN_FACTS,
@@ -104,8 +105,8 @@ rule summarise_uncertainty:
     conda:
         "../envs/summarise_uncertainty.yaml"
     resources:
-        mem_mb=2000,
-        runtime=60,
+        mem_mb=growing(2000),
+        runtime=growing(60),
     params:
         code=code("summarise_uncertainty"),
         facts=PLUGIN_FACTS,
@@ -134,8 +135,8 @@ if PLAN.code:
         conda:
             "../envs/summarise_pruning.yaml"
         resources:
-            mem_mb=2000,
-            runtime=30,
+            mem_mb=growing(2000),
+            runtime=growing(30),
         params:
             code=code("summarise_pruning"),
             runs=RESULTS.files["predictions"].runs,
@@ -162,6 +163,9 @@ if any(TIMED.values()):
             benchmark_of("summarise_timings")
         conda:
             "../envs/summarise_timings.yaml"
+        resources:
+            mem_mb=growing(1000),
+            runtime=growing(10),
         params:
             code=code("summarise_timings"),
             runs={kind: files.runs if files else [] for kind, files in TIMED.items()},
@@ -183,6 +187,9 @@ rule write_latex:
         benchmark_of("write_latex")
     conda:
         "../envs/write_latex.yaml"
+    resources:
+        mem_mb=growing(1000),
+        runtime=growing(10),
     params:
         code=code("write_latex", *(table.module for table in LATEX.values())),
         settings={name: published.setting_of(table, config) for name, table in LATEX.items()},
