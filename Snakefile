@@ -105,6 +105,10 @@ if workflow.is_main_process:
 
 
 onstart:
+    if reason := scheduler.why_unreachable(
+        workflow.executor_plugin.name, getattr(workflow.executor_settings, "submit_cmd", None)
+    ):
+        raise WorkflowError(reason)
     selected.record(PLAN.selected)
     if workflow.local_exec and (lacking := needs.missing_memory(asked_memory())):
         logger.warning(lacking)

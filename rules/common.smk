@@ -13,7 +13,7 @@ sys.path.insert(0, str(ROOT / "workflow/scripts"))
 from sparse_attention.data import selected
 from sparse_attention.errors import InputError, printable
 from sparse_attention.files.segments import block_size_of
-from sparse_attention.jobs import caches, guard, lock
+from sparse_attention.jobs import caches, guard, lock, scheduler
 from sparse_attention.jobs.code_digest import code_digest as code
 from sparse_attention.metrics.facts import metric_plugins, support_metrics
 from sparse_attention.predictors.registry import discover
