@@ -18,7 +18,7 @@ RUN := $(BIN)/python tools/run.py --cores $(CORES)
 PYTEST := $(BIN)/python -m pytest --numprocesses $(WORKERS) --maxprocesses 4 --dist worksteal
 
 .DEFAULT_GOAL := help
-.PHONY: help run dry-run figures report test test-fast test-all test-kill fuzz lint hooks format benchmark-grid benchmark-fitting benchmark-attention benchmark-encoder benchmark-certificates benchmark-pruning show-tokens deviations envs architecture clean-results
+.PHONY: help run dry-run figures report test test-fast test-all test-kill test-slurm fuzz lint hooks format benchmark-grid benchmark-fitting benchmark-attention benchmark-encoder benchmark-certificates benchmark-pruning show-tokens deviations envs architecture clean-results
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-17s %s\n", $$1, $$2}' Makefile
@@ -46,6 +46,9 @@ test-all: $(VENV)/test.stamp ## the same with the tests that run the workflow ag
 
 test-kill: $(VENV)/test.stamp ## kill runs of the tiny configuration at random moments and start them again (KILLS=50 KILL_SEED=3)
 	KILLS=$(KILLS) $(if $(KILL_SEED),KILL_SEED=$(KILL_SEED)) $(BIN)/python -m pytest -s tests/system/test_kill.py
+
+test-slurm: $(VENV)/test.stamp ## run the tiny configuration on a small Slurm of this machine (needs root and Debian's packages)
+	$(BIN)/python -m pytest tests/system/test_slurm.py tests/system/test_schedulers.py
 
 fuzz: $(VENV)/test.stamp ## damage users' files at random and read them (SECONDS=60 each; READER=dump-new SEED=7 for one)
 	FUZZ_SECONDS=$(SECONDS) FUZZ_SEED=$(SEED) $(BIN)/python -m pytest tests/fuzz -k "$(if $(READER),[$(READER)],one_line)"

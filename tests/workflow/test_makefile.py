@@ -88,6 +88,12 @@ def test_the_kills_run_on_demand_only(folder):
     assert command == "KILLS=3 KILL_SEED=5 .venv/bin/python -m pytest -s tests/system/test_kill.py"
 
 
+def test_the_tests_of_clusters_run_on_demand_only(folder):
+    install(folder, "test.stamp")
+    (command,) = planned(folder, "test-slurm")
+    assert command == ".venv/bin/python -m pytest tests/system/test_slurm.py tests/system/test_schedulers.py"
+
+
 def test_missing_python_is_told(folder):
     run = subprocess.run(["make", "run", "PYTHON="], cwd=folder, capture_output=True, text=True, check=False)
     assert run.returncode
