@@ -18,7 +18,7 @@ RUN := $(BIN)/python tools/run.py --cores $(CORES)
 PYTEST := $(BIN)/python -m pytest --numprocesses $(WORKERS) --maxprocesses 4 --dist worksteal
 
 .DEFAULT_GOAL := help
-.PHONY: help run dry-run figures report test test-fast test-all test-kill test-slurm fuzz lint hooks format benchmark-grid benchmark-fitting benchmark-attention benchmark-encoder benchmark-certificates benchmark-pruning show-tokens deviations envs architecture clean-results
+.PHONY: help run dry-run figures report test test-fast test-all test-kill test-slurm test-conda fuzz lint hooks format benchmark-grid benchmark-fitting benchmark-attention benchmark-encoder benchmark-certificates benchmark-pruning show-tokens deviations envs architecture clean-results
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-17s %s\n", $$1, $$2}' Makefile
@@ -49,6 +49,9 @@ test-kill: $(VENV)/test.stamp ## kill runs of the tiny configuration at random m
 
 test-slurm: $(VENV)/test.stamp ## run the tiny configuration on a small Slurm of this machine (needs root and Debian's packages)
 	$(BIN)/python -m pytest tests/system/test_slurm.py tests/system/test_schedulers.py
+
+test-conda: $(VENV)/test.stamp ## run the tiny configuration with --use-conda, in real environments (needs a package index)
+	$(BIN)/python -m pytest tests/system/test_conda.py tests/system/test_pins.py
 
 fuzz: $(VENV)/test.stamp ## damage users' files at random and read them (SECONDS=60 each; READER=dump-new SEED=7 for one)
 	FUZZ_SECONDS=$(SECONDS) FUZZ_SEED=$(SEED) $(BIN)/python -m pytest tests/fuzz -k "$(if $(READER),[$(READER)],one_line)"
@@ -93,7 +96,7 @@ show-tokens: $(VENV)/run.stamp ## show in the terminal which tokens survive (ARG
 deviations: $(VENV)/run.stamp ## write the measured deviations from results/tables into docs/deviations.md
 	$(BIN)/python tools/write_deviations.py
 
-envs: $(VENV)/test.stamp ## write envs/<rule>.yaml from the lock
+envs: $(VENV)/test.stamp ## write envs/<rule>.yaml and environment.yaml from the lock
 	$(BIN)/python tools/make_envs.py
 
 architecture: $(VENV)/test.stamp ## draw the picture of docs/architecture.md from the code

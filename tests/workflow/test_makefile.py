@@ -94,6 +94,12 @@ def test_the_tests_of_clusters_run_on_demand_only(folder):
     assert command == ".venv/bin/python -m pytest tests/system/test_slurm.py tests/system/test_schedulers.py"
 
 
+def test_the_tests_of_conda_run_on_demand_only(folder):
+    install(folder, "test.stamp")
+    (command,) = planned(folder, "test-conda")
+    assert command == ".venv/bin/python -m pytest tests/system/test_conda.py tests/system/test_pins.py"
+
+
 def test_missing_python_is_told(folder):
     run = subprocess.run(["make", "run", "PYTHON="], cwd=folder, capture_output=True, text=True, check=False)
     assert run.returncode
