@@ -5,6 +5,7 @@ import hashlib
 import json
 import os
 import subprocess
+import sys
 from importlib import metadata
 from pathlib import Path
 
@@ -79,3 +80,12 @@ def test_a_damaged_receipt_is_named(tmp_path):
     path.write_text("{")
     with pytest.raises(InputError, match=r"receipt\.json: not valid JSON .*; delete it and retrieve again"):
         manifest.build({}, [str(path)], [], [])
+
+
+def test_a_package_in_two_folders_has_the_version_of_the_first(tmp_path, monkeypatch):
+    for folder, version in (("environment", "2.0"), ("snakemake", "1.0")):
+        found = tmp_path / folder / f"thing-{version}.dist-info"
+        found.mkdir(parents=True)
+        (found / "METADATA").write_text(f"Metadata-Version: 2.1\nName: thing\nVersion: {version}\n")
+    monkeypatch.setattr(sys, "path", [str(tmp_path / "environment"), str(tmp_path / "snakemake")])
+    assert manifest.packages() == {"thing": "2.0"}

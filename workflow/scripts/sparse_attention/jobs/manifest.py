@@ -59,8 +59,12 @@ def code_state(repository: Path) -> dict[str, Any]:
 
 
 def packages() -> dict[str, str]:
-    """Return the version of every installed package by name."""
-    found = {dist.metadata["Name"]: dist.version for dist in metadata.distributions() if dist.metadata["Name"]}
+    """Return the version of every installed package by name; of two versions, the one that an import would take."""
+    found: dict[str, str] = {}
+    for distribution in metadata.distributions():
+        # in a conda environment, Snakemake puts its own packages behind those of the environment
+        if name := distribution.metadata["Name"]:
+            found.setdefault(name, distribution.version)
     return dict(sorted(found.items(), key=lambda item: item[0].lower()))
 
 
