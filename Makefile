@@ -18,7 +18,7 @@ RUN := $(BIN)/python tools/run.py --cores $(CORES)
 PYTEST := $(BIN)/python -m pytest --numprocesses $(WORKERS) --maxprocesses 4 --dist worksteal
 
 .DEFAULT_GOAL := help
-.PHONY: help run dry-run figures report test test-fast test-all test-kill test-slurm test-conda fuzz lint hooks format benchmark-grid benchmark-fitting benchmark-attention benchmark-encoder benchmark-certificates benchmark-pruning show-tokens deviations envs architecture clean-results
+.PHONY: help run dry-run figures report test test-fast test-all test-kill test-slurm test-conda fuzz lint hooks format benchmark-grid benchmark-fitting benchmark-attention benchmark-encoder benchmark-certificates benchmark-pruning show-tokens deviations envs containers architecture clean-results
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-17s %s\n", $$1, $$2}' Makefile
@@ -98,6 +98,9 @@ deviations: $(VENV)/run.stamp ## write the measured deviations from results/tabl
 
 envs: $(VENV)/test.stamp ## write envs/<rule>.yaml and environment.yaml from the lock
 	$(BIN)/python tools/make_envs.py
+
+containers: $(VENV)/test.stamp ## write containers/ from envs/
+	$(BIN)/python tools/make_containers.py
 
 architecture: $(VENV)/test.stamp ## draw the picture of docs/architecture.md from the code
 	$(BIN)/python tools/draw_architecture.py

@@ -12,6 +12,13 @@ report: "workflow/report/workflow.rst"
 
 
 include: "rules/common.smk"
+
+
+if config["container"]:
+
+    containerized: config["container"]
+
+
 include: "rules/retrieve.smk"
 
 
