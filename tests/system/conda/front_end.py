@@ -72,6 +72,8 @@ def main(arguments: list[str]) -> None:
         parser.add_argument("--prefix", type=Path, required=True)
         given = parser.parse_args(arguments[2:])
         create(given.file.absolute(), given.prefix.absolute())
+    elif arguments[:1] == ["clean"]:
+        pass  # the archives of two small packages
     else:
         sys.exit(f"the front end of the tests does not know: conda {' '.join(arguments)}")
 
