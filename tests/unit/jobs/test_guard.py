@@ -141,3 +141,11 @@ def test_without_locks_of_files_the_job_runs(tmp_path, monkeypatch, caplog):
     with caplog.at_level("INFO"), guard.only_writer(["made.txt"]):
         pass
     assert "no locks available" in caplog.text
+
+
+def test_leftovers_of_killed_processes_are_removed(tmp_path):
+    for name in (".a[1].tsv.partial-7", ".a1.tsv.partial-7", "a[1].tsv"):
+        (tmp_path / name).touch()
+    (tmp_path / ".a[1].tsv.partial-8-old").mkdir()
+    guard.clear_partials(tmp_path / "a[1].tsv")
+    assert sorted(path.name for path in tmp_path.iterdir()) == [".a1.tsv.partial-7", "a[1].tsv"]

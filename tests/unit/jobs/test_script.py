@@ -15,7 +15,7 @@ import torch
 
 from sparse_attention.errors import InputError
 from sparse_attention.files import atomic
-from sparse_attention.files.atomic import atomic_path, clear_partials
+from sparse_attention.files.atomic import atomic_path
 from sparse_attention.jobs import log as logs
 from sparse_attention.jobs import script
 from sparse_attention.jobs.compute import resolve_device, set_seed, set_threads
@@ -115,14 +115,6 @@ def test_atomic_path_never_shows_half_a_folder(tmp_path, monkeypatch):
         partial.mkdir()
         (partial / "two").touch()
     assert seen and all(path != target and names == [target / "two"] for path, names in seen)
-
-
-def test_leftovers_of_killed_processes_are_removed(tmp_path):
-    for name in (".a[1].tsv.partial-7", ".a1.tsv.partial-7", "a[1].tsv"):
-        (tmp_path / name).touch()
-    (tmp_path / ".a[1].tsv.partial-8-old").mkdir()
-    clear_partials(tmp_path / "a[1].tsv")
-    assert sorted(path.name for path in tmp_path.iterdir()) == [".a1.tsv.partial-7", "a[1].tsv"]
 
 
 def test_progress_yields_everything_and_logs_rate_and_time_left(caplog):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import glob
 import os
 import shutil
 from collections.abc import Iterator
@@ -27,13 +26,6 @@ def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
         else:
             os.replace(partial, target)
     finally:
-        _remove(partial)
-
-
-def clear_partials(path: str | os.PathLike[str]) -> None:
-    """Remove what killed processes left of `atomic_path(path)`; no live process may be writing `path`."""
-    target = Path(path)
-    for partial in target.parent.glob(f".{glob.escape(target.name)}.partial-*"):
         _remove(partial)
 
 

@@ -20,16 +20,17 @@ CACHE_VERSION = 1
 """Of what is kept of files; to be raised when another digest or other names are made from the same content."""
 WITHOUT_EFFECT = {
     "sparse_attention.errors": ("InputError", "reason"),
+    "sparse_attention.jobs.guard": (),
     "sparse_attention.jobs.log": ("logger",),
     "sparse_attention.jobs.progress": ("ProgressBar", "progress"),
     "sparse_attention.jobs.script": ("run",),
 }
 """Modules that cannot change results, and the names that other modules import from them. No digest counts them.
 
-They make messages, logs and progress bars, and decide how a failed job ends. `InputError` also changes what is run, but
-it only ends jobs, and a job that ends with an error leaves no results. A test makes sure that these modules import only
-each other and the standard library, that other modules import no further names from them, and that no job goes on
-after an `InputError`.
+They make messages, logs and progress bars, and decide when a job starts and how a failed job ends. `InputError` also
+changes what is run, but it only ends jobs, and a job that ends with an error leaves no results. A test makes sure that
+these modules import only each other and the standard library, that other modules import no further names from them, and
+that no job goes on after an `InputError`.
 """
 
 

@@ -8,18 +8,18 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import glob
 import hashlib
 import logging
 import os
 import platform
+import shutil
 import signal
 import threading
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import IO
-
-from sparse_attention.files.atomic import clear_partials
 
 logger = logging.getLogger(__name__)
 
@@ -55,6 +55,16 @@ def only_writer(outputs: Sequence[str]) -> Iterator[None]:
         for output in outputs:
             clear_partials(output)
         yield
+
+
+def clear_partials(path: str | os.PathLike[str]) -> None:
+    """Remove what killed processes left of `files.atomic.atomic_path(path)`; no live process may be writing `path`."""
+    target = Path(path)
+    for partial in target.parent.glob(f".{glob.escape(target.name)}.partial-*"):
+        if partial.is_dir():
+            shutil.rmtree(partial, ignore_errors=True)
+        else:
+            partial.unlink(missing_ok=True)
 
 
 @contextlib.contextmanager

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 from sparse_attention.errors import InputError, shortened
-from sparse_attention.jobs import guard
+from sparse_attention.jobs.guard import end_with_snakemake, only_writer
 from sparse_attention.jobs.log import configure_logging, logger
 
 # messages for a full disk of Rust and of torch's file writer, which do not set an error number
@@ -30,10 +30,10 @@ def run(main: Callable[[Any], None], snakemake: Any) -> None:
     """
     log = str(snakemake.log[0]) if snakemake.log else None
     started = time.monotonic()
-    guard.end_with_snakemake()
+    end_with_snakemake()
     try:
         configure_logging(log, label=snakemake.rule)
-        with guard.only_writer([str(output) for output in snakemake.output]):
+        with only_writer([str(output) for output in snakemake.output]):
             main(snakemake)
     except InputError as error:
         _fail(f"{error}", log)
