@@ -26,6 +26,7 @@ def test_a_workflow_that_snakemake_cannot_read_is_told(tmp_path):
 # runs nothing; it answers what a dry run asks the conda of the image
 APPTAINER = """#!/bin/sh
 case "$*" in
+    *"conda --version"*) echo "conda 25.1.0" ;;
     *"conda info"*) echo '{"conda_prefix": "/opt/conda", "platform": "linux-64"}' ;;
     *"type conda"*) ;;
     *) echo "apptainer version 1.4.0" ;;
