@@ -18,7 +18,7 @@ RUN := $(BIN)/python tools/run.py --cores $(CORES)
 PYTEST := $(BIN)/python -m pytest --numprocesses $(WORKERS) --maxprocesses 4 --dist worksteal
 
 .DEFAULT_GOAL := help
-.PHONY: help run dry-run figures report test test-fast test-all test-kill test-slurm test-conda fuzz lint hooks format benchmark-grid benchmark-fitting benchmark-attention benchmark-encoder benchmark-certificates benchmark-pruning show-tokens deviations envs containers architecture clean-results
+.PHONY: help run dry-run figures report test test-fast test-all test-system test-kill test-slurm test-conda fuzz lint hooks format benchmark-grid benchmark-fitting benchmark-attention benchmark-encoder benchmark-certificates benchmark-pruning show-tokens deviations envs containers architecture clean-results
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-17s %s\n", $$1, $$2}' Makefile
@@ -44,6 +44,9 @@ test-fast: $(VENV)/test.stamp ## the same without the tests that run Snakemake o
 test-all: $(VENV)/test.stamp ## the same with the tests that run the workflow again, as continuous integration runs them
 	$(PYTEST) -m "not system" $(TESTS)
 
+test-system: $(VENV)/test.stamp ## the tests with conda, Slurm and a browser, which install packages of Debian (as root)
+	$(BIN)/python -m pytest --ignore tests/system/test_kill.py tests/system
+
 test-kill: $(VENV)/test.stamp ## kill runs of the tiny configuration at random moments and start them again (KILLS=50 KILL_SEED=3)
 	KILLS=$(KILLS) $(if $(KILL_SEED),KILL_SEED=$(KILL_SEED)) $(BIN)/python -m pytest -s tests/system/test_kill.py
 
@@ -57,6 +60,8 @@ fuzz: $(VENV)/test.stamp ## damage users' files at random and read them (SECONDS
 	FUZZ_SECONDS=$(SECONDS) FUZZ_SEED=$(SEED) $(BIN)/python -m pytest tests/fuzz -k "$(if $(READER),[$(READER)],one_line)"
 
 lint: $(VENV)/test.stamp ## check the style and the types
+	$(BIN)/python -m check_jsonschema --builtin-schema vendor.github-workflows .github/workflows/tests.yml
+	$(BIN)/zizmor --quiet --offline .github
 	$(BIN)/python -m ruff check .
 	$(BIN)/python -m ruff format --check .
 	$(BIN)/python -m mypy

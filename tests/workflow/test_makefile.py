@@ -82,22 +82,20 @@ def test_the_fast_tests_are_those_that_are_not_slow(folder):
     assert fast == whole.replace("not system", "not slow and not again and not system")
 
 
-def test_the_kills_run_on_demand_only(folder):
+@pytest.mark.parametrize(
+    ("target", "command"),
+    [
+        ("test-system", "--ignore tests/system/test_kill.py tests/system"),
+        ("test-conda", "tests/system/test_conda.py tests/system/test_pins.py"),
+        ("test-slurm", "tests/system/test_slurm.py tests/system/test_schedulers.py"),
+        ("test-kill", "-s tests/system/test_kill.py"),
+    ],
+)
+def test_what_needs_more_than_packages_of_python_is_tested_on_demand(folder, target, command):
     install(folder, "test.stamp")
-    (command,) = planned(folder, "test-kill", "KILLS=3", "KILL_SEED=5")
-    assert command == "KILLS=3 KILL_SEED=5 .venv/bin/python -m pytest -s tests/system/test_kill.py"
-
-
-def test_the_tests_of_clusters_run_on_demand_only(folder):
-    install(folder, "test.stamp")
-    (command,) = planned(folder, "test-slurm")
-    assert command == ".venv/bin/python -m pytest tests/system/test_slurm.py tests/system/test_schedulers.py"
-
-
-def test_the_tests_of_conda_run_on_demand_only(folder):
-    install(folder, "test.stamp")
-    (command,) = planned(folder, "test-conda")
-    assert command == ".venv/bin/python -m pytest tests/system/test_conda.py tests/system/test_pins.py"
+    (planned_command,) = planned(folder, target, "KILLS=3", "KILL_SEED=5")
+    kills = "KILLS=3 KILL_SEED=5 " if target == "test-kill" else ""
+    assert planned_command == f"{kills}.venv/bin/python -m pytest {command}"
 
 
 def test_missing_python_is_told(folder):
@@ -109,7 +107,7 @@ def test_missing_python_is_told(folder):
 def test_ci_runs_the_tests():
     script = ROOT / ".ci" / "run"
     assert os.access(script, os.X_OK)
-    assert script.read_text().rstrip().endswith("make test-all")
+    assert script.read_text().splitlines()[-2:] == ["make test-all", "make test-system"]
 
 
 def test_one_case_of_the_damaged_files_can_be_read_again(folder):
