@@ -6,16 +6,17 @@ import logging
 
 import pytest
 
+from file_server import Break
 from sparse_attention.data.fetch import retrieve
 from sparse_attention.data.registry import open_dataset
 from sparse_attention.data.sources import hub as hub_source
-from sparse_attention.data.sources import url
+from sparse_attention.data.sources import retrying
 from sparse_attention.errors import InputError
 
 
 @pytest.fixture(autouse=True)
 def no_pauses(monkeypatch):
-    monkeypatch.setattr(url, "PAUSE", 0.0)
+    monkeypatch.setattr(retrying, "PAUSE", 0.0)
 
 
 @pytest.fixture
@@ -56,25 +57,25 @@ class TestUrl:
 
     def test_an_interrupted_download_is_resumed_where_it_stopped(self, server, tmp_path):
         entry = from_url(server, a=CONTENT)
-        server.cuts["/data/a"] = 98_304
+        server.breaks["/data/a"] = Break(98_304)
         retrieve("toy", entry, tmp_path / "receipt.json")
         assert (tmp_path / "a").read_bytes() == CONTENT
-        assert [ranges for _, _, ranges in server.requests] == [None, "bytes=98304-"]
+        assert server.asked("/data/a") == [None, "bytes=98304-"]
 
     def test_a_run_that_was_killed_is_resumed_by_the_next(self, server, tmp_path, monkeypatch):
         entry = from_url(server, a=CONTENT)
-        server.cuts["/data/a"] = 65_536
-        monkeypatch.setattr(url, "ATTEMPTS", 1)
+        server.breaks["/data/a"] = Break(65_536)
+        monkeypatch.setattr(retrying, "ATTEMPTS", 1)
         with pytest.raises(InputError):
             retrieve("toy", entry, tmp_path / "receipt.json")
         assert not (tmp_path / "a").exists()
         retrieve("toy", entry, tmp_path / "receipt.json")
-        assert server.requests[-1][2] == "bytes=65536-" and (tmp_path / "a").read_bytes() == CONTENT
+        assert server.requests[-1].range == "bytes=65536-" and (tmp_path / "a").read_bytes() == CONTENT
 
     def test_a_server_without_ranges_starts_again(self, server, tmp_path):
         entry = from_url(server, a=CONTENT)
         server.ranges = False
-        server.cuts["/data/a"] = 1000
+        server.breaks["/data/a"] = Break(1000)
         retrieve("toy", entry, tmp_path / "receipt.json")
         assert (tmp_path / "a").read_bytes() == CONTENT
 
@@ -85,7 +86,7 @@ class TestUrl:
         (tmp_path / "b").write_bytes(b"c")
         server.requests.clear()
         retrieve("toy", entry, tmp_path / "receipt.json")
-        assert [path for _, path, _ in server.requests] == ["/data/b"]
+        assert [request.path for request in server.requests] == ["/data/b"]
         assert (tmp_path / "b").read_bytes() == b"b"
 
     def test_requests_to_busy_servers_are_repeated(self, server, tmp_path):
@@ -225,8 +226,8 @@ class TestHub:
 
     @pytest.mark.parametrize("name", ["config.json", "model.safetensors"], ids=["git", "lfs"])
     def test_content_that_differs_from_the_hubs_is_refused(self, hub, tmp_path, name):
-        path = f"/org/tiny/resolve/0123456789abcdef0123456789abcdef01234567/{name}"
-        hub.files[path] = hub.files[path][:-1] + b"!"
+        source = self.entry()["source"]
+        hub.replace(source, name, hub.content(source, name)[:-1] + b"!")
         with pytest.raises(InputError, match=r"expected (git sha1|sha256)"):
             retrieve("tiny", self.entry(), tmp_path / "receipt.json")
 

@@ -17,14 +17,13 @@ import yaml
 from sparse_attention.data.code.prepare import CodeOptions, prepare
 from sparse_attention.data.fetch import retrieve
 from sparse_attention.data.registry import open_dataset
-from sparse_attention.data.sources import osf, url
+from sparse_attention.data.sources import osf, retrying
 from sparse_attention.errors import InputError
 
 CONFIG = Path(__file__).parents[3] / "config"
 REGISTRY = yaml.safe_load((CONFIG / "datasets.yaml").read_text(encoding="utf-8"))
 DEFAULTS = yaml.safe_load((CONFIG / "config.yaml").read_text(encoding="utf-8"))
 FLAGS = ("CWE-119", "CWE-120", "CWE-469", "CWE-476", "CWE-other")
-COMMIT = "0123456789abcdef0123456789abcdef01234567"
 
 
 def source_of(split: str, number: int) -> str:
@@ -68,7 +67,7 @@ def table(split: str) -> bytes:
 
 @pytest.fixture(autouse=True)
 def no_pauses(monkeypatch):
-    monkeypatch.setattr(url, "PAUSE", 0.0)
+    monkeypatch.setattr(retrying, "PAUSE", 0.0)
 
 
 @pytest.fixture
@@ -100,24 +99,10 @@ def draper(server, monkeypatch):
 
 
 @pytest.fixture
-def devign(server, monkeypatch):
+def devign(empty_hub):
     """Serve the data set as the Hugging Face hub does."""
-    repo, siblings = (
-        "google/code_x_glue_cc_defect_detection",
-        [{"rfilename": "README.md", "size": 1, "blobId": "0" * 40}],
-    )
-    for split in ("train", "validation", "test"):
-        content, name = parquet(split), f"data/{split}-00000-of-00001.parquet"
-        digest = hashlib.sha256(content).hexdigest()
-        siblings.append({"rfilename": name, "size": len(content), "blobId": "0" * 40,
-                         "lfs": {"sha256": digest, "size": len(content), "pointerSize": 130}})  # fmt: skip
-        path = f"/datasets/{repo}/resolve/{COMMIT}/{name}"
-        server.files[path] = content
-        server.headers[path] = {"ETag": f'"{digest}"', "X-Repo-Commit": COMMIT}
-    about = {"id": repo, "sha": COMMIT, "siblings": siblings}
-    server.files[f"/api/datasets/{repo}/revision/main"] = json.dumps(about).encode()
-    monkeypatch.setenv("HF_ENDPOINT", server.url)
-    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", False)
+    files = {f"data/{split}-00000-of-00001.parquet": parquet(split) for split in ("train", "validation", "test")}
+    empty_hub.publish(REGISTRY["devign"]["source"], {".gitattributes": b"", "README.md": b"x", **files})
     return REGISTRY["devign"]
 
 

@@ -81,11 +81,20 @@ def _fetch_missing(name: str, entry: dict[str, Any], folder: Path) -> tuple[list
             if plan is not None:
                 wanted, source = plan(source, wanted)
                 missing = [item for item in wanted if _difference(folder / item.name, item)]
-            _announce(name, missing, folder)
-            SOURCES[source["type"]].fetch(source, missing, downloads)
+            # a run that was killed may have left whole files
+            absent = [item for item in missing if not item.is_checked or _difference(downloads / item.name, item)]
+            _announce(name, absent, folder)
+            if absent:
+                SOURCES[source["type"]].fetch(source, absent, downloads)
     except SourceError as error:
-        raise InputError(*_instructions(name, source, str(error), missing, folder)) from None
+        headline = f"{name}: cannot be fetched: {error}"
+        raise InputError(*_instructions(headline, source, missing, folder)) from None
     for item in missing:
+        problem = _difference(downloads / item.name, item)
+        if problem:
+            (downloads / item.name).unlink(missing_ok=True)
+            headline = f"{name}: {item.path} {problem}; it was not kept"
+            raise InputError(*_instructions(headline, source, [item], folder))
         _accept(name, downloads / item.name, folder / item.name, item)
     shutil.rmtree(downloads)
     return [item.name for item in wanted or []], source
@@ -109,12 +118,8 @@ def _announce(name: str, missing: list[Wanted], folder: Path) -> None:
 
 
 def _accept(name: str, found: Path, target: Path, item: Wanted) -> None:
-    """Move a fetched file to its place after a check of its size and checksum."""
-    problem = _difference(found, item)
-    if problem:
-        found.unlink(missing_ok=True)
-        raise InputError(f"{name}: {item.path} {problem}; it was not kept")
-    if item.sha256 is None and item.git_sha1 is None:
+    """Move a fetched file, which was checked, to its place."""
+    if not item.is_checked:
         logger.warning("%s: the registry has no checksum for %s; found sha256 %s", name, item.path, sha256_of(found))
     target.parent.mkdir(parents=True, exist_ok=True)
     os.replace(found, target)
@@ -130,9 +135,9 @@ def _difference(file: Path, item: Wanted) -> str | None:
     return problem
 
 
-def _instructions(name: str, source: dict[str, Any], reason: str, missing: list[Wanted], folder: Path) -> list[str]:
-    """Return the lines of a message: what could not be fetched, why, and how to get each file by hand."""
-    lines = [f"{name}: cannot be fetched: {reason}"]
+def _instructions(headline: str, source: dict[str, Any], missing: list[Wanted], folder: Path) -> list[str]:
+    """Return the lines of a message: a headline that says what is wrong, and how to get each file by hand."""
+    lines = [headline]
     by_hand = SOURCES[source["type"]].by_hand
     if not missing:
         lines.append(f"To get them by hand: {by_hand(source)}; put them in {folder} and name them under `files`.")

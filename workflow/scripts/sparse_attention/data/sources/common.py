@@ -13,6 +13,14 @@ class SourceError(Exception):
     """A source did not deliver the wanted files; the message says why."""
 
 
+class RefusedError(SourceError):
+    """A server refused a request for good; `status` is that of its answer."""
+
+    def __init__(self, text: str, status: int) -> None:
+        super().__init__(text)
+        self.status = status
+
+
 @dataclass(frozen=True)
 class Wanted:
     """A file to fetch.
@@ -34,6 +42,11 @@ class Wanted:
     sha256: str | None = None
     size: int | None = None
     git_sha1: str | None = None
+
+    @property
+    def is_checked(self) -> bool:
+        """Whether there is a checksum."""
+        return self.sha256 is not None or self.git_sha1 is not None
 
     @classmethod
     def of(cls, record: dict[str, Any]) -> Wanted:

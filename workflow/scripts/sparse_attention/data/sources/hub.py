@@ -2,31 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import fnmatch
 import os
+from collections.abc import Iterator
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
-from tqdm.auto import tqdm  # type: ignore[import-untyped]
-
-from sparse_attention.data.sources.common import MEGABYTE, SourceError, Wanted
+from sparse_attention.data.sources import url
+from sparse_attention.data.sources.common import RefusedError, SourceError, Wanted
+from sparse_attention.data.sources.hub_token import HubSession, hidden_in_logs, without_token
+from sparse_attention.data.sources.retrying import BusyError, is_temporary, repeat, wait_of
 from sparse_attention.errors import reason
-from sparse_attention.jobs.progress import ProgressBar
-
-
-class LoggedProgress(tqdm):
-    """A progress bar for the hub's client that writes to the workflow's log."""
-
-    def __init__(self, *_: object, total: float | None = None, desc: str | None = None, **__: object) -> None:
-        super().__init__(disable=True)
-        self.done = 0.0
-        self.bar = ProgressBar(int(total or 0) // MEGABYTE, f"{desc or 'download'} (MB)")
-
-    def update(self, n: float | None = 1) -> None:
-        """Count `n` more bytes."""
-        self.done += n or 0
-        self.bar.update(int(self.done) // MEGABYTE)
 
 
 def plan(source: dict[str, Any], files: list[Wanted] | None) -> tuple[list[Wanted], dict[str, Any]]:
@@ -39,12 +27,8 @@ def plan(source: dict[str, Any], files: list[Wanted] | None) -> tuple[list[Wante
     resolved : dict
         The source with the key `commit`: the commit of its revision.
     """
-    from huggingface_hub import HfApi
-
-    with _errors(source):
-        info = HfApi(endpoint=_endpoint()).repo_info(
-            source["repo"], repo_type=source.get("repo_type", "model"), revision=source["revision"], files_metadata=True
-        )
+    with _clear_errors(source):
+        info = repeat(lambda: _ask(source))
     siblings = {file.rfilename: file for file in getattr(info, "siblings", None) or []}
     if files is None:
         patterns = source.get("patterns", ["*"])
@@ -53,7 +37,7 @@ def plan(source: dict[str, Any], files: list[Wanted] | None) -> tuple[list[Wante
     absent = [file.path for file in files if file.path not in siblings]
     if absent or not files:
         what = ", ".join(absent) or f"anything like {', '.join(source.get('patterns', ['*']))}"
-        raise SourceError(f"{source['repo']} at {source['revision']} does not contain {what}")
+        raise SourceError(f"{_where(source)} does not contain {what}")
     wanted = []
     for file in files:
         remote = siblings[file.path]
@@ -64,23 +48,22 @@ def plan(source: dict[str, Any], files: list[Wanted] | None) -> tuple[list[Wante
 
 
 def fetch(source: dict[str, Any], wanted: list[Wanted], folder: Path) -> None:
-    """Download the wanted files of the resolved commit to `folder`; interrupted downloads are resumed."""
-    from huggingface_hub import hf_hub_download
+    """Download the wanted files of the resolved commit to `folder`; interrupted downloads are resumed.
 
+    The hub's own client deletes the part of a file that an interrupted download leaves, so it is not used for this.
+    """
+    from huggingface_hub import hf_hub_url
+
+    commit, kind = source["commit"], source.get("repo_type", "model")
     for item in wanted:
-        with _errors(source):
-            found = hf_hub_download(
-                source["repo"],
-                item.path,
-                repo_type=source.get("repo_type", "model"),
-                revision=source.get("commit", source["revision"]),
-                local_dir=folder / "hub",
-                endpoint=_endpoint(),
-                tqdm_class=LoggedProgress,
-            )
+        address = hf_hub_url(source["repo"], item.path, repo_type=kind, revision=commit, endpoint=_endpoint())
+        # by commit, so that a part is not continued with another version of the file
+        part = folder / commit / item.name
+        with _clear_errors(source), HubSession() as session:
+            url.download(address, part, session=session, size=item.size)
         target = folder / item.name
         target.parent.mkdir(parents=True, exist_ok=True)
-        os.replace(found, target)
+        os.replace(part, target)
 
 
 def fetch_config(source: dict[str, Any], folder: Path) -> list[str]:
@@ -90,7 +73,7 @@ def fetch_config(source: dict[str, Any], folder: Path) -> list[str]:
     """
     import datasets
 
-    with _errors(source):
+    with _clear_errors(source):
         loaded = datasets.load_dataset(
             source["repo"], source["config"], revision=source["revision"], cache_dir=str(folder / "datasets")
         )
@@ -109,30 +92,63 @@ def by_hand(source: dict[str, Any], item: Wanted | None = None) -> str:
     return f"`{command}`, and take {what} from the folder it prints"
 
 
+def _ask(source: dict[str, Any]) -> Any:
+    """Return what the hub knows of the revision; raise `BusyError` for errors that may pass."""
+    from httpx2 import NetworkError, RemoteProtocolError, TimeoutException
+    from huggingface_hub import HfApi
+    from huggingface_hub.errors import HfHubHTTPError
+
+    kind, seconds = source.get("repo_type", "model"), float(url.TIMEOUT[1])
+    api = HfApi(endpoint=_endpoint())
+    try:
+        return api.repo_info(
+            source["repo"], repo_type=kind, revision=source["revision"], files_metadata=True, timeout=seconds
+        )
+    except HfHubHTTPError as error:
+        status = error.response.status_code
+        if is_temporary(status):
+            text = f"the list of its files: {url.answer(status)}"
+            raise BusyError(text, wait_of(error.response.headers)) from None
+        if status in (401, 403):
+            raise RefusedError(_text(error), status) from None
+        raise
+    except (NetworkError, RemoteProtocolError, TimeoutException) as error:
+        raise BusyError(f"the list of its files: {type(error).__name__}") from None
+
+
 def _endpoint() -> str | None:
-    return os.environ.get("HF_ENDPOINT")
+    return os.environ.get("HF_ENDPOINT", "").rstrip("/") or None
 
 
-class _errors:
-    """Turns errors of the hub's client into a `SourceError` without the token in its message."""
+def _where(source: dict[str, Any]) -> str:
+    return f"{source['repo']} at {source['revision']}"
 
-    def __init__(self, source: dict[str, Any]) -> None:
-        self.source = source
 
-    def __enter__(self) -> None:
-        return None
+def _text(error: Exception) -> str:
+    text, name = without_token(reason(error)), type(error).__name__
+    return text if text.startswith(name) else f"{name}: {text}"
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if error is None or not isinstance(error, Exception) or isinstance(error, SourceError):
-            return
-        if isinstance(error, OSError) and error.errno == 28:
-            return
-        text = reason(error)
-        token = os.environ.get("HF_TOKEN")
-        if token:
-            text = text.replace(token, "***")
-        where = f"{self.source['repo']} at {self.source['revision']}"
-        name = type(error).__name__
-        raise SourceError(f"{where}: {text if text.startswith(name) else f'{name}: {text}'}") from None
+
+@contextlib.contextmanager
+def _clear_errors(source: dict[str, Any]) -> Iterator[None]:
+    """Turn errors in the `with` block into a `SourceError` that names the repository; the token is not shown or logged.
+
+    A full disk stays the error that it is.
+    """
+    try:
+        with hidden_in_logs():
+            yield
+    except RefusedError as error:
+        page = f"{_endpoint() or 'https://huggingface.co'}/{_path(source)}"
+        hint = f"if the repository is private or asks to accept its terms ({page}), set HF_TOKEN to a token with access"
+        raise SourceError(f"{_where(source)}: {error}; {hint}") from None
+    except SourceError as error:
+        raise SourceError(f"{_where(source)}: {error}") from None
+    except Exception as error:
+        if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+            raise
+        raise SourceError(f"{_where(source)}: {_text(error)}") from None
+
+
+def _path(source: dict[str, Any]) -> str:
+    return f"datasets/{source['repo']}" if source.get("repo_type") == "dataset" else str(source["repo"])

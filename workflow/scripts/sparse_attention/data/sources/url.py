@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import logging
-import time
+import http
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlsplit, urlunsplit
 
 import requests
 
-from sparse_attention.data.sources.common import MEGABYTE, SourceError, Wanted
+from sparse_attention.data.sources.common import MEGABYTE, RefusedError, SourceError, Wanted
+from sparse_attention.data.sources.retrying import BusyError, is_temporary, repeat, wait_of
 from sparse_attention.jobs.progress import ProgressBar
 
-logger = logging.getLogger(__name__)
-
-ATTEMPTS = 5
-PAUSE = 1.0
 TIMEOUT = (15, 60)
 CHUNK = 1 << 14
 
@@ -33,11 +29,29 @@ def fetch(source: dict[str, Any], wanted: list[Wanted], folder: Path) -> None:
         download(address(source, item), folder / item.name)
 
 
-def download(url: str, target: Path) -> None:
-    """Download a file, with growing pauses between attempts; an earlier partial file `NAME.part` is continued."""
+def download(url: str, target: Path, session: requests.Session | None = None, size: int | None = None) -> None:
+    """Download a file, with growing pauses between attempts; an earlier partial file `NAME.part` is continued.
+
+    Parameters
+    ----------
+    url : str
+        The file's address.
+    target : Path
+        Where to put it; nothing is there before the file is whole.
+    session : Session, optional
+        Sends the requests, and says who the user is.
+    size : int, optional
+        The file's size in bytes, if known.
+
+    Raises
+    ------
+    SourceError
+        When the server refuses the file, or all attempts fail.
+    """
     target.parent.mkdir(parents=True, exist_ok=True)
     part = target.with_name(target.name + ".part")
-    _with_retries(url, part)
+    if not (part.exists() and _size(part) == size):
+        repeat(lambda: _attempt(url, part, session))
     part.replace(target)
 
 
@@ -52,46 +66,47 @@ def without_password(url: str) -> str:
     return urlunsplit(parts._replace(netloc=parts.netloc.rsplit("@", 1)[-1]))
 
 
-def _with_retries(url: str, part: Path) -> None:
+def answer(status: int) -> str:
+    """Return what a server's status means, in words of our own: those of a server may repeat what was sent to it."""
+    known = status in set(http.HTTPStatus)
+    return f"the server answers {status}" + (f" {http.HTTPStatus(status).phrase}" if known else "")
+
+
+def _attempt(url: str, part: Path, session: requests.Session | None) -> None:
+    """Continue a download; raise `BusyError` for errors that may pass, and `SourceError` for others."""
     shown = without_password(url)
-    for attempt in range(1, ATTEMPTS + 1):
-        try:
-            _continue(url, part)
-            return
-        except (requests.ConnectionError, requests.Timeout, requests.exceptions.ChunkedEncodingError) as error:
-            reason = f"{type(error).__name__} after {_size(part)} bytes"
-        except requests.HTTPError as error:
-            status = error.response.status_code
-            reason = f"{shown} answers {status} {error.response.reason}"
-            if status < 500 and status not in (408, 416, 429):
-                raise SourceError(reason) from None
-            if status == 416:
-                part.unlink(missing_ok=True)
-        except requests.RequestException as error:
-            raise SourceError(f"{shown}: {type(error).__name__}") from None
-        if attempt < ATTEMPTS:
-            pause = PAUSE * 2 ** (attempt - 1)
-            logger.info("%s; attempt %d of %d in %.0f s", reason, attempt + 1, ATTEMPTS, pause)
-            time.sleep(pause)
-    raise SourceError(f"{shown}: {reason}, after {ATTEMPTS} attempts")
+    try:
+        _continue(url, part, session)
+    except (requests.ConnectionError, requests.Timeout, requests.exceptions.ChunkedEncodingError) as error:
+        raise BusyError(f"{shown}: {type(error).__name__} after {_size(part)} bytes") from None
+    except requests.HTTPError as error:
+        status = error.response.status_code
+        text = f"{shown}: {answer(status)}"
+        if status == 416:
+            part.unlink(missing_ok=True)
+        elif not is_temporary(status):
+            raise (RefusedError(text, status) if status in (401, 403) else SourceError(text)) from None
+        raise BusyError(text, wait_of(error.response.headers)) from None
+    except requests.RequestException as error:
+        raise SourceError(f"{shown}: {type(error).__name__}") from None
 
 
-def _continue(url: str, part: Path) -> None:
+def _continue(url: str, part: Path, session: requests.Session | None) -> None:
     start = _size(part)
     # compressed transfer would make byte offsets meaningless
     headers = {"Accept-Encoding": "identity"} | ({"Range": f"bytes={start}-"} if start else {})
-    with requests.get(url, headers=headers, stream=True, timeout=TIMEOUT) as answer:
-        answer.raise_for_status()
-        if start and answer.status_code != 206:
+    with (session or requests).get(url, headers=headers, stream=True, timeout=TIMEOUT) as response:
+        response.raise_for_status()
+        if start and response.status_code != 206:
             start = 0
-        expected = start + int(answer.headers.get("Content-Length", 0))
+        expected = start + int(response.headers.get("Content-Length", 0))
         bar = ProgressBar(expected // MEGABYTE, f"{part.stem} (MB)")
         bar.resume_at(start // MEGABYTE)
         with open(part, "ab" if start else "wb") as stream:
-            for chunk in answer.iter_content(CHUNK):
+            for chunk in response.iter_content(CHUNK):
                 stream.write(chunk)
                 bar.update(stream.tell() // MEGABYTE)
-    if "Content-Length" in answer.headers and _size(part) < expected:
+    if "Content-Length" in response.headers and _size(part) < expected:
         raise requests.ConnectionError("the connection was closed early")
 
 
