@@ -1,5 +1,6 @@
 # Shared by all rules. PLAN holds the parts of the run, RESULTS the files that its jobs write, TABLES and PLANNED_FIGURES
 # the published tables and figures.
+import functools
 import os
 import sys
 from pathlib import Path
@@ -14,7 +15,7 @@ from sparse_attention.data import selected
 from sparse_attention.errors import InputError, printable
 from sparse_attention.files.segments import block_size_of
 from sparse_attention.jobs import caches, guard, lock, scheduler
-from sparse_attention.jobs.code_digest import code_digest as code
+from sparse_attention.jobs.code_digest import code_digest
 from sparse_attention.metrics.facts import metric_plugins, support_metrics
 from sparse_attention.predictors.registry import discover
 from sparse_attention.settings import command_line, config as settings, grids, needs, sparse_points
@@ -66,6 +67,8 @@ try:
 except InputError as error:
     raise WorkflowError(str(error)) from None
 
+# thousands of jobs share a few scripts and plug-ins
+code = functools.cache(code_digest)
 REPLACED = {new: f"the existing results were made from {old}" for new, old in selected.replaced(PLAN.selected).items()}
 METRIC_MODULES = [plugin.module for plugin in metric_plugins()]
 # attributes of metrics and predictors that scripts read; as params they re-run the jobs that depend on them

@@ -5,6 +5,7 @@ A value ends at the first single underscore. An underscore within a value is dou
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
@@ -98,6 +99,7 @@ def without(text: str, key: str) -> str:
     return _joined((name, value) for name, value in pairs(text) if name != key) if pairs(text) else text
 
 
+@functools.cache
 def block_size_of(projection: str) -> int:
     """Return the block size in a projection's path segment, 1 when it has none.
 

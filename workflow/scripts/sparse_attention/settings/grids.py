@@ -59,6 +59,11 @@ class PredictorJob:
     grid: dict[str, list[Any]]
 
     @property
+    def key(self) -> tuple[str, str, str]:
+        """Predictor, projection and point."""
+        return self.predictor, self.projection, self.point
+
+    @property
     def points(self) -> int:
         """The number of points in the job, for one window and one choice of kept tokens."""
         return len(product(self.grid))

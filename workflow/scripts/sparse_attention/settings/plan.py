@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 from typing import Any
 
@@ -134,8 +135,11 @@ class Plan:
 
     def job_of(self, wildcards: Any) -> PredictorJob:
         """Return the evaluation job that `predictor`, `projection` and `point` name."""
-        key = (wildcards.predictor, wildcards.projection, wildcards.point)
-        return next(job for job in self.jobs if (job.predictor, job.projection, job.point) == key)
+        return self._by_key[wildcards.predictor, wildcards.projection, wildcards.point]
+
+    @functools.cached_property
+    def _by_key(self) -> dict[tuple[str, str, str], PredictorJob]:
+        return {job.key: job for job in self.jobs}
 
     def projections_of(self, wildcards: Any) -> Input:
         """Return the file of projections, or no file for a projection of kind none."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,7 @@ NOT_SCORES = ("base", "registry")
 LITERALS = ("name", "meaning", "order")
 
 
+@functools.cache
 def discover(folder: Path = FOLDER) -> dict[str, Plugin]:
     """Return every importance score in `folder` by name, in its `order`, without importing one.
 
