@@ -18,7 +18,7 @@ RUN := $(BIN)/python tools/run.py --cores $(CORES)
 PYTEST := $(BIN)/python -m pytest --numprocesses $(WORKERS) --maxprocesses 4 --dist worksteal
 
 .DEFAULT_GOAL := help
-.PHONY: help run dry-run figures report test test-fast test-all test-system test-kill test-slurm test-conda fuzz lint hooks format benchmark-grid benchmark-fitting benchmark-attention benchmark-encoder benchmark-certificates benchmark-pruning show-tokens deviations envs containers architecture clean-results
+.PHONY: help run dry-run figures report test test-fast test-all test-system test-kill test-slurm test-conda fuzz lint hooks format benchmark-grid benchmark-fitting benchmark-attention benchmark-encoder benchmark-certificates benchmark-pruning benchmark-dry-run estimate show-tokens deviations envs containers architecture clean-results
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-17s %s\n", $$1, $$2}' Makefile
@@ -94,6 +94,12 @@ benchmark-certificates: $(VENV)/run.stamp ## measure what a proof of exact entma
 
 benchmark-pruning: $(VENV)/run.stamp ## time a classifier with pruned tokens hidden and removed against the dense one
 	$(BIN)/python benchmarks/pruning.py $(ARGS)
+
+benchmark-dry-run: $(VENV)/run.stamp ## time the dry runs of the study and of the published scale against their limits
+	$(BIN)/python benchmarks/dry_run.py $(ARGS)
+
+estimate: $(VENV)/run.stamp ## storage and time of a run before it starts (ARGS=config/study.yaml)
+	$(BIN)/python tools/estimate.py $(ARGS)
 
 show-tokens: $(VENV)/run.stamp ## show in the terminal which tokens survive (ARGS="--count 5")
 	$(BIN)/python tools/show_tokens.py $(ARGS)

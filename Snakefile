@@ -107,6 +107,7 @@ rule sparse_mlm:
 
 if workflow.is_main_process:
     logger.info(PLAN.preflight)
+    logger.info(estimate(PLAN).line)
     if lacking := needs.missing_disk(PLAN):
         logger.warning(f"The disk may be too small: {lacking}")
 

@@ -21,6 +21,7 @@ from sparse_attention.predictors.registry import discover
 from sparse_attention.settings import command_line, config as settings, grids, needs, sparse_points
 from sparse_attention.settings.datasets import load_registry
 from sparse_attention.settings.deployment import why_no_conda
+from sparse_attention.settings.estimate import estimate
 from sparse_attention.settings.folders import why_read_only, why_unusable
 from sparse_attention.settings.origins import read_origins
 from sparse_attention.settings.paths import CLASSIFIER, CLASSIFIER_RUN, CLUSTERING, FINETUNED, POINT, PROJECTION

@@ -15,7 +15,7 @@ rule retrieve:
     params:
         code=code("retrieve"),
         dataset=lambda wildcards: wildcards.dataset,
-        entry=lambda wildcards: PLAN.retrieved[wildcards.dataset, wildcards.version].entry,
+        entry=lambda wildcards: PLAN.retrieved[wildcards.dataset, wildcards.version].retrieved,
         unwatched=lambda wildcards: PLAN.retrieved[wildcards.dataset, wildcards.version].unwatched(),
     message:
         "Retrieving {wildcards.dataset}, version {wildcards.version}"

@@ -12,13 +12,12 @@ import yaml
 
 from sparse_attention.files import room
 from sparse_attention.settings import needs
+from sparse_attention.settings.estimate import estimate
 from sparse_attention.settings.plan import Plan
 
 ROOT = Path(__file__).parents[3]
 CONFIG = {"model_type": "bert", "num_hidden_layers": 6, "num_attention_heads": 12, "hidden_size": 384,
           "vocab_size": 30000, "max_position_embeddings": 512}  # fmt: skip
-# queries and keys, 4 bytes, layers, hidden size, tokens of a block, examples
-ONE_RUN = 2 * 4 * 6 * 384 * 100 * (30 + 10)
 
 
 @pytest.fixture
@@ -44,22 +43,25 @@ def free(monkeypatch):
     return lambda number: monkeypatch.setattr(room.shutil, "disk_usage", lambda _: SimpleNamespace(free=number))
 
 
-def test_the_queries_and_keys_of_all_runs_count(plan, free, tmp_path):
-    free(2 * ONE_RUN)
-    assert needs.missing_disk(plan(), tmp_path) is None
-    free(2 * ONE_RUN - 10**6)
-    lacking = needs.missing_disk(plan(), tmp_path)
+def test_everything_that_is_not_there_yet_counts(plan, free, tmp_path):
+    run = plan()
+    needed = sum(estimate(run, tmp_path).missing.values())
+    free(needed)
+    assert needs.missing_disk(run, tmp_path) is None
+    free(needed - 10**6)
+    lacking = needs.missing_disk(run, tmp_path)
     assert "1 MB are missing" in lacking and "lower extract_qk.examples" in lacking and "\n" not in lacking
     assert needs.missing_disk(plan(dtype="float16"), tmp_path) is None
 
 
 def test_what_is_extracted_already_does_not_count(plan, free, tmp_path):
     run = plan()
+    free(sum(estimate(run, tmp_path).missing.values()) - 10**6)
+    assert needs.missing_disk(run, tmp_path)
     for split in ("train", "validation"):
         store = tmp_path / f"results/qk/{run.config['corpus']}/mine/entmax~1.5/seed~1/{split}"
         store.mkdir(parents=True)
         (store / "qk.json").touch()
-    free(ONE_RUN)
     assert needs.missing_disk(run, tmp_path) is None
 
 

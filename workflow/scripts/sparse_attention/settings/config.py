@@ -42,6 +42,11 @@ class Source:
         """The path of the receipt that the rule `retrieve` writes."""
         return f"resources/{self.name}/{self.version}/receipt.json"
 
+    @property
+    def retrieved(self) -> dict[str, Any]:
+        """The entry without `dimensions`, which are only for estimates, so that adding them retrieves nothing anew."""
+        return {key: value for key, value in self.entry.items() if key != "dimensions"}
+
     def local_files(self) -> list[str]:
         """Return the user's own files that Snakemake can watch, so that editing one re-runs what depends on it."""
         return watchable(self._own())

@@ -9,24 +9,20 @@ from pathlib import Path
 
 import psutil
 
-from sparse_attention.data.registry import open_dataset
-from sparse_attention.data.sources.path import resolve
-from sparse_attention.errors import InputError
 from sparse_attention.files.room import shortage
-from sparse_attention.models.limits import Limits, limits_of
-from sparse_attention.settings.paths import RUN
+from sparse_attention.settings.estimate import estimate
 from sparse_attention.settings.plan import Plan
 
-BYTES = {"float32": 4, "float16": 2, "bfloat16": 2}
 CGROUP = Path("/sys/fs/cgroup/memory.max")
 MEBIBYTE = 2**20
 
 
 def missing_disk(plan: Plan, folder: Path = Path()) -> str | None:
-    """Return that the disk has too little room for the queries and keys that are still to be extracted, or None.
+    """Return that the disk has too little room for the results that are still to be made, or None.
 
-    Each split is counted with all the examples that are asked for; a short corpus has fewer. Nothing is known of a
-    model that is not retrieved yet; the job that extracts then checks the room itself.
+    It is a warning, not an error: the estimate counts all the examples and functions that are asked for, and a short
+    corpus has fewer. The jobs that write the largest files check the room for them and refuse to start without it.
+    Nothing is known of a model that is not retrieved yet, unless the registry has its dimensions.
 
     Parameters
     ----------
@@ -35,20 +31,7 @@ def missing_disk(plan: Plan, folder: Path = Path()) -> str | None:
     folder : Path
         Folder of the workflow's results and resources.
     """
-    limits = None if plan.from_dump else _limits(plan, folder)
-    if limits is None or not (limits.layers and limits.heads and limits.head_dim):
-        return None
-    options = plan.config["extract_qk"]
-    number = (
-        2 * BYTES[options["dtype"]] * limits.layers * limits.heads * limits.head_dim * plan.config["blocks"]["length"]
-    )
-    needed = sum(
-        number * options["examples"][split]
-        for run in plan.runs
-        for split in ("train", "validation")
-        if not (folder / f"results/qk/{RUN}/{split}/qk.json".format(**plan.context, **run)).exists()
-    )
-    problem = shortage(folder / "results/qk", needed)
+    problem = shortage(folder / "results", sum(estimate(plan, folder).missing.values()))
     return problem and f"{problem}; free some space, lower extract_qk.examples, or choose extract_qk.dtype: float16"
 
 
@@ -80,14 +63,3 @@ def memory() -> float:
     with contextlib.suppress(OSError, ValueError):
         limit = int(CGROUP.read_text(encoding="ascii"))
     return min(limit, psutil.virtual_memory().total)
-
-
-def _limits(plan: Plan, folder: Path) -> Limits | None:
-    """Return the limits of the language model, or None while its folder is not there or cannot be read."""
-    source = plan.model
-    assert source is not None
-    with contextlib.suppress(InputError, OSError):
-        if source.entry["source"]["type"] == "path":
-            return limits_of(resolve(source.entry["source"]["path"])[0])
-        return limits_of(open_dataset(folder / source.receipt, verify=False).root)
-    return None
