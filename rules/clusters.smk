@@ -17,8 +17,7 @@ if config["fit_clusters"]["source"]:
         conda:
             "../envs/import_clusters.yaml"
         resources:
-            mem_mb=growing(2000),
-            runtime=growing(10),
+            **growing(mem_mb=2000, runtime=10),
         params:
             code=code("import_clusters"),
             setting=lambda wildcards: PLAN.clusterings[wildcards.clustering],
@@ -45,8 +44,7 @@ else:
             "../envs/fit_clusters.yaml"
         threads: config["threads"]["fit"]
         resources:
-            mem_mb=growing(3000),
-            runtime=growing(240),
+            **growing(mem_mb=3000, runtime=240),
         params:
             code=code("fit_clusters"),
             threads=config["threads"]["fit"],
@@ -77,8 +75,7 @@ rule export_centroids:
         "../envs/export_centroids.yaml"
     threads: config["threads"]["evaluate"]
     resources:
-        mem_mb=growing(2000),
-        runtime=growing(60),
+        **growing(mem_mb=2000, runtime=60),
     params:
         code=code("export_centroids"),
         threads=config["threads"]["evaluate"],

@@ -14,8 +14,7 @@ rule prepare_code:
         "../envs/prepare_code.yaml"
     threads: config["threads"]["prepare"]
     resources:
-        mem_mb=growing(3000),
-        runtime=growing(120),
+        **growing(mem_mb=3000, runtime=120),
     params:
         code=lambda wildcards: code("prepare_code", settings.reader_module(config, "code")),
         threads=config["threads"]["prepare"],
@@ -39,8 +38,7 @@ rule evaluate_text_baselines:
     conda:
         "../envs/evaluate_text_baselines.yaml"
     resources:
-        mem_mb=growing(3000),
-        runtime=growing(60),
+        **growing(mem_mb=3000, runtime=60),
     params:
         code=code("evaluate_text_baselines"),
         seed=config["prepare_code"]["split"]["seed"],
@@ -74,8 +72,7 @@ rule tokenise_code:
     conda:
         "../envs/tokenise_code.yaml"
     resources:
-        mem_mb=growing(2000),
-        runtime=growing(60),
+        **growing(mem_mb=2000, runtime=60),
     params:
         code=code("tokenise_code"),
         max_tokens=config["tokenise_code"]["max_tokens"],

@@ -80,18 +80,14 @@ PLUGIN_FACTS = {
 GPU = int(config["device"].startswith("cuda"))
 
 
-def growing(amount):
-    """Return a resource that grows with every attempt, for jobs that a scheduler ended at a limit."""
-
-    def resource(wildcards, attempt):
-        return amount * attempt
-
-    return resource
+def growing(**amounts):
+    """Return resources that grow with every attempt, for jobs that a scheduler ended at a limit."""
+    return {name: lambda wildcards, attempt, first=first: first * attempt for name, first in amounts.items()}
 
 
 # training goes on where its time ended, so its time need not grow
-TRAINING_RESOURCES = {"mem_mb": growing(6000), "runtime": 720, "gpu": GPU}
-CLASSIFYING_RESOURCES = {"mem_mb": growing(4000), "runtime": growing(240), "gpu": GPU}
+TRAINING_RESOURCES = {**growing(mem_mb=6000), "runtime": 720, "gpu": GPU}
+CLASSIFYING_RESOURCES = {**growing(mem_mb=4000, runtime=240), "gpu": GPU}
 
 
 def source(file):

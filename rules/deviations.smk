@@ -12,8 +12,7 @@ rule measure_deviations:
         "../envs/measure_deviations.yaml"
     threads: config["threads"]["evaluate"]
     resources:
-        mem_mb=growing(3000),
-        runtime=growing(60),
+        **growing(mem_mb=3000, runtime=60),
     params:
         code=code("measure_deviations", *METRIC_MODULES),
         threads=config["threads"]["evaluate"],

@@ -33,8 +33,7 @@ rule evaluate_predictor:
         "../envs/evaluate_predictor.yaml"
     threads: config["threads"]["evaluate"]
     resources:
-        mem_mb=growing(2000),
-        runtime=growing(240),
+        **growing(mem_mb=2000, runtime=240),
         gpu=GPU,
     params:
         **PREDICTOR_PARAMS,
@@ -61,8 +60,7 @@ rule analyse_buckets:
         "../envs/analyse_buckets.yaml"
     threads: config["threads"]["evaluate"]
     resources:
-        mem_mb=growing(2000),
-        runtime=growing(120),
+        **growing(mem_mb=2000, runtime=120),
         gpu=GPU,
     params:
         **PREDICTOR_PARAMS,

@@ -13,8 +13,7 @@ if PLAN.from_dump:
         conda:
             "../envs/import_qk.yaml"
         resources:
-            mem_mb=growing(4000),
-            runtime=growing(120),
+            **growing(mem_mb=4000, runtime=120),
         params:
             code=code("import_qk"),
             attention=lambda wildcards: wildcards.attention,
@@ -41,8 +40,7 @@ else:
             "../envs/extract_qk.yaml"
         threads: config["threads"]["extract"]
         resources:
-            mem_mb=growing(4000),
-            runtime=growing(120),
+            **growing(mem_mb=4000, runtime=120),
             gpu=GPU,
         params:
             code=code("extract_qk"),
@@ -70,8 +68,7 @@ rule gold_support:
         "../envs/gold_support.yaml"
     threads: config["threads"]["evaluate"]
     resources:
-        mem_mb=growing(2000),
-        runtime=growing(120),
+        **growing(mem_mb=2000, runtime=120),
     params:
         code=code("gold_support"),
         threads=config["threads"]["evaluate"],

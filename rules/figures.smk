@@ -25,8 +25,7 @@ rule plot:
     conda:
         "../envs/plot.yaml"
     resources:
-        mem_mb=growing(1000),
-        runtime=growing(10),
+        **growing(mem_mb=1000, runtime=10),
     params:
         code=lambda wildcards: code("plot", PLANNED_FIGURES[wildcards.figure].module),
         facts=PLUGIN_FACTS,

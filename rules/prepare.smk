@@ -12,8 +12,7 @@ rule prepare:
     conda:
         "../envs/prepare.yaml"
     resources:
-        mem_mb=growing(2000),
-        runtime=growing(60),
+        **growing(mem_mb=2000, runtime=60),
     params:
         code=lambda wildcards: code("prepare", settings.reader_module(config, "corpus")),
         entry=lambda wildcards: settings.own_settings(config, "corpus"),
@@ -45,8 +44,7 @@ rule tokenise:
     conda:
         "../envs/tokenise.yaml"
     resources:
-        mem_mb=growing(2000),
-        runtime=growing(60),
+        **growing(mem_mb=2000, runtime=60),
     params:
         code=code("tokenise"),
         length=config["blocks"]["length"],

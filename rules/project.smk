@@ -20,8 +20,7 @@ if config["fit_projections"]["source"]:
         conda:
             "../envs/import_projections.yaml"
         resources:
-            mem_mb=growing(2000),
-            runtime=growing(10),
+            **growing(mem_mb=2000, runtime=10),
         params:
             code=code("import_projections"),
             setting=lambda wildcards: PLAN.projections[wildcards.projection],
@@ -47,8 +46,7 @@ else:
             "../envs/fit_projections.yaml"
         threads: config["threads"]["fit"]
         resources:
-            mem_mb=growing(3000),
-            runtime=growing(240),
+            **growing(mem_mb=3000, runtime=240),
             gpu=GPU,
         params:
             code=code("fit_projections"),

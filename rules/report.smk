@@ -12,8 +12,7 @@ rule manifest:
     conda:
         "../envs/manifest.yaml"
     resources:
-        mem_mb=growing(1000),
-        runtime=growing(10),
+        **growing(mem_mb=1000, runtime=10),
     params:
         code=code("manifest"),
         config=config,
@@ -39,8 +38,7 @@ rule report:
     conda:
         "../envs/report.yaml"
     resources:
-        mem_mb=growing(1000),
-        runtime=growing(10),
+        **growing(mem_mb=1000, runtime=10),
     params:
         code=code(
             "report",

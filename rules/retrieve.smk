@@ -10,8 +10,7 @@ rule retrieve:
     conda:
         "../envs/retrieve.yaml"
     resources:
-        mem_mb=growing(1000),
-        runtime=growing(60),
+        **growing(mem_mb=1000, runtime=60),
     params:
         code=code("retrieve"),
         dataset=lambda wildcards: wildcards.dataset,

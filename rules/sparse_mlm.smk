@@ -32,8 +32,7 @@ if PLAN.sparse["evaluate_sparse_mlm"]:
             "../envs/evaluate_full_mlm.yaml"
         threads: config["threads"]["evaluate"]
         resources:
-            mem_mb=growing(3000),
-            runtime=growing(120),
+            **growing(mem_mb=3000, runtime=120),
             gpu=GPU,
         params:
             code=code("evaluate_full_mlm"),
@@ -61,8 +60,7 @@ if PLAN.sparse["evaluate_sparse_mlm"]:
             "../envs/evaluate_sparse_mlm.yaml"
         threads: config["threads"]["evaluate"]
         resources:
-            mem_mb=growing(3000),
-            runtime=growing(240),
+            **growing(mem_mb=3000, runtime=240),
             gpu=GPU,
         params:
             **SPARSE_PARAMS,
@@ -161,8 +159,7 @@ if PLAN.sparse["export_sparse_model"]:
         conda:
             "../envs/export_sparse_model.yaml"
         resources:
-            mem_mb=growing(3000),
-            runtime=growing(60),
+            **growing(mem_mb=3000, runtime=60),
         params:
             **SPARSE_PARAMS,
             code=lambda wildcards: code("export_sparse_model", discover()[wildcards.predictor].plugin),

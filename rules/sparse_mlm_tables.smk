@@ -24,8 +24,7 @@ rule summarise_sparse_mlm:
     conda:
         "../envs/summarise_sparse_mlm.yaml"
     resources:
-        mem_mb=growing(2000),
-        runtime=growing(30),
+        **growing(mem_mb=2000, runtime=30),
     params:
         code=code("summarise_sparse_mlm"),
         facts=PLUGIN_FACTS,

@@ -24,8 +24,7 @@ rule summarise:
     conda:
         "../envs/summarise.yaml"
     resources:
-        mem_mb=growing(1000),
-        runtime=growing(30),
+        **growing(mem_mb=1000, runtime=30),
     params:
         code=lambda wildcards: code("summarise", TABLES[wildcards.table].module),
         runs=lambda wildcards: {kind: RESULTS.files[kind].runs for kind in TABLES[wildcards.table].needs},
@@ -50,8 +49,7 @@ rule check_invariants:
     conda:
         "../envs/check_invariants.yaml"
     resources:
-        mem_mb=growing(2000),
-        runtime=growing(30),
+        **growing(mem_mb=2000, runtime=30),
     params:
         code=code("check_invariants"),
         facts=PLUGIN_FACTS,
@@ -76,8 +74,7 @@ rule summarise_predictors:
     conda:
         "../envs/summarise_predictors.yaml"
     resources:
-        mem_mb=growing(2000),
-        runtime=growing(30),
+        **growing(mem_mb=2000, runtime=30),
     params:
         code=code("summarise_predictors"),
         facts=PLUGIN_FACTS,
@@ -105,8 +102,7 @@ rule summarise_uncertainty:
     conda:
         "../envs/summarise_uncertainty.yaml"
     resources:
-        mem_mb=growing(2000),
-        runtime=growing(60),
+        **growing(mem_mb=2000, runtime=60),
     params:
         code=code("summarise_uncertainty"),
         facts=PLUGIN_FACTS,
@@ -135,8 +131,7 @@ if PLAN.code:
         conda:
             "../envs/summarise_pruning.yaml"
         resources:
-            mem_mb=growing(2000),
-            runtime=growing(30),
+            **growing(mem_mb=2000, runtime=30),
         params:
             code=code("summarise_pruning"),
             runs=RESULTS.files["predictions"].runs,
@@ -164,8 +159,7 @@ if any(TIMED.values()):
         conda:
             "../envs/summarise_timings.yaml"
         resources:
-            mem_mb=growing(1000),
-            runtime=growing(10),
+            **growing(mem_mb=1000, runtime=10),
         params:
             code=code("summarise_timings"),
             runs={kind: files.runs if files else [] for kind, files in TIMED.items()},
@@ -188,8 +182,7 @@ rule write_latex:
     conda:
         "../envs/write_latex.yaml"
     resources:
-        mem_mb=growing(1000),
-        runtime=growing(10),
+        **growing(mem_mb=1000, runtime=10),
     params:
         code=code("write_latex", *(table.module for table in LATEX.values())),
         settings={name: published.setting_of(table, config) for name, table in LATEX.items()},

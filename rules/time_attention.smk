@@ -12,8 +12,7 @@ rule time_attention:
         "../envs/time_attention.yaml"
     threads: config["time_attention"]["threads"]
     resources:
-        mem_mb=growing(3000),
-        runtime=growing(120),
+        **growing(mem_mb=3000, runtime=120),
     params:
         code=code("time_attention", *(discover()[name].plugin for name in config["time_attention"]["predictors"])),
         options=config["time_attention"],

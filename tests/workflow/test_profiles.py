@@ -54,7 +54,7 @@ def test_schedulers_group_the_same_jobs():
 
 @pytest.mark.parametrize("name", RULES)
 def test_rules_state_memory_and_time(name):
-    assert re.search(r"_RESOURCES|mem_mb=growing\(\d+\),\s+runtime=growing\(\d+\)", RULES[name])
+    assert re.search(r"_RESOURCES|growing\(mem_mb=\d+, runtime=\d+\)", RULES[name])
 
 
 @pytest.mark.parametrize(
