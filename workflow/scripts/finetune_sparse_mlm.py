@@ -15,8 +15,8 @@ from sparse_attention.sparse_models.export import export
 from sparse_attention.sparse_models.fine_tuning import train_further
 from sparse_attention.sparse_models.folder import make_sparse
 from sparse_attention.sparse_models.measure import Validation, measure_predicted
-from sparse_attention.training.loop import remove_resume_points
 from sparse_attention.training.options import TrainOptions
+from sparse_attention.training.resuming import remove_resume_points
 
 
 def main(snakemake):

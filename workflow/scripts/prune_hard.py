@@ -10,7 +10,8 @@ from sparse_attention.pruning.options import StageOptions
 from sparse_attention.pruning.stages import fingerprint_of, hardened, save_stage
 from sparse_attention.pruning.stored import load_pruned_model
 from sparse_attention.pruning.training import METRICS, SETTINGS, Stage, train
-from sparse_attention.training.loop import remove_resume_points, training_table
+from sparse_attention.training.loop import training_table
+from sparse_attention.training.resuming import remove_resume_points
 
 
 def main(snakemake):

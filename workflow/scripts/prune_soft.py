@@ -10,7 +10,7 @@ from sparse_attention.pruning.options import SoftOptions
 from sparse_attention.pruning.stages import fingerprint_of, learned_by, save_stage, settings_of
 from sparse_attention.pruning.stored import load_pruned_model, make_pruned
 from sparse_attention.pruning.training import Stage, train
-from sparse_attention.training.loop import remove_resume_points
+from sparse_attention.training.resuming import remove_resume_points
 
 
 def main(snakemake):

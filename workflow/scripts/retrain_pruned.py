@@ -16,7 +16,7 @@ from sparse_attention.pruning.prediction import predict
 from sparse_attention.pruning.stages import fingerprint_of
 from sparse_attention.pruning.thresholds import PruningSettings
 from sparse_attention.pruning.training import Stage, train
-from sparse_attention.training.loop import remove_resume_points
+from sparse_attention.training.resuming import remove_resume_points
 
 
 def main(snakemake):

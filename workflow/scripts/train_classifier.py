@@ -14,7 +14,8 @@ from sparse_attention.pruning.options import ClassifierOptions
 from sparse_attention.pruning.stages import fingerprint_of, save_stage
 from sparse_attention.pruning.thresholds import PruningSettings
 from sparse_attention.pruning.training import METRICS, SETTINGS, Stage, train
-from sparse_attention.training.loop import remove_resume_points, training_table
+from sparse_attention.training.loop import training_table
+from sparse_attention.training.resuming import remove_resume_points
 
 
 def main(snakemake):

@@ -17,9 +17,10 @@ from sparse_attention.jobs.script import run
 from sparse_attention.models.attention import Attention, choose_kernels
 from sparse_attention.models.masked_lm import load_masked_lm, save_masked_lm
 from sparse_attention.training.fine_tuning import METRICS, SETTINGS, train
-from sparse_attention.training.loop import remove_resume_points, training_table
+from sparse_attention.training.loop import training_table
 from sparse_attention.training.losses import gold_sparsity
 from sparse_attention.training.options import TrainOptions
+from sparse_attention.training.resuming import remove_resume_points
 from sparse_attention.training.task import MaskedLMTask
 
 

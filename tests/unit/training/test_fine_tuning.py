@@ -11,10 +11,10 @@ import torch
 from sparse_attention.data.blocks import Blocks
 from sparse_attention.errors import InputError
 from sparse_attention.models.attention import NAME, Attention, set_attention
-from sparse_attention.training import loop
+from sparse_attention.training import resuming
 from sparse_attention.training.fine_tuning import train
-from sparse_attention.training.loop import find_resume_point, remove_resume_points
 from sparse_attention.training.options import Anneal, TrainOptions
+from sparse_attention.training.resuming import find_resume_point, remove_resume_points
 from sparse_attention.training.task import MaskedLMTask
 from sparse_attention.training.trainer import MaskedLMTrainer
 from terminating import send_sigterm_in
@@ -207,7 +207,7 @@ def test_a_removal_that_is_killed_leaves_nothing_to_resume_from(tmp_path, monkey
     point.mkdir()
     (point / "trainer_state.json").write_text("{}")
     with monkeypatch.context() as patch:
-        patch.setattr(loop.shutil, "rmtree", lambda *_, **__: None)
+        patch.setattr(resuming.shutil, "rmtree", lambda *_, **__: None)
         remove_resume_points(folder)
     assert point.exists()
     assert find_resume_point(folder, {"seed": 1}) is None and not point.exists()

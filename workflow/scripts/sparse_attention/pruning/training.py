@@ -25,11 +25,11 @@ from sparse_attention.pruning.prediction import predict
 from sparse_attention.training.loop import (
     HookedTrainer,
     StepHooks,
-    find_resume_point,
     run_training,
     training_arguments,
     training_table,
 )
+from sparse_attention.training.resuming import find_resume_point
 
 logger = logging.getLogger(__name__)
 

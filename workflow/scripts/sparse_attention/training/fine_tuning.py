@@ -13,12 +13,12 @@ from sparse_attention.models.hub import offline
 from sparse_attention.models.masked_lm import set_dropout
 from sparse_attention.training.loop import (
     StepHooks,
-    find_resume_point,
     run_training,
     training_arguments,
     training_table,
 )
 from sparse_attention.training.losses import Losses
+from sparse_attention.training.resuming import find_resume_point
 from sparse_attention.training.task import MaskedLMTask
 from sparse_attention.training.trainer import MaskedLMTrainer
 

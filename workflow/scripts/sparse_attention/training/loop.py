@@ -1,4 +1,4 @@
-"""The loop of all trainings: its arguments, hooks before and after each step, and resuming.
+"""The loop of all trainings: its arguments, and hooks before and after each step.
 
 A resumed training gives the same bytes as one that was not interrupted.
 """
@@ -6,10 +6,8 @@ A resumed training gives the same bytes as one that was not interrupted.
 from __future__ import annotations
 
 import contextlib
-import json
 import logging
 import os
-import shutil
 import signal
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -30,7 +28,6 @@ from transformers import (
     TrainingArguments,
 )
 
-from sparse_attention.files.atomic import atomic_path
 from sparse_attention.jobs.progress import ProgressBar
 from sparse_attention.models.hub import offline
 from sparse_attention.training.options import OptimiserOptions
@@ -39,7 +36,6 @@ logger = logging.getLogger(__name__)
 
 SCHEDULES = {"linear": "linear", "cosine": "cosine", "constant": "constant_with_warmup"}
 """Names of schedules in transformers, by their names in the configuration."""
-FINGERPRINT = "fingerprint.json"
 Item = TypeVar("Item")
 Log = list[dict[str, float]]
 """Trainer's log: one entry per training step and per validation."""
@@ -239,41 +235,6 @@ def training_table(history: Log, metrics: Sequence[str], settings: Sequence[str]
         if f"{prefix}loss" in entry
     ]
     return pd.DataFrame(rows, columns=["step", "phase", *metrics, *settings])
-
-
-def find_resume_point(resume: Path, fingerprint: Mapping[str, object]) -> Path | None:
-    """Return the newest complete resume point of this training, if any.
-
-    A folder of another training is cleared. A resume point is complete when Trainer's state, which is written last, can
-    be read.
-
-    Parameters
-    ----------
-    resume : Path
-        Folder of resume points.
-    fingerprint : mapping
-        Everything that the training depends on; it must be serialisable as JSON.
-    """
-    file = resume / FINGERPRINT
-    wanted = json.dumps(fingerprint, sort_keys=True)
-    if not file.is_file() or file.read_text(encoding="utf-8") != wanted:
-        shutil.rmtree(resume, ignore_errors=True)
-        with atomic_path(file) as partial:
-            partial.write_text(wanted, encoding="utf-8")
-        return None
-    points = sorted(resume.glob("checkpoint-*"), key=lambda path: -int(path.name.split("-")[1]))
-    for point in points:
-        with contextlib.suppress(OSError, ValueError):
-            json.loads((point / "trainer_state.json").read_text(encoding="utf-8"))
-            logger.info("continuing from step %s of an earlier run", point.name.split("-")[1])
-            return point
-    return None
-
-
-def remove_resume_points(resume: str | os.PathLike[str]) -> None:
-    """Remove the folder of resume points; one that is killed meanwhile leaves none that `find_resume_point` returns."""
-    Path(resume, FINGERPRINT).unlink(missing_ok=True)
-    shutil.rmtree(resume, ignore_errors=True)
 
 
 @contextlib.contextmanager
