@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import copy
 import math
-from pathlib import Path
 
 import pytest
 import torch
-import yaml
 
+from plans import plan, read
 from sparse_attention.qk.gold import GoldWriter, gold_of
 from sparse_attention.qk.store import QKInfo, QKReader, QKWriter
 from sparse_attention.settings import sizes as module
@@ -20,28 +18,8 @@ from sparse_attention.settings.rates import rates
 from sparse_attention.settings.sizes import Sizes
 from sparse_attention.settings.storage import gold_bytes, qk_bytes, storage
 
-ROOT = Path(__file__).parents[3]
 MODEL = Sizes(layers=2, heads=3, head_dim=8, vocabulary=100, positions=64)
 PRESETS = ("study.yaml", "paper.yaml")
-
-
-def read(name):
-    return yaml.safe_load((ROOT / "config" / name).read_text(encoding="utf-8"))
-
-
-def plan(overlay=None, **changes):
-    """Return the plan of the default configuration with an overlay and changes to single keys."""
-    config = copy.deepcopy(read("config.yaml"))
-    for name, value in (overlay or {}).items():
-        both = isinstance(config[name], dict) and isinstance(value, dict)
-        config[name] = {**config[name], **value} if both else value
-    for name, value in changes.items():
-        section, _, key = name.partition("__")
-        if key:
-            config[section][key] = value
-        else:
-            config[section] = value
-    return Plan(config, read("datasets.yaml"))
 
 
 def test_the_bytes_of_a_small_run_are_those_computed_by_hand():
@@ -168,7 +146,7 @@ def test_no_time_is_given_for_a_gpu(tmp_path):
 def test_an_unlisted_model_is_unknown_until_it_is_retrieved(tmp_path):
     datasets = read("datasets.yaml")
     del datasets["all-minilm-l6-v2"]["dimensions"]
-    found = estimate(Plan(copy.deepcopy(read("config.yaml")), datasets), tmp_path)
+    found = estimate(Plan(read("config.yaml"), datasets), tmp_path)
     assert found.bytes == found.seconds == {}
     assert found.line == "unknown until all-minilm-l6-v2 is retrieved: what its jobs need"
 

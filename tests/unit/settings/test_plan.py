@@ -2,37 +2,16 @@
 
 from __future__ import annotations
 
-import copy
-from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-import yaml
 
+from plans import plan
 from sparse_attention.settings.paths import WILDCARDS, benchmark_of, log_of
-from sparse_attention.settings.plan import Plan
 from sparse_attention.settings.results import KINDS, Results
 from sparse_attention.settings.sparse_points import SECTIONS
 
-ROOT = Path(__file__).parents[3]
 LINEAR = "kind~linear_dim~4_shared~true"
-
-
-def read(name):
-    return yaml.safe_load((ROOT / "config" / name).read_text(encoding="utf-8"))
-
-
-def plan(**changes):
-    config = copy.deepcopy(read("config.yaml"))
-    for name, value in changes.items():
-        section, _, key = name.partition("__")
-        if key:
-            config[section][key] = value
-        else:
-            config[section] = value
-    return Plan(config, read("datasets.yaml"))
-
-
 SPARSE = {"full_mlm_losses", "sparse_mlm_losses", "sparse_mlm_heads"}
 FURTHER_TRAINED = {"finetuned_full_mlm_losses", "finetuned_mlm_losses", "finetuned_mlm_heads"}
 DUMP = {"extract_qk__source": "dump.pt"}
