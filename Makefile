@@ -9,6 +9,8 @@ SECONDS ?= 20
 KILLS ?= 20
 KILL_SEED ?=
 READER ?=
+TABLE ?=
+STAGE ?=
 SEED ?=
 
 VENV := .venv
@@ -18,7 +20,7 @@ RUN := $(BIN)/python tools/run.py --cores $(CORES)
 PYTEST := $(BIN)/python -m pytest --numprocesses $(WORKERS) --maxprocesses 4 --dist worksteal
 
 .DEFAULT_GOAL := help
-.PHONY: help run dry-run figures report test test-fast test-all test-system test-kill test-slurm test-conda fuzz lint hooks format benchmark-grid benchmark-fitting benchmark-attention benchmark-encoder benchmark-certificates benchmark-pruning benchmark-dry-run estimate show-tokens deviations envs containers architecture clean-results
+.PHONY: help run dry-run figures report test test-fast test-all test-system test-kill test-slurm test-conda fuzz lint hooks format benchmark-grid benchmark-fitting benchmark-attention benchmark-encoder benchmark-certificates benchmark-pruning benchmark-dry-run estimate show-tokens deviations envs containers architecture show doctor clean clean-results
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-17s %s\n", $$1, $$2}' Makefile
@@ -115,6 +117,15 @@ containers: $(VENV)/test.stamp ## write containers/ from envs/
 
 architecture: $(VENV)/test.stamp ## draw the picture of docs/architecture.md from the code
 	$(BIN)/python tools/draw_architecture.py
+
+show: $(VENV)/run.stamp ## show a table in the terminal (TABLE=pruning ARGS="--sort f1 --reverse"); without TABLE list them
+	@$(BIN)/python tools/show_table.py $(TABLE) $(ARGS)
+
+doctor: ## say what this machine has for the workflow, what is missing, and for what
+	@$(if $(wildcard $(BIN)/python),$(BIN)/python,$(PYTHON)) tools/doctor.py
+
+clean: $(VENV)/run.stamp ## disk use of each stage; delete stages with STAGE="qk gold"
+	@$(BIN)/python tools/clean.py $(STAGE)
 
 clean-results: $(VENV)/run.stamp ## delete what the workflow made; resources/ and logs stay
 	$(BIN)/python -m snakemake --cores 1 --delete-all-output $(ARGS)

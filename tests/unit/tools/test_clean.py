@@ -1,0 +1,60 @@
+from __future__ import annotations
+
+import pytest
+
+import clean
+from sparse_attention.errors import InputError
+from sparse_attention.jobs import lock
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name, number in (("results/qk/a/layer~0.safetensors", 2000), ("results/tables/a.tsv", 10), ("resources/b", 5)):
+        path = tmp_path / name
+        path.parent.mkdir(parents=True)
+        path.write_bytes(bytes(number))
+    (tmp_path / "results/README.md").write_text("kept\n")
+    return tmp_path
+
+
+def test_stages_are_listed_with_their_sizes(folder):
+    lines = clean.listing().splitlines()
+    assert [line.split() for line in lines[:3]] == [
+        ["2", "kB", "qk"],
+        ["10", "bytes", "tables"],
+        ["5", "bytes", "resources"],
+    ]
+    assert lines[3].split()[:2] == ["2.02", "kB"]
+
+
+def test_named_stages_are_deleted_and_nothing_else(folder):
+    assert clean.delete(["qk", "resources", "qk"]) == "deleted results/qk: 2 kB\ndeleted resources: 5 bytes"
+    assert sorted(path.name for path in folder.rglob("*")) == ["README.md", "a.tsv", "results", "tables"]
+
+
+@pytest.mark.parametrize("name", ["qq", "..", "README.md", "../results", "tables/a.tsv", ""])
+def test_a_wrong_name_deletes_nothing(folder, name):
+    with pytest.raises(InputError, match="is not allowed; allowed: qk, tables, resources"):
+        clean.delete(["qk", name])
+    assert (folder / "results/qk/a").exists()
+
+
+def test_what_a_link_points_to_is_kept(folder):
+    elsewhere = folder / "elsewhere"
+    elsewhere.mkdir()
+    (elsewhere / "large").write_bytes(bytes(100))
+    (folder / "results/gold").symlink_to(elsewhere)
+    assert "gold" not in clean.stages()
+    (folder / "results/qk/link").symlink_to(elsewhere)
+    clean.delete(["qk"])
+    assert (elsewhere / "large").exists()
+
+
+def test_an_active_run_keeps_its_files(folder, monkeypatch):
+    run = lock.Run(1, 0.0, 0.0, "here")
+    monkeypatch.setattr(lock.Run, "state", "alive")
+    monkeypatch.setattr(clean, "owner", lambda: run)
+    with pytest.raises(InputError, match="a run is active in this folder: process 1"):
+        clean.delete(["qk"])
+    assert (folder / "results/qk/a").exists()

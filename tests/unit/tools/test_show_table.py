@@ -1,0 +1,77 @@
+from __future__ import annotations
+
+import sys
+
+import pandas as pd
+import pytest
+
+import show_table
+from sparse_attention.errors import InputError
+from sparse_attention.files.tables import write_table
+
+
+@pytest.fixture
+def results(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    table = pd.DataFrame({
+        "predictor": ["window", "kmeans", "oracle"], "seeds": [3, 3, 3], "sparsity": [0.9, 0.95, 0.95],
+        "recall": [0.51234567, 0.6, 0.9], "recall_ci95": [0.1, 0.2, 0.3], "bound": [None, None, "upper"],
+    })  # fmt: skip
+    write_table(table, "results/tables/predictors.tsv")
+
+
+def shown(*arguments, monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["show_table.py", *arguments])
+    show_table.main()
+    return capsys.readouterr().out.splitlines()
+
+
+def test_rows_are_filtered_and_sorted(results, monkeypatch, capsys):
+    arguments = ["predictors", "--where", "sparsity >= 0.95", "--where", "predictor!=window", "--sort", "recall"]
+    head, columns, *rows, count = shown(*arguments, "--reverse", monkeypatch=monkeypatch, capsys=capsys)
+    assert head == "in all rows seeds: 3; sparsity: 0.95"
+    assert columns.split() == ["predictor", "recall", "bound"]
+    assert [row.split()[0] for row in rows] == ["oracle", "kmeans"] and count == "2 of 2 rows"
+
+
+def test_intervals_are_shown_on_demand(results, monkeypatch, capsys):
+    out = shown("predictors", "--intervals", "--rows", "1", monkeypatch=monkeypatch, capsys=capsys)
+    assert "recall_ci95" in out[1] and out[-1] == "1 of 3 rows" and "0.5123" in out[2]
+
+
+def test_columns_are_chosen(results, monkeypatch, capsys):
+    out = shown("results/tables/predictors.tsv", "--columns", "recall", monkeypatch=monkeypatch, capsys=capsys)
+    assert [line.strip() for line in out[:-1]] == ["recall", "0.5123", "0.6", "0.9"]
+
+
+def test_empty_cells_are_compared_as_empty_text(results, monkeypatch, capsys):
+    out = shown("predictors", "--where", "bound=", monkeypatch=monkeypatch, capsys=capsys)
+    assert out[-1] == "2 of 2 rows"
+
+
+def test_without_a_name_tables_are_listed(results, monkeypatch, capsys):
+    assert shown(monkeypatch=monkeypatch, capsys=capsys) == ["results/tables/predictors.tsv"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["predictor"], "table: 'predictor' is not there; allowed: predictors"),
+        (["predictors", "--where", "recal=1"], "--where: column 'recal' is not there; allowed: predictor, seeds"),
+        (["predictors", "--where", "recall"], "--where: 'recall' is not allowed; allowed: COLUMN=VALUE"),
+        (["predictors", "--where", "recall>much"], "'much' is not allowed, because recall has numbers"),
+        (["predictors", "--sort", "size"], "--sort: column 'size' is not there"),
+        (["predictors", "--columns", "size"], "--columns: column 'size' is not there"),
+    ],
+    ids=["table", "column of a condition", "condition", "number", "column to sort by", "column to show"],
+)
+def test_what_is_not_there_is_named(arguments, message, results, monkeypatch, capsys):
+    with pytest.raises(SystemExit) as error:
+        shown(*arguments, monkeypatch=monkeypatch, capsys=capsys)
+    assert message in str(error.value)
+
+
+def test_a_folder_without_results_says_how_to_make_them(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(InputError, match="make run"):
+        show_table.find_table("predictors")

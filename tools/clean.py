@@ -1,0 +1,78 @@
+"""Delete stages of the results, or list how much disk each takes: python tools/clean.py [STAGE …].
+
+A stage is a folder of results/ (results/README.md lists them) or `resources`, what was retrieved. Nothing is deleted
+without a name. A later run makes a deleted stage again only where a job that has to run needs it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+sys.path.insert(0, str(ROOT / "workflow/scripts"))
+
+from sparse_attention.errors import InputError  # noqa: E402
+from sparse_attention.files.room import size  # noqa: E402
+from sparse_attention.jobs.lock import owner  # noqa: E402
+
+RESULTS, RESOURCES = Path("results"), Path("resources")
+
+
+def stages() -> dict[str, Path]:
+    """Return the folders that can be deleted, by name."""
+    found = {path.name: path for path in sorted(RESULTS.glob("*")) if path.is_dir() and not path.is_symlink()}
+    return found | ({RESOURCES.name: RESOURCES} if RESOURCES.is_dir() else {})
+
+
+def size_of(folder: Path) -> int:
+    """Return the bytes of all files in a folder; links are not followed."""
+    paths = (Path(parent, name) for parent, _, names in os.walk(folder) for name in names)
+    return sum(path.lstat().st_size for path in paths)
+
+
+def listing() -> str:
+    """Return the disk use of each stage as lines, the largest first."""
+    sizes = {name: size_of(path) for name, path in stages().items()}
+    lines = [f"{size(number):>8}  {name}" for name, number in sorted(sizes.items(), key=lambda item: -item[1])]
+    return "\n".join([*lines, f'{size(sum(sizes.values())):>8}  in all; to delete some: make clean STAGE="NAME …"'])
+
+
+def delete(names: list[str]) -> str:
+    """Delete stages, and return what was deleted.
+
+    Raises
+    ------
+    InputError
+        When a name is no stage, or a run is active in this folder; nothing is deleted then.
+    """
+    known = stages()
+    unknown = [name for name in names if name not in known]
+    if unknown:
+        raise InputError(f"STAGE: {unknown[0]!r} is not allowed; allowed: {', '.join(known) or 'nothing is there'}")
+    run = owner()
+    if run and run.state == "alive":
+        raise InputError(f"a run is active in this folder: process {run.pid}; allowed: to delete when it has ended")
+    lines = []
+    for name in dict.fromkeys(names):
+        lines.append(f"deleted {known[name]}: {size(size_of(known[name]))}")
+        shutil.rmtree(known[name])
+    return "\n".join(lines)
+
+
+def main() -> None:
+    """Read the command line, and list or delete."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n\n")[0])
+    parser.add_argument("stages", nargs="*", metavar="STAGE", help="folder of results/, or resources")
+    names = [name for given in parser.parse_args().stages for name in given.replace(",", " ").split()]
+    try:
+        print(delete(names) if names else listing())
+    except InputError as error:
+        sys.exit(str(error))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,130 @@
+"""Say what this machine has for the workflow, what is missing, and for what: python tools/doctor.py.
+
+Ends with exit code 1 when something is missing without which the default run cannot finish.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from importlib import metadata, util
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+sys.path.insert(0, str(ROOT / "workflow/scripts"))
+
+PYTHON = (3, 11)
+MEMORY = 6000 * 2**20
+"""Bytes of memory that the largest job of the default run asks for."""
+DISK = 3 * 10**9
+"""Bytes that the default run writes to results/ and resources/, and some room besides."""
+GOOD, WANTING, FATAL = "ok", "without", "MISSING"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What was found of one thing that the workflow can use: `state` is one of `GOOD`, `WANTING` and `FATAL`."""
+
+    state: str
+    name: str
+    text: str
+
+
+def of_python() -> Iterator[Finding]:
+    """Find the version of Python and the packages of the lock."""
+    good = sys.version_info[:2] >= PYTHON
+    yield Finding(GOOD if good else FATAL, "Python", f"{platform.python_version()} (3.11 is tested; older ones fail)")
+    wanted = [line.split("#")[0].strip() for line in (ROOT / "requirements.txt").read_text("utf-8").splitlines()]
+    lock = dict(line.split("==") for line in (ROOT / "constraints.txt").read_text("utf-8").split() if "==" in line)
+    absent, other = [], []
+    for name in filter(None, wanted):
+        try:
+            version = metadata.version(name).split("+")[0]
+        except metadata.PackageNotFoundError:
+            absent.append(name)
+            continue
+        if version != lock.get(name, version):
+            other.append(f"{name} {version} instead of {lock[name]}")
+    if absent:
+        yield Finding(FATAL, "packages", f"not installed: {', '.join(absent)}; call `make run`, which installs them")
+    elif other:
+        yield Finding(WANTING, "packages", f"other versions than those tested: {'; '.join(other)}")
+    else:
+        yield Finding(GOOD, "packages", "all in the versions of constraints.txt")
+
+
+def of_machine() -> Iterator[Finding]:
+    """Find cores, memory, disk and the right to write."""
+    from sparse_attention.files.room import size
+    from sparse_attention.settings.folders import why_read_only, why_unusable
+    from sparse_attention.settings.needs import memory
+
+    yield Finding(GOOD, "cores", str(os.cpu_count()))
+    total = memory()
+    text = f"{size(total)}; trainings ask for {size(MEMORY)}"
+    yield Finding(GOOD if total >= MEMORY else WANTING, "memory", text)
+    free = shutil.disk_usage(Path.cwd()).free
+    text = f"{size(free)} are free; the default run needs {size(DISK)}, larger ones more: make estimate"
+    yield Finding(GOOD if free >= DISK else FATAL, "disk", text)
+    problem = why_unusable(Path.cwd()) or why_read_only(Path.cwd())
+    yield Finding(FATAL if problem else GOOD, "folder", problem or "can be written")
+
+
+def of_acceleration() -> Iterator[Finding]:
+    """Find a GPU and a compiler that works."""
+    if not util.find_spec("torch"):
+        return
+    import torch
+
+    from sparse_attention.block_sparse.cpu.build import find_compiler, library
+
+    if torch.cuda.is_available():
+        yield Finding(GOOD, "GPU", torch.cuda.get_device_name())
+    else:
+        build = torch.__version__ if torch.version.cuda else f"{torch.__version__} is a build without CUDA"
+        yield Finding(WANTING, "GPU", f"trainings at the published scale take days ({build})")
+    compiler = find_compiler()
+    if compiler and library():
+        yield Finding(GOOD, "C++ compiler", f"{compiler}; attention with block lists is compiled")
+    else:
+        what = f"{compiler} cannot compile the kernels" if compiler else "none is found"
+        text = f"{what}: training with entmax takes longer, results are the same (Debian: apt-get install g++)"
+        yield Finding(WANTING, "C++ compiler", text)
+
+
+def of_deployment() -> Iterator[Finding]:
+    """Find the programs that some ways of running need."""
+    from sparse_attention.settings.deployment import why_no_conda
+
+    problem = why_no_conda(["conda"])
+    yield Finding(WANTING if problem else GOOD, "conda", problem or f"{shutil.which('conda')}, for --use-conda")
+    others = {"apptainer": "runs in a container", "sbatch": "runs on Slurm", "git": "the commit in the manifest"}
+    for program, purpose in others.items():
+        place = shutil.which(program)
+        yield Finding(
+            GOOD if place else WANTING, program, f"{place}, for {purpose}" if place else f"needed for {purpose}"
+        )
+
+
+def findings() -> list[Finding]:
+    """Return all findings; what needs packages is left out while these are not installed."""
+    found = list(of_python())
+    if any(finding.state == FATAL for finding in found):
+        return found
+    return [*found, *of_machine(), *of_acceleration(), *of_deployment()]
+
+
+def main() -> None:
+    """Print the findings."""
+    found = findings()
+    for finding in found:
+        print(f"{finding.state:8s} {finding.name:13s} {finding.text}")
+    sys.exit(any(finding.state == FATAL for finding in found))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,116 @@
+"""Show a table of results in the terminal: python tools/show_table.py [NAME] [--where COLUMN=VALUE] [--sort COLUMN].
+
+NAME is a table in results/tables or results/timings, without its ending, or the path of any table. Without a name the
+tables are listed. `--where` keeps the rows that fulfil every condition: `sparsity>=0.9`, `predictor=kmeans`. Columns
+with one value are shown once, above the rows, and those of intervals only with `--intervals`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import difflib
+import operator
+import re
+import shutil
+import signal
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+sys.path.insert(0, str(ROOT / "workflow/scripts"))
+
+import pandas as pd  # noqa: E402
+
+from sparse_attention.errors import InputError  # noqa: E402
+from sparse_attention.files.tables import read_table  # noqa: E402
+
+FOLDERS = (Path("results/tables"), Path("results/timings"))
+CONDITION = re.compile(r"([^=<>!]+?)\s*(<=|>=|!=|=|<|>)\s*(.*)")
+INTERVALS = ("_ci95", "_low", "_high")
+COMPARISONS = {"=": operator.eq, "!=": operator.ne, "<": operator.lt, ">": operator.gt, "<=": operator.le,
+               ">=": operator.ge}  # fmt: skip
+
+
+def find_table(name: str) -> Path:
+    """Return the path of a table by its name; raise `InputError`, with similar names, when there is none."""
+    if Path(name).is_file():
+        return Path(name)
+    found = {path.stem: path for folder in FOLDERS for path in sorted(folder.glob("*.tsv"))}
+    if name in found:
+        return found[name]
+    near = difflib.get_close_matches(name, found, n=3) or sorted(found)
+    raise InputError(f"table: {name!r} is not there; allowed: {', '.join(near) or 'none yet, start with `make run`'}")
+
+
+def column_of(table: pd.DataFrame, name: str, option: str) -> str:
+    """Return the name of a column; raise `InputError` when the table has none of that name."""
+    if name not in table:
+        raise InputError(f"{option}: column {name!r} is not there; allowed: {', '.join(table)}")
+    return name
+
+
+def keep(table: pd.DataFrame, condition: str) -> pd.DataFrame:
+    """Return the rows that fulfil a condition such as `sparsity>=0.9`; numbers are compared as numbers."""
+    parts = CONDITION.fullmatch(condition.strip())
+    if not parts:
+        raise InputError(f"--where: {condition!r} is not allowed; allowed: COLUMN=VALUE, also with !=, <, >, <=, >=")
+    values, wanted = table[column_of(table, parts[1], "--where")], parts[3]
+    if not pd.api.types.is_numeric_dtype(values) or pd.api.types.is_bool_dtype(values):
+        return table[COMPARISONS[parts[2]](values.astype("string").fillna(""), wanted)]
+    number = pd.to_numeric(wanted, errors="coerce")
+    if pd.isna(number):
+        raise InputError(f"--where: {wanted!r} is not allowed, because {parts[1]} has numbers; allowed: a number")
+    return table[COMPARISONS[parts[2]](values, number)]
+
+
+def select(table: pd.DataFrame, given: argparse.Namespace) -> pd.DataFrame:
+    """Return the rows and columns that the command line asks for, sorted."""
+    for condition in given.where:
+        table = keep(table, condition)
+    if given.sort:
+        column = column_of(table, given.sort, "--sort")
+        table = table.sort_values(column, ascending=not given.reverse, kind="stable")
+    if given.columns:
+        return table[[column_of(table, name, "--columns") for name in given.columns]]
+    return table if given.intervals else table[[name for name in table if not name.endswith(INTERVALS)]]
+
+
+def as_text(table: pd.DataFrame, rows: int) -> str:
+    """Return the first rows of a table as text; 0 for all."""
+    shown = table.head(rows) if rows else table
+    if shown.empty:
+        return "no rows"
+    same = [name for name in table if len(table) > 1 and table[name].nunique(dropna=False) == 1]
+    head = "; ".join(f"{name}: {table[name].iloc[0]}" for name in same if pd.notna(table[name].iloc[0]))
+    width = shutil.get_terminal_size((160, 24)).columns
+    text = shown.drop(columns=same).to_string(
+        index=False, na_rep="", line_width=width, max_colwidth=80, float_format="{:.4g}".format
+    )
+    count = f"{len(shown)} of {len(table)} rows"
+    return "\n".join([*([f"in all rows {head}"] if head else []), text, count])
+
+
+def main() -> None:
+    """Read the command line and print."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n\n")[0])
+    parser.add_argument("name", nargs="?", help="name or path of a table; without it the tables are listed")
+    parser.add_argument("--where", action="append", default=[], help="condition on a column; may be given again")
+    parser.add_argument("--sort", help="column to sort by")
+    parser.add_argument("--reverse", action="store_true", help="the largest first")
+    parser.add_argument("--columns", nargs="+", default=[], help="columns to show")
+    parser.add_argument("--intervals", action="store_true", help="show the columns of intervals too")
+    parser.add_argument("--rows", type=int, default=40, help="rows to show; 0 for all")
+    given = parser.parse_args()
+    # a pager that is left early is no error
+    signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+    try:
+        if given.name:
+            print(as_text(select(read_table(find_table(given.name)), given), given.rows))
+        else:
+            print("\n".join(str(path) for folder in FOLDERS for path in sorted(folder.glob("*.tsv"))))
+    except InputError as error:
+        sys.exit(str(error))
+
+
+if __name__ == "__main__":
+    main()
