@@ -19,6 +19,7 @@ from file_server import Break, Reply
 from sparse_attention.data.fetch import retrieve
 from sparse_attention.data.registry import open_dataset
 from sparse_attention.data.sources import retrying, url
+from sparse_attention.data.sources.hub_token import hidden_in_logs
 from sparse_attention.errors import InputError
 
 SOURCE = {"type": "hub", "repo": "org/tiny", "revision": "main"}
@@ -106,8 +107,9 @@ def test_a_busy_server_is_asked_again_after_growing_pauses(status, where, hub, f
         ({"RateLimit": '"api";r=12;t=55'}, 1.0),
         ({"Retry-After": "soon"}, 1.0),
         ({"Retry-After": "0"}, 1.0),
+        ({"Retry-After": "\u00b2"}, 1.0),
     ],
-    ids=["seconds", "window used up", "window not used up", "no number", "at once"],
+    ids=["seconds", "window used up", "window not used up", "no number", "at once", "no decimal number"],
 )
 @pytest.mark.parametrize("where", ["list", WEIGHTS])
 def test_a_rate_limit_is_waited_for(headers, expected, where, hub, folder, pauses):
@@ -133,6 +135,13 @@ def test_a_rate_limit_of_an_hour_ends_the_job_with_the_time(hub, folder, pauses)
     hub.requests.clear()
     fetch(folder)
     assert hub.asked(hub.address(SOURCE, CONFIG)) == []
+
+
+@pytest.mark.parametrize("where", ["list", WEIGHTS])
+def test_a_rate_limit_without_end_is_more_than_a_day(where, hub, folder, pauses):
+    server, path = (hub, hub.listing(SOURCE)) if where == "list" else at(hub, where)
+    server.failures[path] = [Reply(429, {"Retry-After": "9" * 400})]
+    assert "asks to wait more than a day: run again" in fails(folder)
 
 
 @pytest.mark.parametrize("where", ["list", WEIGHTS])
@@ -321,4 +330,19 @@ class TestToken:
 
     def test_one_that_cannot_be_sent_is_not_shown(self, hub, folder, log, monkeypatch):
         monkeypatch.setenv("HF_TOKEN", f"{self.TOKEN}\u2026")
-        self.check(folder, log, fails(folder))
+        message = fails(folder)
+        assert "the token in HF_TOKEN, or that of `hf auth login`, has characters that no token has" in message
+        self.check(folder, log, message)
+
+    @pytest.mark.parametrize("where", ["list", CONFIG])
+    def test_one_that_is_not_accepted_is_to_be_renewed(self, where, hub, folder, log):
+        path = hub.listing(SOURCE) if where == "list" else hub.address(SOURCE, where)
+        hub.failures[path] = [Reply(401, {}, b"Invalid credentials in Authorization header")]
+        message = fails(folder)
+        assert "is not accepted: renew or remove it" in message and "set HF_TOKEN" not in message
+        self.check(folder, log, message)
+
+    def test_a_wrong_call_to_a_log_does_not_end_the_download(self, log):
+        with hidden_in_logs():
+            logging.getLogger("huggingface_hub").warning("%d files of " + self.TOKEN, "many")
+        assert "(a message that cannot be shown)" in log.text and self.TOKEN not in log.text

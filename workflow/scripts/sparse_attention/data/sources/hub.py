@@ -12,7 +12,12 @@ from typing import Any
 
 from sparse_attention.data.sources import url
 from sparse_attention.data.sources.common import RefusedError, SourceError, Wanted
-from sparse_attention.data.sources.hub_token import HubSession, hidden_in_logs, without_token
+from sparse_attention.data.sources.hub_token import (
+    HubSession,
+    hidden_in_logs,
+    why_refused,
+    without_token,
+)
 from sparse_attention.data.sources.retrying import BusyError, is_temporary, repeat, wait_of
 from sparse_attention.errors import reason
 
@@ -139,6 +144,8 @@ def _clear_errors(source: dict[str, Any]) -> Iterator[None]:
         with hidden_in_logs():
             yield
     except RefusedError as error:
+        if problem := why_refused(refused=error.status == 401):
+            raise SourceError(f"{_where(source)}: {error}; {problem}") from None
         page = f"{_endpoint() or 'https://huggingface.co'}/{_path(source)}"
         hint = f"if the repository is private or asks to accept its terms ({page}), set HF_TOKEN to a token with access"
         raise SourceError(f"{_where(source)}: {error}; {hint}") from None
@@ -147,7 +154,8 @@ def _clear_errors(source: dict[str, Any]) -> Iterator[None]:
     except Exception as error:
         if isinstance(error, OSError) and error.errno == errno.ENOSPC:
             raise
-        raise SourceError(f"{_where(source)}: {_text(error)}") from None
+        problem = why_refused(refused=False) if isinstance(error, UnicodeError) else None
+        raise SourceError(f"{_where(source)}: {problem or _text(error)}") from None
 
 
 def _path(source: dict[str, Any]) -> str:

@@ -42,7 +42,11 @@ def hidden_in_logs() -> Iterator[None]:
 
     def make_hidden(*arguments: Any, **options: Any) -> logging.LogRecord:
         record = make(*arguments, **options)
-        record.msg, record.args = without_token(record.getMessage()), None
+        try:
+            text = without_token(record.getMessage())
+        except Exception:  # a wrong call by a library, which must not end the download; it may hold the token
+            text = "(a message that cannot be shown)"
+        record.msg, record.args = text, None
         return record
 
     logging.setLogRecordFactory(make_hidden)
@@ -57,6 +61,16 @@ def _add_token(request: requests.PreparedRequest) -> requests.PreparedRequest:
     if token:
         request.headers["Authorization"] = f"Bearer {token}"
     return request
+
+
+def why_refused(refused: bool) -> str | None:
+    """Return what to do about the user's token, if it cannot be sent, or was `refused`; None for another reason."""
+    token = _token()
+    if token and not token.isascii():
+        return "the token in HF_TOKEN, or that of `hf auth login`, has characters that no token has: correct it"
+    if token and refused:
+        return "the token in HF_TOKEN, or that of `hf auth login`, is not accepted: renew or remove it"
+    return None
 
 
 def _token() -> str | None:

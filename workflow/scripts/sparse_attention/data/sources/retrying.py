@@ -16,6 +16,7 @@ T = TypeVar("T")
 
 ATTEMPTS = 5
 PAUSE = 1.0
+DAY = 24 * 3600.0
 LONGEST_WAIT = 300.0
 """Seconds that a server may ask a job to wait; the hub counts requests in windows of this length."""
 
@@ -46,8 +47,8 @@ def is_temporary(status: int) -> bool:
 def wait_of(headers: Mapping[str, str]) -> float:
     """Return the seconds to wait that an answer asks for in `Retry-After` or `RateLimit`, or 0."""
     after = headers.get("Retry-After", "").strip()
-    if after.isdigit():
-        return float(after)
+    if after.isascii() and after.isdecimal():
+        return float(after[:12])
     if after:
         try:
             return max(0.0, email.utils.parsedate_to_datetime(after).timestamp() - time.time())
@@ -71,7 +72,8 @@ def repeat(request: Callable[[], T]) -> T:
         except BusyError as error:
             busy = error
         if busy.wait > LONGEST_WAIT:
-            raise SourceError(f"{busy}, and asks to wait {busy.wait:.0f} s: run again after that time")
+            wait = f"{busy.wait:.0f} s" if busy.wait <= DAY else "more than a day"
+            raise SourceError(f"{busy}, and asks to wait {wait}: run again after that time")
         if attempt < ATTEMPTS:
             pause = max(PAUSE * 2 ** (attempt - 1), busy.wait)
             logger.info("%s; attempt %d of %d in %.0f s", busy, attempt + 1, ATTEMPTS, pause)
