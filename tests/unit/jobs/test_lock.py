@@ -138,7 +138,9 @@ def test_the_folder_of_a_killed_run_is_free(folder, beside):
 
 
 @pytest.mark.parametrize(
-    "arguments", [["-n"], ["--dry-run"], ["-np"], ["--report=x.html"], ["--nolock"]], ids=lambda value: value[0]
+    "arguments",
+    [["-n"], ["--dry-run"], ["-np"], ["-nc1"], ["-nj4"], ["--report=x.html"], ["--nolock"]],
+    ids=lambda value: value[0],
 )
 def test_what_runs_no_job_claims_nothing(folder, beside, arguments):
     assert lock.claim(["--cores", "1", *arguments], folder) is None
@@ -156,8 +158,8 @@ def test_without_locks_of_files_the_records_decide(folder, beside, monkeypatch):
 
 
 def test_end_leaves_the_records_of_others(folder):
-    other = write_record(folder, 1, LONG_AGO, "elsewhere")
     lock.claim([], folder)
+    other = write_record(folder, 1, LONG_AGO, "elsewhere")
     lock.record_end(folder)
     assert other.exists()
 
@@ -175,3 +177,39 @@ def test_end_leaves_the_records_of_others(folder):
 def test_an_unreadable_record_is_ignored(folder, text):
     write_record(folder, 1, LONG_AGO, "here").write_text(text)
     assert lock.owner(folder) is None
+
+
+def test_a_record_that_vanishes_or_is_no_file_is_ignored(folder):
+    records = folder / lock.RECORDS
+    (records / "folder.json").mkdir(parents=True)
+    (records / "gone.json").symlink_to(records / "removed meanwhile")
+    assert lock.owner(folder) is None
+
+
+@pytest.mark.parametrize("pid", [-1, float("inf")])
+def test_an_impossible_process_is_no_live_run(folder, pid):
+    write_record(folder, pid, LONG_AGO, lock._host())
+    run = lock.owner(folder)
+    assert run is None or run.state == "dead"
+
+
+def test_the_record_of_another_machine_is_forgotten_when_the_folder_is_free(folder):
+    elsewhere = write_record(folder, 7, LONG_AGO, "elsewhere")
+    lock_folder(folder)
+    assert "process 7 on elsewhere" in lock.claim([], folder)
+    # what --unlock does
+    (folder / lock.LOCKS / "0.input.lock").unlink()
+    lock._holding.clear()
+    assert lock.claim([], folder) is None
+    assert not elsewhere.exists()
+
+
+def test_jobs_are_seen_through_a_link(tmp_path):
+    scratch = tmp_path / "scratch"
+    (scratch / "scripts").mkdir(parents=True)
+    (tmp_path / ".snakemake").symlink_to(scratch)
+    script = tmp_path / lock.SCRIPTS / "tmp1.train.py"
+    script.write_text("input()")
+    with subprocess.Popen([sys.executable, str(script)], stdin=subprocess.PIPE) as process:
+        assert lock.working_scripts(tmp_path) == [process.pid]
+        process.kill()

@@ -46,6 +46,19 @@ def test_a_missing_submit_command_is_named(commands):
     assert scheduler.why_unreachable("cluster-generic", "bsub -n {threads}") is None
 
 
+@pytest.mark.parametrize(
+    "command",
+    ["$HOME/bin/q {threads}", "~/bin/q", "ACCOUNT=x qsub", "cd /tmp && qsub", "{resources.submit} -x", " ", "'qsub"],
+)
+def test_what_only_the_shell_can_find_is_not_judged(commands, command):
+    assert scheduler.why_unreachable("cluster-generic", command) is None
+
+
+def test_slurm_without_its_tools_is_told(commands):
+    commands(sbatch="exit 0")
+    assert "No such file or directory: 'scontrol'" in scheduler.why_unreachable("slurm")
+
+
 @pytest.mark.parametrize("executor", ["local", "kubernetes"])
 def test_other_executors_are_left_alone(commands, executor):
     assert scheduler.why_unreachable(executor) is None

@@ -72,9 +72,8 @@ def _held(path: Path) -> Iterator[None]:
     path.parent.mkdir(parents=True, exist_ok=True)
     while True:
         with path.open("a+", encoding="utf-8") as stream:
-            _lock(stream)
             # whoever held the file before has removed it
-            if not path.exists() or path.stat().st_ino != os.fstat(stream.fileno()).st_ino:
+            if _lock(stream) and not _is_at(path, stream):
                 continue
             stream.truncate(0)
             stream.write(f"process {os.getpid()} on {platform.node()}")
@@ -86,7 +85,8 @@ def _held(path: Path) -> Iterator[None]:
             return
 
 
-def _lock(stream: IO[str]) -> None:
+def _lock(stream: IO[str]) -> bool:
+    """Lock a file, after whoever holds it; return False where the file system has no locks."""
     try:
         fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -95,6 +95,15 @@ def _lock(stream: IO[str]) -> None:
         fcntl.flock(stream, fcntl.LOCK_EX)
     except OSError as error:
         logger.info("jobs that write the same files are not noticed: %s", error)
+        return False
+    return True
+
+
+def _is_at(path: Path, stream: IO[str]) -> bool:
+    """Return whether an open file is still the one at `path`."""
+    with contextlib.suppress(OSError):
+        return path.stat().st_ino == os.fstat(stream.fileno()).st_ino
+    return False
 
 
 def _watch(pid: int) -> None:

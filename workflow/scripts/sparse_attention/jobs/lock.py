@@ -33,7 +33,7 @@ TICK = 0.02
 PATIENCE = 20.0
 """Seconds in which jobs of a killed run should have ended; a training first completes its step."""
 READING = re.compile(
-    r"-[pFkr]*n[pFkrq]*|-[SDlh]|--(dry-?run|nolock|lint|(detailed-)?summary|report|rulegraph|dag|filegraph|d3dag|list"
+    r"-[pFkr]*n.*|-[SDlh]|--(dry-?run|nolock|lint|(detailed-)?summary|report|rulegraph|dag|filegraph|d3dag|list"
     r"|list-.*|lt|lc|lu|help|print-compilation|containerize|generate-unit-tests|archive)"
 )
 """Options of Snakemake with which it runs no job, or with which the user wants no lock."""
@@ -123,7 +123,9 @@ def is_locked(folder: str | os.PathLike[str] = ".") -> bool:
 
 def working_scripts(folder: str | os.PathLike[str] = ".") -> list[int]:
     """Return the ids of processes that run scripts of `folder`; these can go on after their run was killed."""
-    scripts = str(Path(folder, SCRIPTS).resolve())
+    # `.snakemake` may be a link, and processes show the path by which they were started
+    paths = Path(folder, SCRIPTS).absolute(), Path(folder, SCRIPTS).resolve()
+    scripts = tuple(f"{path}{os.sep}" for path in paths)
     found = psutil.process_iter(["cmdline"])
     return [process.pid for process in found if any(part.startswith(scripts) for part in process.info["cmdline"] or ())]
 
@@ -172,9 +174,9 @@ def _hold(path: Path) -> bool:
 
 
 def _record_start(folder: str | os.PathLike[str]) -> None:
-    """Record that this process runs the workflow in `folder`, and remove the records of dead runs."""
+    """Record that this process runs the workflow in `folder`, which no other run holds, and remove older records."""
     for old in _runs(folder):
-        if old.state == "dead":
+        if old.state != "alive":
             _record(folder, old).unlink(missing_ok=True)
     run = Run(os.getpid(), *(_start_of(os.getpid()) or (0.0, 0.0)), _host())
     with atomic_path(_record(folder, run)) as partial:
@@ -185,7 +187,8 @@ def _runs(folder: str | os.PathLike[str]) -> list[Run]:
     """Return the runs in the records; incomplete records and those of other versions are ignored."""
     runs = []
     for path in sorted(Path(folder, RECORDS).glob("*.json")):
-        with contextlib.suppress(ValueError, TypeError):
+        # a run that ends meanwhile removes its record
+        with contextlib.suppress(ValueError, TypeError, OverflowError, OSError):
             run = Run(**json.loads(path.read_text(encoding="utf-8")))
             runs.append(Run(int(run.pid), float(run.started), float(run.uptime), str(run.host)))
     return runs
@@ -205,5 +208,5 @@ def _start_of(pid: int) -> tuple[float, float] | None:
         process = psutil.Process(pid)
         created = process.create_time()
         return None if process.status() == psutil.STATUS_ZOMBIE else (created, created - psutil.boot_time())
-    except psutil.Error:
+    except (psutil.Error, ValueError, OverflowError):
         return None
