@@ -107,8 +107,9 @@ rule sparse_mlm:
 
 if workflow.is_main_process:
     logger.info(PLAN.preflight)
-    logger.info(estimate(PLAN).line)
-    if lacking := needs.missing_disk(PLAN):
+    estimated, lacking = needs.forecast(PLAN)
+    logger.info(estimated)
+    if lacking:
         logger.warning(f"The disk may be too small: {lacking}")
 
 

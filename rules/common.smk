@@ -21,7 +21,6 @@ from sparse_attention.predictors.registry import discover
 from sparse_attention.settings import command_line, config as settings, grids, needs, sparse_points
 from sparse_attention.settings.datasets import load_registry
 from sparse_attention.settings.deployment import why_no_conda
-from sparse_attention.settings.estimate import estimate
 from sparse_attention.settings.folders import why_read_only, why_unusable
 from sparse_attention.settings.origins import read_origins
 from sparse_attention.settings.paths import CLASSIFIER, CLASSIFIER_RUN, CLUSTERING, FINETUNED, POINT, PROJECTION
@@ -134,9 +133,10 @@ def tables_made_by(rule):
 
 
 def asked_memory():
-    """Return the memory in MiB that each rule with jobs to run asks for."""
-    asked = [(job.rule.name, job.resources.get("mem_mb", 0)) for job in workflow.dag.needrun_jobs()]
-    return {rule: memory for rule, memory in sorted(asked, key=lambda pair: pair[1])}
+    """Return the memory in MiB that each rule with jobs to run asks for, as far as it is known before the start."""
+    asked = [(job.rule.name, job.resources.get("mem_mb")) for job in workflow.dag.needrun_jobs()]
+    known = [(rule, memory) for rule, memory in asked if isinstance(memory, (int, float))]
+    return {rule: memory for rule, memory in sorted(known, key=lambda pair: pair[1])}
 
 
 wildcard_constraints:

@@ -20,3 +20,9 @@ def test_too_little_memory_is_told_and_the_run_starts(checkout):
     told = "retrieve may need 99999999 MiB of memory, but this machine has "
     assert len([line for line in run.stderr.splitlines() if line.startswith(told)]) == 1, run.stderr
     assert run.returncode == 0 and (checkout.folder / receipt).exists()
+
+
+def test_memory_that_is_known_later_is_not_compared(checkout):
+    memory = "prepare_code:mem_mb=max(2*input.size_mb,1000)"
+    run = checkout.snakemake("results/code/tiny/functions.parquet", "--set-resources", memory)
+    assert run.returncode == 0, run.stderr

@@ -46,3 +46,11 @@ def test_the_disk_of_a_folder_that_is_not_there_yet_counts(tmp_path):
 )
 def test_sizes_have_three_digits(number, text):
     assert room.size(number) == text
+
+
+def test_a_disk_that_cannot_be_asked_is_no_problem(monkeypatch, tmp_path):
+    def fail(_):
+        raise PermissionError
+
+    monkeypatch.setattr(room.shutil, "disk_usage", fail)
+    assert room.shortage(tmp_path, 10**20) is None

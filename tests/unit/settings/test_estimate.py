@@ -153,7 +153,10 @@ def test_an_unlisted_model_is_unknown_until_it_is_retrieved(tmp_path):
 
 def test_a_dump_is_not_estimated(tmp_path):
     line = estimate(plan(code=None, extract_qk__source="dump.pt"), tmp_path).line
-    assert line == "the storage and the time of a dump's evaluation are not estimated"
+    assert line == "what is made from the dump is not counted"
+    assert estimate(plan(extract_qk__source="dump.pt"), tmp_path).line.endswith(
+        "; what is made from the dump is not counted"
+    )
 
 
 def test_dimensions_change_nothing_that_is_retrieved():

@@ -85,3 +85,13 @@ def test_a_limit_of_the_container_counts(tmp_path, monkeypatch):
         (tmp_path / "limit").write_text(text)
         monkeypatch.setattr(needs, "CGROUP", tmp_path / "limit")
         assert needs.memory() == expected
+
+
+def test_an_estimate_that_fails_is_told_in_one_line(plan, monkeypatch):
+    def fail(*_):
+        raise OverflowError("too large\nfor a float")
+
+    monkeypatch.setattr(needs, "estimate", fail)
+    line, lacking = needs.forecast(plan())
+    assert line.startswith("storage and time cannot be estimated: OverflowError") and "\n" not in line
+    assert lacking is None

@@ -20,9 +20,12 @@ def shortage(folder: str | os.PathLike[str], needed: int) -> str | None:
         Their size in bytes.
     """
     place = Path(folder).absolute()
-    while not place.exists():
+    while not os.path.exists(place):
         place = place.parent
-    free = shutil.disk_usage(place).free
+    try:
+        free = shutil.disk_usage(place).free
+    except OSError:  # such a place is not for this to report
+        return None
     if needed <= free:
         return None
     return f"{size(needed)} are needed in {folder}, but {size(free)} are free: {size(needed - free)} are missing"

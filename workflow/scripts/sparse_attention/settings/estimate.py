@@ -32,6 +32,8 @@ class Estimate:
         The models whose sizes are not known yet, so that their stages are not counted.
     on_gpu : bool
         Whether the configuration asks for a GPU, for which no rates are known.
+    from_dump : bool
+        Whether the queries and keys are a dump's, whose size is not known, so that nothing made from it is counted.
     """
 
     bytes: dict[str, int]
@@ -39,6 +41,7 @@ class Estimate:
     seconds: dict[str, float]
     unknown: tuple[str, ...]
     on_gpu: bool
+    from_dump: bool
 
     @property
     def line(self) -> str:
@@ -50,7 +53,8 @@ class Estimate:
         if self.bytes and self.on_gpu:
             parts.append("the time on a GPU is not known")
         parts += [f"unknown until {name} is retrieved: what its jobs need" for name in self.unknown]
-        return "; ".join(parts) or "the storage and the time of a dump's evaluation are not estimated"
+        parts += ["what is made from the dump is not counted"] if self.from_dump else []
+        return "; ".join(parts)
 
 
 def estimate(plan: Plan, folder: Path = Path()) -> Estimate:
@@ -73,6 +77,7 @@ def estimate(plan: Plan, folder: Path = Path()) -> Estimate:
         seconds=durations(plan, model, classifier),
         unknown=tuple(unknown),
         on_gpu=plan.config["device"] not in ("auto", "cpu"),
+        from_dump=plan.from_dump,
     )
 
 

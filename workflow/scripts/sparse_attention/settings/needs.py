@@ -9,6 +9,7 @@ from pathlib import Path
 
 import psutil
 
+from sparse_attention.errors import reason
 from sparse_attention.files.room import shortage
 from sparse_attention.settings.estimate import estimate
 from sparse_attention.settings.plan import Plan
@@ -17,12 +18,30 @@ CGROUP = Path("/sys/fs/cgroup/memory.max")
 MEBIBYTE = 2**20
 
 
+def forecast(plan: Plan, folder: Path = Path()) -> tuple[str, str | None]:
+    """Return in one line what a run takes, and that the disk has too little room for it, or None.
+
+    Never raises, because no run depends on what is estimated.
+
+    Parameters
+    ----------
+    plan : Plan
+        The run.
+    folder : Path
+        Folder of the workflow's results and resources.
+    """
+    try:
+        return estimate(plan, folder).line, missing_disk(plan, folder)
+    except Exception as error:
+        return f"storage and time cannot be estimated: {type(error).__name__}: {reason(error)}", None
+
+
 def missing_disk(plan: Plan, folder: Path = Path()) -> str | None:
     """Return that the disk has too little room for the results that are still to be made, or None.
 
     It is a warning, not an error: the estimate counts all the examples and functions that are asked for, and a short
     corpus has fewer. The jobs that write the largest files check the room for them and refuse to start without it.
-    Nothing is known of a model that is not retrieved yet, unless the registry has its dimensions.
+    Nothing is known of a dump, or of a model that is not retrieved yet, unless the registry has its dimensions.
 
     Parameters
     ----------
