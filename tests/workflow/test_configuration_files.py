@@ -5,8 +5,12 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
+import yaml
+
+ROOT = Path(__file__).parents[2]
 
 TINY = "tests/config/tiny.yaml"
 
@@ -78,3 +82,13 @@ def test_the_guarded_start_says_in_one_line_what_snakemake_cannot_read(checkout,
     run = subprocess.run(command, cwd=checkout.folder, capture_output=True, text=True, timeout=120)
     assert run.returncode == 1
     assert re.fullmatch(rf"the configuration cannot be read:\n  {re.escape(words)}.*\n", run.stderr)
+
+
+def test_the_file_for_the_catalogue_has_its_keys():
+    usage = yaml.safe_load((ROOT / ".snakemake-workflow-catalog.yml").read_text(encoding="utf-8"))["usage"]
+    assert set(usage) == {"mandatory-flags", "software-stack-deployment"}
+    deployment = usage["software-stack-deployment"]
+    assert set(deployment) <= {"conda", "apptainer", "apptainer+conda", "report"}
+    assert deployment["report"] == (
+        'report: "workflow/report/workflow.rst"' in (ROOT / "Snakefile").read_text(encoding="utf-8")
+    )
