@@ -12,6 +12,7 @@ import pytest
 import imports
 import make_envs
 from conda_installation import ROOT, Conda, install_conda
+from killing import tables
 
 SCRIPTS = ROOT / "workflow" / "scripts"
 RULES = make_envs.read_rules()
@@ -52,13 +53,6 @@ def with_conda(conda, checkout, *arguments):
     return conda.snakemake(checkout.folder, "--use-conda", "--conda-prefix", str(conda.environments), *arguments)
 
 
-def tables(checkout) -> dict[str, bytes]:
-    """Return every table of a run but those of times."""
-    found = [path.relative_to(checkout.folder) for path in (checkout.folder / "results").rglob("*.tsv")]
-    timed = {"logs", "benchmarks", "timings"}
-    return {str(path): (checkout.folder / path).read_bytes() for path in found if not timed & set(path.parts)}
-
-
 def environment_of(conda, rule) -> Path:
     """Return the folder of the environment that Snakemake made for a rule."""
     content = (ROOT / "envs" / f"{rule}.yaml").read_text()
@@ -67,7 +61,7 @@ def environment_of(conda, rule) -> Path:
 
 
 def test_tables_are_those_of_a_run_without_conda(in_conda, finished):
-    made, expected = tables(in_conda), tables(finished)
+    made, expected = tables(in_conda.folder), tables(finished.folder)
     assert len(made) > 50 and set(made) == set(expected)
     assert [name for name in made if made[name] != expected[name]] == []
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import shutil
 from collections import Counter
-from pathlib import Path
 
 import pytest
 
 from drivers import install_driver
+from killing import tables
 from slurm_cluster import Cluster, why_impossible
 
 SLURM = ("--profile", "profiles/slurm", "--slurm-init-seconds-before-status-checks", "1", "--latency-wait", "20")
@@ -40,13 +40,6 @@ def ids(cluster, comment, state=None):
             if facts["comment"].startswith(comment) and state in (None, facts["state"])]  # fmt: skip
 
 
-def results(folder: Path) -> dict[str, bytes]:
-    """Return the tables of a run without those of times."""
-    found = [path for path in (folder / "results").rglob("*.tsv")
-             if not {"logs", "benchmarks", "timings"} & set(path.parts)]  # fmt: skip
-    return {str(path.relative_to(folder)): path.read_bytes() for path in found}
-
-
 @pytest.fixture(scope="module")
 def disturbed(cluster, driver, finished, tmp_path_factory):
     """Return the folder of a run during which a job was cancelled and a node was lost."""
@@ -73,7 +66,7 @@ def running(cluster):
 
 
 def test_results_are_those_of_a_local_run(disturbed, finished):
-    ours, local = results(disturbed), results(finished.folder)
+    ours, local = tables(disturbed), tables(finished.folder)
     assert ours.keys() == local.keys() and len(local) > 50
     assert [name for name in local if ours[name] != local[name]] == []
 
@@ -112,7 +105,7 @@ def test_a_job_over_its_memory_gets_more(cluster, driver, copy_of_finished, fini
     status, messages = driver.run(copy_of_finished.folder, *SLURM, *resources, "--forcerun", rule, "--until", rule)
     assert status == 0, messages
     assert "exceeded memory limit" in messages and "Trying to restart job" in messages
-    assert results(copy_of_finished.folder) == results(finished.folder)
+    assert tables(copy_of_finished.folder) == tables(finished.folder)
 
 
 def test_training_over_its_time_resumes_and_says_so(cluster, driver, copy_of_finished):
@@ -145,7 +138,7 @@ def test_slurm_without_its_plugin(cluster, driver, copy_of_finished, finished):
     assert status == 0, messages
     (job,) = set(cluster.jobs()) - before
     assert cluster.jobs()[job]["memory"] == "3000M" and cluster.jobs()[job]["limit"] == "1:00:00"
-    assert results(copy_of_finished.folder) == results(finished.folder)
+    assert tables(copy_of_finished.folder) == tables(finished.folder)
 
 
 def test_a_controller_that_is_down_is_told_before_any_job(cluster, driver, checkout):
