@@ -6,12 +6,13 @@ The workflow runs in copies so that no test touches a user's results. Without a 
 from __future__ import annotations
 
 import importlib.util
+import logging
 import os
 import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -114,6 +115,18 @@ def once(tmp_path_factory: pytest.TempPathFactory, name: str, make: Callable[[Pa
             make(folder)
             folder.with_suffix(".made").touch()
     return folder
+
+
+@pytest.fixture(autouse=True)
+def loggers_as_before() -> Iterator[None]:
+    """Undo what a test's job did to the loggers, so that the next test sees each message once."""
+    loggers = [logging.getLogger(name) for name in ("sparse_attention", "py.warnings")]
+    before = [(logger.handlers[:], logger.propagate, logger.level) for logger in loggers]
+    yield
+    for logger, (handlers, propagate, level) in zip(loggers, before, strict=True):
+        logger.handlers, logger.propagate = handlers, propagate
+        logger.setLevel(level)
+    logging.captureWarnings(False)
 
 
 @pytest.fixture(scope="session")

@@ -31,9 +31,8 @@ def fresh(monkeypatch, tmp_path):
 
 
 @pytest.fixture
-def messages(caplog, monkeypatch):
+def messages(caplog):
     """Return a function that gives the library's messages so far."""
-    monkeypatch.setattr(build.logger, "propagate", True)
     caplog.set_level(logging.INFO, build.logger.name)
     return lambda: caplog.text
 

@@ -189,10 +189,9 @@ def test_the_backward_pass_leaves_out_blocks_without_probability():
 
 
 @pytest.fixture
-def messages(caplog, monkeypatch):
+def messages(caplog):
     """Return a function that gives the library's messages so far, none of which was said before."""
     dispatch._say_once.cache_clear(), dispatch._lacking_for_triton.cache_clear()
-    monkeypatch.setattr(dispatch.logger, "propagate", True)
     caplog.set_level(logging.INFO, dispatch.logger.name)
     yield lambda: caplog.text
     dispatch._say_once.cache_clear(), dispatch._lacking_for_triton.cache_clear()

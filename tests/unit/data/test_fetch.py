@@ -20,9 +20,8 @@ def no_pauses(monkeypatch):
 
 
 @pytest.fixture
-def messages(caplog, monkeypatch):
-    """What is logged, whatever other tests did to the library's logger."""
-    monkeypatch.setattr(logging.getLogger("sparse_attention"), "propagate", True)
+def messages(caplog):
+    """What is logged."""
     caplog.set_level(logging.INFO)
     return caplog
 

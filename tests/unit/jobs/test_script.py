@@ -118,7 +118,6 @@ def test_atomic_path_never_shows_half_a_folder(tmp_path, monkeypatch):
 
 
 def test_progress_yields_everything_and_logs_rate_and_time_left(caplog):
-    logs.logger.propagate = True
     with caplog.at_level(logging.INFO, logger="sparse_attention"):
         assert list(progress(range(4), 4, "steps", every=0.0)) == [0, 1, 2, 3]
     assert "steps [###############-----] 3/4" in caplog.text and "left" in caplog.text
