@@ -107,7 +107,7 @@ def test_missing_python_is_told(folder):
 def test_ci_runs_the_tests():
     script = ROOT / ".ci" / "run"
     assert os.access(script, os.X_OK)
-    assert script.read_text().splitlines()[-2:] == ["make test-all", "make test-system"]
+    assert script.read_text().splitlines()[-2:] == ["make test", "make test-system"]
 
 
 def test_one_case_of_the_damaged_files_can_be_read_again(folder):
