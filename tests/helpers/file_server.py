@@ -91,6 +91,10 @@ class FileServer:
         """Return the answer to a request for a path that is not served."""
         return Reply(404)
 
+    def receive(self, request: Request, body: bytes) -> Reply:
+        """Return the answer to a request that sends something."""
+        return Reply(405)
+
     @contextlib.contextmanager
     def running(self) -> Iterator[None]:
         """Serve on a free port inside a `with` block."""
@@ -121,6 +125,26 @@ def _handler(server: FileServer) -> type[BaseHTTPRequestHandler]:
 
         def do_GET(self) -> None:
             self.answer(with_body=True)
+
+        def do_POST(self) -> None:
+            self.take()
+
+        def do_PUT(self) -> None:
+            self.take()
+
+        def take(self) -> None:
+            path = self.path.split("?")[0]
+            request = Request(self.command, path, None, self.headers.get("Authorization"))
+            server.requests.append(request)
+            if path in server.breaks:
+                self.rfile.read(server.breaks.pop(path).after)
+                self.close_connection = True
+                return self.connection.close()
+            body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+            failures = server.failures.get(path)
+            failure = failures.pop(0) if failures else None
+            reply = Reply(failure) if isinstance(failure, int) else failure or server.receive(request, body)
+            self.send(reply.status, reply.headers, reply.body, len(reply.body))
 
         def answer(self, with_body: bool) -> None:
             path = self.path.split("?")[0]

@@ -19,6 +19,7 @@ from sparse_attention.data.fetch import retrieve
 from sparse_attention.data.registry import open_dataset
 from sparse_attention.data.sources import osf, retrying
 from sparse_attention.errors import InputError
+from zenodo_server import ZenodoServer
 
 CONFIG = Path(__file__).parents[3] / "config"
 REGISTRY = yaml.safe_load((CONFIG / "datasets.yaml").read_text(encoding="utf-8"))
@@ -107,13 +108,13 @@ def devign(empty_hub):
 
 
 @pytest.fixture
-def zenodo(server):
-    """Serve the record's files."""
-    for name in ("train_subset.csv", "test.csv"):
-        server.files[f"/records/7606184/files/{name}"] = table(name.split(".")[0])
-    entry = REGISTRY["zenodo-7606184"]
-    address = entry["source"]["url"].replace("https://zenodo.org", server.url)
-    return entry | {"source": {**entry["source"], "url": address}}
+def zenodo():
+    """Serve the record as Zenodo does."""
+    state, entry = ZenodoServer(), REGISTRY["zenodo-7606184"]
+    with state.running():
+        names = ("train_subset.csv", "test.csv")
+        state.record(entry["source"]["record"], {name: table(name.split(".")[0]) for name in names})
+        yield entry | {"source": {**entry["source"], "server": state.url}}
 
 
 @pytest.mark.parametrize(

@@ -53,7 +53,7 @@ def test_own_entries_are_added_and_replace_others(tmp_path):
         (changed(colour="red"), ["a.colour: no such key"]),
         (
             changed(source={"type": "ftp"}),
-            ["a.source.type: 'ftp' is not allowed; allowed: wheel, wheels, apt, hub, osf, url, path"],
+            ["a.source.type: 'ftp' is not allowed; allowed: wheel, wheels, apt, hub, osf, zenodo, url, path"],
         ),
         (
             changed(source={"type": "whel"}),

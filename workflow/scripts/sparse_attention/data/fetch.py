@@ -11,7 +11,7 @@ from types import ModuleType
 from typing import Any
 
 from sparse_attention.data.registry import difference, own_files, write_receipt
-from sparse_attention.data.sources import apt, hub, osf, path, url, wheel, wheels
+from sparse_attention.data.sources import apt, hub, osf, path, url, wheel, wheels, zenodo
 from sparse_attention.data.sources.common import SourceError, Wanted
 from sparse_attention.errors import InputError
 from sparse_attention.files.checksums import sha256_of
@@ -24,6 +24,7 @@ SOURCES: dict[str, ModuleType] = {
     "apt": apt,
     "hub": hub,
     "osf": osf,
+    "zenodo": zenodo,
     "url": url,
 }
 
@@ -132,6 +133,11 @@ def _difference(file: Path, item: Wanted) -> str | None:
         found = hashlib.sha1(b"blob %d\0" % len(content) + content, usedforsecurity=False).hexdigest()
         if found != item.git_sha1:
             return f"has the wrong checksum: expected git sha1 {item.git_sha1}, found {found}"
+    if problem is None and item.md5 is not None:
+        with open(file, "rb") as stream:
+            found = hashlib.file_digest(stream, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
+        if found != item.md5:
+            return f"has the wrong checksum: expected md5 {item.md5}, found {found}"
     return problem
 
 

@@ -31,7 +31,7 @@ class Wanted:
         Its path in the source.
     name : str
         Its path in the data set's folder.
-    sha256, git_sha1 : str, optional
+    sha256, md5, git_sha1 : str, optional
         Checksums of the content, and of the content as a git blob, which the hub gives for small files.
     size : int, optional
         In bytes.
@@ -42,11 +42,12 @@ class Wanted:
     sha256: str | None = None
     size: int | None = None
     git_sha1: str | None = None
+    md5: str | None = None
 
     @property
     def is_checked(self) -> bool:
         """Whether there is a checksum."""
-        return self.sha256 is not None or self.git_sha1 is not None
+        return not (self.sha256 is self.md5 is self.git_sha1 is None)
 
     @classmethod
     def of(cls, record: dict[str, Any]) -> Wanted:

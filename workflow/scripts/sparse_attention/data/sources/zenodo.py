@@ -1,0 +1,81 @@
+"""Files of a record on Zenodo, or on another server with the same software, by the record's number."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import requests
+
+from sparse_attention.data.sources import url
+from sparse_attention.data.sources.common import SourceError, Wanted
+from sparse_attention.data.sources.retrying import BusyError, is_temporary, repeat, wait_of
+
+SERVER = "https://zenodo.org"
+
+
+def plan(source: dict[str, Any], files: list[Wanted] | None) -> tuple[list[Wanted], dict[str, Any]]:
+    """Ask the record for its files.
+
+    Returns
+    -------
+    wanted : list of Wanted
+        `files`, or all files of the record, with sizes and checksums from the record.
+    resolved : dict
+        The source with the key `downloads`: the address of each file by its name.
+    """
+    try:
+        found = {record["key"]: record for record in repeat(lambda: _record(source))["files"]}
+        addresses = {name: record["links"]["self"] for name, record in found.items()}
+    except (KeyError, TypeError) as error:
+        raise SourceError(f"{_api(source)} does not list files: {type(error).__name__} {error}") from None
+    chosen = files if files is not None else [Wanted(name, name) for name in sorted(found)]
+    absent = [item.path for item in chosen if item.path not in found]
+    if absent or not chosen:
+        lacking, has = ", ".join(absent) or "files", ", ".join(found) or "none"
+        raise SourceError(f"the record {source['record']} has no {lacking}; it has {has}")
+    wanted = [
+        Wanted(item.path, item.name, item.sha256, item.size or record.get("size"), md5=_md5(record))
+        for item, record in ((item, found[item.path]) for item in chosen)
+    ]
+    return wanted, {**source, "downloads": {item.path: addresses[item.path] for item in wanted}}
+
+
+def fetch(source: dict[str, Any], wanted: list[Wanted], folder: Path) -> None:
+    """Download each file to `folder`; interrupted downloads are resumed."""
+    for item in wanted:
+        url.download(source["downloads"][item.path], folder / item.name, size=item.size)
+
+
+def by_hand(source: dict[str, Any], item: Wanted | None = None) -> str:
+    """Return how to get the file by hand."""
+    address = f"{source.get('server', SERVER)}/records/{source['record']}"
+    return f"download {item.path if item else 'its files'} from {url.without_password(address)}"
+
+
+def _api(source: dict[str, Any]) -> str:
+    return f"{source.get('server', SERVER)}/api/records/{source['record']}"
+
+
+def _md5(record: dict[str, Any]) -> str | None:
+    kind, _, digits = str(record.get("checksum") or "").partition(":")
+    return digits if kind == "md5" else None
+
+
+def _record(source: dict[str, Any]) -> dict[str, Any]:
+    address = url.without_password(_api(source))
+    try:
+        answer = requests.get(_api(source), timeout=url.TIMEOUT)
+    except (requests.ConnectionError, requests.Timeout) as error:
+        raise BusyError(f"{address}: {type(error).__name__}") from None
+    except requests.RequestException as error:
+        raise SourceError(f"{address}: {type(error).__name__}") from None
+    if is_temporary(answer.status_code):
+        raise BusyError(f"{address}: {url.answer(answer.status_code)}", wait_of(answer.headers))
+    if not answer.ok:
+        raise SourceError(f"{address}: {url.answer(answer.status_code)}")
+    try:
+        content: dict[str, Any] = answer.json()
+    except ValueError as error:
+        raise SourceError(f"{address}: {type(error).__name__}") from None
+    return content
