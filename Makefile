@@ -8,6 +8,9 @@ WORKERS ?= logical
 SECONDS ?= 20
 KILLS ?= 20
 KILL_SEED ?=
+STAGES ?= tables figures
+BUNDLE ?= archive/default
+FROM_ARCHIVE ?= from-archive
 READER ?=
 TABLE ?=
 STAGE ?=
@@ -15,12 +18,13 @@ SEED ?=
 
 VENV := .venv
 BIN := $(VENV)/bin
+FIGURES_VENV := .venv-figures
 INSTALL := $(BIN)/python -m pip install --disable-pip-version-check --constraint constraints.txt
 RUN := $(BIN)/python tools/run.py --cores $(CORES)
 PYTEST := $(BIN)/python -m pytest --numprocesses $(WORKERS) --maxprocesses 4 --dist worksteal
 
 .DEFAULT_GOAL := help
-.PHONY: help run dry-run figures report test test-fast test-all test-system test-kill test-slurm test-conda fuzz lint hooks format benchmark-grid benchmark-fitting benchmark-attention benchmark-encoder benchmark-certificates benchmark-pruning benchmark-dry-run estimate show-tokens deviations envs containers architecture show doctor clean clean-results
+.PHONY: help run dry-run figures report archive publish figures-from-archive test test-fast test-all test-system test-kill test-slurm test-conda fuzz lint hooks format benchmark-grid benchmark-fitting benchmark-attention benchmark-encoder benchmark-certificates benchmark-pruning benchmark-dry-run estimate show-tokens deviations envs containers architecture show doctor clean clean-results
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-17s %s\n", $$1, $$2}' Makefile
@@ -37,13 +41,23 @@ figures: $(VENV)/run.stamp ## only the figures and what they need
 report: $(VENV)/run.stamp ## only results/report.html and what it needs
 	$(RUN) results/report.html $(ARGS)
 
+archive: $(VENV)/run.stamp ## pack results of a finished run into results/archive/bundle.zip (STAGES="tables models", ARGS as of make run)
+	$(BIN)/python tools/archive.py --stages $(STAGES) $(ARGS)
+
+publish: $(VENV)/run.stamp ## upload the bundle to a draft on Zenodo's sandbox (ZENODO_TOKEN; ARGS="--server https://zenodo.org")
+	$(BIN)/python tools/publish.py $(ARGS)
+
+figures-from-archive: $(FIGURES_VENV)/stamp ## draw figures and report from the tables in the repository, without torch, into from-archive/
+	$(FIGURES_VENV)/bin/python tools/run.py --cores $(CORES) --directory $(FROM_ARCHIVE) --configfile $(BUNDLE)/config.yaml \
+		--config 'start_from={stage: tables, path: "$(abspath $(BUNDLE))"}' $(ARGS)
+
 test: $(VENV)/test.stamp ## set up, then run the tests (TESTS=tests/unit for a part, WORKERS=0 for one after another)
 	$(PYTEST) -m "not again and not system" $(TESTS)
 
 test-fast: $(VENV)/test.stamp ## the same without the tests that run Snakemake or are slow
 	$(PYTEST) -m "not slow and not again and not system" $(TESTS)
 
-test-all: $(VENV)/test.stamp ## the same with the tests that run the workflow again, as continuous integration runs them
+test-all: $(VENV)/test.stamp ## the same with the tests that run the workflow again
 	$(PYTEST) -m "not system" $(TESTS)
 
 test-system: $(VENV)/test.stamp ## the tests with conda, Slurm and a browser, which install packages of Debian (as root)
@@ -141,3 +155,11 @@ $(VENV)/run.stamp: requirements.txt constraints.txt | $(VENV)/bin/python
 $(VENV)/test.stamp: requirements-dev.txt requirements.txt constraints.txt | $(VENV)/bin/python
 	$(INSTALL) --requirement requirements-dev.txt
 	@touch $@ $(VENV)/run.stamp
+
+# without pip of its own and without compiled files, because all of it is meant to be small
+$(FIGURES_VENV)/stamp: requirements-figures.txt constraints.txt
+	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed; name it with: make PYTHON=/path/to/python" >&2; exit 1; }
+	$(PYTHON) -m venv --clear --without-pip $(FIGURES_VENV)
+	$(PYTHON) -m pip --python $(FIGURES_VENV)/bin/python install --disable-pip-version-check --no-compile \
+		--constraint constraints.txt --requirement requirements-figures.txt
+	@touch $@

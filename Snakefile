@@ -66,6 +66,11 @@ include: "rules/figures.smk"
 include: "rules/report.smk"
 
 
+if PLAN.bundle:
+
+    include: "rules/restore.smk"
+
+
 localrules:
     all,
     tables,
@@ -81,10 +86,8 @@ rule all:
         FIGURES,
         TSV,
         TEX,
-        RESULTS.centroids,
         RESULTS.pages,
-        RESULTS.exported,
-        RESULTS.sparse_models,
+        [] if PLAN.only_tables else [RESULTS.centroids, RESULTS.exported, RESULTS.sparse_models],
 
 
 rule tables:
@@ -108,7 +111,8 @@ rule sparse_mlm:
 if workflow.is_main_process:
     logger.info(PLAN.preflight)
     estimated, lacking = needs.forecast(PLAN)
-    logger.info(estimated)
+    if estimated:
+        logger.info(estimated)
     if lacking:
         logger.warning(f"The disk may be too small: {lacking}")
 

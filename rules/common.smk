@@ -11,6 +11,7 @@ from snakemake.utils import update_config
 ROOT = Path(workflow.current_basedir).parent
 sys.path.insert(0, str(ROOT / "workflow/scripts"))
 
+from sparse_attention.archiving import stages
 from sparse_attention.data import selected
 from sparse_attention.errors import InputError, printable
 from sparse_attention.files.segments import block_size_of
@@ -120,6 +121,13 @@ def made_from(folder, product, imports):
         return folder
 
     return given
+
+
+def declared_by(rule):
+    """Return the outputs of a rule, with the folders marked, and where its log lies, for a rule that replaces it."""
+    folders = {name for name, path in rule.output.items() if path.flags.get("directory")}
+    output = {name: directory(str(path)) if name in folders else str(path) for name, path in rule.output.items()}
+    return {"output": output, "place": str(rule.log[0]).removeprefix(log_of(rule.name)[:-4]).strip("/")[:-4]}
 
 
 def tables_made_by(rule):

@@ -1,6 +1,7 @@
 rule manifest:
     input:
-        receipts=[source.receipt for source in PLAN.retrieved.values()],
+        receipts=PLAN.documented,
+        bundle=PLAN.bundle.receipt if PLAN.bundle else [],
         kernels=RESULTS.kernels,
         tables=TSV,
     output:

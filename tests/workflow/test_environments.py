@@ -22,7 +22,7 @@ SCRIPTS = sorted((ROOT / "workflow" / "scripts").glob("*.py"))
 TORCH_FREE = re.compile(r"summarise|plot|manifest|report|write_latex|check|retrieve|prepare|evaluate_text")
 # the first rule of each different list of needs
 FIRST = {tuple(needs): rule for rule, needs in reversed(RULES.items())}
-RULE_START = re.compile(r"^ *rule (\w+):$", re.MULTILINE)
+RULE_START = re.compile(r"^ *rule (\w+):$|^ *rule:$", re.MULTILINE)
 
 
 def rule_blocks():
@@ -30,7 +30,9 @@ def rule_blocks():
     if not files:
         pytest.skip("there are no rules yet")
     pieces = RULE_START.split("".join(file.read_text(encoding="utf-8") for file in files))
-    return dict(zip(pieces[1::2], pieces[2::2], strict=True))
+    # rules that are made in a loop have no name in the text; they count under that of their script
+    pairs = zip(pieces[1::2], pieces[2::2], strict=True)
+    return {name or re.search(r"scripts/(\w+)\.py", body)[1]: body for name, body in pairs}
 
 
 @functools.cache

@@ -1,5 +1,6 @@
 """Write the manifest: the data, code, packages, settings and hardware of the run."""
 
+from sparse_attention.archiving.bundle import open_retrieved
 from sparse_attention.files.plain import write_json
 from sparse_attention.jobs import manifest
 from sparse_attention.jobs.inputs import input_paths
@@ -8,9 +9,10 @@ from sparse_attention.jobs.script import run
 
 def main(snakemake):
     given = snakemake.input
-    named = ("receipts", "kernels", "tables")
-    receipts, kernels, tables = (input_paths(getattr(given, name, None)) for name in named)
-    content = manifest.build(snakemake.params.config, receipts, kernels, tables)
+    named = ("receipts", "kernels", "tables", "bundle")
+    receipts, kernels, tables, bundles = (input_paths(getattr(given, name, None)) for name in named)
+    archived = [receipt for path in bundles for receipt in open_retrieved(path).data]
+    content = manifest.build(snakemake.params.config, receipts, kernels, tables, archived)
     write_json(snakemake.output.manifest, content, indent=2, ensure_ascii=False)
 
 

@@ -60,6 +60,7 @@ def test_every_preset_uses_known_keys(config, file):
                 ("models",),
                 ("code_corpora",),
                 ("datasets",),
+                ("start_from",),
             }:
                 yield from keys(value, (*prefix, key))
 

@@ -19,7 +19,11 @@ ABSOLUTE = re.compile(r"^(?:file:|~|/|[A-Za-z]:[\\/]|\\\\)")
 
 
 def build(
-    config: Mapping[str, Any], receipts: Iterable[str], kernels: Iterable[str], tables: Iterable[str]
+    config: Mapping[str, Any],
+    receipts: Iterable[str],
+    kernels: Iterable[str],
+    tables: Iterable[str],
+    archived: Iterable[Mapping[str, Any]] = (),
 ) -> dict[str, Any]:
     """Return the manifest of a run.
 
@@ -32,6 +36,8 @@ def build(
     receipts, kernels, tables : iterable of path
         The receipts of retrieved data sets, the descriptions of the attention kernels that trained the language
         models, and the published tables.
+    archived : iterable of mapping
+        The entries of data in the manifest of an archived run that this run started from.
     """
     return {
         "code": code_state(REPOSITORY),
@@ -40,7 +46,7 @@ def build(
         "hardware": hardware(),
         "seeds": list(config.get("seeds", ())),
         "config": portable(config),
-        "data": [_receipt(Path(path)) for path in receipts],
+        "data": [*map(dict, archived), *(_receipt(Path(path)) for path in receipts)],
         "kernels": [{"path": _relative(path), **read_json(path, "a description of a kernel")} for path in kernels],
         "tables": [{"path": _relative(path), "sha256": sha256_of(path)} for path in tables],
     }

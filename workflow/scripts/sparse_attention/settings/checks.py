@@ -14,6 +14,7 @@ from sparse_attention.files.yaml_values import shown
 from sparse_attention.models.custom_code import refuse_custom_code
 from sparse_attention.models.limits import Limits, limits_of
 from sparse_attention.predictors.registry import discover
+from sparse_attention.settings import starting
 from sparse_attention.settings.grids import as_list, entmax_attentions, product
 from sparse_attention.settings.schema import Problem, nearest
 from sparse_attention.settings.sparse_points import EVALUATED, FINETUNED, SECTIONS
@@ -34,8 +35,10 @@ def cross_checks(config: dict[str, Any], registry: dict[str, Any], folder: Path)
     yield _range_problems(config)
     yield _sparse_problems(config)
     yield _code_problems(config)
+    yield starting.problems(config, registry, folder)
     yield _path_problems(config, folder)
-    yield _model_problems(config, folder)
+    if not config["start_from"]:  # the models were read when the bundle was made
+        yield _model_problems(config, folder)
 
 
 def _name_taken(selection: str, name: str, section: str, stage: str) -> Problem:
@@ -204,11 +207,11 @@ def _grid_problems(key: tuple[Any, ...], name: str, grid: dict[str, Any]) -> Ite
 
 def _path_problems(config: dict[str, Any], folder: Path) -> Iterator[Problem]:
     given: list[tuple[tuple[Any, ...], str | None]] = []
-    for section in ("train_mlm", "train_classifier", "extract_qk", "fit_projections", "fit_clusters"):
+    for section in starting.sections_with_files(config):
         source = config[section]["source"]
         parts = source.items() if isinstance(source, dict) else [(None, source)]
         given += [((section, "source", *filter(None, [part])), path) for part, path in parts]
-    for selection in _selecting(config):
+    for selection in starting.selections_with_files(config, _selecting(config)):
         section = SELECTIONS[selection][0]
         entry = config[section].get(config[selection]) or {}
         given.append(((section, config[selection], "path"), entry.get("path")))

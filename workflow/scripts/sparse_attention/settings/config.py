@@ -108,6 +108,17 @@ def imported(config: dict[str, Any]) -> dict[str, Source]:
     }
 
 
+def bundle(config: dict[str, Any], registry: dict[str, Any]) -> Source | None:
+    """Return the bundle of results that the run starts from, or None."""
+    start = config["start_from"]
+    if not start:
+        return None
+    if "dataset" in start:
+        entry = registry[start["dataset"]]
+        return Source(start["dataset"], str(entry["version"]), entry)
+    return Source("bundle", "local", _own_entry("archive", start["path"]))
+
+
 def _own_entry(kind: str, path: str) -> dict[str, Any]:
     return {"kind": kind, "version": "local", "source": {"type": "path", "path": path}}
 

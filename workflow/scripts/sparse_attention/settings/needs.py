@@ -21,7 +21,8 @@ MEBIBYTE = 2**20
 def forecast(plan: Plan, folder: Path = Path()) -> tuple[str, str | None]:
     """Return in one line what a run takes, and that the disk has too little room for it, or None.
 
-    Never raises, because no run depends on what is estimated.
+    Never raises, because no run depends on what is estimated. A run that starts from an archive is not estimated: the
+    first text is empty then.
 
     Parameters
     ----------
@@ -30,6 +31,8 @@ def forecast(plan: Plan, folder: Path = Path()) -> tuple[str, str | None]:
     folder : Path
         Folder of the workflow's results and resources.
     """
+    if plan.bundle:
+        return "", None
     try:
         return estimate(plan, folder).line, missing_disk(plan, folder)
     except Exception as error:

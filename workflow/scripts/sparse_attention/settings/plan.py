@@ -8,7 +8,7 @@ from typing import Any
 
 from sparse_attention.predictors.registry import discover
 from sparse_attention.settings import grids
-from sparse_attention.settings.config import Source, imported, selected_dataset
+from sparse_attention.settings.config import Source, bundle, imported, selected_dataset
 from sparse_attention.settings.grids import PredictorJob
 from sparse_attention.settings.paths import PRUNED, RUN
 from sparse_attention.settings.sparse_points import EVALUATED, SECTIONS, SparseJob, sparse_jobs
@@ -31,6 +31,8 @@ class Plan:
     ----------
     text, model, code, classifier : Source or None
         The sources to retrieve. With a dump there is no text and no model; their names are only labels then.
+    bundle : Source or None
+        The archived results that the run starts from.
     imported : dict of str to Source
         The user's own results to import.
     projections, clusterings, prunings : dict
@@ -53,6 +55,7 @@ class Plan:
 
         self.text, self.model = (selected(kind, not self.from_dump) for kind in ("corpus", "model"))
         self.code, self.classifier = (selected(kind, bool(config["code"])) for kind in ("code", "classifier"))
+        self.bundle = bundle(config, datasets)
         self.imported = imported(config)
         self.projections = grids.projections(config)
         self.jobs = grids.predictor_jobs(config)
@@ -73,8 +76,19 @@ class Plan:
     @property
     def retrieved(self) -> dict[tuple[str, str], Source]:
         """Every source of the run by name and version."""
-        sources = (self.text, self.model, self.code, self.classifier, *self.imported.values())
+        sources = (self.text, self.model, self.code, self.classifier, self.bundle, *self.imported.values())
         return {(source.name, source.version): source for source in sources if source}
+
+    @property
+    def only_tables(self) -> bool:
+        """Whether the run starts from published tables or from what they are made of."""
+        return self.bundle is not None and self.config["start_from"]["stage"] in ("predictors", "tables")
+
+    @property
+    def documented(self) -> list[str]:
+        """The receipts that the manifest describes; a bundle stands for the sources of what is in it."""
+        sources = [self.bundle] if self.bundle else self.retrieved.values()
+        return [source.receipt for source in sources]
 
     @property
     def selected(self) -> dict[str, str]:
@@ -104,6 +118,9 @@ class Plan:
     def preflight(self) -> str:
         """The sizes of the grids as a line to show before any job starts."""
         config, runs = self.config, len(self.runs)
+        if self.only_tables:
+            start = config["start_from"]
+            return f"starting from the stage {start['stage']} of {start.get('dataset') or start.get('path')}"
         extras = len(config["evaluate"]["windows"]) * len(config["evaluate"]["keep"])
         line = (
             f"{config['corpus']}, {config['model']}: {runs * sum(job.points for job in self.jobs)} grid points, each "

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
-from scipy.special import stdtrit
 
 
 def half_width(deviation: np.ndarray, count: np.ndarray) -> np.ndarray:
@@ -19,6 +18,9 @@ def half_width(deviation: np.ndarray, count: np.ndarray) -> np.ndarray:
     count : numpy.ndarray
         Numbers of values n, of the same shape.
     """
+    # imported here because published tables are drawn and written as LaTeX without SciPy
+    from scipy.special import stdtrit
+
     several = np.where(count > 1, count, np.nan)
     return stdtrit(several - 1, 0.975) * deviation / np.sqrt(several)
 

@@ -1,0 +1,111 @@
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import zipfile
+
+import pytest
+import yaml
+
+from archived_runs import CONFIG, OUTPUTS, ROOT
+from sparse_attention.archiving.bundle import Bundle
+from sparse_attention.archiving.packing import pack
+from sparse_attention.errors import InputError
+
+
+@pytest.mark.parametrize("name", ["bundle.zip", "bundle"], ids=["zip", "folder"])
+def test_the_same_results_give_the_same_bytes(packed, name, tmp_path):
+    def content(place):
+        if place.is_file():
+            return place.read_bytes()
+        return {path.relative_to(place): path.read_bytes() for path in place.rglob("*") if path.is_file()}
+
+    first = content(packed(name, "models", "tables"))
+    assert content(packed(name, "models", "tables")) == first
+
+
+@pytest.mark.parametrize(
+    ("stage", "rules"),
+    [
+        ("tables", {"summarise_predictors", "manifest"}),
+        ("figures", {"plot", "write_latex", "manifest"}),
+        ("predictors", {"evaluate_predictor", "train_mlm", "manifest"}),
+        ("qk", {"extract_qk", "train_mlm", "manifest"}),
+        ("models", {"train_mlm", "manifest"}),
+    ],
+)
+def test_a_stage_holds_what_a_run_that_starts_from_it_reads(packed, stage, rules):
+    inside = members(packed, stage)
+    made_by = {OUTPUTS[made] for made in OUTPUTS for path in inside if path == made or path.startswith(f"{made}/")}
+    assert made_by == rules
+
+
+def members(packed, stage):
+    return Bundle(packed("one.zip", stage)).members
+
+
+def test_of_models_the_stage_of_predictors_holds_only_tables(packed):
+    assert all("/model/" not in path for path in members(packed, "predictors"))
+
+
+def test_hidden_files_stay_out(packed):
+    assert not [path for path in members(packed, "models") if "/." in path]
+
+
+def test_checksums_are_those_of_the_files(packed):
+    place = packed("one.zip", "models", "tables", "figures")
+    with zipfile.ZipFile(place) as archive:
+        for path, member in Bundle(place).members.items():
+            content = archive.read(path)
+            assert (len(content), hashlib.sha256(content).hexdigest()) == (member.size, member.sha256), path
+
+
+def test_the_crate_describes_every_file_with_its_checksum(packed):
+    place = packed("one.zip", "models", "tables")
+    with zipfile.ZipFile(place) as archive:
+        graph = {entity["@id"]: entity for entity in json.loads(archive.read("ro-crate-metadata.json"))["@graph"]}
+    files = {entity["@id"]: entity["sha256"] for entity in graph.values() if entity["@type"] == "File"}
+    assert files == {path: member.sha256 for path, member in Bundle(place).members.items()}
+    root = graph["./"]
+    assert root["datePublished"] == str(yaml.safe_load((ROOT / "CITATION.cff").read_text())["date-released"])
+    assert {part["@id"] for part in root["hasPart"]} == set(files)
+    assert [graph[source["@id"]]["license"] for source in root["isBasedOn"]] == ["CC-BY-SA-3.0"]
+
+
+def test_the_card_tells_what_it_is_whose_data_it_used_and_how_to_start_from_it(packed):
+    with zipfile.ZipFile(packed("one.zip", "models", "tables")) as archive:
+        card = archive.read("README.md").decode()
+    assert "small on wiki (entmax~1.5), and token pruning of small on code; seeds 1, 2" in card
+    assert "licence: CC-BY-SA-3.0" in card and "(commit 0123456789ab)" in card
+    assert re.search(r"start_from: \{stage: tables, path: \S+\}", card)  # the stage that needs the least
+    assert "not tested for any other use" in card
+
+
+def test_the_configuration_can_be_laid_over_the_defaults(packed):
+    with zipfile.ZipFile(packed("one.zip", "tables")) as archive:
+        assert yaml.safe_load(archive.read("config.yaml")) == CONFIG
+        assert {"CITATION.cff", "LICENSE", "constraints.txt"} <= set(archive.namelist())
+
+
+def test_an_unknown_stage_is_refused(run, tmp_path):
+    allowed = "models, qk, centroids, predictors, tables, figures"
+    with pytest.raises(InputError, match=f"STAGES: 'tabels' is not allowed; allowed: {allowed}"):
+        pack(tmp_path / "one.zip", OUTPUTS, ["tabels"], run, ROOT)
+    assert not (tmp_path / "one.zip").exists()
+
+
+def test_a_stage_without_results_is_refused(run, tmp_path):
+    only = {path: rule for path, rule in OUTPUTS.items() if rule in ("summarise_predictors", "manifest")}
+    with pytest.raises(InputError, match="this run has no results of the stage models"):
+        pack(tmp_path / "one.zip", only, ["models"], run, ROOT)
+
+
+def test_a_result_that_is_missing_is_named(run, tmp_path):
+    (run / "results/tables/predictors.tsv").unlink()
+    with pytest.raises(InputError, match=r"results/tables/predictors\.tsv: is missing; allowed: a finished run"):
+        pack(tmp_path / "one.zip", OUTPUTS, ["tables"], run, ROOT)
+
+
+def test_a_stage_brings_those_before_it(packed):
+    assert Bundle(packed("one.zip", "figures", "qk")).stages == ["models", "qk", "figures"]

@@ -1,0 +1,85 @@
+from __future__ import annotations
+
+import copy
+
+import pytest
+
+from archived_runs import CONFIG
+from sparse_attention.archiving.bundle import Bundle
+from sparse_attention.archiving.stages import STAGES, differences, files_taken, rules_until, settings_behind, stages_of
+
+
+@pytest.fixture
+def bundle(packed):
+    return Bundle(packed("one.zip", "models", "qk", "tables"))
+
+
+def changed(**values):
+    return {**copy.deepcopy(CONFIG), **values}
+
+
+def test_rules_add_up_in_the_order_of_stages():
+    assert "train_mlm" in rules_until("models") and "extract_qk" not in rules_until("models")
+    assert set(rules_until("models")) < set(rules_until("qk")) < set(rules_until("centroids"))
+    assert rules_until("predictors") == rules_until("tables") == ()
+
+
+@pytest.mark.parametrize(
+    ("rule", "path", "stages"),
+    [
+        ("train_mlm", "results/models/a/model", {"models", "qk", "centroids"}),
+        ("train_mlm", "results/models/a/kernel.json", {"models", "qk", "centroids", "predictors"}),
+        ("restore_train_mlm", "results/models/a/model", {"models", "qk", "centroids"}),
+        ("fit_clusters", "results/centroids/a/clusters.safetensors", {"centroids"}),
+        ("evaluate_predictor", "results/predictors/a.tsv", {"predictors"}),
+        ("show_pruning", "results/pruning/a/tokens.html", {"predictors", "tables"}),
+        ("summarise", "results/tables/a.tsv", {"tables"}),
+        ("report", "results/report.html", {"figures"}),
+        ("prune_hard", "results/pruning/a/hard/model", set()),
+    ],
+)
+def test_each_result_has_its_stages(rule, path, stages):
+    assert stages_of(rule, path) == stages
+
+
+@pytest.mark.parametrize(
+    ("stage", "change"),
+    [
+        pytest.param("models", {"predictors": {}, "extract_qk": {"examples": 9}, "seeds": [2]}, id="later_and_fewer"),
+        pytest.param("qk", {"projections": [{"dim": 2}]}, id="later"),
+        pytest.param("tables", {"figures": {"window": 3}, "threads": {"fit": 4}, "device": "cuda"}, id="figures"),
+        pytest.param("tables", {"corpora": {"wiki": {"path": ".../wiki.txt"}}}, id="not_selected"),
+        pytest.param("tables", {"corpora": {"wiki": {"path": "/elsewhere/wiki.txt"}}}, id="another_folder"),
+    ],
+)
+def test_settings_that_change_nothing_in_the_bundle_may_differ(bundle, stage, change):
+    assert differences(bundle, stage, settings_behind(changed(**change), stage)) == {}
+
+
+@pytest.mark.parametrize(
+    ("stage", "change", "key"),
+    [
+        pytest.param("models", {"blocks": {"length": 32}}, "blocks", id="earlier"),
+        pytest.param("models", {"seeds": [1, 3]}, "seeds", id="more_seeds"),
+        pytest.param("tables", {"seeds": [1]}, "seeds", id="fewer_seeds_of_tables"),
+        pytest.param("qk", {"extract_qk": {"examples": 9}}, "extract_qk", id="own_stage"),
+        pytest.param("tables", {"corpora": {"wiki": {"path": ".../other.txt"}}}, "corpora", id="selected"),
+    ],
+)
+def test_settings_that_made_something_else_are_named(bundle, stage, change, key):
+    found = differences(bundle, stage, settings_behind(changed(**change), stage))
+    assert list(found) == [key]
+    assert "is not what" in found[key] and "one.zip was made with; allowed: " in found[key]
+
+
+def test_a_stage_that_is_not_there_is_named(bundle):
+    found = differences(bundle, "centroids", settings_behind(CONFIG, "centroids"))
+    assert found["start_from"].endswith("one.zip; allowed: models, qk, tables")
+
+
+def test_of_tables_and_predictors_only_what_is_read_is_taken():
+    files, pages, published = {"gold": ["g.tsv"]}, ["p.html"], ["t.tsv"]
+    taken = {stage: files_taken(stage, files, pages, published) for stage in STAGES}
+    assert taken["tables"] == {"tables": ["t.tsv", "p.html"]}
+    assert taken["predictors"] == {"gold": ["g.tsv"], "pages": ["p.html"]}
+    assert taken["models"] == taken["qk"] == taken["centroids"] == {}

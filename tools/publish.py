@@ -1,0 +1,69 @@
+"""Upload a bundle to a draft on Zenodo: python tools/publish.py [results/archive/bundle.zip] [--server ADDRESS].
+
+The draft is made on Zenodo's sandbox unless `--server https://zenodo.org` says otherwise, and nothing is published:
+open the address that is printed, review the draft, and publish it there. The access token comes from the environment
+variable ZENODO_TOKEN. After an interruption, the same command continues.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import tempfile
+import zipfile
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+sys.path.insert(0, str(ROOT / "workflow/scripts"))
+
+from sparse_attention.archiving.bundle import Bundle  # noqa: E402
+from sparse_attention.archiving.card import summary_of  # noqa: E402
+from sparse_attention.archiving.crate import NAME, names_of, read_citation  # noqa: E402
+from sparse_attention.archiving.deposit import SANDBOX, TOKEN, Draft, metadata_of  # noqa: E402
+from sparse_attention.errors import InputError  # noqa: E402
+from sparse_attention.jobs.log import configure_logging  # noqa: E402
+
+BESIDE = ("README.md", "config.yaml", NAME)
+"""Files of a bundle that are uploaded beside it, to be read without unpacking it."""
+
+
+def publish(place: Path, server: str, token: str) -> str:
+    """Upload a bundle, and return the address of the draft.
+
+    Raises
+    ------
+    InputError
+        When `place` is no zipped bundle, or the server refuses something.
+    """
+    if not place.is_file():
+        raise InputError(f"{place}: no such file; allowed: a zipped bundle, as `make archive` writes it")
+    bundle, citation = Bundle(place), read_citation(ROOT)
+    draft = Draft(server, token, place.with_name(f"{place.stem}.draft.json"))
+    with tempfile.TemporaryDirectory() as folder, zipfile.ZipFile(place) as archive:
+        beside = [Path(archive.extract(name, folder)) for name in BESIDE]
+        draft.upload([*beside, place])
+    draft.describe(metadata_of(citation, names_of(citation), summary_of({"config": bundle.config})))
+    return draft.address
+
+
+def main() -> None:
+    """Read the command line and the token, and upload."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n\n")[0], allow_abbrev=False)
+    parser.add_argument("bundle", nargs="?", type=Path, default=Path("results/archive/bundle.zip"))
+    parser.add_argument("--server", default=SANDBOX, help=f"default: {SANDBOX}")
+    options = parser.parse_args()
+    configure_logging(None)
+    token = os.environ.get(TOKEN, "").strip()
+    if not token or not token.isascii() or not token.isprintable():
+        sys.exit(f"{TOKEN} is not set in the environment; allowed: an access token of {options.server}")
+    if not options.server.startswith(("https://", "http://127.0.0.1", "http://localhost")):
+        sys.exit(f"--server: {options.server} is not allowed; allowed: an address that starts with https://")
+    try:
+        print(f"Review and publish the draft: {publish(options.bundle, options.server, token)}")
+    except InputError as error:
+        sys.exit(str(error))
+
+
+if __name__ == "__main__":
+    main()

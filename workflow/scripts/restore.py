@@ -1,0 +1,21 @@
+"""Take results out of the bundle that the run starts from."""
+
+from sparse_attention.archiving.bundle import open_retrieved
+from sparse_attention.archiving.stages import differences
+from sparse_attention.errors import InputError
+from sparse_attention.jobs.log import logger
+from sparse_attention.jobs.script import run
+
+
+def main(snakemake):
+    bundle = open_retrieved(snakemake.input.bundle)
+    wrong = differences(bundle, snakemake.params.stage, snakemake.params.settings)
+    if wrong:
+        raise InputError("this run cannot start from the bundle:", *(f"  {key}: {text}" for key, text in wrong.items()))
+    for path in snakemake.output:
+        bundle.restore(path)
+    logger.info("%d files or folders from %s", len(snakemake.output), bundle.place)
+
+
+if __name__ == "__main__":
+    run(main, snakemake)  # noqa: F821

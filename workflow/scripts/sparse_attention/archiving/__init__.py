@@ -1,0 +1,1 @@
+"""Bundles of results that can be published, and from which a run can start."""

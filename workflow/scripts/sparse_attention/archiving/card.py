@@ -1,0 +1,118 @@
+"""Describes a bundle for readers: what is in it, how to use it, and cards of its models and data."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from sparse_attention.archiving.bundle import Member
+from sparse_attention.archiving.stages import FIGURES, STAGES
+from sparse_attention.files.room import size
+
+CONTENTS = {
+    "tables": "the published tables, the pages of surviving tokens, and `results/provenance/manifest.json`",
+    FIGURES: "the figures as SVG, PDF and PNG, `results/report.html`, and tables as LaTeX",
+    "predictors": "what the tables are made from: one table for each job that evaluated something",
+    "centroids": "projections and centroids",
+    "qk": "queries, keys and their gold supports",
+    "models": "prepared texts and code, language models and classifiers",
+}
+
+
+def summary_of(manifest: Mapping[str, Any]) -> str:
+    """Return in one line what was run.
+
+    Parameters
+    ----------
+    manifest : mapping
+        The content of `results/provenance/manifest.json`.
+    """
+    config = manifest["config"]
+    seeds = ", ".join(map(str, config["seeds"]))
+    text = (
+        f"Predicted attention sparsity of {config['model']} on {config['corpus']} ({', '.join(config['attentions'])})"
+    )
+    code = f", and token pruning of {config['classifier']} on {config['code']}" if config["code"] else ""
+    return f"{text}{code}; {'seeds' if len(config['seeds']) > 1 else 'seed'} {seeds}"
+
+
+def readme(
+    manifest: Mapping[str, Any], citation: Mapping[str, Any], stages: Sequence[str], members: Iterable[Member]
+) -> str:
+    """Return the text of a bundle's `README.md`.
+
+    Parameters
+    ----------
+    manifest : mapping
+        The content of `results/provenance/manifest.json`.
+    citation : mapping
+        The content of `CITATION.cff`.
+    stages : sequence of str
+        The stages in the bundle.
+    members : iterable of Member
+        Its files.
+    """
+    files = list(members)
+    total = f"{len(files)} files, {size(sum(member.size for member in files))}"
+    starts = [stage for stage in reversed(STAGES) if stage in stages]
+    parts = [
+        f"# Results of {citation['title']}",
+        f"{summary_of(manifest)}. Made with version {citation['version']}{_commit(manifest)}.",
+        "## What is in it",
+        "\n".join(f"- {stage}: {CONTENTS[stage]}" for stage in stages),
+        f"In all {total}. `bundle.json` lists the files with their SHA-256, `ro-crate-metadata.json` describes them "
+        "for machines, `config.yaml` is the configuration and `constraints.txt` holds the versions of all packages.",
+    ]
+    if starts:
+        parts += ["## How to use it", _usage(starts)]
+    if "models" in stages:
+        parts += ["## Models", _models(manifest["config"])]
+    parts += ["## Data and models that the run started from", *(_source(receipt) for receipt in manifest["data"])]
+    licence = f"The workflow is under the {citation['license']} licence. Data and models keep their own, named above."
+    return "\n\n".join([*parts, "## Licence", licence]) + "\n"
+
+
+def _commit(manifest: Mapping[str, Any]) -> str:
+    commit = manifest["code"].get("commit")
+    changed = " with changes" if manifest["code"].get("dirty") else ""
+    return f" (commit {commit[:12]}{changed})" if commit else ""
+
+
+def _usage(stages: Sequence[str]) -> str:
+    others = f" (or {' or '.join(stages[1:])}, to compute more of it anew)" if stages[1:] else ""
+    return (
+        "In a clone of the workflow, put `config.yaml` and the bundle into one folder, write\n\n"
+        f"    start_from: {{stage: {stages[0]}, path: FOLDER/bundle.zip}}\n\n"
+        f"into a file `start.yaml`{others}, and run\n\n"
+        "    snakemake --cores all --configfile FOLDER/config.yaml start.yaml"
+    )
+
+
+def _models(config: Mapping[str, Any]) -> str:
+    """Return the cards of the trained models."""
+    training, length = config["train_mlm"], config["blocks"]["length"]
+    lines = [
+        f"- Language models `results/models/{config['corpus']}/{config['model']}/<attention>/seed~<seed>/model`: "
+        f"{config['model']} with {' or '.join(config['attentions'])} attention, fine-tuned on {config['corpus']} by "
+        f"masked language modelling for {training['steps']} steps of {training['batch_size']} blocks of {length} "
+        "tokens. For research on the sparsity of attention; not tested for any other use. Losses: "
+        "`results/tables/masked_lm.tsv`."
+    ]
+    if config["code"]:
+        lines.append(
+            f"- Classifiers `results/pruning/{config['code']}/{config['classifier']}/seed~<seed>/dense/model`: "
+            f"{config['classifier']} fine-tuned to tell defective functions of {config['code']} for "
+            f"{config['train_classifier']['epochs']} epochs. For research on pruning; their mistakes are in "
+            "`results/tables/pruning.tsv`, and nobody should rely on them to find defects."
+        )
+    return "\n".join(lines)
+
+
+def _source(receipt: Mapping[str, Any]) -> str:
+    """Return the card of a data set or model."""
+    lines = [f"- {receipt['dataset']}, version {receipt['version']} ({receipt['kind']})"]
+    lines.append(f"  - licence: {receipt.get('licence') or 'not stated; ask its authors before passing it on'}")
+    if receipt.get("citation"):
+        lines.append(f"  - citation: {receipt['citation']}")
+    lines.append(f"  - files: {len(receipt['files'])}, their SHA-256 in `results/provenance/manifest.json`")
+    return "\n".join(lines)

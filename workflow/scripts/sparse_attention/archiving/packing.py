@@ -1,0 +1,83 @@
+"""Packs results of a finished run into a bundle."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from sparse_attention.archiving.bundle import INDEX, Member, index_of, write
+from sparse_attention.archiving.card import readme, summary_of
+from sparse_attention.archiving.crate import NAME, describe, read_citation
+from sparse_attention.archiving.stages import FIGURES, STAGES, held, stages_of
+from sparse_attention.errors import InputError
+from sparse_attention.files.checksums import sha256_of
+from sparse_attention.files.plain import read_json
+
+MANIFEST = "results/provenance/manifest.json"
+ADDED = ("CITATION.cff", "LICENSE", "constraints.txt")
+"""Files of the workflow that go into every bundle."""
+
+
+def pack(
+    target: Path, outputs: Mapping[str, str], stages: Sequence[str], folder: Path, workflow: Path
+) -> tuple[int, int]:
+    """Write a bundle of a finished run, and return the number of its files of results and their bytes.
+
+    Parameters
+    ----------
+    target : Path
+        The bundle: a zip file if it ends with `.zip`, else a folder.
+    outputs : mapping of str to str
+        The rule that made each result of the run, by the result's path in `folder`.
+    stages : sequence of str
+        The stages to pack.
+    folder, workflow : Path
+        The folder of the run and that of the workflow.
+
+    Raises
+    ------
+    InputError
+        When a stage is unknown, has no results, or a result is missing.
+    """
+    for stage in stages:
+        if stage not in (*STAGES, FIGURES):
+            raise InputError(f"STAGES: {stage!r} is not allowed; allowed: {', '.join((*STAGES, FIGURES))}")
+    stages = held(stages)
+    chosen = {path for path, rule in outputs.items() if stages_of(rule, path) & set(stages)}
+    for stage in stages:
+        if not any(stage in stages_of(rule, path) for path, rule in outputs.items()):
+            raise InputError(f"STAGES: this run has no results of the stage {stage}; allowed: the other stages")
+    files = {path: folder / path for path in sorted(_files_in(chosen | {MANIFEST}, folder))}
+    members = [Member(path, file.stat().st_size, sha256_of(file)) for path, file in files.items()]
+    manifest = read_json(folder / MANIFEST, "the manifest of a finished run")
+    citation = read_citation(workflow)
+    texts = {
+        INDEX: index_of(manifest["config"], stages, members, manifest["data"]),
+        NAME: describe(citation, summary_of(manifest), members, manifest["data"]),
+        "README.md": readme(manifest, citation, stages, members),
+        "config.yaml": configuration(manifest["config"]),
+    }
+    write(target, files | {name: workflow / name for name in ADDED}, texts)
+    return len(members), sum(member.size for member in members)
+
+
+def configuration(config: Mapping[str, Any]) -> str:
+    """Return the text of a bundle's `config.yaml`: the whole configuration of the run, to be laid over the defaults."""
+    text: str = yaml.safe_dump(dict(config), sort_keys=False, allow_unicode=True, width=120)
+    return "# The whole configuration of the archived run; absolute paths are cut to their last part.\n" + text
+
+
+def _files_in(paths: Iterable[str], folder: Path) -> Iterable[str]:
+    """Yield the paths of files, and those of the files in folders without hidden ones."""
+    for path in paths:
+        place = folder / path
+        if place.is_dir():
+            inner = (file.relative_to(folder) for file in place.rglob("*") if file.is_file())
+            yield from (file.as_posix() for file in inner if not file.name.startswith("."))
+        elif place.is_file():
+            yield path
+        else:
+            raise InputError(f"{path}: is missing; allowed: a finished run, so call make run first")

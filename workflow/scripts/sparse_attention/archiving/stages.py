@@ -1,0 +1,141 @@
+"""The stages of a run that a bundle can hold and from which a run can start."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+from typing import Any
+
+from sparse_attention.archiving.bundle import Bundle
+from sparse_attention.files.yaml_values import shown
+from sparse_attention.jobs.manifest import portable
+
+STAGES = ("models", "qk", "centroids", "predictors", "tables")
+"""The stages in the order in which a run makes them."""
+FIGURES = "figures"
+"""What is drawn from tables: a bundle can hold it, but no run starts from it."""
+_MADE_BY = {
+    "models": ("prepare", "tokenise", "train_mlm", "prepare_code", "tokenise_code", "train_classifier"),
+    "qk": ("extract_qk", "import_qk", "gold_support"),
+    "centroids": ("fit_projections", "import_projections", "fit_clusters", "import_clusters", "export_centroids"),
+}
+_DRAWN_BY = {"plot", "report", "write_latex"}
+_READ_ONLY_AFTER = {
+    "tables": (),
+    "predictors": ("summarise_uncertainty",),
+    "centroids": ("predictors", "evaluate", "evaluate_sparse_mlm", "finetune_sparse_mlm", "export_sparse_model",
+                  "analyse_buckets", "time_attention", "deviations", "prunings", "prune_soft", "prune_hard",
+                  "evaluate_pruning", "time_pruning", "show_pruning", "export_pruned"),
+    "qk": ("projections", "fit_projections", "fit_clusters"),
+    "models": ("extract_qk",),
+}  # fmt: skip
+"""The settings that only jobs after a stage read, besides those of the stages above it here."""
+_WITHOUT_EFFECT = {"start_from", "figures", "threads", "device", "kernels", "container", "datasets"}
+_SELECTED_BY = {"corpora": ("corpus",), "models": ("model", "classifier"), "code_corpora": ("code",)}
+
+
+def rules_until(stage: str) -> tuple[str, ...]:
+    """Return the rules whose results a run takes from a bundle when it starts from `stage`.
+
+    None for `predictors` and `tables`: of these a run takes only the files that its jobs read.
+    """
+    order = list(_MADE_BY)
+    return sum((_MADE_BY[name] for name in order[: order.index(stage) + 1]), ()) if stage in order else ()
+
+
+def held(stages: Collection[str]) -> list[str]:
+    """Return the stages that a bundle holds: queries and keys come with models, centroids with both."""
+    made = list(_MADE_BY)
+    last = max((made.index(stage) for stage in stages if stage in made), default=-1)
+    return [stage for stage in (*STAGES, FIGURES) if stage in stages or stage in made[: last + 1]]
+
+
+def stages_of(rule: str, path: str) -> set[str]:
+    """Return the stages of a bundle that a result of a rule belongs to.
+
+    Parameters
+    ----------
+    rule : str
+        Name of the rule; one that took the result from a bundle counts as the one that would have made it.
+    path : str
+        The result's path.
+    """
+    if rule in _DRAWN_BY:
+        return {FIGURES}
+    if rule.startswith("summarise") or rule in ("manifest", "restore_tables"):
+        return {"tables"}
+    found = {stage for stage in _MADE_BY if rule.removeprefix("restore_") in rules_until(stage)}
+    if path.endswith("/tokens.html") or rule == "evaluate_pruning":  # some figures are drawn from the tables of one job
+        return {"predictors", "tables"}
+    return found | ({"predictors"} if path.endswith((".tsv", "/kernel.json")) else set())
+
+
+def settings_behind(config: Mapping[str, Any], stage: str) -> dict[str, Any]:
+    """Return the settings on which the results of a stage and of those before it depend, without absolute paths.
+
+    Parameters
+    ----------
+    config : mapping
+        The whole configuration.
+    stage : str
+        One of `STAGES`.
+    """
+    order = list(_READ_ONLY_AFTER)
+    later = set(sum((_READ_ONLY_AFTER[name] for name in order[: order.index(stage) + 1]), ()))
+    kept = {name: value for name, value in config.items() if name not in later | _WITHOUT_EFFECT}
+    for section in _SELECTED_BY.keys() & kept.keys():
+        chosen = {config[key] for key in _SELECTED_BY[section]}
+        kept[section] = {name: entry for name, entry in config[section].items() if name in chosen}
+    found: dict[str, Any] = portable(kept)
+    return found
+
+
+def differences(bundle: Bundle, stage: str, settings: Mapping[str, Any]) -> dict[str, str]:
+    """Return why a run with certain settings cannot start from a stage of a bundle, by the key of each difference.
+
+    Parameters
+    ----------
+    bundle : Bundle
+    stage : str
+        One of `STAGES`.
+    settings : mapping
+        What `settings_behind` gives for the run.
+    """
+    if stage not in bundle.stages:
+        held = ", ".join(name for name in bundle.stages if name in STAGES)
+        return {"start_from": f"stage {shown(stage)} is not in {bundle.place}; allowed: {held or 'another bundle'}"}
+    theirs = settings_behind(bundle.config, stage)
+    return {
+        key: f"{shown(value)} is not what {bundle.place} was made with; allowed: {shown(theirs.get(key))}"
+        for key, value in settings.items()
+        if not _was_made(key, value, theirs.get(key), stage)
+    }
+
+
+def _was_made(key: str, ours: Any, theirs: Any, stage: str) -> bool:
+    # a run may take some of the archived models, but tables are made of all
+    if key in ("seeds", "attentions") and stage in _MADE_BY and isinstance(theirs, list):
+        return set(ours) <= set(theirs)
+    return bool(ours == theirs)
+
+
+def files_taken(
+    stage: str, files: Mapping[str, Iterable[str]], pages: Iterable[str], published: Iterable[str]
+) -> dict[str, list[str]]:
+    """Return the files that a run takes from a bundle when it starts from `predictors` or `tables`, by a name.
+
+    Parameters
+    ----------
+    stage : str
+        One of `STAGES`; of the others whole rules are replaced.
+    files : mapping of str to iterable of str
+        The files that tables are made from, by kind.
+    pages : iterable of str
+        The pages that the report leads to.
+    published : iterable of str
+        The published tables and what describes them.
+    """
+    if stage == "tables":
+        return {"tables": [*published, *pages]}
+    if stage == "predictors":
+        return {kind: list(paths) for kind, paths in (*files.items(), ("pages", pages))}
+    return {}

@@ -1,0 +1,60 @@
+"""Checks of `start_from`, the bundle of results that a run starts from."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from sparse_attention.archiving.bundle import Bundle
+from sparse_attention.archiving.stages import STAGES, differences, settings_behind
+from sparse_attention.data.sources.path import locate
+from sparse_attention.errors import InputError
+from sparse_attention.files.yaml_values import shown
+from sparse_attention.settings.schema import Problem
+
+SECTIONS = ("train_mlm", "train_classifier", "extract_qk", "fit_projections", "fit_clusters")
+"""The sections with a `source` of the user's own, and the stage of the results that are made from it."""
+_REPLACED_FROM = dict(zip(SECTIONS, ("models", "models", "qk", "centroids", "centroids"), strict=True))
+
+
+def sections_with_files(config: Mapping[str, Any]) -> list[str]:
+    """Return the sections whose `source` the run reads; what a bundle holds is not made from it again."""
+    start = config["start_from"]
+    after = STAGES[STAGES.index(start["stage"]) + 1 :] if start else STAGES
+    return [section for section in SECTIONS if _REPLACED_FROM[section] in after]
+
+
+def selections_with_files(config: Mapping[str, Any], selections: Iterable[str]) -> list[str]:
+    """Return which of the selected data sets and models the run reads; a bundle holds what is made from the others."""
+    start = config["start_from"]
+    if not start:
+        return list(selections)
+    again = config["export_pruned"]["retrain"] and start["stage"] not in ("predictors", "tables")
+    return [name for name in selections if name == "classifier" and again]
+
+
+def problems(config: Mapping[str, Any], registry: Mapping[str, Any], folder: Path) -> Iterator[Problem]:
+    """Yield what is wrong with the place of the bundle, and settings that are not those of the bundle.
+
+    What a data set holds is known once it is retrieved; the jobs that read it check it.
+    """
+    start = config["start_from"]
+    if not start:
+        return
+    if ("dataset" in start) == ("path" in start):
+        yield Problem(("start_from",), "needs either dataset or path, and not both")
+    elif "dataset" in start:
+        archives = [name for name, entry in registry.items() if entry["kind"] == "archive"]
+        if start["dataset"] not in archives:
+            allowed = ", ".join(archives) or "none is in the registry"
+            text = f"{shown(start['dataset'])} is no data set of kind archive; allowed: {allowed}"
+            yield Problem(("start_from", "dataset"), text)
+    else:
+        try:
+            bundle = Bundle(locate(start["path"], folder))
+        except InputError as error:
+            yield Problem(("start_from", "path"), str(error))
+            return
+        for key, text in differences(bundle, start["stage"], settings_behind(config, start["stage"])).items():
+            yield Problem((key,), text)
