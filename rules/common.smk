@@ -19,7 +19,7 @@ from sparse_attention.jobs import caches, guard, lock, scheduler
 from sparse_attention.jobs.code_digest import code_digest
 from sparse_attention.metrics.facts import metric_plugins, support_metrics
 from sparse_attention.predictors.registry import discover
-from sparse_attention.settings import command_line, config as settings, grids, needs, sparse_points
+from sparse_attention.settings import command_line, config as settings, grids, needs, sparse_points, starting
 from sparse_attention.settings.datasets import load_registry
 from sparse_attention.settings.deployment import why_no_conda
 from sparse_attention.settings.folders import why_read_only, why_unusable
@@ -62,7 +62,7 @@ try:
     settings.validate(config, ORIGINS, DATASETS, Path.cwd())
     PLAN = Plan(config, DATASETS)
     RESULTS = Results(PLAN)
-    TABLES = published.planned(RESULTS.files, config)
+    TABLES = starting.tables_held(published.planned(RESULTS.files, config), config, Path.cwd())
     FIGURE_TABLES = plots.drawn_from(TABLES, RESULTS.pruned)
     PLANNED_FIGURES = plots.planned(FIGURE_TABLES, config)
 except InputError as error:

@@ -19,13 +19,11 @@ sys.path.insert(0, str(ROOT / "workflow/scripts"))
 
 from sparse_attention.archiving.bundle import Bundle  # noqa: E402
 from sparse_attention.archiving.card import summary_of  # noqa: E402
-from sparse_attention.archiving.crate import NAME, names_of, read_citation  # noqa: E402
+from sparse_attention.archiving.crate import names_of, read_citation  # noqa: E402
 from sparse_attention.archiving.deposit import SANDBOX, TOKEN, Draft, metadata_of  # noqa: E402
+from sparse_attention.archiving.packing import BESIDE  # noqa: E402
 from sparse_attention.errors import InputError  # noqa: E402
 from sparse_attention.jobs.log import configure_logging  # noqa: E402
-
-BESIDE = ("README.md", "config.yaml", NAME)
-"""Files of a bundle that are uploaded beside it, to be read without unpacking it."""
 
 
 def publish(place: Path, server: str, token: str) -> str:

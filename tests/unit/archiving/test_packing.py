@@ -107,5 +107,13 @@ def test_a_result_that_is_missing_is_named(run, tmp_path):
         pack(tmp_path / "one.zip", OUTPUTS, ["tables"], run, ROOT)
 
 
+def test_what_one_reads_first_stands_beside_a_zip_file_too(packed):
+    place = packed("one.zip", "tables")
+    with zipfile.ZipFile(place) as archive:
+        for name in ("README.md", "config.yaml", "ro-crate-metadata.json"):
+            assert place.with_name(name).read_bytes() == archive.read(name)
+    assert Bundle(place.parent).place == place
+
+
 def test_a_stage_brings_those_before_it(packed):
     assert Bundle(packed("one.zip", "figures", "qk")).stages == ["models", "qk", "figures"]

@@ -1,12 +1,13 @@
 from __future__ import annotations
 
 import os
+from types import SimpleNamespace
 
 import pytest
 
 from archived_runs import CONFIG, OUTPUTS, ROOT, make_results
 from sparse_attention.archiving.packing import pack
-from sparse_attention.settings.starting import problems, sections_with_files, selections_with_files
+from sparse_attention.settings.starting import problems, sections_with_files, selections_with_files, tables_held
 
 REGISTRY = {"results": {"kind": "archive"}, "wiki": {"kind": "text"}}
 
@@ -55,3 +56,10 @@ def test_only_files_that_the_run_still_reads_must_exist():
     chosen = ["corpus", "model", "code", "classifier"]
     assert selections_with_files(started("qk"), chosen) == ["classifier"]  # the pruned data set trains it anew
     assert selections_with_files(started("predictors"), chosen) == []
+
+
+def test_tables_that_an_older_bundle_lacks_are_left_out(place, tmp_path):
+    tables = {name: SimpleNamespace(path=f"results/tables/{name}.tsv") for name in ("predictors", "newer")}
+    assert list(tables_held(tables, started("tables", path=place), tmp_path)) == ["predictors"]
+    for config in (started("predictors", path=place), started("tables", dataset="results"), {**CONFIG}):
+        assert tables_held(tables, config, tmp_path) == tables

@@ -49,7 +49,7 @@ class Bundle:
     Parameters
     ----------
     place : Path
-        The zip file or the folder.
+        The zip file, the folder, or a folder that holds the zip file.
 
     Attributes
     ----------
@@ -69,7 +69,8 @@ class Bundle:
     """
 
     def __init__(self, place: Path) -> None:
-        self.place = place
+        zipped = sorted(place.glob("*.zip")) if not (place / INDEX).exists() else []
+        self.place = zipped[0] if len(zipped) == 1 else place
         index = self._index()
         if index.get("format") != FORMAT:
             raise InputError(f"{place}: format {index.get('format')!r} is not allowed; allowed: {FORMAT}")

@@ -13,12 +13,15 @@ from sparse_attention.archiving.card import readme, summary_of
 from sparse_attention.archiving.crate import NAME, describe, read_citation
 from sparse_attention.archiving.stages import FIGURES, STAGES, held, stages_of
 from sparse_attention.errors import InputError
+from sparse_attention.files.atomic import atomic_path
 from sparse_attention.files.checksums import sha256_of
 from sparse_attention.files.plain import read_json
 
 MANIFEST = "results/provenance/manifest.json"
 ADDED = ("CITATION.cff", "LICENSE", "constraints.txt")
 """Files of the workflow that go into every bundle."""
+BESIDE = ("README.md", "config.yaml", NAME)
+"""Files of a zipped bundle that also stand beside it, to be read without unpacking it."""
 
 
 def pack(
@@ -60,6 +63,10 @@ def pack(
         "README.md": readme(manifest, citation, stages, members),
         "config.yaml": configuration(manifest["config"]),
     }
+    if target.suffix == ".zip":
+        for name in BESIDE:
+            with atomic_path(target.with_name(name)) as partial:
+                partial.write_text(texts[name], encoding="utf-8")
     write(target, files | {name: workflow / name for name in ADDED}, texts)
     return len(members), sum(member.size for member in members)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, TypeVar
 
 from sparse_attention.archiving.bundle import Bundle
 from sparse_attention.archiving.stages import STAGES, differences, settings_behind
@@ -13,6 +13,13 @@ from sparse_attention.errors import InputError
 from sparse_attention.files.yaml_values import shown
 from sparse_attention.settings.schema import Problem
 
+
+class _Published(Protocol):
+    @property
+    def path(self) -> str: ...
+
+
+T = TypeVar("T", bound=_Published)
 SECTIONS = ("train_mlm", "train_classifier", "extract_qk", "fit_projections", "fit_clusters")
 """The sections with a `source` of the user's own, and the stage of the results that are made from it."""
 _REPLACED_FROM = dict(zip(SECTIONS, ("models", "models", "qk", "centroids", "centroids"), strict=True))
@@ -32,6 +39,27 @@ def selections_with_files(config: Mapping[str, Any], selections: Iterable[str]) 
         return list(selections)
     again = config["export_pruned"]["retrain"] and start["stage"] not in ("predictors", "tables")
     return [name for name in selections if name == "classifier" and again]
+
+
+def tables_held(tables: Mapping[str, T], config: Mapping[str, Any], folder: Path) -> dict[str, T]:
+    """Return the published tables without those that a bundle of tables lacks because it is older than they are.
+
+    Of a bundle that is a data set all are expected, because what it holds is known only once it is retrieved.
+
+    Parameters
+    ----------
+    tables : mapping of str to object
+        Each has the attribute `path`.
+    config : mapping
+        The whole configuration.
+    folder : Path
+        The folder that relative paths start from.
+    """
+    start = config["start_from"] or {}
+    if start.get("stage") != "tables" or "path" not in start:
+        return dict(tables)
+    members = Bundle(locate(start["path"], folder)).members
+    return {name: table for name, table in tables.items() if table.path in members}
 
 
 def problems(config: Mapping[str, Any], registry: Mapping[str, Any], folder: Path) -> Iterator[Problem]:
