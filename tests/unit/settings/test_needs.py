@@ -47,29 +47,29 @@ def test_everything_that_is_not_there_yet_counts(plan, free, tmp_path):
     run = plan()
     needed = sum(estimate(run, tmp_path).missing.values())
     free(needed)
-    assert needs.missing_disk(run, tmp_path) is None
+    assert needs.missing_disk(estimate(run, tmp_path), tmp_path) is None
     free(needed - 10**6)
-    lacking = needs.missing_disk(run, tmp_path)
+    lacking = needs.missing_disk(estimate(run, tmp_path), tmp_path)
     assert "1 MB are missing" in lacking and "lower extract_qk.examples" in lacking and "\n" not in lacking
-    assert needs.missing_disk(plan(dtype="float16"), tmp_path) is None
+    assert needs.missing_disk(estimate(plan(dtype="float16"), tmp_path), tmp_path) is None
 
 
 def test_what_is_extracted_already_does_not_count(plan, free, tmp_path):
     run = plan()
     free(sum(estimate(run, tmp_path).missing.values()) - 10**6)
-    assert needs.missing_disk(run, tmp_path)
+    assert needs.missing_disk(estimate(run, tmp_path), tmp_path)
     for split in ("train", "validation"):
         store = tmp_path / f"results/qk/{run.config['corpus']}/mine/entmax~1.5/seed~1/{split}"
         store.mkdir(parents=True)
         (store / "qk.json").touch()
-    assert needs.missing_disk(run, tmp_path) is None
+    assert needs.missing_disk(estimate(run, tmp_path), tmp_path) is None
 
 
 def test_nothing_is_known_of_a_model_that_is_not_there(plan, free, tmp_path):
     run = plan()
     (tmp_path / "model/config.json").unlink()
     free(0)
-    assert needs.missing_disk(run, tmp_path) is None
+    assert needs.missing_disk(estimate(run, tmp_path), tmp_path) is None
 
 
 def test_the_rule_that_asks_for_most_memory_is_named():

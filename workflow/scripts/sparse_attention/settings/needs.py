@@ -11,7 +11,7 @@ import psutil
 
 from sparse_attention.errors import reason
 from sparse_attention.files.room import shortage
-from sparse_attention.settings.estimate import estimate
+from sparse_attention.settings.estimate import Estimate, estimate
 from sparse_attention.settings.plan import Plan
 
 CGROUP = Path("/sys/fs/cgroup/memory.max")
@@ -34,12 +34,13 @@ def forecast(plan: Plan, folder: Path = Path()) -> tuple[str, str | None]:
     if plan.bundle:
         return "", None
     try:
-        return estimate(plan, folder).line, missing_disk(plan, folder)
+        found = estimate(plan, folder)
+        return found.line, missing_disk(found, folder)
     except Exception as error:
         return f"storage and time cannot be estimated: {type(error).__name__}: {reason(error)}", None
 
 
-def missing_disk(plan: Plan, folder: Path = Path()) -> str | None:
+def missing_disk(found: Estimate, folder: Path = Path()) -> str | None:
     """Return that the disk has too little room for the results that are still to be made, or None.
 
     It is a warning, not an error: the estimate counts all the examples and functions that are asked for, and a short
@@ -48,12 +49,12 @@ def missing_disk(plan: Plan, folder: Path = Path()) -> str | None:
 
     Parameters
     ----------
-    plan : Plan
-        The run.
+    found : Estimate
+        What the run takes.
     folder : Path
         Folder of the workflow's results and resources.
     """
-    problem = shortage(folder / "results", sum(estimate(plan, folder).missing.values()))
+    problem = shortage(folder / "results", sum(found.missing.values()))
     return problem and f"{problem}; free some space, lower extract_qk.examples, or choose extract_qk.dtype: float16"
 
 
