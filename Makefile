@@ -24,7 +24,7 @@ RUN := $(BIN)/python tools/run.py --cores $(CORES)
 PYTEST := $(BIN)/python -m pytest --numprocesses $(WORKERS) --maxprocesses 4 --dist worksteal
 
 .DEFAULT_GOAL := help
-.PHONY: help run dry-run figures report archive publish figures-from-archive test test-fast test-all test-system test-kill test-slurm test-conda fuzz lint hooks format benchmark-grid benchmark-fitting benchmark-attention benchmark-encoder benchmark-certificates benchmark-pruning benchmark-dry-run estimate show-tokens deviations envs containers architecture show doctor clean clean-results
+.PHONY: help run dry-run figures report archive publish figures-from-archive test test-fast test-all test-system test-kill test-slurm test-conda fuzz lint hooks format benchmark-grid benchmark-fitting benchmark-attention benchmark-encoder benchmark-certificates benchmark-pruning benchmark-dry-run estimate show-tokens docs deviations envs containers architecture show doctor clean clean-results
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-17s %s\n", $$1, $$2}' Makefile
@@ -119,6 +119,9 @@ estimate: $(VENV)/run.stamp ## storage and time of a run before it starts (ARGS=
 
 show-tokens: $(VENV)/run.stamp ## show in the terminal which tokens survive (ARGS="--count 5")
 	$(BIN)/python tools/show_tokens.py $(ARGS)
+
+docs: $(VENV)/test.stamp ## build the site of the documents into site/; broken links are errors
+	$(BIN)/python tools/build_docs.py
 
 deviations: $(VENV)/run.stamp ## write the measured deviations from results/tables into docs/deviations.md
 	$(BIN)/python tools/write_deviations.py

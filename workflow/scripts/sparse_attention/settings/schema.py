@@ -69,6 +69,11 @@ class Schema:
         options = self._at(key)
         return not options or any(self.validator.evolve(schema=option).is_valid(value) for option in options)
 
+    def allowed(self, key: tuple[Any, ...]) -> str:
+        """Return in words what is allowed at `key`; nothing where the schema only says which keys are below it."""
+        options = self._at(key)
+        return self._allowed_alternatives(options) if options and "properties" not in options[0] else ""
+
     def _at(self, key: tuple[Any, ...]) -> list[dict[str, Any]]:
         options = [self.content]
         for part in key:
