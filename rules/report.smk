@@ -30,6 +30,7 @@ rule report:
         pages=RESULTS.pages,
         manifest="results/provenance/manifest.json",
         template=source("workflow/report/report.html.j2"),
+        included=[source(f"workflow/report/report.{suffix}") for suffix in ("css", "js")],
     output:
         report="results/report.html",
     log:

@@ -1,14 +1,19 @@
-"""The pages of a run in a browser: they load without errors or network, and fit wide and narrow screens."""
+"""The pages of a run in a browser: without errors or network, on wide, narrow and dark screens, by keyboard alone."""
 
 from __future__ import annotations
 
 import json
+import time
+from pathlib import Path
 
 import pytest
 from selenium import webdriver
 from selenium.common.exceptions import WebDriverException
+from selenium.webdriver.common.by import By
+from selenium.webdriver.common.keys import Keys
 
 from debian import why_missing
+from made_reports import made_report
 
 WIDTHS = {"desktop": 1280, "phone": 390}
 MEASURE = """
@@ -19,15 +24,43 @@ return {
     fetched: performance.getEntriesByType("resource").map(entry => entry.name).filter(name => !/^data:/.test(name)),
 }
 """
+UNREADABLE = """
+const parse = (text) => (text.match(/[\\d.]+/g) ?? []).map(Number);
+const light = (rgb) => rgb.slice(0, 3).map((part) => part / 255)
+  .map((part) => (part <= 0.04045 ? part / 12.92 : ((part + 0.055) / 1.055) ** 2.4))
+  .reduce((sum, part, at) => sum + part * [0.2126, 0.7152, 0.0722][at], 0);
+const behind = (node) => {
+  for (let at = node; at; at = at.parentElement) {
+    const color = parse(getComputedStyle(at).backgroundColor);
+    if (color.length === 3 || color[3] > 0) return color;
+  }
+};
+const found = [];
+for (const node of document.querySelectorAll("body *")) {
+  if (![...node.childNodes].some((child) => child.nodeType === 3 && child.data.trim())) continue;
+  if (node.closest("svg, script, style") || !node.getClientRects().length) continue;
+  const both = [parse(getComputedStyle(node).color), behind(node)].map(light).sort((a, b) => b - a);
+  const contrast = (both[0] + 0.05) / (both[1] + 0.05);
+  if (contrast < 4.5) found.push([node.tagName, node.textContent.slice(0, 40), contrast]);
+}
+return found.slice(0, 10);
+"""
+"""The texts with less contrast to what lies behind them than WCAG 2 asks for."""
 
 
 @pytest.fixture(scope="module")
-def browser():
+def downloads(tmp_path_factory):
+    return tmp_path_factory.mktemp("downloads")
+
+
+@pytest.fixture(scope="module")
+def browser(downloads):
     if reason := why_missing(("chromium", "chromedriver"), ("chromium", "chromium-driver", "fonts-dejavu-core")):
         pytest.skip(reason)
     options = webdriver.ChromeOptions()
     for argument in ("--headless=new", "--no-sandbox", "--disable-dev-shm-usage"):
         options.add_argument(argument)
+    options.add_experimental_option("prefs", {"download.default_directory": str(downloads)})
     options.binary_location = "/usr/bin/chromium"
     options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
     try:
@@ -44,14 +77,112 @@ def pages(finished) -> dict[str, str]:
     return {"report": (finished.folder / "results/report.html").as_uri(), "tokens": tokens.as_uri()}
 
 
-@pytest.mark.parametrize("width", WIDTHS.values(), ids=WIDTHS)
-@pytest.mark.parametrize("page", ["report", "tokens"])
-def test_a_page_loads_without_errors_and_fits(page, width, finished, browser):
+@pytest.fixture(scope="module")
+def made_up(tables, tmp_path_factory):
+    """Return the address of a report of made-up tables."""
+    path = tmp_path_factory.mktemp("made_up") / "report.html"
+    path.write_text(made_report(tables), encoding="utf-8")
+    return path.as_uri()
+
+
+def show(browser, address: str, width: int = 1280, scheme: str = "light") -> None:
     screen = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": width < 800}
     browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", screen)
-    browser.get(pages(finished)[page])
+    features = [{"name": "prefers-color-scheme", "value": scheme}]
+    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": features})
+    browser.get(address)
+
+
+def check_it_loads_and_fits(browser, address: str, width: int, scheme: str) -> None:
+    show(browser, address, width, scheme)
     assert browser.title
     assert [entry for entry in browser.get_log("browser") if entry["level"] in ("SEVERE", "WARNING")] == []
     found = browser.execute_script(MEASURE)
     assert found["width"] <= width, json.dumps(found)
     assert (found["broken"], found["silent"], found["fetched"]) == ([], 0, [])
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", WIDTHS.values(), ids=WIDTHS)
+@pytest.mark.parametrize("page", ["report", "tokens"])
+def test_a_page_loads_without_errors_and_fits(page, width, scheme, finished, browser):
+    check_it_loads_and_fits(browser, pages(finished)[page], width, scheme)
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", WIDTHS.values(), ids=WIDTHS)
+def test_a_report_of_made_up_tables_loads_without_errors_and_fits(width, scheme, made_up, browser):
+    check_it_loads_and_fits(browser, made_up, width, scheme)
+
+
+def test_text_can_be_read_on_a_light_and_a_dark_screen(made_up, browser):
+    for scheme in ("light", "dark"):
+        show(browser, made_up, scheme=scheme)
+        assert browser.execute_script(UNREADABLE) == []
+
+
+def table_of(browser, name: str):
+    return browser.find_element(By.CSS_SELECTOR, f'table[data-name="{name}"]')
+
+
+def column(table, number: int) -> list[str]:
+    return [row.find_elements(By.XPATH, "./*")[number].text for row in table.find_elements(By.CSS_SELECTOR, "tbody tr")]
+
+
+def test_a_table_is_sorted_by_keyboard(made_up, browser):
+    show(browser, made_up)
+    table = table_of(browser, "masked_lm")
+    header = table.find_elements(By.CSS_SELECTOR, "thead th")[2]
+    button = header.find_element(By.TAG_NAME, "button")
+    assert header.get_attribute("aria-sort") == "none"
+    button.send_keys(Keys.ENTER)
+    rising = column(table, 2)
+    assert header.get_attribute("aria-sort") == "ascending" and rising == sorted(rising, key=float)
+    button.send_keys(Keys.SPACE)
+    assert header.get_attribute("aria-sort") == "descending" and column(table, 2) == sorted(
+        rising, key=float, reverse=True
+    )
+
+
+def test_missing_values_are_last_in_both_directions(made_up, browser):
+    show(browser, made_up)
+    table = table_of(browser, "predictors_at_sparsity")
+    button = table.find_elements(By.CSS_SELECTOR, "thead tr:last-child th")[1].find_element(By.TAG_NAME, "button")
+    for _ in range(2):
+        button.send_keys(Keys.ENTER)
+        found = column(table, 1)
+        assert "–" in found and "–" not in found[: -found.count("–")]
+
+
+def test_rows_are_filtered_and_downloaded_by_keyboard(made_up, browser, downloads):
+    show(browser, made_up)
+    table = table_of(browser, "predictors_at_sparsity")
+    tools = browser.find_element(By.XPATH, "//table[@data-name='predictors_at_sparsity']/../preceding-sibling::div[1]")
+    tools.find_element(By.TAG_NAME, "input").send_keys("COSINE")
+    assert tools.find_element(By.CSS_SELECTOR, "[role=status]").text == "1 of 5 rows"
+    assert [name for name in column(table, 0) if name] == ["Cosine distance"]
+    browser.switch_to.active_element.send_keys(Keys.TAB)
+    browser.switch_to.active_element.send_keys(Keys.ENTER)
+    header, row = (line.split("\t") for line in downloaded(downloads / "predictors_at_sparsity.tsv").splitlines())
+    at = "recall at sparsity"
+    assert header[:5] == ["predictor", f"{at} 80 %", f"{at} 80 % ±", f"{at} 90 %", f"{at} 90 % ±"]
+    assert row[:3] == ["Cosine distance", "", ""]
+    assert float(row[3]) == pytest.approx(0.63, abs=0.01) and 0 < float(row[4]) < 0.02
+
+
+def downloaded(path: Path) -> str:
+    for _ in range(100):
+        if path.exists():
+            return path.read_text(encoding="utf-8")
+        time.sleep(0.1)
+    raise AssertionError(f"{path.name} was not downloaded")
+
+
+def test_without_scripts_everything_can_be_read(made_up, browser):
+    browser.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": True})
+    try:
+        show(browser, made_up)
+        assert "Cosine distance" in table_of(browser, "predictors_at_sparsity").text
+        assert not browser.find_elements(By.CSS_SELECTOR, "table button, .tools")
+    finally:
+        browser.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": False})

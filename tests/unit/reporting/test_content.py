@@ -110,3 +110,12 @@ def test_answers_and_settings_are_written_in_words():
     assert [[cell.text for cell in row] for row in table.rows] == [["top 2", "yes"], ["–", "no"]]
     # the page sorts by the key
     assert [row[1].key for row in table.rows] == ["yes", "no"]
+
+
+def test_half_widths_of_intervals_are_kept_in_full(frames):
+    frame = pd.DataFrame([{"name": "a", "loss": 1.23456, "loss_ci95": 0.0123456}, {"name": "b", "loss": 2.0}])
+    (first, second) = content.plain_table("x", frame).rows
+    assert (first[1].text, first[1].key, first[1].half) == ("1.235 ± 0.012", "1.23456", "0.0123456")
+    assert (second[1].text, second[1].half) == ("2.000", "")
+    row = pd.Series({"recall": 0.5, "recall_low": 0.25, "recall_high": 0.75})
+    assert content._value_cell(row, "recall", 2, False).half == "0.25"

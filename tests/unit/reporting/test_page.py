@@ -1,5 +1,7 @@
 """The report: one file that needs nothing else, many predictors, any part missing."""
 
+import base64
+import hashlib
 import html.parser
 import json
 import re
@@ -33,7 +35,7 @@ class Page(html.parser.HTMLParser):
 
     def __init__(self, text):
         super().__init__()
-        self.links, self.ids, self.open = [], [], []
+        self.links, self.ids, self.open, self.tags = [], [], [], []
         self.feed(text)
         self.close()
         assert not self.open
@@ -46,6 +48,9 @@ class Page(html.parser.HTMLParser):
         self.links += [values[name] for name in ("src", "href") if name in values]
         self.ids += [values["id"]] if "id" in values else []
         assert tag != "img" or values["alt"]
+        assert tag != "th" or values["scope"] in ("col", "row", "colgroup")
+        assert not [name for name in values if name.startswith("on")]
+        self.tags.append(tag)
         if tag not in self.VOID:
             self.open.append(tag)
 
@@ -246,3 +251,41 @@ def test_captions_turn_literals_into_code():
 def test_the_manifest_may_hold_the_whole_configuration():
     made = manifest(config={"text": "</pre><script>"})
     assert "</pre><script>" not in render([], [], json.loads(json.dumps(made)))
+
+
+HOSTILE = "</script></td><img src=x onerror=alert(1)>&\"'<b>"
+
+
+def test_text_from_data_adds_no_markup(tables, figures, tmp_path):
+    for path in tables.glob("*.tsv"):
+        frame = read_table(path)
+        for column in ("label", "split", "stage"):
+            if column in frame:
+                frame[column] = frame[column].replace({frame[column].iloc[0]: HOSTILE})
+        write_table(frame, tmp_path / path.name)
+    item = {"dataset": HOSTILE, "kind": HOSTILE, "version": HOSTILE, "citation": HOSTILE, "licence": HOSTILE}
+    made = manifest(config={HOSTILE: HOSTILE}, data=[item | {"files": [{"path": HOSTILE, "sha256": HOSTILE}]}])
+    inputs = page.Inputs(map(str, sorted(tmp_path.glob("*.tsv"))), figures)
+    context = {"corpus": HOSTILE, "model": HOSTILE}
+    text = page.render(TEMPLATE, inputs, made, context, SETTING, [f"pruning/seed~1/{HOSTILE}/tokens.html"])
+    parsed = Page(text.replace("&lt;/script&gt;&lt;/td&gt;&lt;img", "found"))
+    assert text.count("&lt;/script&gt;&lt;/td&gt;&lt;img") > 12 and HOSTILE not in text
+    assert parsed.tags.count("script") == 1 and parsed.tags.count("img") == 1
+
+
+def test_only_the_page_s_own_script_may_run(tables, figures):
+    text = render(sorted(tables.glob("*.tsv")), figures)
+    (script,) = re.findall(r"<script>(.*?)</script>", text, re.S)
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    assert html.unescape(re.search(r'Security-Policy" content="(.*?)"', text)[1]) == (
+        f"default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'sha256-{digest}'"
+    )
+
+
+def test_every_table_has_a_caption_a_name_to_download_it_by_and_headers_of_rows(tables, figures):
+    text = render(sorted(tables.glob("*.tsv")), figures)
+    parts = re.findall(r"<table.*?</table>", text, re.S)
+    assert len(parts) > 10
+    for part in parts:
+        assert re.match(r'<table data-name="[\w+]+">\s*<caption>[^<]+</caption>', part)
+        assert part.count('<th scope="row"') == part.split("<tbody>")[1].count("<tr>")

@@ -76,13 +76,26 @@ SERIES = ("attention", "predictor", "projection")
 
 @dataclass(frozen=True)
 class Cell:
-    """One cell: its text and interval, its sort key, whether it is numeric, and whether it is the column's best."""
+    """One cell of a table.
+
+    Attributes
+    ----------
+    text, interval : str
+        What is shown; the interval in smaller letters.
+    key : str
+        What the cell is sorted and downloaded by; empty if the value is missing.
+    numeric, best : bool
+        Whether it holds a number, and whether that is the best of its column.
+    half : str
+        Half the width of the value's interval, in full; empty if there is none.
+    """
 
     text: str
     key: str = ""
     numeric: bool = False
     best: bool = False
     interval: str = ""
+    half: str = ""
 
 
 @dataclass(frozen=True)
@@ -131,7 +144,8 @@ def _cell(column: str, row: Any) -> Cell:
     if column in INTEGERS or column.startswith(("characters_", "tokens_", "lines_")) or isinstance(value, int):
         return Cell(f"{value:,.0f}", f"{value:g}", True)
     interval = row.get(f"{column}_ci95", float("nan"))
-    return Cell(format_number(value, interval, DIGITS.get(column, 3)), repr(float(value)), True)
+    text = format_number(value, interval, DIGITS.get(column, 3))
+    return Cell(text, repr(float(value)), True, half="" if pd.isna(interval) else repr(float(interval)))
 
 
 def plain_table(name: str, frame: pd.DataFrame, leave_out: Sequence[str] = ()) -> Table:
@@ -248,4 +262,5 @@ def _value_cell(row: Any, column: str, digits: int, best: bool) -> Cell:
     least = 10**-digits
     rounded = f"{half:.{digits}f}" if half >= least / 2 else f"<{least:g}"
     interval = f"±\N{NO-BREAK SPACE}{rounded}" if half > 0 else ""
-    return Cell(format_number(row[column], digits=digits), repr(float(row[column])), True, bool(best), interval)
+    exact = "" if pd.isna(half) else repr(float(half))
+    return Cell(format_number(row[column], digits=digits), repr(float(row[column])), True, bool(best), interval, exact)

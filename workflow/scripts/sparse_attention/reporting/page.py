@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import html
 import json
 import os
@@ -116,7 +117,11 @@ def render(
         lstrip_blocks=True,
     )
     config = manifest.get("config", {})
+    script = _beside(template, "report.js")
     return environment.get_template(name).render(
+        script=script,
+        style=_beside(template, "report.css"),
+        policy=content_policy(script),
         context=context,
         config=config,
         manifest=manifest,
@@ -137,6 +142,18 @@ def render(
         kept=kept_tokens(setting.keep),
         pages=[(page, page_label(page)) for page in pages],
     )
+
+
+def _beside(template: str, name: str) -> Markup:
+    """Return the text of a file that the page includes, which lies beside the template."""
+    return Markup(Path(template).with_name(name).read_text(encoding="utf-8"))
+
+
+def content_policy(script: str) -> str:
+    """Return the policy that a browser holds the page to: its own script and images inside it, and nothing else."""
+    # the template puts a line break before the script
+    digest = base64.b64encode(hashlib.sha256(f"\n{script}".encode()).digest()).decode("ascii")
+    return f"default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'sha256-{digest}'"
 
 
 def page_label(page: str) -> str:
