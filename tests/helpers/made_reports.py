@@ -10,10 +10,11 @@ from sparse_attention.files.tables import read_table
 from sparse_attention.plotting import style
 from sparse_attention.plotting.registry import discover
 from sparse_attention.reporting import page
+from sparse_attention.reporting.inputs import Inputs, Setting
 
 TEMPLATE = str(Path(__file__).parents[2] / "workflow" / "report" / "report.html.j2")
 CONTEXT = {"corpus": "wiki-2016", "model": "minilm-l6"}
-SETTING = page.Setting(0, "none", 0.95)
+SETTING = Setting(0, "none", 0.95)
 FIGURES = ("pareto_recall", "pareto_mass_recall", "training_curves")
 MANIFEST = {
     "code": {"commit": "c" * 40, "dirty": False},
@@ -35,5 +36,5 @@ def made_report(tables: Path) -> str:
         for name, path in zip(FIGURES, paths, strict=True):
             needed = {table: read_table(tables / f"{table}.tsv") for table in discover()[name].needs}
             style.save(draw(name, setting, **needed), [path])
-        inputs = page.Inputs(map(str, sorted(tables.glob("*.tsv"))), paths)
+        inputs = Inputs(map(str, sorted(tables.glob("*.tsv"))), paths)
         return page.render(TEMPLATE, inputs, MANIFEST, CONTEXT, SETTING)

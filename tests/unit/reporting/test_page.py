@@ -17,12 +17,13 @@ from sparse_attention.plotting import registry as plots
 from sparse_attention.plotting import style
 from sparse_attention.plotting.registry import SECTIONS
 from sparse_attention.reporting import page
+from sparse_attention.reporting.inputs import Inputs, Setting, marked_up
 from sparse_attention.summaries import registry as published
 
 REPORT = Path(__file__).parents[3] / "workflow" / "report"
 TEMPLATE = str(REPORT / "report.html.j2")
 CONTEXT = {"corpus": "wiki-2016", "model": "minilm-l6"}
-SETTING = page.Setting(0, "none", 0.95)
+SETTING = Setting(0, "none", 0.95)
 DRAWN = CONTEXT | {"window": 0, "keep": "none", "heatmap.sparsity": 0.95}
 OPTIONAL = ("areas", "best_by_head", "best_by_layer", "buckets", "common_buckets", "offsets")
 OPTIONAL += ("predictors", "gold_sparsity", "predictors_at_sparsity", "corpus", "masked_lm")
@@ -83,7 +84,7 @@ def manifest(**changes):
 
 
 def render(tables, figures, made=None, pages=()):
-    inputs = page.Inputs(map(str, tables), figures)
+    inputs = Inputs(map(str, tables), figures)
     return page.render(TEMPLATE, inputs, made or manifest(), CONTEXT, SETTING, pages)
 
 
@@ -245,7 +246,7 @@ def test_a_figure_of_any_section_is_shown_there_with_title_and_caption(section, 
 
 
 def test_captions_turn_literals_into_code():
-    assert str(page.marked_up("a ``b<c`` & d")) == "a <code>b&lt;c</code> &amp; d"
+    assert str(marked_up("a ``b<c`` & d")) == "a <code>b&lt;c</code> &amp; d"
 
 
 def test_the_manifest_may_hold_the_whole_configuration():
@@ -265,7 +266,7 @@ def test_text_from_data_adds_no_markup(tables, figures, tmp_path):
         write_table(frame, tmp_path / path.name)
     item = {"dataset": HOSTILE, "kind": HOSTILE, "version": HOSTILE, "citation": HOSTILE, "licence": HOSTILE}
     made = manifest(config={HOSTILE: HOSTILE}, data=[item | {"files": [{"path": HOSTILE, "sha256": HOSTILE}]}])
-    inputs = page.Inputs(map(str, sorted(tmp_path.glob("*.tsv"))), figures)
+    inputs = Inputs(map(str, sorted(tmp_path.glob("*.tsv"))), figures)
     context = {"corpus": HOSTILE, "model": HOSTILE}
     text = page.render(TEMPLATE, inputs, made, context, SETTING, [f"pruning/seed~1/{HOSTILE}/tokens.html"])
     parsed = Page(text.replace("&lt;/script&gt;&lt;/td&gt;&lt;img", "found"))
@@ -289,3 +290,30 @@ def test_every_table_has_a_caption_a_name_to_download_it_by_and_headers_of_rows(
     for part in parts:
         assert re.match(r'<table data-name="[\w+]+">\s*<caption>[^<]+</caption>', part)
         assert part.count('<th scope="row"') == part.split("<tbody>")[1].count("<tr>")
+
+
+def test_cautions_stand_on_the_first_page_and_beside_the_numbers(tables, of_code, tmp_path):
+    frame = read_table(tables / "masked_lm.tsv")
+    frame["nats_below_unigram"] = -1.0
+    write_table(frame, tmp_path / "masked_lm.tsv")
+    text = render([tmp_path / "masked_lm.tsv", tables / "gold_sparsity.tsv", *of_code], [])
+    glance, rest = text[text.index('id="summary"') : text.index('id="models"')], text[text.index('id="models"') :]
+    sentence = "is not below the unigram loss"
+    # two models, in the sections on models and on gold attention
+    assert glance.count(sentence) == 2 and rest.count(sentence) == 4 and "Only one seed" in glance
+    assert "Only one seed" not in rest
+
+
+def test_no_caution_where_all_is_well(of_code):
+    text = render(of_code, [], manifest(seeds=[1, 2]))
+    assert 'class="caution"' not in text
+
+
+def test_texts_speak_of_what_was_run(tables, of_code, tmp_path):
+    assert "at the same budget" in render([tables / "masked_lm.tsv"], [])
+    frame = read_table(tables / "masked_lm.tsv")
+    write_table(frame[frame["attention"] != "softmax"], tmp_path / "masked_lm.tsv")
+    alone = render([tmp_path / "masked_lm.tsv"], [])
+    assert "softmax" not in alone and "at the same budget" not in alone
+    only = render(of_code, [])
+    assert "softmax" not in only and "Oracle" not in only and "Dense, soft, hard" in only

@@ -4,83 +4,29 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import html
 import json
 import os
-import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from fnmatch import fnmatch
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import jinja2
 import pandas as pd
 from markupsafe import Markup
 
 from sparse_attention.files.atomic import atomic_path
-from sparse_attention.files.tables import read_table
 from sparse_attention.metrics.facts import support_metrics
-from sparse_attention.plotting import registry as plots
-from sparse_attention.reporting import content, findings, insights, pruning, sparse_mlm, timings
+from sparse_attention.reporting import content, overview
+from sparse_attention.reporting.cautions import cautions
+from sparse_attention.reporting.inputs import Inputs, Setting, marked_up
 from sparse_attention.reporting.papers import papers
 from sparse_attention.summaries import registry as published
 from sparse_attention.summaries.registry import TableInfo
 from sparse_attention.summaries.wording import kept_tokens, spell, spell_pruning
 
 KEY_PACKAGES = ("torch", "transformers", "scikit-learn", "numpy", "pandas", "matplotlib", "snakemake")
-REM_PER_POINT = 0.1
-"""Scale of all figures on the page: about a fifth larger than in print."""
-
-
-class Setting(NamedTuple):
-    """The window and the kept tokens that the figures show, and the sparsity at which single points are compared."""
-
-    window: int
-    keep: str
-    sparsity: float
-
-
-@dataclass(frozen=True)
-class Figure:
-    """A figure of the page: its SVG as a data URL in `source`, and its width in rem."""
-
-    name: str
-    title: str
-    section: str
-    caption: Markup
-    source: str
-    width: float
-
-
-class Inputs:
-    """The tables and the paths of the figures, by the stem of their files; any of them may be missing."""
-
-    def __init__(self, tables: Iterable[str], figures: Iterable[str]) -> None:
-        self.tables = {Path(path).stem: read_table(path) for path in tables}
-        self.paths = {Path(path).stem: Path(path) for path in figures}
-
-    def table(self, name: str) -> pd.DataFrame | None:
-        """Return a table, or None if it is missing or has no rows."""
-        frame = self.tables.get(name)
-        return None if frame is None or frame.empty else frame
-
-    def figures(self) -> list[Figure]:
-        """Return the figures in the order of the report."""
-        drawn = []
-        for name, info in plots.discover().items():
-            if name in self.paths:
-                drawing = self.paths[name].read_bytes()
-                source = f"data:image/svg+xml;base64,{base64.b64encode(drawing).decode('ascii')}"
-                points = re.search(rb'<svg[^>]* width="([\d.]+)pt"', drawing)
-                width = float(points[1]) * REM_PER_POINT if points else 40
-                drawn.append(Figure(name, info.title, info.section, marked_up(info.caption), source, round(width, 1)))
-        return drawn
-
-
-def marked_up(text: str) -> Markup:
-    """Turn a caption into HTML; it is plain reStructuredText with words and ``literals`` only."""
-    return Markup(re.sub(r"``(.+?)``", r"<code>\1</code>", html.escape(text, quote=False)))
 
 
 def render(
@@ -117,7 +63,9 @@ def render(
         lstrip_blocks=True,
     )
     config = manifest.get("config", {})
+    models = inputs.table("masked_lm")
     script = _beside(template, "report.js")
+    sentences = overview.section_findings(inputs, config, setting)
     return environment.get_template(name).render(
         script=script,
         style=_beside(template, "report.css"),
@@ -127,11 +75,14 @@ def render(
         manifest=manifest,
         config_text=json.dumps(config, indent=2, ensure_ascii=False),
         key_packages={name: manifest["packages"][name] for name in KEY_PACKAGES if name in manifest["packages"]},
-        facts=run_facts(inputs, manifest, context),
-        findings=section_findings(inputs, config, setting),
+        facts=overview.run_facts(inputs, manifest, context),
+        headlines=overview.headlines(sentences),
+        cautions=cautions(inputs.table, manifest["seeds"], str(setting.window), setting.keep),
+        findings=sentences,
         figures=inputs.figures(),
         tables=shown_tables(inputs, setting),
         papers=papers(inputs.table("predictors")),
+        attentions=0 if models is None else models["attention"].nunique(),
         metrics=support_metrics().values(),
         files=[
             (table, len(inputs.tables[name]), marked_up(table.caption))
@@ -160,67 +111,6 @@ def page_label(page: str) -> str:
     """Return the label of a page of surviving tokens: its pruning and seed."""
     seed, name = Path(page).parts[-3:-1]
     return f"{spell_pruning(name)}, {spell(seed)}"
-
-
-def section_findings(inputs: Inputs, config: Mapping[str, Any], setting: Setting) -> dict[str, list[str]]:
-    """Return the sentences of each section; the list is empty if a table is missing."""
-    table, windows, keep = inputs.table, str(setting.window), setting.keep
-    trained = not (config.get("train_mlm") or {}).get("source")
-
-    def sentences_of(name: str, sentences: Callable[[pd.DataFrame], list[str]]) -> list[str]:
-        frame = table(name)
-        return [] if frame is None else sentences(frame)
-
-    fixed = "predictors_at_sparsity"
-    return {
-        "models": sentences_of("masked_lm", lambda rows: findings.language_models(rows, trained)),
-        "gold": sentences_of("gold_sparsity", findings.gold_attention),
-        "predictors": sentences_of(fixed, lambda rows: findings.predictors(rows, windows, keep)),
-        "areas": sentences_of("areas", lambda rows: insights.areas(rows, windows, keep)),
-        "windows": sentences_of(fixed, lambda rows: findings.with_more_kept(rows, windows, keep)),
-        "computation": sentences_of("predictors", lambda rows: insights.computation(rows, setting.window, keep)),
-        "timings": sentences_of("attention_timings", timings.attention),
-        "sparse_mlm": sentences_of("sparse_mlm", sparse_mlm.language_model),
-        "sparse_mlm_details": sentences_of("sparse_mlm", sparse_mlm.details),
-        "heads": sentences_of("best_by_head", insights.heads),
-        "distances": sentences_of("offsets", insights.distances),
-        "buckets": insights.buckets(table("buckets"), table("common_buckets"), setting.sparsity),
-        "deviations": sentences_of("deviations", insights.deviations),
-        **code_findings(inputs),
-    }
-
-
-def code_findings(inputs: Inputs) -> dict[str, list[str]]:
-    """Return the sentences on the classifiers of code; the lists are empty if a table is missing."""
-    quality, gains, baselines = (inputs.table(name) for name in ("pruning", "pruning_gains", "text_baselines"))
-    if quality is None or gains is None:
-        return {"classifier": [], "pruning": []}
-    compared = [] if baselines is None else pruning.text_against_model(quality, baselines)
-    return {"classifier": compared, "pruning": pruning.pruned_classifiers(quality, gains)}
-
-
-def run_facts(inputs: Inputs, manifest: Mapping[str, Any], context: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """Return facts on the run, such as its corpus and seeds, as pairs of name and value; unknown ones are left out."""
-    facts = [(name, str(context[name])) for name in ("corpus", "model") if context.get(name)]
-    points, gold, corpus = (inputs.table(name) for name in ("predictors", "gold_sparsity", "corpus"))
-    if gold is not None:
-        facts.append(("attention", ", ".join(spell(name) for name in gold["attention"].unique())))
-        facts.append(("layers × heads", f"{gold['layer'].nunique()} × {gold['head'].nunique()}"))
-    facts.append(("seeds", ", ".join(str(seed) for seed in manifest.get("seeds", ()))))
-    if corpus is not None:
-        train = corpus[corpus["split"] == "train"]
-        facts.append(("documents", f"{corpus['documents'].sum():,.0f}"))
-        if "tokens" in corpus and len(train):
-            facts.append(("training tokens", f"{train['tokens'].iloc[0]:,.0f}"))
-    if points is not None:
-        facts.append(("examples evaluated", f"{points['examples'].max():,.0f}"))
-        real = points[points["bound"].isna()]
-        facts.append(("predictors", f"{real['predictor'].nunique()} at {len(real)} points"))
-    code = inputs.table("code")
-    if code is not None:
-        facts.append(("code", ", ".join(code["code"].unique())))
-        facts.append(("functions", f"{code['functions'].sum():,.0f}"))
-    return [(name, value) for name, value in facts if value]
 
 
 def shown_tables(inputs: Inputs, setting: Setting) -> list[content.Table]:

@@ -26,11 +26,11 @@ class ParetoRecall(Plot):
     Recall against sparsity, averaged over layers, heads and examples: up and to the right is better.
     Each curve joins the points on the Pareto front of one predictor. Between two points it shows the result of using
     one point for some queries and the next point for the rest. Faint markers are points below the front; bands are
-    95 % intervals over seeds.
+    95 % intervals over seeds when there are several.
     Many predictors are divided into a panel for each group. The thick pale line is then the best front of the other
     panels, so a curve above it is the best of all. Legends list the curve with the largest area first.
-    Dashed curves are patterns that ignore content. Random pairs are the lower bound; the oracle keeps the k keys of
-    each query with the highest true scores and is the upper bound.
+    Dashed curves are patterns that ignore content. Where they were run, random pairs are the lower bound; the oracle
+    keeps the k keys of each query with the highest true scores and is the upper bound.
     The gold line is the sparsity of the gold support: a perfect predictor would reach recall 1 there.
     """
 

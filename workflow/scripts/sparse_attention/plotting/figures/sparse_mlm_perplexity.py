@@ -43,10 +43,10 @@ class SparseMlmPerplexity(Plot):
     Perplexity of the masked language model when each predictor's support takes the place of full attention in all
     layers, against the share of pairs that are skipped on average; lower and further right is better.
     Lines join the points of a predictor with the same projection, window and kept tokens; the table says which these
-    are. Horizontal lines are full
-    attention on the same blocks, with entmax and with softmax. Stars are models that were trained further with the
-    predicted supports; a dotted line leads to them from the point where they started. Bars are 95 % intervals over
-    seeds when there are several. Points that keep no pair are not drawn.
+    are. Horizontal lines are full attention on the same blocks, of the models that the legend names. Stars, where there
+    are any, are models that were trained further with the predicted supports; a dotted line leads to them from the
+    point where they started. Bars are 95 % intervals over seeds when there are several. Points that keep no pair are
+    not drawn.
     """
 
     def draw(self, tables: Mapping[str, pd.DataFrame], setting: Mapping[str, Any]) -> Figure:

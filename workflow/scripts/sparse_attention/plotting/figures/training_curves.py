@@ -29,9 +29,9 @@ class TrainingCurves(Plot):
     needs = ("training", "masked_lm")
     may_be_empty = ("masked_lm",)
     caption = """
-    Loss of the masked language models during fine-tuning, with entmax and, as a control, with softmax.
+    Loss of the masked language models during fine-tuning, a colour for each attention.
     Lines with markers are the validation split, thin lines the training batches; bands are 95 % intervals over
-    seeds.
+    seeds when there are several.
     The dotted line is the unigram loss of the validation split: the loss of a model that knows only how frequent each
     token is.
     """

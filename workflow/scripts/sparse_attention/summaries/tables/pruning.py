@@ -20,7 +20,7 @@ class Pruning(Table):
     Quality and cost of every system on the test functions. ``masked`` hides pruned tokens, ``dropped`` removes them
     and padding; ``gflops`` is the cost of all layers per function, ``relative_flops`` its ratio to the cost of the
     dense library model without padding.
-    Intervals (95 %) are bootstrap intervals over functions, and over seeds when there are several. ``manual``,
-    ``topk`` and ``random`` keep as many tokens as ``hard``, with its weights, but choose them by other rules;
-    ``text`` removes tokens before the dense classifier reads the function.
+    Intervals (95 %) are bootstrap intervals over functions, and over seeds when there are several. Where
+    they were run, ``manual``, ``topk`` and ``random`` keep as many tokens as ``hard``, with its weights, but choose
+    them by other rules; ``text`` removes tokens before the dense classifier reads the function.
     """
