@@ -1,3 +1,28 @@
+rule summarise_runtime:
+    input:
+        # what was measured is read when everything that the report shows has been made
+        tables=[table.path for table in TABLES.values() if table.made_by != "summarise_runtime"],
+        figures=[f"results/figures/{name}.svg" for name in PLANNED_FIGURES],
+        pages=RESULTS.pages,
+    output:
+        **tables_made_by("summarise_runtime"),
+    log:
+        log_of("summarise_runtime"),
+    benchmark:
+        benchmark_of("summarise_runtime")
+    conda:
+        "../envs/summarise_runtime.yaml"
+    resources:
+        **growing(mem_mb=1000, runtime=10),
+    params:
+        code=code("summarise_runtime"),
+        captions=published.captions_of(TABLES, "summarise_runtime"),
+    message:
+        "Summing up the time and memory of all jobs"
+    script:
+        "../workflow/scripts/summarise_runtime.py"
+
+
 rule manifest:
     input:
         receipts=PLAN.documented,

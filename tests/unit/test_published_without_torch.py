@@ -9,7 +9,7 @@ from sparse_attention.summaries import registry as tables
 
 SCRIPTS = Path(__file__).parents[2] / "workflow" / "scripts"
 NAMES = "summarise summarise_predictors summarise_uncertainty summarise_pruning summarise_timings check_invariants"
-NAMES += " summarise_sparse_mlm write_latex plot manifest report"
+NAMES += " summarise_runtime summarise_sparse_mlm write_latex plot manifest report"
 PLUGINS = [info.module for registry in (figures, tables) for info in registry.discover().values()]
 
 

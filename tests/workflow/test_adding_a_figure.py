@@ -29,7 +29,7 @@ def test_the_guide_explains_every_attribute_and_names_every_section():
 
 def test_one_file_is_drawn_and_told_and_nothing_else_is_run_again(guide, copy_of_finished):
     copy_of_finished.write(*guide)
-    assert sorted(copy_of_finished.planned()) == ["plot", "report"]
+    assert sorted(copy_of_finished.planned()) == ["plot", "report", "summarise_runtime"]
     run = copy_of_finished.snakemake()
     assert run.returncode == 0, run.stdout + run.stderr
     results = copy_of_finished.folder / "results"

@@ -35,7 +35,7 @@ def test_the_guide_explains_every_attribute_and_names_every_section_and_kind():
 def test_one_file_is_made_and_told_and_nothing_else_is_run_again(guide, copy_of_finished):
     copy_of_finished.write(*guide)
     # the manifest lists the tables
-    assert sorted(copy_of_finished.planned()) == ["manifest", "report", "summarise", "write_latex"]
+    assert sorted(copy_of_finished.planned()) == ["manifest", "report", "summarise", "summarise_runtime", "write_latex"]
     run = copy_of_finished.snakemake()
     assert run.returncode == 0, run.stdout + run.stderr
     results = copy_of_finished.folder / "results"

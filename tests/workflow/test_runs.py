@@ -146,7 +146,7 @@ def test_an_edit_of_one_predictor_re_runs_only_its_jobs(copy_of_finished):
 def test_an_edit_of_one_figure_draws_only_that_one_again(copy_of_finished):
     module = copy_of_finished.folder / "workflow/scripts/sparse_attention/plotting/figures/heatmap_gold.py"
     module.write_text(module.read_text() + "\nUNUSED = 1\n")
-    assert sorted(copy_of_finished.planned()) == ["plot", "report"]
+    assert sorted(copy_of_finished.planned()) == ["plot", "report", "summarise_runtime"]
 
 
 def test_another_setting_draws_only_the_figure_that_reads_it_again(copy_of_finished):

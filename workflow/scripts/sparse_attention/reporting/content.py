@@ -37,6 +37,10 @@ HEADERS = {name: metric.words for name, metric in support_metrics().items()} | {
     "total_ms": "total, ms",
     "sdpa_ms": "SDPA, ms",
     "peak_mib": "peak, MiB",
+    "total_s": "total, s",
+    "longest_s": "longest, s",
+    "cpu_s": "all cores, s",
+    "peak_memory_mib": "most memory, MiB",
     "faster_than_sdpa": "beats SDPA from",
     "faster_than_entmax": "beats dense entmax from",
 }
@@ -45,6 +49,7 @@ DIGITS = {
     "perplexity": 1, "edges": 0, "support_size": 1, "before": 5, "after": 5,
     "q25": 0, "median": 0, "q75": 0, "milliseconds_per_function": 1, "functions_per_second": 1, "speedup": 2,
     "asked": 2, "predict_ms": 2, "build_ms": 2, "attend_ms": 2, "total_ms": 2, "sdpa_ms": 2, "peak_mib": 1,
+    "total_s": 1, "longest_s": 1, "cpu_s": 1, "peak_memory_mib": 0,
 }  # fmt: skip
 """Number of decimals of columns that do not have 3."""
 WORDED = ("attention", "projection", "point", "setting", "second_projection", "quirk", "subject", "metric", "keep")

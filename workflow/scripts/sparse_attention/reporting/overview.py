@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
-from sparse_attention.reporting import findings, insights, pruning, sparse_mlm, timings
+from sparse_attention.reporting import findings, insights, pruning, runtime, sparse_mlm, timings
 from sparse_attention.reporting.inputs import Inputs, Setting
 from sparse_attention.summaries.wording import spell
 
@@ -72,6 +72,7 @@ def section_findings(inputs: Inputs, config: Mapping[str, Any], setting: Setting
         "distances": sentences_of("offsets", insights.distances),
         "buckets": insights.buckets(table("buckets"), table("common_buckets"), setting.sparsity),
         "deviations": sentences_of("deviations", insights.deviations),
+        "runtime": sentences_of("runtime", runtime.rules),
         **code_findings(inputs),
     }
 
