@@ -55,7 +55,7 @@ rule report:
         pages=RESULTS.pages,
         manifest="results/provenance/manifest.json",
         template=source("workflow/report/report.html.j2"),
-        included=[source(f"workflow/report/report.{suffix}") for suffix in ("css", "js")],
+        included=[source(f"workflow/report/{name}") for name in ("report.css", "report.js", "explore.js")],
     output:
         report="results/report.html",
     log:

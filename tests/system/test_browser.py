@@ -9,8 +9,10 @@ from pathlib import Path
 import pytest
 from selenium import webdriver
 from selenium.common.exceptions import WebDriverException
+from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
+from selenium.webdriver.support.ui import WebDriverWait
 
 from debian import why_missing
 from made_reports import made_report
@@ -88,7 +90,9 @@ def made_up(tables, tmp_path_factory):
 def show(browser, address: str, width: int = 1280, scheme: str = "light") -> None:
     screen = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": width < 800}
     browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", screen)
-    features = [{"name": "prefers-color-scheme", "value": scheme}]
+    # without motion, so that what was scrolled to stands still
+    features = [{"name": f"prefers-{key}", "value": value}
+                for key, value in (("color-scheme", scheme), ("reduced-motion", "reduce"))]  # fmt: skip
     browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": features})
     browser.get(address)
 
@@ -186,3 +190,39 @@ def test_without_scripts_everything_can_be_read(made_up, browser):
         assert not browser.find_elements(By.CSS_SELECTOR, "table button, .tools")
     finally:
         browser.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": False})
+
+
+def test_a_point_of_a_trade_off_says_its_settings(made_up, browser):
+    show(browser, made_up)
+    button = browser.find_element(By.CSS_SELECTOR, "#pareto_recall .explore")
+    button.send_keys(Keys.ENTER)
+    WebDriverWait(browser, 30).until(lambda driver: driver.find_elements(By.CSS_SELECTOR, "#pareto_recall .legend"))
+    place = browser.find_element(By.CSS_SELECTOR, "#pareto_recall .plate .explored")
+    place.send_keys(Keys.ARROW_RIGHT, Keys.ARROW_DOWN, Keys.ARROW_RIGHT)
+    state = browser.find_element(By.CSS_SELECTOR, "#pareto_recall [role=status]").text
+    assert state.startswith("K-means clusters: clusters 8, runs 1, top 2; linear, dim 4, shared: sparsity 84.9 %")
+    WebDriverWait(browser, 30).until(lambda driver: driver.find_elements(By.CSS_SELECTOR, ".hovertext"))
+    assert "clusters 8, runs 1, top 2" in browser.find_element(By.CSS_SELECTOR, "#pareto_recall .hovertext").text
+    image = browser.find_element(By.CSS_SELECTOR, "#pareto_recall img")
+    assert not image.is_displayed()
+    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "print"})
+    assert image.is_displayed() and not place.is_displayed()
+    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": ""})
+    button.send_keys(Keys.ENTER)
+    assert image.is_displayed() and not place.is_displayed()
+    assert [entry for entry in browser.get_log("browser") if entry["level"] in ("SEVERE", "WARNING")] == []
+
+
+def test_points_fit_a_narrow_screen_and_are_shown_by_the_pointer(made_up, browser):
+    show(browser, made_up, WIDTHS["phone"])
+    browser.find_element(By.CSS_SELECTOR, "#pareto_mass_recall .explore").send_keys(Keys.ENTER)
+    found = (By.CSS_SELECTOR, "#pareto_mass_recall .points path.point")
+    WebDriverWait(browser, 30).until(lambda driver: driver.find_elements(*found))
+    assert browser.execute_script(MEASURE)["width"] <= WIDTHS["phone"]
+    show(browser, made_up)
+    browser.find_element(By.CSS_SELECTOR, "#pareto_mass_recall .explore").send_keys(Keys.ENTER)
+    WebDriverWait(browser, 30).until(lambda driver: driver.find_elements(*found))
+    ActionChains(browser).move_to_element(browser.find_element(*found)).perform()
+    hover = (By.CSS_SELECTOR, "#pareto_mass_recall .hovertext")
+    WebDriverWait(browser, 30).until(lambda driver: driver.find_elements(*hover))
+    assert "Cosine distance" in browser.find_element(*hover).text and "mass recall" in browser.find_element(*hover).text

@@ -1,6 +1,7 @@
 """The report: one file that needs nothing else, many predictors, any part missing."""
 
 import base64
+import gzip
 import hashlib
 import html.parser
 import json
@@ -10,6 +11,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from plotly.offline import get_plotlyjs
 
 from drawing import draw
 from sparse_attention.files.tables import read_table, write_table
@@ -91,7 +93,7 @@ def render(tables, figures, made=None, pages=()):
 def test_the_page_needs_nothing_else_and_its_links_lead_somewhere(tables, figures):
     text = render(sorted(tables.glob("*.tsv")), figures)
     parsed = Page(text)
-    assert not re.search(r"@import|url\(", text)
+    assert not re.search(r"@import|url\(|src=.http|<link", text) and len(text) < 10e6
     assert "A &lt;b&gt;" in text and "with local changes" in text and "150 steps of 8 blocks" in text
     sections = "corpus models gold predictors computation sparse_mlm heads distances buckets terms data provenance"
     assert set(sections.split()) <= set(parsed.ids) and "deviations" not in parsed.ids
@@ -271,16 +273,29 @@ def test_text_from_data_adds_no_markup(tables, figures, tmp_path):
     text = page.render(TEMPLATE, inputs, made, context, SETTING, [f"pruning/seed~1/{HOSTILE}/tokens.html"])
     parsed = Page(text.replace("&lt;/script&gt;&lt;/td&gt;&lt;img", "found"))
     assert text.count("&lt;/script&gt;&lt;/td&gt;&lt;img") > 12 and HOSTILE not in text
-    assert parsed.tags.count("script") == 1 and parsed.tags.count("img") == 1
+    assert parsed.tags.count("script") == 4 and parsed.tags.count("img") == 1
 
 
-def test_only_the_page_s_own_script_may_run(tables, figures):
+def policy_of(text):
+    return html.unescape(re.search(r'Security-Policy" content="(.*?)"', text)[1])
+
+
+def test_only_the_page_s_own_scripts_and_the_plotting_library_may_run(tables, figures):
     text = render(sorted(tables.glob("*.tsv")), figures)
-    (script,) = re.findall(r"<script>(.*?)</script>", text, re.S)
-    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
-    assert html.unescape(re.search(r'Security-Policy" content="(.*?)"', text)[1]) == (
-        f"default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'sha256-{digest}'"
-    )
+    packed = re.search(r'id="library">(.*?)</script>', text, re.S)[1]
+    library = gzip.decompress(base64.b64decode(packed, validate=True)).decode()
+    assert library == get_plotlyjs()
+    scripts = [*re.findall(r"<script>(.*?)</script>", text, re.S), library]
+    digests = [base64.b64encode(hashlib.sha256(script.encode()).digest()).decode() for script in scripts]
+    allowed = " ".join(f"'sha256-{digest}'" for digest in digests)
+    nothing = "default-src 'none'; base-uri 'none'; form-action 'none'"
+    expected = f"{nothing}; img-src data:; style-src 'unsafe-inline'; script-src {allowed}"
+    assert len(scripts) == 3 and policy_of(text) == expected
+
+
+def test_a_page_without_points_does_without_the_plotting_library(of_code):
+    text = render(of_code, [])
+    assert 'id="library"' not in text and policy_of(text).count("sha256-") == 1 and len(text) < 1e5
 
 
 def test_every_table_has_a_caption_a_name_to_download_it_by_and_headers_of_rows(tables, figures):

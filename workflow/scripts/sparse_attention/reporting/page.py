@@ -18,7 +18,7 @@ from markupsafe import Markup
 
 from sparse_attention.files.atomic import atomic_path
 from sparse_attention.metrics.facts import support_metrics
-from sparse_attention.reporting import content, overview
+from sparse_attention.reporting import content, exploring, overview
 from sparse_attention.reporting.cautions import cautions
 from sparse_attention.reporting.inputs import Inputs, Setting, marked_up
 from sparse_attention.reporting.papers import papers
@@ -64,12 +64,21 @@ def render(
     )
     config = manifest.get("config", {})
     models = inputs.table("masked_lm")
-    script = _beside(template, "report.js")
+    figures = inputs.figures()
+    points = exploring.explored(
+        inputs.table("predictors"), [figure.name for figure in figures], setting.window, setting.keep
+    )
+    library, packed = exploring.plotting_library() if points else ("", "")
+    script, explore = _beside(template, "report.js"), _beside(template, "explore.js")
     sentences = overview.section_findings(inputs, config, setting)
     return environment.get_template(name).render(
         script=script,
         style=_beside(template, "report.css"),
-        policy=content_policy(script),
+        explored=points,
+        explore=explore,
+        library=packed,
+        # the template puts a line break before the page's own scripts
+        policy=content_policy(f"\n{script}", *([f"\n{explore}", library] if points else [])),
         context=context,
         config=config,
         manifest=manifest,
@@ -79,7 +88,7 @@ def render(
         headlines=overview.headlines(sentences),
         cautions=cautions(inputs.table, manifest["seeds"], str(setting.window), setting.keep),
         findings=sentences,
-        figures=inputs.figures(),
+        figures=figures,
         tables=shown_tables(inputs, setting),
         papers=papers(inputs.table("predictors")),
         attentions=0 if models is None else models["attention"].nunique(),
@@ -100,11 +109,12 @@ def _beside(template: str, name: str) -> Markup:
     return Markup(Path(template).with_name(name).read_text(encoding="utf-8"))
 
 
-def content_policy(script: str) -> str:
-    """Return the policy that a browser holds the page to: its own script and images inside it, and nothing else."""
-    # the template puts a line break before the script
-    digest = base64.b64encode(hashlib.sha256(f"\n{script}".encode()).digest()).decode("ascii")
-    return f"default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'sha256-{digest}'"
+def content_policy(*scripts: str) -> str:
+    """Return the policy that a browser holds the page to: these scripts, images inside it, and nothing else."""
+    digests = [base64.b64encode(hashlib.sha256(script.encode()).digest()).decode("ascii") for script in scripts]
+    allowed = " ".join(f"'sha256-{digest}'" for digest in digests)
+    nothing = "default-src 'none'; base-uri 'none'; form-action 'none'"
+    return f"{nothing}; img-src data:; style-src 'unsafe-inline'; script-src {allowed}"
 
 
 def page_label(page: str) -> str:
