@@ -8,10 +8,11 @@ from pathlib import Path
 
 import pytest
 from selenium import webdriver
-from selenium.common.exceptions import WebDriverException
+from selenium.common.exceptions import StaleElementReferenceException, WebDriverException
 from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
+from selenium.webdriver.support import expected_conditions as ec
 from selenium.webdriver.support.ui import WebDriverWait
 
 from debian import why_missing
@@ -201,8 +202,11 @@ def test_a_point_of_a_trade_off_says_its_settings(made_up, browser):
     place.send_keys(Keys.ARROW_RIGHT, Keys.ARROW_DOWN, Keys.ARROW_RIGHT)
     state = browser.find_element(By.CSS_SELECTOR, "#pareto_recall [role=status]").text
     assert state.startswith("K-means clusters: clusters 8, runs 1, top 2; linear, dim 4, shared: sparsity 84.9 %")
-    WebDriverWait(browser, 30).until(lambda driver: driver.find_elements(By.CSS_SELECTOR, ".hovertext"))
-    assert "clusters 8, runs 1, top 2" in browser.find_element(By.CSS_SELECTOR, "#pareto_recall .hovertext").text
+    # plotly shows the last of several keys after a moment
+    found = ec.text_to_be_present_in_element(
+        (By.CSS_SELECTOR, "#pareto_recall .hovertext"), "clusters 8, runs 1, top 2"
+    )
+    WebDriverWait(browser, 30, ignored_exceptions=[StaleElementReferenceException]).until(found)
     image = browser.find_element(By.CSS_SELECTOR, "#pareto_recall img")
     assert not image.is_displayed()
     browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "print"})

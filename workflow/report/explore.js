@@ -5,6 +5,10 @@
 const plain = (text) => text.replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll(">", "&gt;");
 const percent = (share) => `${(100 * share).toFixed(share > 0.95 ? 2 : 1)} %`;
 
+/** The axis of sparsity shows the share that is left on a logarithmic scale, as in the printed figures. */
+const left = (sparsity) => Math.max(1 - sparsity, 1e-4);
+const TICKS = [1, 0.5, 0.2, 0.1, 0.05, 0.02, 0.01, 0.005, 0.002, 0.001, 0.0005, 0.0002];
+
 let library;
 /** Unpacks the plotting library and runs it, once. */
 function plotly() {
@@ -34,9 +38,9 @@ function tracesOf(curve, axes, name) {
   const shared = { name: plain(curve.name), legendgroup: curve.name };
   const text = all.map((at) => describe(curve, axes, at));
   return [
-    { ...shared, mode: "lines", x: pick(axes.x, onFront), y: pick(axes.y, onFront), hoverinfo: "skip", showlegend: false,
+    { ...shared, mode: "lines", x: pick(axes.x, onFront).map(left), y: pick(axes.y, onFront), hoverinfo: "skip", showlegend: false,
       line: { color: curve.colour, width: 1.5, dash: curve.dashed ? "dash" : "solid" } },
-    { ...shared, mode: "markers", x: pick(axes.x, all), y: pick(axes.y, all), text: text.map((lines) => lines.map(plain).join("<br>")),
+    { ...shared, mode: "markers", x: pick(axes.x, all).map(left), y: pick(axes.y, all), text: text.map((lines) => lines.map(plain).join("<br>")),
       customdata: text.map((lines) => lines.join(": ")), hoverinfo: "text",
       marker: { color: curve.colour, symbol: curve.symbol, size: 9, opacity: all.map((at) => (curve.fronts[name][at] ? 1 : 0.4)),
                 line: { color: "#fff", width: 0.5 } } },
@@ -48,12 +52,14 @@ async function draw(place, state, name, explored) {
   const Plotly = await plotly(), axes = explored.figures[name];
   const traces = explored.curves.flatMap((curve) => tracesOf(curve, axes, name));
   const rows = Math.ceil(explored.curves.length / Math.max(1, Math.floor(place.clientWidth / 190)));
-  const axis = (title) => ({ title: { text: title }, tickformat: ".0%", gridcolor: "#e4e6ea", zeroline: false, automargin: true });
+  const axis = (title) => ({ title: { text: title }, gridcolor: "#e4e6ea", zeroline: false, automargin: true });
   const layout = {
     height: 430 + 21 * rows, margin: { l: 55, r: 15, t: 15, b: 50 }, hovermode: "closest", dragmode: "pan",
     paper_bgcolor: "#fff", plot_bgcolor: "#fff", font: { color: "#1b1d21", family: "system-ui, sans-serif" },
     hoverlabel: { align: "left", bgcolor: "#fff", font: { color: "#1b1d21" } },
-    xaxis: axis(axes.titles[0]), yaxis: axis(axes.titles[1]),
+    xaxis: { ...axis(axes.titles[0]), type: "log", autorange: "reversed", tickvals: TICKS,
+             ticktext: TICKS.map((share) => `${Number((100 * (1 - share)).toFixed(2))} %`) },
+    yaxis: { ...axis(axes.titles[1]), tickformat: ".0%" },
     legend: { orientation: "h", y: -0.15, yanchor: "top", x: 0 },
   };
   const config = { displaylogo: false, showSendToCloud: false, responsive: true, modeBarButtonsToRemove: ["toImage", "select2d", "lasso2d"] };

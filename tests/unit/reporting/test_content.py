@@ -119,3 +119,10 @@ def test_half_widths_of_intervals_are_kept_in_full(frames):
     assert (second[1].text, second[1].half) == ("2.000", "")
     row = pd.Series({"recall": 0.5, "recall_low": 0.25, "recall_high": 0.75})
     assert content._value_cell(row, "recall", 2, False).half == "0.25"
+
+
+def test_a_missing_name_does_not_make_a_column_one_of_numbers():
+    shown = content.plain_table(
+        "x", pd.DataFrame({"name": ["a", "b"], "setting": [float("nan"), "k~1"], "n": [1.5, 2]})
+    )
+    assert [cell.numeric for cell in shown.rows[0]] == [False, False, True] and shown.rows[0][1].text == "–"

@@ -174,12 +174,11 @@ def of_fronts(fixed: pd.DataFrame, windows: str, keep: str) -> list[Caution]:
             beyond.setdefault(missed[0], []).append(str(label))
     if not beyond:
         return []
-    parts = [f"{format_level(level)}: {joined(labels)}" for level, labels in sorted(beyond.items())]
+    parts = [f"From {format_level(level)} on: {'; '.join(labels)}." for level, labels in sorted(beyond.items())]
     return [
         Caution(
-            f"Some curves never reach a sparsity that was asked for; from there on they have no value. "
-            f"{'; '.join(parts)}. A predictor without a value was not tried at so few pairs, which makes it neither "
-            "better nor worse there.",
+            f"Some curves never reach a sparsity that was asked for and have no value there. {' '.join(parts)} "
+            "A predictor without a value was not tried at so few pairs, which makes it neither better nor worse.",
             ("predictors",),
         )
     ]

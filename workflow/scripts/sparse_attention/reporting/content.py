@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pandas as pd
@@ -162,7 +162,15 @@ def plain_table(name: str, frame: pd.DataFrame, leave_out: Sequence[str] = ()) -
     columns = [name for name in frame.columns if not str(name).endswith("_ci95") and name not in leave_out]
     if len(columns) > 1 and columns[0] in ("attention", "pruning") and frame[columns[0]].nunique() == 1:
         columns = columns[1:]
-    rows = [[_cell(column, row) for column in columns] for row in frame.to_dict("records")]
+    text = {column for column in columns if any(isinstance(value, str) for value in frame[column])}
+    rows = [
+        [
+            replace(cell, numeric=False) if column in text else cell
+            for column in columns
+            for cell in [_cell(column, row)]
+        ]
+        for row in frame.to_dict("records")
+    ]
     # without predictors, the column `label` is that of a method of attention or of a function
     headers = HEADERS if "predictor" in frame else {**HEADERS, "label": "method" if "method" in frame else "label"}
     return Table(name, [headers.get(name, str(name).replace("_", " ")) for name in columns], rows)
