@@ -159,10 +159,11 @@ $(VENV)/test.stamp: requirements-dev.txt requirements.txt constraints.txt | $(VE
 	$(INSTALL) --requirement requirements-dev.txt
 	@touch $@ $(VENV)/run.stamp
 
-# without pip of its own and without compiled files, because all of it is meant to be small
+# without pip of its own, compiled files, and the tests of packages, because all of it is meant to be small
 $(FIGURES_VENV)/stamp: requirements-figures.txt constraints.txt
 	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed; name it with: make PYTHON=/path/to/python" >&2; exit 1; }
 	$(PYTHON) -m venv --clear --without-pip $(FIGURES_VENV)
 	$(PYTHON) -m pip --python $(FIGURES_VENV)/bin/python install --disable-pip-version-check --no-compile \
 		--constraint constraints.txt --requirement requirements-figures.txt
+	find $(FIGURES_VENV)/lib -type d -name tests -prune -exec rm -r {} +
 	@touch $@
