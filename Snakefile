@@ -125,6 +125,7 @@ onstart:
     selected.record(PLAN.selected)
     if workflow.local_exec and (lacking := needs.missing_memory(asked_memory())):
         logger.warning(lacking)
+    time_left.follow(logger, workflow, PLAN)
 
 
 onsuccess:

@@ -19,7 +19,7 @@ from sparse_attention.jobs import caches, guard, lock, scheduler
 from sparse_attention.jobs.code_digest import code_digest
 from sparse_attention.metrics.facts import metric_plugins, support_metrics
 from sparse_attention.predictors.registry import discover
-from sparse_attention.settings import command_line, config as settings, grids, needs, sparse_points, starting
+from sparse_attention.settings import command_line, config as settings, grids, needs, sparse_points, starting, time_left
 from sparse_attention.settings.datasets import load_registry
 from sparse_attention.settings.deployment import why_no_conda
 from sparse_attention.settings.folders import why_read_only, why_unusable
