@@ -139,7 +139,7 @@ show: $(VENV)/run.stamp ## show a table in the terminal (TABLE=pruning ARGS="--s
 	@$(BIN)/python tools/show_table.py $(TABLE) $(ARGS)
 
 doctor: ## say what this machine has for the workflow, what is missing, and for what
-	@$(if $(wildcard $(BIN)/python),$(BIN)/python,$(PYTHON)) tools/doctor.py
+	@$(or $(wildcard $(BIN)/python),$(PYTHON),python3) tools/doctor.py
 
 clean: $(VENV)/run.stamp ## disk use of each stage; delete stages with STAGE="qk gold"
 	@$(BIN)/python tools/clean.py $(STAGE)

@@ -22,6 +22,10 @@ MEMORY = 6000 * 2**20
 """Bytes of memory that the largest job of the default run asks for."""
 DISK = 3 * 10**9
 """Bytes that the default run writes to results/ and resources/, and some room besides."""
+PACKAGES = 2 * 10**9
+"""Bytes of the packages of Python, without CUDA."""
+NAMED = 3
+"""How many packages are named at most that are not installed."""
 GOOD, WANTING, FATAL = "ok", "without", "MISSING"
 
 
@@ -50,26 +54,30 @@ def of_python() -> Iterator[Finding]:
         if version != lock.get(name, version):
             other.append(f"{name} {version} instead of {lock[name]}")
     if absent:
-        yield Finding(FATAL, "packages", f"not installed: {', '.join(absent)}; call `make run`, which installs them")
+        names = ", ".join(absent[:NAMED]) + (f" and {len(absent) - NAMED} more" if len(absent) > NAMED else "")
+        yield Finding(FATAL, "packages", f"not installed: {names}; `make run` and `make demo` install them first")
     elif other:
         yield Finding(WANTING, "packages", f"other versions than those tested: {'; '.join(other)}")
     else:
         yield Finding(GOOD, "packages", "all in the versions of constraints.txt")
 
 
-def of_machine() -> Iterator[Finding]:
-    """Find cores, memory, disk and the right to write."""
+def of_machine(installed: bool = True) -> Iterator[Finding]:
+    """Find cores, memory, disk and the right to write; the memory only where the packages are installed."""
     from sparse_attention.files.room import size
     from sparse_attention.settings.folders import why_read_only, why_unusable
-    from sparse_attention.settings.needs import memory
 
     yield Finding(GOOD, "cores", str(os.cpu_count()))
-    total = memory()
-    text = f"{size(total)}; trainings ask for {size(MEMORY)}"
-    yield Finding(GOOD if total >= MEMORY else WANTING, "memory", text)
-    free = shutil.disk_usage(Path.cwd()).free
-    text = f"{size(free)} are free; the default run needs {size(DISK)}, larger ones more: make estimate"
-    yield Finding(GOOD if free >= DISK else FATAL, "disk", text)
+    if installed:
+        from sparse_attention.settings.needs import memory
+
+        total = memory()
+        text = f"{size(total)}; trainings ask for {size(MEMORY)}"
+        yield Finding(GOOD if total >= MEMORY else WANTING, "memory", text)
+    free, needed = shutil.disk_usage(Path.cwd()).free, DISK if installed else DISK + PACKAGES
+    what = "the default run needs" if installed else "packages and the default run need"
+    text = f"{size(free)} are free; {what} {size(needed)}, larger runs more: make estimate"
+    yield Finding(GOOD if free >= needed else FATAL, "disk", text)
     problem = why_unusable(Path.cwd()) or why_read_only(Path.cwd())
     yield Finding(FATAL if problem else GOOD, "folder", problem or "can be written")
 
@@ -86,7 +94,8 @@ def of_acceleration() -> Iterator[Finding]:
         yield Finding(GOOD, "GPU", torch.cuda.get_device_name())
     else:
         build = torch.__version__ if torch.version.cuda else f"{torch.__version__} is a build without CUDA"
-        yield Finding(WANTING, "GPU", f"trainings at the published scale take days ({build})")
+        text = f"none can be used ({build}); only trainings at the published scale need one: on CPUs they take days"
+        yield Finding(WANTING, "GPU", text)
     compiler = find_compiler()
     if compiler and library():
         yield Finding(GOOD, "C++ compiler", f"{compiler}; attention with block lists is compiled")
@@ -106,16 +115,18 @@ def of_deployment() -> Iterator[Finding]:
     for program, purpose in others.items():
         place = shutil.which(program)
         yield Finding(
-            GOOD if place else WANTING, program, f"{place}, for {purpose}" if place else f"needed for {purpose}"
+            GOOD if place else WANTING, program, f"{place}, for {purpose}" if place else f"only needed for {purpose}"
         )
 
 
 def findings() -> list[Finding]:
-    """Return all findings; what needs packages is left out while these are not installed."""
+    """Return all findings; what needs Python or packages is left out while these are missing."""
     found = list(of_python())
-    if any(finding.state == FATAL for finding in found):
+    missing = {finding.name for finding in found if finding.state == FATAL}
+    if "Python" in missing:
         return found
-    return [*found, *of_machine(), *of_acceleration(), *of_deployment()]
+    installed = not missing
+    return [*found, *of_machine(installed), *(of_acceleration() if installed else ()), *of_deployment()]
 
 
 def main() -> None:
@@ -123,7 +134,9 @@ def main() -> None:
     found = findings()
     for finding in found:
         print(f"{finding.state:8s} {finding.name:13s} {finding.text}")
-    sys.exit(any(finding.state == FATAL for finding in found))
+    missing = [finding.name for finding in found if finding.state == FATAL]
+    print(f"missing for the default run: {', '.join(missing)}" if missing else "the default run has all that it needs")
+    sys.exit(bool(missing))
 
 
 if __name__ == "__main__":

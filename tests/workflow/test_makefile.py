@@ -104,6 +104,13 @@ def test_missing_python_is_told(folder):
     assert "Python 3.11 or newer is needed" in run.stderr
 
 
+def test_the_doctor_comes_before_the_set_up_and_with_an_old_python(folder):
+    assert planned(folder, "doctor", "PYTHON=python3.12") == ["python3.12 tools/doctor.py"]
+    assert planned(folder, "doctor", "PYTHON=") == ["python3 tools/doctor.py"]
+    install(folder)
+    assert planned(folder, "doctor") == [".venv/bin/python tools/doctor.py"]
+
+
 def test_ci_runs_the_tests():
     script = ROOT / ".ci" / "run"
     assert os.access(script, os.X_OK)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from types import SimpleNamespace
@@ -17,7 +18,9 @@ def states(found):
 def test_this_machine_can_run_the_workflow():
     run = subprocess.run([sys.executable, doctor.__file__], capture_output=True, text=True, cwd=doctor.ROOT)
     assert run.returncode == 0, run.stdout + run.stderr
-    names = [line[9:22].strip() for line in run.stdout.splitlines()]
+    *lines, last = run.stdout.splitlines()
+    assert last == "the default run has all that it needs"
+    names = [line[9:22].strip() for line in lines]
     assert names == ["Python", "packages", "cores", "memory", "disk", "folder", "GPU", "C++ compiler", "conda",
                      "apptainer", "sbatch", "git"]  # fmt: skip
 
@@ -30,8 +33,22 @@ def test_a_package_that_is_not_installed_is_fatal(monkeypatch):
 
     monkeypatch.setattr(doctor.metadata, "version", version)
     found = doctor.findings()
-    assert states(found) == {"Python": doctor.GOOD, "packages": doctor.FATAL}
+    assert states(found)["packages"] == doctor.FATAL
     assert "not installed: torch;" in found[1].text
+    # what needs no packages is found all the same
+    assert {"cores", "disk", "folder", "git"} <= states(found).keys()
+    assert states(found).keys().isdisjoint({"memory", "GPU", "C++ compiler"})
+
+
+def test_before_the_set_up_it_works_without_any_package(tmp_path):
+    run = subprocess.run([sys.executable, "-S", doctor.__file__], capture_output=True, text=True, cwd=tmp_path)
+    assert run.returncode == 1 and run.stderr == ""
+    lines = run.stdout.splitlines()
+    assert re.fullmatch(
+        r"MISSING  packages +not installed: accelerate, bandit, datasets and \d+ more; `make run`.*", lines[1]
+    )
+    assert any(line.startswith("ok       disk") and "packages and the default run need 5 GB" in line for line in lines)
+    assert lines[-1] == "missing for the default run: packages"
 
 
 def test_another_version_is_told(monkeypatch):
@@ -44,6 +61,7 @@ def test_another_version_is_told(monkeypatch):
 def test_an_old_python_is_fatal(monkeypatch):
     monkeypatch.setattr(sys, "version_info", (3, 10, 0))
     assert states(doctor.of_python())["Python"] == doctor.FATAL
+    assert states(doctor.findings()).keys() == {"Python", "packages"}
 
 
 @pytest.mark.parametrize(("free", "state"), [(10**9, doctor.FATAL), (10**10, doctor.GOOD)], ids=["small", "large"])
