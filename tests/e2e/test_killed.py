@@ -1,8 +1,12 @@
-"""A run that is killed three times, and disturbed by a second one, gives the same tables as one left alone."""
+"""A run that is killed three times, and disturbed by a second one, gives the same tables as one left alone.
+
+It makes two tables and what these need. tests/system/test_kill.py kills runs of the whole workflow.
+"""
 
 from __future__ import annotations
 
 import random
+import re
 import time
 
 import psutil
@@ -11,11 +15,14 @@ import pytest
 from killing import RESUME, EndedRuns
 
 SEED = 7
+# a table of each pipeline; what they need has every kind of job that runs long or resumes
+TARGETS = ("results/tables/projections.tsv", "results/tables/pruning.tsv")
+RULES = {"train_mlm", "extract_qk", "fit_projections", "train_classifier", "prune_soft", "prune_hard", "retrain_pruned"}
 
 
 @pytest.fixture
 def runs(checkout, finished):
-    return EndedRuns(checkout, finished)
+    return EndedRuns(checkout, finished, TARGETS)
 
 
 def test_three_kills_and_a_second_run_change_nothing(runs):
@@ -26,7 +33,7 @@ def test_three_kills_and_a_second_run_change_nothing(runs):
     assert runs.points, "no training was interrupted"
 
     # anywhere, the whole process group again; before that, a second run beside it is refused
-    wanted = rng.randrange(runs.jobs + 2, runs.total // 2)
+    wanted = runs.jobs + rng.randrange(2, 6)
     process = runs.start_until(lambda _: runs.jobs >= wanted)
     second = runs.checkout.snakemake()
     assert second.returncode == 1
@@ -42,6 +49,8 @@ def test_three_kills_and_a_second_run_change_nothing(runs):
     )
     runs.end(process, group=False)
     runs.finish()
+    finished_rules = re.findall(r"^Finished jobid: .* \(Rule: (\w+)\)$", runs.log.read_text(), re.MULTILINE)
+    assert set(finished_rules) >= RULES
     assert [job for job in jobs if job.is_running()] == []
 
 

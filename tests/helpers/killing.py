@@ -30,14 +30,16 @@ class EndedRuns:
         Copy of the repository; its outputs are held against those of `finished`.
     finished : Checkout
         Copy in which the run was never disturbed.
+    targets : tuple of str
+        The files that the runs are to make, with all that these need; by default everything.
     """
 
-    def __init__(self, checkout, finished) -> None:
-        self.checkout, self.finished = checkout, finished
+    def __init__(self, checkout, finished, targets: tuple[str, ...] = ()) -> None:
+        self.checkout, self.finished, self.targets = checkout, finished, targets
         self.folder: Path = checkout.folder
         self.log = self.folder / "runs.log"
         self.log.touch()
-        listed = finished.snakemake("--summary", "--nolock").stdout.splitlines()
+        listed = finished.snakemake(*targets, "--summary", "--nolock").stdout.splitlines()
         self.outputs = [Path(line.split("\t")[0]) for line in listed[1:] if "\t" in line]
         assert len(self.outputs) > 50, listed
         self.points: dict[Path, int] = {}
@@ -57,7 +59,7 @@ class EndedRuns:
         """Start the next run, in a process group of its own."""
         with self.log.open("a") as stream:
             return subprocess.Popen(
-                self.checkout.command(),
+                self.checkout.command(*self.targets),
                 cwd=self.folder,
                 env=self.checkout.environment,
                 stdout=stream,
@@ -97,6 +99,9 @@ class EndedRuns:
         assert list(results.rglob("*.partial*")) == list(results.rglob("resume")) == []
         assert list((self.folder / ".snakemake/jobs").iterdir()) == []
         ours, undisturbed = tables(self.folder), tables(self.finished.folder)
+        assert {str(name) for name in self.outputs if is_table(name)} <= ours.keys()
+        if self.targets:
+            undisturbed = {name: undisturbed[name] for name in ours}
         assert ours.keys() == undisturbed.keys()
         assert [name for name in ours if ours[name] != undisturbed[name]] == []
         resumed = re.findall(r"continuing from step (\d+) of an earlier", self.log.read_text(encoding="utf-8"))
@@ -152,7 +157,10 @@ def check_complete(path: Path) -> None:
 
 def tables(folder: Path) -> dict[str, bytes]:
     """Return the tables of a run that do not depend on the time they took, by name."""
-    found = [
-        path for path in (folder / "results").rglob("*.tsv") if not {"logs", "benchmarks", "timings"} & set(path.parts)
-    ]
-    return {str(path.relative_to(folder)): path.read_bytes() for path in found}
+    found = {path.relative_to(folder): path for path in (folder / "results").rglob("*.tsv")}
+    return {str(name): path.read_bytes() for name, path in found.items() if is_table(name)}
+
+
+def is_table(name: Path) -> bool:
+    """Return whether an output is a table that does not depend on the time it took."""
+    return name.suffix == ".tsv" and not {"logs", "benchmarks", "timings"} & set(name.parts)
