@@ -24,13 +24,18 @@ RUN := $(BIN)/python tools/run.py --cores $(CORES)
 PYTEST := $(BIN)/python -m pytest --numprocesses $(WORKERS) --maxprocesses 4 --dist worksteal
 
 .DEFAULT_GOAL := help
-.PHONY: help run dry-run figures report archive publish figures-from-archive test test-fast test-all test-system test-kill test-slurm test-conda fuzz lint hooks format benchmark-grid benchmark-fitting benchmark-attention benchmark-encoder benchmark-certificates benchmark-pruning benchmark-dry-run estimate show-tokens docs deviations envs containers architecture show doctor clean clean-results
+.PHONY: help run demo dry-run figures report archive publish figures-from-archive test test-fast test-all test-system test-kill test-slurm test-conda fuzz lint hooks format benchmark-grid benchmark-fitting benchmark-attention benchmark-encoder benchmark-certificates benchmark-pruning benchmark-dry-run estimate show-tokens docs deviations envs containers architecture show doctor clean clean-results
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-17s %s\n", $$1, $$2}' Makefile
 
 run: $(VENV)/run.stamp ## set up, then run the workflow (unlocks after a crash)
 	$(RUN) $(ARGS)
+
+demo: $(VENV)/run.stamp ## a first look in minutes: both pipelines on a part of the data, in the folder demo/
+	@mkdir -p demo resources && ln -sfn ../resources demo/resources
+	$(RUN) --directory demo --configfile config/config.yaml config/demo.yaml $(ARGS)
+	@echo "open demo/results/report.html"
 
 dry-run: $(VENV)/run.stamp ## show what would run, and why
 	$(RUN) --dry-run $(ARGS)

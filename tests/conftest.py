@@ -42,7 +42,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 ROOT = Path(__file__).resolve().parent.parent
 NOT_COPIED = shutil.ignore_patterns(
-    ".git", ".venv", ".snakemake", "results", "resources", ".*_cache", "*.egg-info", ".hypothesis"
+    ".git", ".venv", ".snakemake", "demo", "results", "resources", ".*_cache", "*.egg-info", ".hypothesis"
 )
 TARGETS = {"all", "default", "tables", "figures", "sparse_mlm"}
 TINY = "tests/config/tiny.yaml"

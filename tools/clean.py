@@ -1,7 +1,8 @@
 """Delete stages of the results, or list how much disk each takes: python tools/clean.py [STAGE …].
 
-A stage is a folder of results/ (results/README.md lists them) or `resources`, what was retrieved. Nothing is deleted
-without a name. A later run makes a deleted stage again only where a job that has to run needs it.
+A stage is a folder of results/ (results/README.md lists them), `resources`, what was retrieved, or `demo`, what
+`make demo` made. Nothing is deleted without a name. A later run makes a deleted stage again only where a job that has
+to run needs it.
 """
 
 from __future__ import annotations
@@ -19,13 +20,14 @@ from sparse_attention.errors import InputError  # noqa: E402
 from sparse_attention.files.room import size  # noqa: E402
 from sparse_attention.jobs.lock import owner  # noqa: E402
 
-RESULTS, RESOURCES = Path("results"), Path("resources")
+RESULTS = Path("results")
+OTHERS = (Path("resources"), Path("demo"))
 
 
 def stages() -> dict[str, Path]:
     """Return the folders that can be deleted, by name."""
-    found = {path.name: path for path in sorted(RESULTS.glob("*")) if path.is_dir() and not path.is_symlink()}
-    return found | ({RESOURCES.name: RESOURCES} if RESOURCES.is_dir() else {})
+    places = [*sorted(RESULTS.glob("*")), *OTHERS]
+    return {path.name: path for path in places if path.is_dir() and not path.is_symlink()}
 
 
 def size_of(folder: Path) -> int:
@@ -37,6 +39,8 @@ def size_of(folder: Path) -> int:
 def listing() -> str:
     """Return the disk use of each stage as lines, the largest first."""
     sizes = {name: size_of(path) for name, path in stages().items()}
+    others = (path for path in RESULTS.glob("*") if path.is_file() and not path.is_symlink())
+    sizes["(files beside the stages: report.html and others)"] = sum(path.stat().st_size for path in others)
     lines = [f"{size(number):>8}  {name}" for name, number in sorted(sizes.items(), key=lambda item: -item[1])]
     return "\n".join([*lines, f'{size(sum(sizes.values())):>8}  in all; to delete some: make clean STAGE="NAME …"'])
 
@@ -53,9 +57,10 @@ def delete(names: list[str]) -> str:
     unknown = [name for name in names if name not in known]
     if unknown:
         raise InputError(f"STAGE: {unknown[0]!r} is not allowed; allowed: {', '.join(known) or 'nothing is there'}")
-    run = owner()
-    if run and run.state == "alive":
-        raise InputError(f"a run is active in this folder: process {run.pid}; allowed: to delete when it has ended")
+    for folder in (".", "demo"):
+        run = owner(folder)
+        if run and run.state == "alive":
+            raise InputError(f"a run is active in {folder}: process {run.pid}; allowed: to delete when it has ended")
     lines = []
     for name in dict.fromkeys(names):
         lines.append(f"deleted {known[name]}: {size(size_of(known[name]))}")
@@ -66,7 +71,7 @@ def delete(names: list[str]) -> str:
 def main() -> None:
     """Read the command line, and list or delete."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n\n")[0])
-    parser.add_argument("stages", nargs="*", metavar="STAGE", help="folder of results/, or resources")
+    parser.add_argument("stages", nargs="*", metavar="STAGE", help="folder of results/, resources, or demo")
     names = [name for given in parser.parse_args().stages for name in given.replace(",", " ").split()]
     try:
         print(delete(names) if names else listing())

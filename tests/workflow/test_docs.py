@@ -18,7 +18,13 @@ ROOT = Path(__file__).parents[2]
 DOCUMENTS = [ROOT / name for name in ("README.md", "config/README.md", "results/README.md")]
 DOCUMENTS += sorted((ROOT / "docs").glob("*.md"))
 DEFAULTS = yaml.safe_load((ROOT / "config" / "config.yaml").read_text(encoding="utf-8"))
-PRESETS = ["config/study.yaml", "config/paper.yaml", "config/grids/mlm.yaml", "config/grids/mt.yaml"]
+PRESETS = [
+    "config/demo.yaml",
+    "config/study.yaml",
+    "config/paper.yaml",
+    "config/grids/mlm.yaml",
+    "config/grids/mt.yaml",
+]
 
 
 def merged(base, overlay):

@@ -55,6 +55,20 @@ def test_a_dry_run_reads_the_configuration_as_a_run_does(folder):
     ]
 
 
+def test_the_demo_runs_in_a_folder_of_its_own_with_the_same_downloads(folder):
+    install(folder, "run.stamp")
+    prepare, run, say = planned(folder, "demo", "CORES=2", "ARGS=--quiet")
+    assert run == (
+        ".venv/bin/python tools/run.py --cores 2"
+        " --directory demo --configfile config/config.yaml config/demo.yaml --quiet"
+    )
+    assert say == 'echo "open demo/results/report.html"'
+    for _ in range(2):
+        subprocess.run(prepare, shell=True, cwd=folder, check=True)
+    assert (folder / "demo/resources").resolve() == folder / "resources"
+    assert list((folder / "resources").iterdir()) == []
+
+
 @pytest.mark.parametrize("changed", ["requirements.txt", "constraints.txt"])
 def test_a_changed_lock_is_installed(folder, changed):
     install(folder, "run.stamp")

@@ -20,12 +20,23 @@ def folder(tmp_path, monkeypatch):
 
 def test_stages_are_listed_with_their_sizes(folder):
     lines = clean.listing().splitlines()
-    assert [line.split() for line in lines[:3]] == [
+    assert [line.split()[:3] for line in lines[:4]] == [
         ["2", "kB", "qk"],
         ["10", "bytes", "tables"],
         ["5", "bytes", "resources"],
+        ["5", "bytes", "(files"],
     ]
-    assert lines[3].split()[:2] == ["2.02", "kB"]
+    assert lines[4].split()[:2] == ["2.02", "kB"]
+
+
+def test_the_demo_is_a_stage_and_shares_its_downloads(folder):
+    made = folder / "demo/results/qk/a"
+    made.mkdir(parents=True)
+    (made / "b").write_bytes(bytes(3000))
+    (folder / "demo/resources").symlink_to("../resources")
+    assert clean.listing().splitlines()[0].split() == ["3", "kB", "demo"]
+    assert clean.delete(["demo"]) == "deleted demo: 3 kB"
+    assert (folder / "resources/b").exists() and not (folder / "demo").exists()
 
 
 def test_named_stages_are_deleted_and_nothing_else(folder):
@@ -51,10 +62,11 @@ def test_what_a_link_points_to_is_kept(folder):
     assert (elsewhere / "large").exists()
 
 
-def test_an_active_run_keeps_its_files(folder, monkeypatch):
+@pytest.mark.parametrize("active", [".", "demo"], ids=["run", "demo"])
+def test_an_active_run_keeps_its_files(folder, active, monkeypatch):
     run = lock.Run(1, 0.0, 0.0, "here")
     monkeypatch.setattr(lock.Run, "state", "alive")
-    monkeypatch.setattr(clean, "owner", lambda: run)
-    with pytest.raises(InputError, match="a run is active in this folder: process 1"):
+    monkeypatch.setattr(clean, "owner", lambda place: run if place == active else None)
+    with pytest.raises(InputError, match=f"a run is active in {active}: process 1"):
         clean.delete(["qk"])
     assert (folder / "results/qk/a").exists()
