@@ -137,8 +137,9 @@ envs: $(VENV)/test.stamp ## write envs/<rule>.yaml and environment.yaml from the
 containers: $(VENV)/test.stamp ## write containers/ from envs/
 	$(BIN)/python tools/make_containers.py
 
-architecture: $(VENV)/test.stamp ## draw the picture of docs/architecture.md from the code
+architecture: $(VENV)/test.stamp ## draw the pictures of docs/architecture.md and docs/rules.md from the code
 	$(BIN)/python tools/draw_architecture.py
+	$(BIN)/python tools/draw_rules.py
 
 show: $(VENV)/run.stamp ## show a table in the terminal (TABLE=pruning ARGS="--sort f1 --reverse"); without TABLE list them
 	@$(BIN)/python tools/show_table.py $(TABLE) $(ARGS)
