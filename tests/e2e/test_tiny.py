@@ -283,12 +283,12 @@ def test_a_model_trained_further_opens_and_differs(finished):
     assert not list(trained.parent.glob("resume"))
 
 
-def test_the_example_of_the_readme_runs(finished, tmp_path, monkeypatch):
+def test_the_example_of_the_page_on_own_data_runs(finished, tmp_path, monkeypatch):
     (exported,) = (finished.folder / f"results/sparse_models/{RUN}").glob("*/kmeans/*/*")
     (tmp_path / "exported").symlink_to(exported)
-    readme = (finished.folder / "README.md").read_text(encoding="utf-8")
-    start = readme.index("    from transformers import AutoTokenizer\n")
-    example = readme[start : readme.index("\n\n", readme.index("save_pretrained", start))]
+    page = (finished.folder / "docs/your-own-data.md").read_text(encoding="utf-8")
+    start = page.index("    from transformers import AutoTokenizer\n")
+    example = page[start : page.index("\n\n", page.index("save_pretrained", start))]
     monkeypatch.chdir(tmp_path)
     made: dict[str, object] = {}
     exec(textwrap.dedent(example), made)
