@@ -66,7 +66,7 @@ test-all: $(VENV)/test.stamp ## the same with the tests that run the workflow ag
 	$(PYTEST) -m "not system" $(TESTS)
 
 test-system: $(VENV)/test.stamp ## the tests with conda, Slurm and a browser, which install packages of Debian (as root)
-	$(BIN)/python -m pytest --ignore tests/system/test_kill.py tests/system
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile --ignore tests/system/test_kill.py tests/system
 
 test-kill: $(VENV)/test.stamp ## kill runs of the tiny configuration at random moments and start them again (KILLS=50 KILL_SEED=3)
 	KILLS=$(KILLS) $(if $(KILL_SEED),KILL_SEED=$(KILL_SEED)) $(BIN)/python -m pytest -s tests/system/test_kill.py

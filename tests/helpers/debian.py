@@ -5,7 +5,11 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import tempfile
 from collections.abc import Sequence
+from pathlib import Path
+
+from filelock import FileLock
 
 
 def why_missing(commands: Sequence[str], packages: Sequence[str]) -> str | None:
@@ -23,8 +27,10 @@ def why_missing(commands: Sequence[str], packages: Sequence[str]) -> str | None:
     if os.geteuid() or not shutil.which("apt-get"):
         return f"{' and '.join(packages)} must be installed, by root and with apt-get"
     environment = os.environ | {"DEBIAN_FRONTEND": "noninteractive"}
-    for step in (["update"], ["install", "--yes", "--no-install-recommends", *packages]):
-        run = subprocess.run(["apt-get", *step], env=environment, capture_output=True, text=True)
-        if run.returncode:
-            return f"apt-get {step[0]} failed: {(run.stderr or run.stdout).strip().splitlines()[-1]}"
+    # apt-get refuses to run beside another one, such as that of a test in another process
+    with FileLock(Path(tempfile.gettempdir(), "apt-get-of-tests.lock")):
+        for step in (["update"], ["install", "--yes", "--no-install-recommends", *packages]):
+            run = subprocess.run(["apt-get", *step], env=environment, capture_output=True, text=True)
+            if run.returncode:
+                return f"apt-get {step[0]} failed: {(run.stderr or run.stdout).strip().splitlines()[-1]}"
     return None

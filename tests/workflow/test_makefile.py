@@ -99,7 +99,7 @@ def test_the_fast_tests_are_those_that_are_not_slow(folder):
 @pytest.mark.parametrize(
     ("target", "command"),
     [
-        ("test-system", "--ignore tests/system/test_kill.py tests/system"),
+        ("test-system", "--numprocesses 2 --dist loadfile --ignore tests/system/test_kill.py tests/system"),
         ("test-conda", "tests/system/test_conda.py tests/system/test_pins.py"),
         ("test-slurm", "tests/system/test_slurm.py tests/system/test_schedulers.py"),
         ("test-kill", "-s tests/system/test_kill.py"),
