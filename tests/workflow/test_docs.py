@@ -5,10 +5,12 @@ from __future__ import annotations
 import copy
 import pkgutil
 import re
+import shlex
 from pathlib import Path
 
 import pytest
 import yaml
+from snakemake.cli import get_argument_parser
 
 from sparse_attention.files.yaml import dotted
 from sparse_attention.settings import config as settings
@@ -77,3 +79,43 @@ def test_links_lead_somewhere(document):
     links = re.findall(r"\]\(([^)#]+)\)", document.read_text(encoding="utf-8"))
     broken = [link for link in links if "://" not in link and not (document.parent / link).exists()]
     assert broken == []
+
+
+def commands(program):
+    """Return the command lines of a program that documents show, each with the document's name."""
+    found = []
+    for document in [*DOCUMENTS, ROOT / "CONTRIBUTING.md"]:
+        text = document.read_text(encoding="utf-8")
+        shown = re.findall(rf"^ {{4}}({program} .*)$|`({program} [^`]*)`", text, re.MULTILINE)
+        lines = (re.split(r"\s#", "".join(parts))[0].strip() for parts in shown)
+        found += [(document.name, line.replace("…", "x")) for line in lines]
+    return found
+
+
+def test_targets_and_variables_of_make_exist():
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    targets = set(re.findall(r"^([a-z-]+):", makefile, re.MULTILINE))
+    variables = set(re.findall(r"^([A-Z_]+) [:?]= ?", makefile, re.MULTILINE))
+    assert len(commands("make")) > 40
+    for name, line in commands("make"):
+        for word in (word for word in shlex.split(line)[1:] if not word.startswith("-")):
+            known = word.split("=")[0] in variables if "=" in word else word in targets
+            assert known or word == "X", f"{name}: {line}"
+
+
+def test_snakemake_takes_the_arguments():
+    parser = get_argument_parser()
+    assert len(commands("snakemake")) > 8
+    for name, line in commands("snakemake"):
+        try:
+            parser.parse_args(shlex.split(line)[1:])
+        except SystemExit:
+            pytest.fail(f"{name}: {line}")
+
+
+def test_files_of_commands_exist():
+    lines = [*commands("make"), *commands("snakemake"), *commands("python")]
+    for name, line in lines:
+        for path in re.findall(r"(?<![\w./])(?:config|tools|profiles|benchmarks|tests|archive)/[\w./-]*\w", line):
+            # files that readers write are called mine, or something of mine
+            assert (ROOT / path).exists() or "mine" in path or "my-" in path, f"{name}: {line}"
