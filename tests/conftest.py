@@ -22,6 +22,7 @@ import torch
 from filelock import FileLock
 
 from readable_ids import readable
+from zenodo_server import ZenodoServer
 
 if not torch.cuda.is_available():
     os.environ["TRITON_INTERPRET"] = "1"  # read when Triton is imported, which transformers does
@@ -161,6 +162,14 @@ def finished(tmp_path_factory: pytest.TempPathFactory, tiny_inputs: Path) -> Che
 def copy_of_finished(finished: Checkout, tmp_path: Path) -> Checkout:
     """Return a copy of a finished run that a test may change."""
     return finished.copy(tmp_path / "copy")
+
+
+@pytest.fixture
+def zenodo() -> Iterator[ZenodoServer]:
+    """Return a server like Zenodo, without drafts and records."""
+    server = ZenodoServer()
+    with server.running():
+        yield server
 
 
 @pytest.fixture(scope="session")

@@ -10,7 +10,7 @@ import zipfile
 
 import pytest
 
-from zenodo_server import TOKEN, ZenodoServer
+from zenodo_server import TOKEN
 
 
 @pytest.fixture(scope="module")
@@ -24,13 +24,6 @@ def packed(finished, tmp_path_factory):
     )
     assert run.returncode == 0, run.stdout + run.stderr
     return place
-
-
-@pytest.fixture
-def zenodo():
-    server = ZenodoServer()
-    with server.running():
-        yield server
 
 
 def publish(checkout, bundle, zenodo, token=TOKEN):

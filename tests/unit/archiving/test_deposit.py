@@ -8,7 +8,7 @@ from file_server import Break
 from sparse_attention.archiving.deposit import Draft, metadata_of
 from sparse_attention.data.sources import retrying
 from sparse_attention.errors import InputError
-from zenodo_server import DRAFTS, TOKEN, ZenodoServer
+from zenodo_server import DRAFTS, TOKEN
 
 BUCKET = "/api/files/bucket-100"
 
@@ -16,13 +16,6 @@ BUCKET = "/api/files/bucket-100"
 @pytest.fixture(autouse=True)
 def no_pauses(monkeypatch):
     monkeypatch.setattr(retrying, "PAUSE", 0.0)
-
-
-@pytest.fixture
-def zenodo():
-    state = ZenodoServer()
-    with state.running():
-        yield state
 
 
 @pytest.fixture
@@ -94,11 +87,10 @@ def test_a_refused_token_stands_in_no_message_and_no_log(zenodo, record, caplog)
 
 
 def test_the_token_goes_to_no_other_server(zenodo, files, record):
-    with ZenodoServer().running():
-        zenodo.bucket_host = "http://127.0.0.2:1"
-        draft = Draft(zenodo.url, TOKEN, record)
-        with pytest.raises(InputError, match="sends uploads to another server"):
-            draft.upload(files)
+    zenodo.bucket_host = "http://127.0.0.2:1"
+    draft = Draft(zenodo.url, TOKEN, record)
+    with pytest.raises(InputError, match="sends uploads to another server"):
+        draft.upload(files)
 
 
 def test_a_users_netrc_does_not_replace_the_token(zenodo, record, tmp_path, monkeypatch):

@@ -19,7 +19,6 @@ from sparse_attention.data.fetch import retrieve
 from sparse_attention.data.registry import open_dataset
 from sparse_attention.data.sources import osf, retrying
 from sparse_attention.errors import InputError
-from zenodo_server import ZenodoServer
 
 CONFIG = Path(__file__).parents[3] / "config"
 REGISTRY = yaml.safe_load((CONFIG / "datasets.yaml").read_text(encoding="utf-8"))
@@ -108,13 +107,11 @@ def devign(empty_hub):
 
 
 @pytest.fixture
-def zenodo():
+def sparsecoder(zenodo):
     """Serve the record as Zenodo does."""
-    state, entry = ZenodoServer(), REGISTRY["zenodo-7606184"]
-    with state.running():
-        names = ("train_subset.csv", "test.csv")
-        state.record(entry["source"]["record"], {name: table(name.split(".")[0]) for name in names})
-        yield entry | {"source": {**entry["source"], "server": state.url}}
+    entry, names = REGISTRY["zenodo-7606184"], ("train_subset.csv", "test.csv")
+    zenodo.record(entry["source"]["record"], {name: table(name.split(".")[0]) for name in names})
+    return entry | {"source": {**entry["source"], "server": zenodo.url}}
 
 
 @pytest.mark.parametrize(
@@ -122,7 +119,7 @@ def zenodo():
     [
         ("draper-vdisc", "draper", {"train": 12, "validation": 12, "test": 12}),
         ("devign", "devign", {"train": 12, "validation": 12, "test": 12}),
-        ("zenodo-7606184", "zenodo", {"test": 12}),
+        ("zenodo-7606184", "sparsecoder", {"test": 12}),
     ],
     ids=["draper-vdisc", "devign", "zenodo-7606184"],
 )

@@ -9,7 +9,6 @@ from sparse_attention.data.fetch import retrieve
 from sparse_attention.data.registry import open_dataset
 from sparse_attention.data.sources import retrying
 from sparse_attention.errors import InputError
-from zenodo_server import ZenodoServer
 
 CONTENT = bytes(range(256)) * 2000
 PATH = "/api/records/7/files/bundle.zip/content"
@@ -21,15 +20,8 @@ def no_pauses(monkeypatch):
 
 
 @pytest.fixture
-def zenodo():
-    state = ZenodoServer()
-    with state.running():
-        state.record(7, {"bundle.zip": CONTENT, "README.md": b"read me"})
-        yield state
-
-
-@pytest.fixture
 def entry(zenodo):
+    zenodo.record(7, {"bundle.zip": CONTENT, "README.md": b"read me"})
     source = {"type": "zenodo", "record": 7, "server": zenodo.url}
     return {"kind": "archive", "version": "1", "source": source}
 
