@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -54,6 +55,21 @@ class Wanted:
         """Return the file of a registry entry's record; without `name` the last part of `path` is its name."""
         name = record.get("name") or record["path"].rsplit("/", 1)[-1]
         return cls(record["path"], name, record.get("sha256"), record.get("size"))
+
+
+def choose(files: list[Wanted] | None, held: Collection[str], place: str) -> list[Wanted]:
+    """Return the wanted files, or all that a place holds where none are named.
+
+    Raises
+    ------
+    SourceError
+        When the place does not hold all of them, or nothing.
+    """
+    chosen = files if files is not None else [Wanted(path, path) for path in sorted(held)]
+    absent = [item.path for item in chosen if item.path not in held]
+    if absent or not chosen:
+        raise SourceError(f"{place} has no {', '.join(absent) or 'files'}; it has {', '.join(held) or 'none'}")
+    return chosen
 
 
 def rename(folder: Path, item: Wanted) -> None:

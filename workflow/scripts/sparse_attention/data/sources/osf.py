@@ -9,7 +9,7 @@ from typing import Any
 import requests
 
 from sparse_attention.data.sources import url
-from sparse_attention.data.sources.common import SourceError, Wanted
+from sparse_attention.data.sources.common import SourceError, Wanted, choose
 
 API = "https://api.osf.io/v2"
 
@@ -30,14 +30,8 @@ def plan(source: dict[str, Any], files: list[Wanted] | None) -> tuple[list[Wante
         }
     except (KeyError, TypeError, AttributeError) as error:
         raise SourceError(f"{_storage(source)} does not list files: {type(error).__name__} {error}") from None
-    chosen = files if files is not None else [Wanted(path, path) for path in sorted(found)]
-    absent = [item.path for item in chosen if item.path not in found]
-    if absent or not chosen:
-        raise SourceError(
-            f"the project {source['project']} has no {', '.join(absent) or 'files'}; it has {list(found)}"
-        )
     wanted = []
-    for item in chosen:
+    for item in choose(files, found, f"the project {source['project']}"):
         attributes = found[item.path]["attributes"]
         sha256 = item.sha256 or attributes.get("extra", {}).get("hashes", {}).get("sha256")
         wanted.append(Wanted(item.path, item.name, sha256, item.size or attributes.get("size")))

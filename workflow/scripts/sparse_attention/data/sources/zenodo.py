@@ -8,7 +8,7 @@ from typing import Any
 import requests
 
 from sparse_attention.data.sources import url
-from sparse_attention.data.sources.common import SourceError, Wanted
+from sparse_attention.data.sources.common import SourceError, Wanted, choose
 from sparse_attention.data.sources.retrying import BusyError, is_temporary, repeat, wait_of
 
 SERVER = "https://zenodo.org"
@@ -29,15 +29,11 @@ def plan(source: dict[str, Any], files: list[Wanted] | None) -> tuple[list[Wante
         addresses = {name: record["links"]["self"] for name, record in found.items()}
     except (KeyError, TypeError) as error:
         raise SourceError(f"{_api(source)} does not list files: {type(error).__name__} {error}") from None
-    chosen = files if files is not None else [Wanted(name, name) for name in sorted(found)]
-    absent = [item.path for item in chosen if item.path not in found]
-    if absent or not chosen:
-        lacking, has = ", ".join(absent) or "files", ", ".join(found) or "none"
-        raise SourceError(f"the record {source['record']} has no {lacking}; it has {has}")
-    wanted = [
-        Wanted(item.path, item.name, item.sha256, item.size or record.get("size"), md5=_md5(record))
-        for item, record in ((item, found[item.path]) for item in chosen)
-    ]
+    wanted = []
+    for item in choose(files, found, f"the record {source['record']}"):
+        record = found[item.path]
+        size = item.size or record.get("size")
+        wanted.append(Wanted(item.path, item.name, item.sha256, size, md5=_md5(record)))
     return wanted, {**source, "downloads": {item.path: addresses[item.path] for item in wanted}}
 
 
