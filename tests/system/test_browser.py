@@ -194,10 +194,17 @@ def test_without_scripts_everything_can_be_read(made_up, browser):
         browser.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": False})
 
 
+def explore(browser, figure: str):
+    """Press the button that shows a figure's points, once the page's script has made it, and return it."""
+    button = ec.presence_of_element_located((By.CSS_SELECTOR, f"#{figure} .explore"))
+    found = WebDriverWait(browser, 30).until(button)
+    found.send_keys(Keys.ENTER)
+    return found
+
+
 def test_a_point_of_a_trade_off_says_its_settings(made_up, browser):
     show(browser, made_up)
-    button = browser.find_element(By.CSS_SELECTOR, "#pareto_recall .explore")
-    button.send_keys(Keys.ENTER)
+    button = explore(browser, "pareto_recall")
     WebDriverWait(browser, 30).until(lambda driver: driver.find_elements(By.CSS_SELECTOR, "#pareto_recall .legend"))
     place = browser.find_element(By.CSS_SELECTOR, "#pareto_recall .plate .explored")
     place.send_keys(Keys.ARROW_RIGHT, Keys.ARROW_DOWN, Keys.ARROW_RIGHT)
@@ -221,12 +228,12 @@ def test_a_point_of_a_trade_off_says_its_settings(made_up, browser):
 
 def test_points_fit_a_narrow_screen_and_are_shown_by_the_pointer(made_up, browser):
     show(browser, made_up, WIDTHS["phone"])
-    browser.find_element(By.CSS_SELECTOR, "#pareto_mass_recall .explore").send_keys(Keys.ENTER)
+    explore(browser, "pareto_mass_recall")
     found = (By.CSS_SELECTOR, "#pareto_mass_recall .points path.point")
     WebDriverWait(browser, 30).until(lambda driver: driver.find_elements(*found))
     assert browser.execute_script(MEASURE)["width"] <= WIDTHS["phone"]
     show(browser, made_up)
-    browser.find_element(By.CSS_SELECTOR, "#pareto_mass_recall .explore").send_keys(Keys.ENTER)
+    explore(browser, "pareto_mass_recall")
     WebDriverWait(browser, 30).until(lambda driver: driver.find_elements(*found))
     offsets = itertools.cycle((0, 1))
 
