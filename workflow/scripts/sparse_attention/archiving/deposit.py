@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ from sparse_attention.data.sources import url
 from sparse_attention.data.sources.common import MEGABYTE, SourceError
 from sparse_attention.data.sources.retrying import BusyError, is_temporary, repeat, wait_of
 from sparse_attention.errors import InputError
+from sparse_attention.files.checksums import md5_of
 from sparse_attention.files.plain import read_json, write_json
 from sparse_attention.jobs.log import logger
 
@@ -76,7 +76,7 @@ class Draft:
         held = {file.get("filename"): file.get("checksum", "") for file in self._state.get("files", [])}
         sent = []
         for file in files:
-            digest = _md5(file)
+            digest = md5_of(file)
             if held.get(file.name, "").removeprefix("md5:") == digest:
                 logger.info("%s: already there", file.name)
                 continue
@@ -170,8 +170,3 @@ def metadata_of(citation: Mapping[str, Any], names: list[str], summary: str) -> 
         "license": str(citation["license"]).lower(),
         "version": str(citation["version"]),
     }
-
-
-def _md5(file: Path) -> str:
-    with file.open("rb") as stream:
-        return hashlib.file_digest(stream, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()

@@ -101,8 +101,8 @@ def differences(bundle: Bundle, stage: str, settings: Mapping[str, Any]) -> dict
         What `settings_behind` gives for the run.
     """
     if stage not in bundle.stages:
-        held = ", ".join(name for name in bundle.stages if name in STAGES)
-        return {"start_from": f"stage {shown(stage)} is not in {bundle.place}; allowed: {held or 'another bundle'}"}
+        allowed = ", ".join(name for name in bundle.stages if name in STAGES)
+        return {"start_from": f"stage {shown(stage)} is not in {bundle.place}; allowed: {allowed or 'another bundle'}"}
     theirs = settings_behind(bundle.config, stage)
     return {
         key: f"{shown(value)} is not what {bundle.place} was made with; allowed: {shown(theirs.get(key))}"

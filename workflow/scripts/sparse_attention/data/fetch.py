@@ -14,7 +14,7 @@ from sparse_attention.data.registry import difference, own_files, write_receipt
 from sparse_attention.data.sources import apt, hub, osf, path, url, wheel, wheels, zenodo
 from sparse_attention.data.sources.common import SourceError, Wanted
 from sparse_attention.errors import InputError
-from sparse_attention.files.checksums import sha256_of
+from sparse_attention.files.checksums import md5_of, sha256_of
 
 logger = logging.getLogger(__name__)
 
@@ -134,8 +134,7 @@ def _difference(file: Path, item: Wanted) -> str | None:
         if found != item.git_sha1:
             return f"has the wrong checksum: expected git sha1 {item.git_sha1}, found {found}"
     if problem is None and item.md5 is not None:
-        with open(file, "rb") as stream:
-            found = hashlib.file_digest(stream, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
+        found = md5_of(file)
         if found != item.md5:
             return f"has the wrong checksum: expected md5 {item.md5}, found {found}"
     return problem
