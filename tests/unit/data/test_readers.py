@@ -23,7 +23,7 @@ KINDS += [(code_readers, CodeReader, name) for name in code_readers.discover()]
 
 
 def test_there_is_one_reader_for_each_format():
-    assert list(text_readers.discover()) == ["datasets", "mediawiki", "text", "wikitext"]
+    assert list(text_readers.discover()) == ["datasets", "mediawiki", "text", "wheels", "wikitext"]
     assert list(code_readers.discover()) == ["bandit", "debian", "table"]
 
 
