@@ -232,7 +232,8 @@ def models(
             made.sparsity.append(_write(place / "sparsity.tsv", rows))
             made.runs.append({"attention": attention, "seed": seed})
             if sparse:
-                rows = [row | {"support_size": 256 * (1 - row["gold_sparsity"]), "examples": 32} for row in rows]
+                extra = {"ends_share": 0.25, "ends_mass": 0.125, "examples": 32}
+                rows = [row | {"support_size": 256 * (1 - row["gold_sparsity"]), **extra} for row in rows]
                 made.gold.append(_write(place / "gold.tsv", rows))
                 made.gold_runs.append({"attention": attention, "seed": seed})
     return made

@@ -11,7 +11,7 @@ from sparse_attention.files.tables import read_table
 from sparse_attention.qk.gold import GoldReader, gold_of
 from sparse_attention.qk.store import QKInfo, QKReader, QKWriter, shard_path
 
-COLUMNS = ["layer", "head", "gold_sparsity", "support_size", "examples"]
+COLUMNS = ["layer", "head", "gold_sparsity", "support_size", "ends_share", "ends_mass", "examples"]
 
 
 def make_store(folder, **changes):
@@ -42,15 +42,19 @@ def test_supports_and_table(tmp_path, mask):
     ]
     assert set(table["examples"]) == {3}
     for row in table.itertuples():
-        sparsity, size = 0.0, 0.0
+        sparsity, size, share, mass = 0.0, 0.0, 0.0, 0.0
         for index, example in enumerate(qk.examples(row.layer)):
             expected = gold_of(example, 1.5)
             assert torch.equal(gold.example(row.layer, index).support, expected.support)
             edges = int(expected.support[row.head].sum())
             sparsity += (1 - edges / int(example.valid.sum())) / 3
             size += edges / example.valid.shape[0] / 3
+            first_last = expected.dense()[row.head][:, [0, -1]]
+            share += int((first_last > 0).sum()) / edges / 3
+            mass += float(first_last.sum()) / example.valid.shape[0] / 3
         assert row.gold_sparsity == pytest.approx(sparsity, rel=1e-5)
         assert row.support_size == pytest.approx(size, rel=1e-5)
+        assert (row.ends_share, row.ends_mass) == pytest.approx((share, mass), rel=1e-5)
 
 
 def test_equal_input_gives_equal_bytes(tmp_path):

@@ -9,6 +9,7 @@ from sparse_attention.jobs.compute import set_threads
 from sparse_attention.jobs.log import logger
 from sparse_attention.jobs.progress import progress
 from sparse_attention.jobs.script import run
+from sparse_attention.qk.ends import ends_of_layer
 from sparse_attention.qk.gold import GoldReader, GoldWriter, gold_of
 from sparse_attention.qk.store import SIDECAR, QKReader
 
@@ -30,13 +31,15 @@ def main(snakemake):
 
 
 def sparsity_table(gold):
-    """Return the gold sparsity and the mean number of keys per query, a row for each layer and head."""
-    rows = [
-        (layer, head, gold.sparsity[layer, head], gold.support_size[layer, head], gold.info.examples)
-        for layer in range(gold.info.layers)
-        for head in range(gold.info.heads)
-    ]
-    return pd.DataFrame(rows, columns=["layer", "head", "gold_sparsity", "support_size", "examples"])
+    """Return for each layer and head the gold sparsity, keys per query, and shares of the first and last token."""
+    rows = []
+    for layer in range(gold.info.layers):
+        ends = ends_of_layer(gold, layer)
+        for head in range(gold.info.heads):
+            measured = gold.sparsity[layer, head], gold.support_size[layer, head], ends.share[head], ends.mass[head]
+            rows.append((layer, head, *measured, gold.info.examples))
+    columns = ["layer", "head", "gold_sparsity", "support_size", "ends_share", "ends_mass", "examples"]
+    return pd.DataFrame(rows, columns=columns)
 
 
 if __name__ == "__main__":

@@ -93,7 +93,7 @@ def test_every_preset_uses_known_keys(config, file):
         (
             "corpora.wiki-2016.dataset",
             "all-minilm-l6-v2",
-            ["corpora.wiki-2016.dataset", "is of kind model", "allowed: kind text"],
+            ["corpora.wiki-2016.dataset", "is of kind model", "allowed: kind text or code"],
         ),
         ("corpora.wiki-2016.path", "here", ["corpora.wiki-2016: needs either dataset or path"]),
         ("prepare.split.train", 0.9, ["prepare.split: train, validation and test sum to 1"]),

@@ -19,6 +19,8 @@ HEADERS = {name: metric.words for name, metric in support_metrics().items()} | {
     "nats_below_unigram": "below unigram",
     "masked_tokens": "masked tokens",
     "support_size": "keys per query",
+    "ends_share": "pairs on first and last token",
+    "ends_mass": "mass on first and last token",
     "dropped_tokens": "dropped tokens",
     "at_sparsity": "at sparsity",
     "second_label": "second",

@@ -81,6 +81,11 @@ def gold_attention(gold: pd.DataFrame) -> list[str]:
             f"The densest layer is {layers.idxmin()} ({percent(layers.min())}), "
             f"the sparsest {layers.idxmax()} ({percent(layers.max())})."
         )
+        if "ends_mass" in rows:  # tables in older archives lack it
+            sentences.append(
+                f"The first and the last token get {percent(rows['ends_mass'].mean())} of the gold probability and "
+                f"{percent(rows['ends_share'].mean())} of the gold pairs."
+            )
     return sentences
 
 

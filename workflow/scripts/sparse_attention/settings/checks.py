@@ -26,6 +26,8 @@ SELECTIONS = {
     "classifier": ("models", "model"),
 }
 """For each key that selects an entry: the section that it selects from, and the kind of data set or model there."""
+KINDS = {"corpus": ("text", "code")}
+"""The kinds of data sets that an entry may have, where there are several: code is text too."""
 TRAINED_BY = {"model": "train_mlm", "classifier": "train_classifier"}
 
 
@@ -84,8 +86,9 @@ def _selection_problems(config: dict[str, Any], registry: dict[str, Any]) -> Ite
                 yield Problem(
                     (section, name, "dataset"), f"{shown(dataset)} is not in datasets; {nearest(dataset, registry)}"
                 )
-            elif registry[dataset]["kind"] != kind:
-                text = f"{shown(dataset)} is of kind {registry[dataset]['kind']}; allowed: kind {kind}"
+            elif registry[dataset]["kind"] not in KINDS.get(selection, (kind,)):
+                allowed = " or ".join(KINDS.get(selection, (kind,)))
+                text = f"{shown(dataset)} is of kind {registry[dataset]['kind']}; allowed: kind {allowed}"
                 yield Problem((section, name, "dataset"), text)
     if not entmax_attentions(config):
         yield Problem(("attentions",), "softmax alone has no support to predict; allowed: at least one entmax~A")

@@ -23,10 +23,12 @@ class GoldSparsity(Table):
     folded = "Gold sparsity of every head as a table"
     latex = True
     caption = """
-    Gold sparsity and mean support size (keys per query) of each layer and head on the validation split.
+    Gold sparsity and mean support size (keys per query) of each layer and head on the validation split, and the
+    shares of the gold pairs and of the gold probability whose key is the first or the last token (``ends_share``,
+    ``ends_mass``). Heads that look at little else are easy to predict.
     """
 
     def make(self, inputs: Inputs, setting: Mapping[str, Any]) -> pd.DataFrame:
-        gold = inputs.rows("gold", ["layer", "head", "gold_sparsity", "support_size", "examples"])
-        keys = ["attention", "layer", "head"]
-        return over_seeds(gold, keys, ("gold_sparsity", "support_size"), constant=("examples",))
+        keys, values = ["attention", "layer", "head"], ("gold_sparsity", "support_size", "ends_share", "ends_mass")
+        gold = inputs.rows("gold", [*keys[1:], *values, "examples"])
+        return over_seeds(gold, keys, values, constant=("examples",))
