@@ -16,6 +16,10 @@ TABLE ?=
 STAGE ?=
 SEED ?=
 
+# the models that config/reference.yaml starts from
+BASE := results/models
+BASE_RUN := minilm-l6/softmax/seed~1/training.tsv
+
 VENV := .venv
 BIN := $(VENV)/bin
 FIGURES_VENV := .venv-figures
@@ -24,7 +28,7 @@ RUN := $(BIN)/python tools/run.py --cores $(CORES)
 PYTEST := $(BIN)/python -m pytest --numprocesses $(WORKERS) --maxprocesses 4 --dist worksteal
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo dry-run figures report archive publish figures-from-archive test test-fast test-all test-system test-kill test-slurm test-conda fuzz lint hooks format benchmark-grid benchmark-fitting benchmark-attention benchmark-encoder benchmark-certificates benchmark-pruning benchmark-dry-run estimate show-tokens docs deviations envs containers architecture show doctor clean clean-results
+.PHONY: help run demo reference dry-run figures report archive publish figures-from-archive test test-fast test-all test-system test-kill test-slurm test-conda fuzz lint hooks format benchmark-grid benchmark-fitting benchmark-attention benchmark-encoder benchmark-certificates benchmark-pruning benchmark-dry-run estimate show-tokens docs deviations envs containers architecture show doctor clean clean-results
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-17s %s\n", $$1, $$2}' Makefile
@@ -36,6 +40,13 @@ demo: $(VENV)/run.stamp ## a first look in minutes: both pipelines on a part of 
 	@mkdir -p demo resources && ln -sfn ../resources demo/resources
 	$(RUN) --directory demo --configfile config/config.yaml config/demo.yaml $(ARGS)
 	@echo "open demo/results/report.html"
+
+reference: $(VENV)/run.stamp ## the study of docs/results.md, in the folder reference/: two base models, then everything else (hours)
+	@mkdir -p reference resources && ln -sfn ../resources reference/resources
+	$(RUN) --directory reference --configfile config/config.yaml config/reference-text.yaml $(ARGS) -- $(BASE)/wiki-2016/$(BASE_RUN)
+	$(RUN) --directory reference --configfile config/config.yaml config/reference-code.yaml $(ARGS) -- $(BASE)/pypi-python/$(BASE_RUN)
+	$(RUN) --directory reference --configfile config/config.yaml config/reference.yaml $(ARGS)
+	@echo "open reference/results/report.html"
 
 dry-run: $(VENV)/run.stamp ## show what would run, and why
 	$(RUN) --dry-run $(ARGS)

@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 
 import pytest
+import yaml
 
 ROOT = Path(__file__).parents[2]
 FILES = ("Makefile", "requirements.txt", "requirements-dev.txt", "constraints.txt")
@@ -67,6 +68,20 @@ def test_the_demo_runs_in_a_folder_of_its_own_with_the_same_downloads(folder):
         subprocess.run(prepare, shell=True, cwd=folder, check=True)
     assert (folder / "demo/resources").resolve() == folder / "resources"
     assert list((folder / "resources").iterdir()) == []
+
+
+def test_the_reference_study_starts_from_two_models_that_it_makes_first(folder):
+    install(folder, "run.stamp")
+    _, *runs, say = planned(folder, "reference", "CORES=2", "ARGS=--quiet")
+    start = ".venv/bin/python tools/run.py --cores 2 --directory reference --configfile config/config.yaml"
+    models = yaml.safe_load((ROOT / "config/reference.yaml").read_text())["models"].values()
+    made = [f"{Path(model['path']).parent}/training.tsv" for model in models]
+    assert runs == [
+        f"{start} config/reference-text.yaml --quiet -- {made[0]}",
+        f"{start} config/reference-code.yaml --quiet -- {made[1]}",
+        f"{start} config/reference.yaml --quiet",
+    ]
+    assert say == 'echo "open reference/results/report.html"'
 
 
 @pytest.mark.parametrize("changed", ["requirements.txt", "constraints.txt"])

@@ -61,6 +61,8 @@ def test_every_preset_uses_known_keys(config, file):
                 ("code_corpora",),
                 ("datasets",),
                 ("start_from",),
+                ("evaluate_sparse_mlm", "points"),
+                ("finetune_sparse_mlm", "points"),
             }:
                 yield from keys(value, (*prefix, key))
 
