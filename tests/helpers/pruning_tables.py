@@ -63,6 +63,7 @@ def runs():
         for function, (tokens, probability, label) in LENGTHS.items():
             other = 1 if way == "dropped" and system == "hard" else 9
             one = own | {"function": function}
-            predictions.append(one | {"tokens": tokens * other, "probability": probability, "label": label})
+            cost = {"gflops": tokens * other / 100, "dense_gflops": tokens / 10}
+            predictions.append(one | cost | {"tokens": tokens * other, "probability": probability, "label": label})
             kept += [one | {"layer": layer, "kept": tokens * other / (layer + 2)} for layer in range(DEPTH)]
     return pd.DataFrame(kept), pd.DataFrame(predictions)

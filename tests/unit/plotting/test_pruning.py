@@ -191,6 +191,16 @@ def test_lengths_are_drawn_by_function_and_spread_by_layer():
     assert figure.texts[1].get_text() == "big-vul · longformer"
 
 
+def test_operations_are_drawn_by_length():
+    figure = draw("pruned_operations", runs()[1])
+    (axes,) = figure.axes
+    assert labels(axes) == ("tokens of the function", "10⁹ operations") and legend(axes) == ["dense", "pruned"]
+    lengths = [tokens for tokens, *_ in LENGTHS.values()]
+    for line, share in zip(axes.lines, (10, 100), strict=True):
+        assert points(line) == [(tokens, round(tokens / share, 9)) for tokens in lengths]
+    assert axes.get_xlim()[0] == axes.get_ylim()[0] == 0
+
+
 def test_functions_that_are_all_classified_rightly_can_be_drawn():
     kept, said = runs()
     left = draw("pruned_lengths", kept, said.assign(probability=said["label"])).axes[0]
@@ -226,6 +236,7 @@ FIGURES = {
     "thresholds": lambda names, seeds: draw("threshold_curves", thresholds(names, seeds)),
     "quality": lambda names, seeds: draw("pruning_f1", quality(names, seeds)),
     "lengths": lambda names, seeds: draw("pruned_lengths", *runs()),
+    "operations": lambda names, seeds: draw("pruned_operations", runs()[1]),
 }
 
 
