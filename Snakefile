@@ -34,6 +34,11 @@ include: "rules/clusters.smk"
 include: "rules/evaluate.smk"
 
 
+if config["map_attention"]:
+
+    include: "rules/map_attention.smk"
+
+
 if config["time_attention"]:
 
     include: "rules/time_attention.smk"

@@ -23,13 +23,15 @@ _READ_ONLY_AFTER = {
     "tables": (),
     "predictors": ("summarise_uncertainty",),
     "centroids": ("predictors", "evaluate", "evaluate_sparse_mlm", "finetune_sparse_mlm", "export_sparse_model",
-                  "analyse_buckets", "time_attention", "deviations", "prunings", "prune_soft", "prune_hard",
-                  "evaluate_pruning", "time_pruning", "show_pruning", "export_pruned"),
+                  "analyse_buckets", "map_attention", "time_attention", "deviations", "prunings", "prune_soft",
+                  "prune_hard", "evaluate_pruning", "time_pruning", "show_pruning", "export_pruned"),
     "qk": ("projections", "fit_projections", "fit_clusters"),
     "models": ("extract_qk",),
 }  # fmt: skip
 """The settings that only jobs after a stage read, besides those of the stages above it here."""
 _WITHOUT_EFFECT = {"start_from", "figures", "threads", "device", "kernels", "container", "datasets"}
+OPTIONAL = ("map_attention",)
+"""Sections that make tables of their own and change no other; bundles of older versions may lack them."""
 _SELECTED_BY = {"corpora": ("corpus",), "models": ("model", "classifier"), "code_corpora": ("code",)}
 
 
@@ -107,8 +109,13 @@ def differences(bundle: Bundle, stage: str, settings: Mapping[str, Any]) -> dict
     return {
         key: f"{shown(value)} is not what {bundle.place} was made with; allowed: {shown(theirs.get(key))}"
         for key, value in settings.items()
-        if not _was_made(key, value, theirs.get(key), stage)
+        if not (_is_newer(key, bundle, stage) or _was_made(key, value, theirs.get(key), stage))
     }
+
+
+def _is_newer(key: str, bundle: Bundle, stage: str) -> bool:
+    # tables that an older bundle lacks are left out, and no other depends on a section that it does not know
+    return stage == "tables" and key in OPTIONAL and key not in bundle.config
 
 
 def _was_made(key: str, ours: Any, theirs: Any, stage: str) -> bool:

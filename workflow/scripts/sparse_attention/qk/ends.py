@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
+from torch import Tensor
 
-from sparse_attention.qk.gold import GoldStore
+from sparse_attention.qk.gold import Gold, GoldStore
 
 
 class Ends(NamedTuple):
@@ -32,9 +33,20 @@ def ends_of_layer(gold: GoldStore, layer: int) -> Ends:
     """
     shares, masses = [], []
     for example in gold.examples(layer):
-        support, probabilities = example.support, example.dense().double()
-        ends = sorted({0, support.shape[2] - 1})
-        pairs, mass = support.sum((1, 2)).clamp_min(1), probabilities.sum((1, 2))
-        shares.append((support[:, :, ends].sum((1, 2)) / pairs).double().numpy())
-        masses.append((probabilities[:, :, ends].sum((1, 2)) / mass.clamp_min(1e-12)).numpy())
+        support = example.support
+        pairs = support.sum((1, 2)).clamp_min(1)
+        shares.append((support[:, :, _ends(support)].sum((1, 2)) / pairs).double().numpy())
+        masses.append(mass_on_ends(example).numpy())
     return Ends(np.mean(shares, axis=0), np.mean(masses, axis=0))
+
+
+def mass_on_ends(gold: Gold) -> Tensor:
+    """Return the share of each head's gold probability that is on the first and the last key, float64 ``(heads,)``."""
+    probabilities = gold.dense().double()
+    mass = probabilities.sum((1, 2)).clamp_min(1e-12)
+    return probabilities[:, :, _ends(probabilities)].sum((1, 2)) / mass
+
+
+def _ends(pairs: Tensor) -> list[int]:
+    """Return the numbers of the first and the last key; one number when there is only one."""
+    return sorted({0, pairs.shape[2] - 1})

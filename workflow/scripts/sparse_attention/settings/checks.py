@@ -14,7 +14,7 @@ from sparse_attention.files.yaml_values import shown
 from sparse_attention.models.custom_code import refuse_custom_code
 from sparse_attention.models.limits import Limits, limits_of
 from sparse_attention.predictors.registry import discover
-from sparse_attention.settings import starting
+from sparse_attention.settings import drawn, starting
 from sparse_attention.settings.grids import as_list, entmax_attentions, product
 from sparse_attention.settings.schema import Problem, nearest
 from sparse_attention.settings.sparse_points import EVALUATED, FINETUNED, SECTIONS
@@ -34,6 +34,7 @@ TRAINED_BY = {"model": "train_mlm", "classifier": "train_classifier"}
 def cross_checks(config: dict[str, Any], registry: dict[str, Any], folder: Path) -> Iterator[Iterator[Problem]]:
     """Yield all checks as iterators over their problems; the parameters are those of `config.validate`."""
     yield _selection_problems(config, registry)
+    yield drawn.problems(config)
     yield _range_problems(config)
     yield _sparse_problems(config)
     yield _code_problems(config)
@@ -96,16 +97,6 @@ def _selection_problems(config: dict[str, Any], registry: dict[str, Any]) -> Ite
         yield from _dump_problems(config)
     elif config["train_mlm"]["source"] and config["model"] in config["models"]:
         yield _name_taken("model", config["model"], "models", "train_mlm")
-    heatmap = config["figures"]["heatmap"]["predictor"]
-    active = [name for name, grid in config["predictors"].items() if grid is not None]
-    if heatmap not in active:
-        text = f"{shown(heatmap)} is not among predictors; {nearest(heatmap, active)}"
-        yield Problem(("figures", "heatmap", "predictor"), text, (("predictors", str(heatmap)),))
-    for drawn, evaluated in (("window", "windows"), ("keep", "keep")):
-        value, allowed = config["figures"][drawn], config["evaluate"][evaluated]
-        if value not in allowed:
-            text = f"{value} is not in evaluate.{evaluated}; allowed: {', '.join(map(str, allowed))}"
-            yield Problem(("figures", drawn), text, (("evaluate", evaluated),))
 
 
 def _above(section: str, smaller: str, larger: str, config: dict[str, Any]) -> Problem:

@@ -107,6 +107,13 @@ def _of_predictors(plan: Plan, model: Sizes) -> dict[str, float]:
         "evaluate_predictor": _jobs(runs * len(plan.jobs), runs * (evaluating + fitting)),
         "analyse_buckets": _jobs(runs * len(plan.quantizing), runs * analysing),
     }
+    if plan.mapped:
+        jobs = len(plan.first_runs) * len(plan.mapped)
+        # one example in three layers
+        pairs = _pairs(replace(model, layers=min(3, model.layers)), length, 1)
+        learning = sum(job.fixed.get("steps", 0) for job in plan.mapped if discover()[job.predictor].fits)
+        each = sum(job.points for job in plan.mapped) * rate["evaluate_predictor"] + learning * rate["fit_predictor"]
+        found["map_attention"] = _jobs(jobs, len(plan.first_runs) * pairs * each)
     if config["deviations"]:
         layers = replace(model, layers=config["deviations"]["layers"])
         pairs = _pairs(layers, length, sum(config["deviations"]["examples"].values()))

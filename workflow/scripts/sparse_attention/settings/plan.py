@@ -6,6 +6,7 @@ import functools
 import itertools
 from typing import Any
 
+from sparse_attention.files.segments import block_size_of
 from sparse_attention.predictors.registry import discover
 from sparse_attention.settings import grids
 from sparse_attention.settings.config import Source, bundle, imported, selected_dataset
@@ -106,6 +107,21 @@ class Plan:
     def quantizing(self) -> list[PredictorJob]:
         """The jobs with a predictor that puts queries and keys into buckets."""
         return [job for job in self.jobs if discover()[job.predictor].quantizes]
+
+    @property
+    def mapped(self) -> list[PredictorJob]:
+        """The jobs whose predictor `map_attention` lists; those on blocks only of a predictor that has no others."""
+        asked = (self.config["map_attention"] or {}).get("predictors", ())
+        found = []
+        for name in asked:
+            jobs = [job for job in self.jobs if job.predictor == name]
+            found += [job for job in jobs if block_size_of(job.projection) == 1] or jobs
+        return found
+
+    @property
+    def first_runs(self) -> list[dict[str, Any]]:
+        """The runs with the first seed, for what more seeds would only repeat."""
+        return [run for run in self.runs if run["seed"] == self.config["seeds"][0]]
 
     @property
     def fitted(self) -> list[str]:

@@ -17,7 +17,7 @@ from sparse_attention.settings.sparse_points import EVALUATED, EXPORTED, FINETUN
 
 _OF_TEXT = {"documents_of_text", "blocks_of_text", "model_evaluation", "model_sparsity", "model_training"}
 _OF_SUPPORTS = {"gold", "curves", "evaluations", "block_evaluations", "documents", "offsets", "buckets", "common",
-                "attention_timings"}  # fmt: skip
+                "maps", "attention_timings"}  # fmt: skip
 _OF_CODE = {"code", "code_intake", "text_baselines", "code_tokens"}
 _OF_PRUNING = {"predictions", "kept", "thresholds", "pruning_training", "timings"}
 _OF_SPARSE_MLM = {"full_mlm_losses", "sparse_mlm_losses", "sparse_mlm_heads"}
@@ -35,8 +35,11 @@ class Results:
     def _place(self, run: Mapping[str, Any]) -> str:
         return RUN.format(**self.plan.context, **run)
 
-    def _of_jobs(self, stage: str, jobs: Iterable[PredictorJob]) -> FileList:
-        """Return the files of one stage of predictor jobs, in the order of jobs and runs."""
+    def _of_jobs(
+        self, stage: str, jobs: Iterable[PredictorJob], runs: Iterable[dict[str, Any]] | None = None
+    ) -> FileList:
+        """Return the files of one stage of predictor jobs, in the order of jobs and runs, by default of all runs."""
+        runs = self.plan.runs if runs is None else runs
         return FileList.of(
             {
                 f"results/{stage}/{self._place(run)}/{job.projection}/{job.predictor}/{job.point}.tsv": {
@@ -46,7 +49,7 @@ class Results:
                     **run,
                 }
                 for job in jobs
-                for run in self.plan.runs
+                for run in runs
             }
         )
 
@@ -75,10 +78,12 @@ class Results:
             found |= {stage: self._of_jobs(stage, plan.quantizing) for stage in ("buckets", "common")}
         if plan.sparse[EVALUATED]:
             found |= self._files_of_sparse_mlm()
+        if plan.mapped:
+            found["maps"] = self._of_jobs("maps", plan.mapped, plan.first_runs)
         if plan.config["time_attention"]:
             # more seeds would not change the time
-            timed = [run for run in plan.runs if run["seed"] == plan.config["seeds"][0]]
-            found["attention_timings"] = FileList.of({f"results/timings/{self._place(run)}.tsv": run for run in timed})
+            timed = {f"results/timings/{self._place(run)}.tsv": run for run in plan.first_runs}
+            found["attention_timings"] = FileList.of(timed)
         if plan.config["deviations"]:
             found["deviations"] = FileList.of({f"results/deviations/{self._place(run)}.tsv": run for run in plan.runs})
         if plan.code:
