@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -194,6 +195,43 @@ def quantizers(
             runs.append({"predictor": "kmeans", "projection": projection, "attention": attention, "seed": seed}
                         | discover()["kmeans"].facts)  # fmt: skip
     return paths, [path.replace("/buckets/", "/common/") for path in paths], runs
+
+
+MAPPED = {"window": ("kind~none", ["all"]), "cos": (LEARNED, ["all"]),
+          "kmeans": (LEARNED, ["clusters~4_runs~1", "clusters~8_runs~1"])}  # fmt: skip
+"""Predictor: its projection, and the jobs that map its attention."""
+WORDS = '[CLS] the river $ <b> " crosses an old valley . [SEP]'.split()
+
+
+def maps(
+    folder: Path, attentions: tuple[str, ...] = ("entmax~1.5",), words: Sequence[str] = WORDS, layers: int = 2
+) -> tuple[list[str], list[dict[str, Any]]]:
+    """Write the attention maps of the first seed, one for each job; the last one of k-means is nearest to 0.9."""
+    paths, runs = [], []
+    for attention, (name, (projection, jobs)) in itertools.product(attentions, MAPPED.items()):
+        for number, point in enumerate(jobs):
+            rng = np.random.default_rng([len(name), number])
+            known = {"point": f"{point}_setting~{number}", "sparsity": 0.8 + 0.08 * number}
+            rows = [
+                {"layer": layer, "head": 2 - layer % 3, **known, "query": query, "key": key}
+                | {"query_token": words[query], "key_token": words[key]}
+                | {"probability": probability, "predicted": predicted}
+                for layer, query, key in itertools.product(range(layers), *[range(len(words))] * 2)
+                # the gold pairs are the same in the maps of all predictors
+                for probability in [_probability(layer, query, key, len(attention))]
+                for predicted in [int(rng.random() < (0.7 if probability else 0.1))]
+                if probability or predicted
+            ]
+            paths.append(_write(folder / "maps" / attention / name / f"{point}.tsv", rows))
+            runs.append({"predictor": name, **discover()[name].facts, "projection": projection}
+                        | {"attention": attention, "seed": 1})  # fmt: skip
+    return paths, runs
+
+
+def _probability(*place: int) -> float:
+    """Return the made-up gold probability of a layer's query and key; most are 0, but every token sees itself."""
+    drawn, (_, query, key, _) = np.random.default_rng(place).random(2), place
+    return float(np.round(0.1 + 0.5 * drawn[1], 4)) if query == key or drawn[0] < 0.2 else 0.0
 
 
 def models(
@@ -402,6 +440,8 @@ def _published_predictors(folder: Path, tables: Path, seeds: tuple[int, ...], at
     buckets, common, runs = quantizers(folder, seeds, attentions)
     make_table(tables / "buckets.tsv", {}, {"buckets": FileList(buckets, runs)})
     make_table(tables / "common_buckets.tsv", {}, {"common": FileList(common, runs)})
+    mapped = {"maps": FileList(*maps(folder, attentions))}
+    make_table(tables / "attention_maps.tsv", {}, mapped, {"map_attention.sparsity": 0.9})
 
 
 def _published_sparse_mlm(folder: Path, tables: Path, seeds: tuple[int, ...], attentions: tuple[str, ...]) -> None:

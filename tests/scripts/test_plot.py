@@ -15,6 +15,8 @@ SETTING = {
     "figures.keep": "none",
     "figures.heatmap.predictor": "kmeans",
     "figures.heatmap.sparsity": 0.95,
+    "map_attention.example": 0,
+    "map_attention.sparsity": 0.9,
 }
 PRUNINGS = ["mode~threshold_final~0.005", "mode~topk_final~0.3", "mode~threshold_final~0.005_lambda~0.1"]
 

@@ -50,6 +50,8 @@ def test_each_result_has_its_stages(rule, path, stages):
         pytest.param("tables", {"figures": {"window": 3}, "threads": {"fit": 4}, "device": "cuda"}, id="figures"),
         pytest.param("tables", {"corpora": {"wiki": {"path": ".../wiki.txt"}}}, id="not_selected"),
         pytest.param("tables", {"corpora": {"wiki": {"path": "/elsewhere/wiki.txt"}}}, id="another_folder"),
+        pytest.param("tables", {"map_attention": {"tokens": 8}}, id="newer"),
+        pytest.param("qk", {"map_attention": {"tokens": 8}}, id="later_and_newer"),
     ],
 )
 def test_settings_that_change_nothing_in_the_bundle_may_differ(bundle, stage, change):
@@ -70,6 +72,20 @@ def test_settings_that_made_something_else_are_named(bundle, stage, change, key)
     found = differences(bundle, stage, settings_behind(changed(**change), stage))
     assert list(found) == [key]
     assert "is not what" in found[key] and "one.zip was made with; allowed: " in found[key]
+
+
+def test_what_a_newer_section_makes_is_not_in_an_older_bundle_of_evaluations(packed):
+    bundle, maps = Bundle(packed("evaluated.zip", "predictors")), {"map_attention": {"tokens": 8}}
+    assert list(differences(bundle, "predictors", settings_behind(changed(**maps), "predictors"))) == ["map_attention"]
+    without = settings_behind(changed(map_attention=None), "predictors")
+    assert differences(bundle, "predictors", without) == {}
+
+
+def test_a_section_that_the_bundle_knows_must_be_the_same(bundle):
+    bundle.config["map_attention"] = {"tokens": 8}
+    for maps, wrong in (({"tokens": 8}, []), ({"tokens": 9}, ["map_attention"]), (None, ["map_attention"])):
+        found = differences(bundle, "tables", settings_behind(changed(map_attention=maps), "tables"))
+        assert list(found) == wrong
 
 
 def test_a_stage_that_is_not_there_is_named(bundle):

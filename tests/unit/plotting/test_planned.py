@@ -20,6 +20,7 @@ CONFIG = {
     "classifier": "longformer",
     "prunings": [ONE],
     "figures": {"window": 3, "keep": "cls", "heatmap": {"predictor": "cos", "sparsity": 0.9}},
+    "map_attention": {"example": 0, "sparsity": 0.9},
 }
 
 

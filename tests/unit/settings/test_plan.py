@@ -38,9 +38,10 @@ SMALL = {
         ({"evaluate_sparse_mlm": None, "finetune_sparse_mlm": None}, {"block_evaluations", *SPARSE, *FURTHER_TRAINED}),
         ({"finetune_sparse_mlm": None}, {"block_evaluations", *FURTHER_TRAINED}),
         ({"time_attention": None}, {"block_evaluations", "attention_timings"}),
+        ({"map_attention": None}, {"block_evaluations", "maps"}),
     ],
     ids=["default", "dump", "no code", "imported", "blocks", "no sparse model", "nothing trained further",
-         "not timed"],
+         "not timed", "no maps"],
 )  # fmt: skip
 def test_a_run_has_no_files_of_stages_that_it_skips(changes, missing):
     files = Results(plan(**changes)).files
@@ -134,6 +135,24 @@ def test_attention_is_timed_once_for_each_model_with_a_support():
     files = Results(plan(**SMALL)).files["attention_timings"]
     assert files.paths == ["results/timings/wiki-2016/minilm-l6/entmax~1.5/seed~1.tsv"]
     assert files.runs == [{"attention": "entmax~1.5", "seed": 1}]
+
+
+def test_listed_predictors_are_mapped_once_for_each_model_with_a_support():
+    files = Results(plan(**SMALL, map_attention__predictors=["kmeans", "window"])).files["maps"]
+    run = "results/maps/wiki-2016/minilm-l6/entmax~1.5/seed~1"
+    assert files.paths == [
+        f"{run}/{LINEAR}/kmeans/clusters~4_runs~1.tsv", f"{run}/{LINEAR}/kmeans/clusters~8_runs~1.tsv",
+        f"{run}/kind~none/window/all.tsv",
+    ]  # fmt: skip
+    assert [row["predictor"] for row in files.runs] == ["kmeans", "kmeans", "window"]
+
+
+@pytest.mark.parametrize(
+    ("sizes", "shown"), [([1, 4], [LINEAR]), ([4], [f"{LINEAR}_block_size~4"])], ids=["beside tokens", "alone"]
+)
+def test_blocks_are_mapped_where_a_predictor_has_nothing_else(sizes, shown):
+    blocks = SMALL | {"projections": [{"kind": "linear", "dim": 4, "block_size": sizes}]}
+    assert [job.projection for job in plan(**blocks, map_attention__predictors=["kmeans"]).mapped[::2]] == shown
 
 
 def test_stages_of_a_pruning():

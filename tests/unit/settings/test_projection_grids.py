@@ -45,7 +45,7 @@ EXPANDED = {
 @pytest.fixture
 def config():
     read = yaml.safe_load(Path(FILE).read_text())
-    return read | {"predictors": {"window": {"width": [1]}}, "figures": read["figures"] | {
+    return read | {"predictors": {"window": {"width": [1]}}, "map_attention": None, "figures": read["figures"] | {
         "heatmap": {"predictor": "window", "sparsity": 0.9}}}  # fmt: skip
 
 

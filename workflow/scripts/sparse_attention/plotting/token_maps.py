@@ -29,7 +29,7 @@ HEAD, BELOW, LEGEND, LEFT, RIGHT, GAP = 0.5, 0.48, 0.4, 0.74, 0.06, 0.1
 """Height of the figure's title, of the keys and of the legend, and margins, in inches."""
 NAME, LINE = 0.17, 0.1
 """Height of the name above a column and of each line below it, in inches."""
-SIDE, LONGEST, SMALLEST = 1.9, 11, 3.8
+SIDE, LONGEST, SMALLEST = 1.9, 11, 3.4
 """Largest side of a map in inches, number of characters of a token that are written, smallest letters in points."""
 
 
@@ -65,15 +65,15 @@ def draw_maps(table: pd.DataFrame, title: str, description: str) -> Figure:
                     figure.add_axes(style.figure_shares(figure, (LEFT + column * (side + GAP), top, side, side)))
                     for column in range(columns)
                 ]
-                own = rows[(rows[["layer", "head"]] == head).all(axis=1)]
+                own = rows[(rows["layer"] == head[0]) & (rows["head"] == head[1])]
                 _draw_head(axes, own, predictors, length)
                 _label_queries(axes[0], texts, side, f"{prefix}layer {head[0]}, head {head[1]}")
                 if place == 0:
                     _write_titles(axes, columns_of_part, above)
         for panel in axes:
             _label_keys(panel, texts, side)
-        _draw_legends(figure)
         style.draw_title(figure, title, description)
+        _draw_legends(figure)
     return figure
 
 
