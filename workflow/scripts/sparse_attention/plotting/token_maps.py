@@ -16,6 +16,7 @@ from matplotlib.colors import LinearSegmentedColormap, ListedColormap, PowerNorm
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
+from matplotlib.textpath import TextPath
 
 from sparse_attention.plotting import style
 from sparse_attention.summaries.wording import spell
@@ -25,12 +26,14 @@ NORM = PowerNorm(0.5, 0.0, 1.0)
 """Shades of probabilities; the root keeps small ones visible."""
 HIT, ADDED, MISSED = "#0072B2", "#d3d6da", "#D55E00"
 """Colours of gold pairs that are predicted, of other predicted pairs, and of gold pairs that are not."""
-HEAD, BELOW, LEGEND, LEFT, RIGHT, GAP = 0.5, 0.48, 0.4, 0.74, 0.06, 0.1
+HEAD, BELOW, LEGEND, LEFT, RIGHT, GAP = 0.5, 0.54, 0.4, 0.78, 0.06, 0.1
 """Height of the figure's title, of the keys and of the legend, and margins, in inches."""
 NAME, LINE = 0.17, 0.1
 """Height of the name above a column and of each line below it, in inches."""
-SIDE, LONGEST, SMALLEST = 1.9, 11, 3.4
-"""Largest side of a map in inches, number of characters of a token that are written, smallest letters in points."""
+SIDE = 1.9
+"""Largest side of a map in inches."""
+LONGEST, SMALLEST, LARGEST, WIDEST = 11, 3.4, 6.0, 36.0
+"""Number of characters of a token that are written; sizes of the letters, and the length of a label, in points."""
 
 
 def draw_maps(table: pd.DataFrame, title: str, description: str) -> Figure:
@@ -48,13 +51,15 @@ def draw_maps(table: pd.DataFrame, title: str, description: str) -> Figure:
     predictors = list(table["predictor"].unique())
     parts = [(attention, heads_of(rows), rows) for attention, rows in table.groupby("attention", sort=False)]
     columns = 1 + len(predictors)
-    side = min(SIDE, (style.WIDTH - LEFT - RIGHT - (columns - 1) * GAP) / columns)
+    # the name of the attention is a second line beside the maps
+    left = LEFT + 0.14 * (len(parts) > 1)
+    side = min(SIDE, (style.WIDTH - left - RIGHT - (columns - 1) * GAP) / columns)
     rows_of_maps = sum(len(heads) for _, heads, _ in parts)
     titles = [_titles(rows, predictors, side) for _, _, rows in parts]
     above = NAME + LINE * max(len(lines) for columns_of_part in titles for _, *lines in columns_of_part)
     height = HEAD + len(parts) * above + rows_of_maps * (side + GAP) + BELOW + LEGEND
     with style.house_style():
-        figure = Figure(figsize=(max(LEFT + columns * (side + GAP) + RIGHT - GAP, 4.8), height))
+        figure = Figure(figsize=(max(left + columns * (side + GAP) + RIGHT - GAP, 4.8), height))
         top = height - HEAD
         for (attention, heads, rows), columns_of_part in zip(parts, titles, strict=True):
             top -= above
@@ -62,7 +67,7 @@ def draw_maps(table: pd.DataFrame, title: str, description: str) -> Figure:
             for place, head in enumerate(heads):
                 top -= side + GAP
                 axes = [
-                    figure.add_axes(style.figure_shares(figure, (LEFT + column * (side + GAP), top, side, side)))
+                    figure.add_axes(style.figure_shares(figure, (left + column * (side + GAP), top, side, side)))
                     for column in range(columns)
                 ]
                 own = rows[(rows["layer"] == head[0]) & (rows["head"] == head[1])]
@@ -139,7 +144,8 @@ def _cross(size: float) -> dict[str, Any]:
 def _ticks(texts: Sequence[str], side: float) -> tuple[list[int], list[str], float]:
     """Return the places, the texts and the size of labels that do not overlap along a side of so many inches."""
     room = 72 * side / len(texts)
-    size = min(6.5, max(0.95 * room, SMALLEST))
+    widest = max(TextPath((0, 0), text, size=1).get_extents().width for text in texts)
+    size = max(min(LARGEST, 0.95 * room, WIDEST / widest), SMALLEST)
     places = list(range(0, len(texts), int(np.ceil(size / room))))
     return places, [texts[place] for place in places], size
 

@@ -39,6 +39,6 @@ class AttentionMaps(Plot):
         if table.empty:
             text = "No key that is kept or predicted is among the shown tokens; map_attention.tokens can be higher."
             return style.blank_figure(self.title, style.describe_data(setting, table, example), text)
-        tokens = f"its first {int(table[['query', 'key']].max().max()) + 1} tokens"
-        near = f"predictors near {100 * setting['map_attention.sparsity']:.4g}% sparsity"
+        tokens = f"first {int(table[['query', 'key']].max().max()) + 1} tokens"
+        near = f"points nearest {100 * setting['map_attention.sparsity']:.4g}% sparsity"
         return draw_maps(table, self.title, style.describe_data(setting, table, example, tokens, near))
