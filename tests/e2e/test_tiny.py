@@ -27,6 +27,7 @@ def test_every_result_is_there(finished):
         "masked_lm",
         "training",
         "gold_sparsity",
+        "attention_maps",
         "corpus",
         "projections",
         "code",

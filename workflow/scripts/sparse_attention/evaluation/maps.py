@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from torch import Tensor
 
-from sparse_attention.errors import InputError, printable
+from sparse_attention.errors import InputError
 from sparse_attention.evaluation.examples import Split, fit_layer, on_device
 from sparse_attention.evaluation.sweep import check_lists, point_name
 from sparse_attention.jobs.progress import progress
@@ -199,9 +199,9 @@ def token_texts(blocks: Blocks, tokenizer: PreTrainedTokenizerBase, example: int
 
 
 def _text_of(tokenizer: PreTrainedTokenizerBase, token: int) -> str:
-    """Return the text of a token: that of a space alone is the tokenizer's own name for it."""
+    """Return the text of a token on one line; of a token of white space it is the tokenizer's own name for it."""
     for text in (tokenizer.decode([token]), tokenizer.convert_ids_to_tokens(token)):
-        joined = printable(" ".join(str(text or "").split()))
-        if joined:
-            return joined
+        if words := str(text or "").split():
+            # a control character could break a table, or turn the text around it
+            return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in " ".join(words))
     return str(token)
