@@ -65,6 +65,10 @@ if PLAN.code:
     include: "rules/prune.smk"
     include: "rules/pruned.smk"
 
+    if config["export_pruned"]:
+
+        include: "rules/export_pruned.smk"
+
 
 include: "rules/tables.smk"
 include: "rules/figures.smk"

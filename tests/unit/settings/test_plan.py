@@ -187,6 +187,12 @@ def test_files_of_prunings_are_those_of_their_stages():
     assert all(path.startswith("results/timings/") for path in files["timings"].paths)
 
 
+def test_pruned_data_sets_are_written_unless_switched_off():
+    results = Results(plan(**SMALL, export_pruned=None))
+    assert results.exported == [] and len(results.pages) == 6
+    assert not any("retrained" in path for path in results.files["predictions"].paths)
+
+
 def test_a_run_without_code_has_nothing_pruned():
     results = Results(plan(**SMALL, code=None))
     assert results.pages == results.exported == []

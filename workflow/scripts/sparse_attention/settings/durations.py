@@ -151,7 +151,7 @@ def _of_classifiers(plan: Plan, classifier: Sizes) -> dict[str, float]:
         for rule, jobs in number.items()
         if not config[rule].get("source")
     }
-    if config["export_pruned"]["retrain"]:
+    if plan.retrained:
         number["retrain_pruned"] = jobs = seeds * prunings
         found["retrain_pruned"] = _jobs(jobs, jobs * training(config["train_classifier"]))
     test = functions["test"] * one * rate["infer_classifier"]
@@ -161,7 +161,7 @@ def _of_classifiers(plan: Plan, classifier: Sizes) -> dict[str, float]:
     return found | {
         "evaluate_dense": _jobs(seeds, seeds * test),
         "evaluate_pruning": _jobs(pruned, pruned * passes * test),
-        "export_pruned": _jobs(pruned, pruned * everything),
+        "export_pruned": _jobs(pruned, pruned * everything) if config["export_pruned"] else 0.0,
         "time_pruning": _jobs(pruned, pruned * rate["time_pruning"]),
         "show_pruning": _jobs(pruned, 0.0),
         "prepare_code": rate["prepare_code"],

@@ -124,6 +124,11 @@ class Plan:
         return [run for run in self.runs if run["seed"] == self.config["seeds"][0]]
 
     @property
+    def retrained(self) -> bool:
+        """Whether a classifier is trained on each pruned data set."""
+        return bool(self.config["export_pruned"] and self.config["export_pruned"]["retrain"])
+
+    @property
     def fitted(self) -> list[str]:
         """The projections that this run fits; empty when projections are imported."""
         if self.config["fit_projections"]["source"]:

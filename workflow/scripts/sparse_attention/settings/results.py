@@ -156,7 +156,7 @@ class Results:
         code, classifier = self.plan.config["code"], self.plan.config["classifier"]
         of_code = {"code": "statistics", "code_intake": "intake", "text_baselines": "text_baselines"}
         pruned = self.pruned
-        evaluated = ["", *(["retrained/"] if self.plan.config["export_pruned"]["retrain"] else [])]
+        evaluated = ["", *(["retrained/"] if self.plan.retrained else [])]
         soft = {path: run for path, run in pruned.items() if grids.has_soft_stage(self.plan.prunings[run["pruning"]])}
         dense = {
             f"{PRUNED.format(code=code, classifier=classifier, seed=seed)}/dense": {"pruning": "", "seed": seed}
@@ -201,7 +201,8 @@ class Results:
     @property
     def exported(self) -> list[str]:
         """The files of pruned data sets."""
-        return [f"{folder}/export/functions.parquet" for folder in self.pruned]
+        wanted = self.pruned if self.plan.config["export_pruned"] else ()
+        return [f"{folder}/export/functions.parquet" for folder in wanted]
 
 
 def _tables(folders: Mapping[str, dict[str, Any]], name: str) -> FileList:

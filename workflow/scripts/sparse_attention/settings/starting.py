@@ -37,7 +37,7 @@ def selections_with_files(config: Mapping[str, Any], selections: Iterable[str]) 
     start = config["start_from"]
     if not start:
         return list(selections)
-    again = config["export_pruned"]["retrain"] and start["stage"] not in ("predictors", "tables")
+    again = (config["export_pruned"] or {}).get("retrain") and start["stage"] not in ("predictors", "tables")
     return [name for name in selections if name == "classifier" and again]
 
 
