@@ -15,7 +15,7 @@ from sparse_attention.reporting.inputs import Inputs, Setting
 TEMPLATE = str(Path(__file__).parents[2] / "workflow" / "report" / "report.html.j2")
 CONTEXT = {"corpus": "wiki-2016", "model": "minilm-l6"}
 SETTING = Setting(0, "none", 0.95)
-FIGURES = ("pareto_recall", "pareto_mass_recall", "training_curves")
+FIGURES = ("pareto_recall", "pareto_mass_recall", "sparse_mlm_perplexity", "sparse_mlm_increase", "training_curves")
 MANIFEST = {
     "code": {"commit": "c" * 40, "dirty": False},
     "python": "3.11.7",

@@ -226,6 +226,27 @@ def test_a_point_of_a_trade_off_says_its_settings(made_up, browser):
     assert [entry for entry in browser.get_log("browser") if entry["level"] in ("SEVERE", "WARNING")] == []
 
 
+@pytest.mark.parametrize(
+    ("figure", "said"),
+    [
+        ("sparse_mlm_perplexity", ("sparsity", "perplexity", "loss", "loss increase")),
+        ("sparse_mlm_increase", ("mass recall", "loss increase", "sparsity", "loss", "perplexity")),
+    ],
+)
+def test_a_point_of_the_language_model_says_its_loss(figure, said, made_up, browser):
+    show(browser, made_up)
+    explore(browser, figure)
+    found = (By.CSS_SELECTOR, f"#{figure} .points path.point")
+    WebDriverWait(browser, 30).until(lambda driver: driver.find_elements(*found))
+    browser.find_element(By.CSS_SELECTOR, f"#{figure} .plate .explored").send_keys(Keys.ARROW_RIGHT)
+    state = (By.CSS_SELECTOR, f"#{figure} [role=status]")
+    WebDriverWait(browser, 30).until(ec.text_to_be_present_in_element(state, f"{said[0]} "))
+    text = browser.find_element(*state).text
+    assert text.startswith("Oracle top-k: keys ") and [word for word in said if f"{word} " not in text] == []
+    assert "full attention" in browser.find_element(By.CSS_SELECTOR, f"#{figure} .legend").text
+    assert [entry for entry in browser.get_log("browser") if entry["level"] in ("SEVERE", "WARNING")] == []
+
+
 def test_points_fit_a_narrow_screen_and_are_shown_by_the_pointer(made_up, browser):
     show(browser, made_up, WIDTHS["phone"])
     explore(browser, "pareto_mass_recall")

@@ -54,9 +54,11 @@ def test_a_figure_reads_the_settings_that_it_names_and_no_other():
     [
         ({"needs": ("gold",)}, r"figures\.heatmap_gold\.needs: 'gold' is not allowed; allowed: .*gold_sparsity"),
         ({"condition": "rain"}, rf"condition: 'rain' is not allowed; allowed: {next(iter(CONDITIONS))}"),
+        ({"explored": ("gold", "layer", "recall", "all")}, r"explored: 'gold' is not allowed; allowed: predictors, "),
+        ({"explored": ("pruning", "gflops", "f1")}, r"explored: 'f1' is not allowed; allowed: all, front, none"),
         ({"settings": ("figures.windw",)}, r"figures\.heatmap_gold: the configuration has no key figures\.windw"),
     ],
-    ids=["table", "condition", "setting"],
+    ids=["table", "condition", "explored-table", "explored-line", "setting"],
 )
 def test_an_unknown_table_condition_or_setting_is_refused(changes, message, monkeypatch):
     figure = replace(discover()["heatmap_gold"], **changes)

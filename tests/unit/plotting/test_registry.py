@@ -32,6 +32,7 @@ def test_a_figure_is_read_without_importing_it(tmp_path):
     assert (info.module, info.plugin.class_name, info.needs, info.order) == ("mine", "Mine", ("gold_sparsity",), 15)
     assert info.caption == "One sentence over two lines."
     assert (info.settings, info.may_be_empty, info.condition, info.subject) == ((), (), "", ("corpus", "model"))
+    assert info.explored == ()
 
 
 @pytest.mark.parametrize("name", discover())

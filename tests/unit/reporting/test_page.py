@@ -265,15 +265,20 @@ def test_text_from_data_adds_no_markup(tables, figures, tmp_path):
         for column in ("label", "split", "stage"):
             if column in frame:
                 frame[column] = frame[column].replace({frame[column].iloc[0]: HOSTILE})
+        if path.stem == "sparse_mlm":  # its first row is full attention, which is no point
+            frame[["label", "setting"]] = HOSTILE
         write_table(frame, tmp_path / path.name)
+    (tmp_path / "sparse_mlm_increase.svg").write_text("<svg/>")
     item = {"dataset": HOSTILE, "kind": HOSTILE, "version": HOSTILE, "citation": HOSTILE, "licence": HOSTILE}
     made = manifest(config={HOSTILE: HOSTILE}, data=[item | {"files": [{"path": HOSTILE, "sha256": HOSTILE}]}])
-    inputs = Inputs(map(str, sorted(tmp_path.glob("*.tsv"))), figures)
+    inputs = Inputs(map(str, sorted(tmp_path.glob("*.tsv"))), [*figures, str(tmp_path / "sparse_mlm_increase.svg")])
     context = {"corpus": HOSTILE, "model": HOSTILE}
     text = page.render(TEMPLATE, inputs, made, context, SETTING, [f"pruning/seed~1/{HOSTILE}/tokens.html"])
     parsed = Page(text.replace("&lt;/script&gt;&lt;/td&gt;&lt;img", "found"))
     assert text.count("&lt;/script&gt;&lt;/td&gt;&lt;img") > 12 and HOSTILE not in text
-    assert parsed.tags.count("script") == 4 and parsed.tags.count("img") == 1
+    assert parsed.tags.count("script") == 4 and parsed.tags.count("img") == 2
+    points = json.loads(re.search(r'id="points">(.*?)</script>', text, re.S)[1])
+    assert HOSTILE in points["curves"]["sparse_mlm"][0]["name"]
 
 
 def policy_of(text):

@@ -37,6 +37,10 @@ class Plot(ABC):
         The two keys of the configuration that say what corpus and what model it is about.
     condition : str
         What must hold beside the tables being there, one of `planned.CONDITIONS`; empty when nothing must.
+    explored : tuple of str
+        What readers of the report can explore point by point: the table (one of `planned.EXPLORED`), its columns on
+        the x axis and on the y axis, and which points of a curve a line joins (one of `planned.JOINED`). Empty when
+        there is nothing to explore.
     """
 
     name: str = ""
@@ -50,6 +54,7 @@ class Plot(ABC):
     settings: tuple[str, ...] = ()
     subject: tuple[str, str] = ("corpus", "model")
     condition: str = ""
+    explored: tuple[str, ...] = ()
 
     @abstractmethod
     def draw(self, tables: Mapping[str, pd.DataFrame], setting: Mapping[str, Any]) -> Figure:

@@ -17,6 +17,10 @@ CONDITIONS: dict[str, Callable[[Config], bool]] = {
     "prunings differ in lambda": lambda config: bool(lambda_sweeps(prunings(dict(config)))),
 }
 """Tests of the configuration that a figure can require beside its tables, by the text of its `condition`."""
+EXPLORED = ("predictors", "sparse_mlm", "pruning")
+"""Tables whose points a figure can let readers explore; `reporting.curves` says how each is shown."""
+JOINED = ("front", "all", "none")
+"""Which points of a curve a line joins where readers explore them: those on its Pareto front, all, or none."""
 
 
 def drawn_from(tables: Mapping[str, TableInfo], pruned: Collection[str]) -> dict[str, str | None]:
@@ -46,12 +50,14 @@ def planned(tables: Mapping[str, str | None], config: Config) -> dict[str, Figur
     Raises
     ------
     InputError
-        When a figure names a table, a setting or a condition that does not exist.
+        When a figure names a table, a setting, a condition or a way of exploring that does not exist.
     """
     for figure in discover().values():
         for key, names, allowed in (
             ("needs", figure.needs, tables),
             ("condition", filter(None, [figure.condition]), CONDITIONS),
+            ("explored", figure.explored[:1], EXPLORED),
+            ("explored", figure.explored[-1:], JOINED),
         ):
             unknown = [name for name in names if name not in allowed]
             if unknown:

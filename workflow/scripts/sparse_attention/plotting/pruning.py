@@ -44,8 +44,7 @@ def draw_quality(table: pd.DataFrame, metric: str, context: Mapping[str, Any]) -
     context : mapping
         `corpus` and `model`.
     """
-    own = dropped_where_possible(table)
-    own = own[(own["system"] != "dense") | ~own.duplicated("system")]  # one dense model is shared by all prunings
+    own = compared_systems(table)
     gap = 0.012 * own["relative_flops"].max()
     places = own.groupby("pruning")["relative_flops"].transform(lambda costs: _side_by_side(costs.to_numpy(), gap))
     own = own.assign(place=places)
@@ -55,7 +54,7 @@ def draw_quality(table: pd.DataFrame, metric: str, context: Mapping[str, Any]) -
         drawn: dict[str, Line2D] = {}
         for (pruning, system), rows in own.groupby(["pruning", "system"], sort=False):
             label, colour = SYSTEMS[str(system)]
-            marker = _marker_handle(list(own["pruning"].unique()).index(pruning)).get_marker()
+            marker = marker_of(list(own["pruning"].unique()).index(pruning))
             panel.errorbar(
                 rows["place"], rows[metric], yerr=error_bars(rows, metric), color=colour, marker=marker, markersize=5,
                 linestyle="", elinewidth=0.8, markeredgecolor="white", markeredgewidth=0.5,
@@ -101,6 +100,17 @@ def dropped_where_possible(rows: pd.DataFrame) -> pd.DataFrame:
     return rows[(rows["way"] == "dropped") | only_masked]
 
 
+def compared_systems(table: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows of the table `pruning` that are compared: a row per pruning and system, one of them dense."""
+    own = dropped_where_possible(table)
+    return own[(own["system"] != "dense") | ~own.duplicated("system")]  # one dense model is shared by all prunings
+
+
+def marker_of(place: int) -> str:
+    """Return the marker of the pruning at a place among those of a figure."""
+    return MARKERS[place % len(MARKERS)]
+
+
 def short_label(name: object, names: pd.Series[Any]) -> str:
     """Return a short label of a pruning: the settings that distinguish it from other `names`, else its mode."""
     if names.nunique() == 1:
@@ -110,8 +120,7 @@ def short_label(name: object, names: pd.Series[Any]) -> str:
 
 
 def _marker_handle(place: int) -> Line2D:
-    shape = MARKERS[place % len(MARKERS)]
-    return Line2D([], [], color=style.MUTED, marker=shape, linestyle="", markersize=5)
+    return Line2D([], [], color=style.MUTED, marker=marker_of(place), linestyle="", markersize=5)
 
 
 def line_styles() -> Iterator[tuple[str, str]]:

@@ -43,6 +43,7 @@ class FigureInfo(Published):
     settings: tuple[str, ...] = ()
     subject: tuple[str, str] = ("corpus", "model")
     condition: str = ""
+    explored: tuple[str, ...] = ()
 
 
 REQUIRED, OPTIONAL = literals_of(FigureInfo)

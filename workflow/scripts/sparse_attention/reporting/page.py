@@ -65,9 +65,7 @@ def render(
     config = manifest.get("config", {})
     models = inputs.table("masked_lm")
     figures = inputs.figures()
-    points = exploring.explored(
-        inputs.table("predictors"), [figure.name for figure in figures], setting.window, setting.keep
-    )
+    points = exploring.explored(inputs.table, [figure.name for figure in figures], setting)
     library, packed = exploring.plotting_library() if points else ("", "")
     script, explore = _beside(template, "report.js"), _beside(template, "explore.js")
     sentences = overview.section_findings(inputs, config, setting)

@@ -23,6 +23,7 @@ class ParetoComputation(Plot):
     order = 10
     needs = ("predictors",)
     settings = ("figures.window", "figures.keep")
+    explored = ("predictors", "computation_sparsity", "recall", "front")
     caption = """
     Recall against computation sparsity: the share of full attention's multiply-adds that is saved after the cost of
     predicting is subtracted.

@@ -22,6 +22,7 @@ class ParetoExactness(Plot):
     order = 20
     needs = ("predictors",)
     settings = ("figures.window", "figures.keep")
+    explored = ("predictors", "sparsity", "exactness", "front")
     caption = """
     Exactness against sparsity: the share of queries whose whole gold support is predicted.
     For those queries sparse entmax attention equals full attention, digit for digit.

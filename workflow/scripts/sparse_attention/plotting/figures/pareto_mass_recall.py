@@ -22,6 +22,7 @@ class ParetoMassRecall(Plot):
     order = 10
     needs = ("predictors",)
     settings = ("figures.window", "figures.keep")
+    explored = ("predictors", "sparsity", "mass_recall", "front")
     caption = """
     Mass recall against sparsity: recall in which each gold pair is weighted by its attention probability.
     A predictor that misses only pairs of low probability has a higher mass recall than recall.

@@ -22,6 +22,7 @@ class ParetoRecall(Plot):
     order = 10
     needs = ("predictors",)
     settings = ("figures.window", "figures.keep")
+    explored = ("predictors", "sparsity", "recall", "front")
     caption = """
     Recall against sparsity, averaged over layers, heads and examples: up and to the right is better.
     Each curve joins the points on the Pareto front of one predictor. Between two points it shows the result of using

@@ -22,6 +22,7 @@ class PruningF1(Plot):
     order = 10
     needs = ("pruning",)
     subject = ("code", "classifier")
+    explored = ("pruning", "relative_flops", "f1", "none")
     caption = """
     F1 of the class "defect" on the test split against the multiply-adds of the layers, relative to the library's dense
     model without padding; pruned tokens are removed. Bars are 95 % bootstrap intervals over functions, and over seeds

@@ -22,6 +22,7 @@ class PruningRocAuc(Plot):
     order = 20
     needs = ("pruning",)
     subject = ("code", "classifier")
+    explored = ("pruning", "relative_flops", "roc_auc", "none")
     caption = """
     As the figure of F1, with ROC AUC, which does not depend on a threshold of the probability.
     """

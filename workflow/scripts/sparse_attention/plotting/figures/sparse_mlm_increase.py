@@ -32,6 +32,7 @@ class SparseMlmIncrease(Plot):
     category = "The language model under predicted attention"
     order = 20
     needs = ("sparse_mlm",)
+    explored = ("sparse_mlm", "mass_recall", "loss_increase", "none")
     caption = """
     What the masked language model loses under predicted attention, over full entmax attention with the same blocks and
     masks, against the share of the attention probability that falls on predicted pairs (on the activations that reach

@@ -39,6 +39,7 @@ class SparseMlmPerplexity(Plot):
     category = "The language model under predicted attention"
     order = 10
     needs = ("sparse_mlm",)
+    explored = ("sparse_mlm", "sparsity", "perplexity", "all")
     caption = """
     Perplexity of the masked language model when each predictor's support takes the place of full attention in all
     layers, against the share of pairs that are skipped on average; lower and further right is better.
