@@ -10,7 +10,7 @@ from matplotlib.colors import to_hex
 import drawing
 from pruning_tables import DEPTH, LENGTHS, layers, quality, runs, thresholds
 from sparse_attention.plotting import style
-from sparse_attention.plotting.pruning import SYSTEMS, short_label
+from sparse_attention.plotting.pruning import OUTCOMES, SYSTEMS, short_label
 from sparse_attention.plotting.registry import create
 
 CONTEXT = {"corpus": "big-vul", "model": "longformer"}
@@ -191,6 +191,47 @@ def test_lengths_are_drawn_by_function_and_spread_by_layer():
     assert figure.texts[1].get_text() == "big-vul · longformer"
 
 
+def test_lengths_are_drawn_for_each_layer_and_spread_for_the_last():
+    figure = draw("pruned_lengths_by_layer", *runs())
+    *panels, spread = figure.axes
+    assert len(panels) == DEPTH
+    for layer, panel in enumerate(panels):
+        diagonal, *groups = panel.lines
+        assert points(diagonal) == [(0, 0), (40, 40)]
+        for line, group, (_, colour) in zip(groups, (RIGHT, WRONG), OUTCOMES.values(), strict=True):
+            assert points(line) == [(LENGTHS[one][0], round(LENGTHS[one][0] / (layer + 2), 9)) for one in group]
+            assert line.get_color() == colour
+        assert panel.get_title(loc="left") == f"layer {layer + 1}: {1 / (layer + 2):.0%} left"
+    assert [panel.get_ylabel() for panel in panels] == ["tokens left", "", ""]
+    assert {panel.get_xlabel() for panel in panels} == {"tokens before"}
+    for patch, group in zip(spread.patches, (RIGHT, WRONG), strict=True):
+        corners = patch.get_xy()
+        assert corners[1:-1:2, 1].sum() == pytest.approx(1)
+        filled = {int(left) for left, height in corners[1:-1:2] if height}
+        assert filled == {int(LENGTHS[one][0] / (DEPTH + 1)) for one in group}
+    medians = [line.get_xdata()[0] for line in spread.lines]
+    assert medians == [np.median([LENGTHS[one][0] / (DEPTH + 1) for one in group]) for group in (RIGHT, WRONG)]
+    (found,) = figure.legends
+    assert [text.get_text() for text in found.get_texts()] == ["classified rightly (3)", "wrongly (2)"]
+    assert figure.texts[1].get_text() == "big-vul · longformer · 5 test functions"
+
+
+def test_panels_of_many_layers_stand_in_rows_and_only_the_outer_ones_are_labelled():
+    kept, said = runs()
+    deep = pd.concat([kept.assign(layer=kept["layer"] + DEPTH * time) for time in range(2)])
+    *panels, spread = draw("pruned_lengths_by_layer", deep, said).axes
+    assert [bool(panel.get_ylabel()) for panel in panels] == [True, False, False, False, True, False]
+    assert [bool(panel.get_xlabel()) for panel in panels] == [False, False, True, True, True, True]
+    lowest = min(panel.get_position().y0 for panel in panels)
+    assert panels[4].get_position().y1 < panels[0].get_position().y0 and spread.get_position().y1 < lowest
+
+
+def test_a_layer_that_leaves_nothing_and_no_wrong_prediction_can_be_drawn():
+    kept, said = runs()
+    *panels, spread = draw("pruned_lengths_by_layer", kept.assign(kept=0), said.assign(probability=said["label"])).axes
+    assert len(spread.patches) == 1 and {panel.get_title(loc="left")[-7:] for panel in panels} == {"0% left"}
+
+
 def test_operations_are_drawn_by_length():
     figure = draw("pruned_operations", runs()[1])
     (axes,) = figure.axes
@@ -236,6 +277,7 @@ FIGURES = {
     "thresholds": lambda names, seeds: draw("threshold_curves", thresholds(names, seeds)),
     "quality": lambda names, seeds: draw("pruning_f1", quality(names, seeds)),
     "lengths": lambda names, seeds: draw("pruned_lengths", *runs()),
+    "lengths_by_layer": lambda names, seeds: draw("pruned_lengths_by_layer", *runs()),
     "operations": lambda names, seeds: draw("pruned_operations", runs()[1]),
 }
 

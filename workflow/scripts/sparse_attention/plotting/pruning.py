@@ -29,6 +29,8 @@ SYSTEMS = {
     "retrained": ("trained on the export", "#7B3294"),
 }
 """Label and colour of each system."""
+OUTCOMES = {True: ("classified rightly", "#0072B2"), False: ("wrongly", "#D55E00")}
+"""Label and colour of functions whose label is predicted, and of all others."""
 MARKERS = "osD^vP*X<>pdH"
 
 
@@ -98,6 +100,11 @@ def dropped_where_possible(rows: pd.DataFrame) -> pd.DataFrame:
     dropped = set(rows.loc[(rows["system"] == "hard") & (rows["way"] == "dropped"), key])
     only_masked = (rows["system"] == "hard") & ~rows[key].isin(dropped)
     return rows[(rows["way"] == "dropped") | only_masked]
+
+
+def classified_rightly(predictions: pd.DataFrame) -> pd.Series[bool]:
+    """Return which rows predict their label, with the index of `predictions`."""
+    return (predictions["probability"] >= 0.5) == (predictions["label"] == 1)
 
 
 def compared_systems(table: pd.DataFrame) -> pd.DataFrame:

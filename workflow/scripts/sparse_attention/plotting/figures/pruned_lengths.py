@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 
 from sparse_attention.plotting import style
 from sparse_attention.plotting.base import Plot
-from sparse_attention.plotting.pruning import dropped_where_possible
+from sparse_attention.plotting.pruning import OUTCOMES, classified_rightly, dropped_where_possible
 
 
 class PrunedLengths(Plot):
@@ -37,11 +37,11 @@ class PrunedLengths(Plot):
         own = dropped_where_possible(kept[kept["system"] == "hard"])
         predicted = dropped_where_possible(predictions[predictions["system"] == "hard"]).set_index("function")
         last = own[own["layer"] == own["layer"].max()].set_index("function")["kept"]
-        correct = (predicted["probability"] >= 0.5) == (predicted["label"] == 1)
+        right = classified_rightly(predicted)
         with style.house_style():
             figure, axes = style.canvas(1, 2, (3.2, 2.7), (0.55, 0.2, 0.6, 0.45), gridspec_kw={"wspace": 0.3})
-            for wanted, colour, label in ((True, "#0072B2", "classified rightly"), (False, "#D55E00", "wrongly")):
-                chosen = correct[correct == wanted].index
+            for wanted, (label, colour) in OUTCOMES.items():
+                chosen = right[right == wanted].index
                 axes[0, 0].plot(
                     predicted["tokens"][chosen], last[chosen], ".", color=colour, markersize=3.5, alpha=0.6, label=label
                 )  # fmt: skip
