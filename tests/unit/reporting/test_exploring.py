@@ -1,10 +1,13 @@
 """The points that readers explore are those of the tables, with all their settings."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from pruning_tables import quality
 from sparse_attention.files.tables import read_table
+from sparse_attention.plotting import registry
 from sparse_attention.plotting.planned import EXPLORED, JOINED
 from sparse_attention.plotting.predictor_styles import STYLES
 from sparse_attention.plotting.pruning import MARKERS, SYSTEMS
@@ -101,6 +104,13 @@ def test_without_figures_of_points_there_is_nothing_to_explore(figures, points):
 def test_a_table_of_an_older_archive_may_lack_a_column(points):
     found = show(FIGURES, predictors=points.drop(columns="computation_sparsity"))
     assert list(found["figures"]) == ["pareto_recall"]
+
+
+def test_a_figure_of_a_metric_that_is_no_share_shows_numbers(points, monkeypatch):
+    figure = replace(discover()["pareto_recall"], explored=("predictors", "sparsity", "edges", "all"))
+    monkeypatch.setattr(registry, "discover", lambda: {"mine": figure})
+    axis = show(["mine"], predictors=points)["figures"]["mine"]["y"]
+    assert (axis["column"], axis["scale"]) == ("edges", "number")
 
 
 def test_every_point_of_the_language_model_is_on_one_curve(language_model):

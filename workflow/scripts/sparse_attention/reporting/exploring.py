@@ -28,7 +28,7 @@ SCALES = {
     "f1": "number",
     "roc_auc": "number",
 }
-"""The scale of each column on an axis, as explore.js names them; all others are shares."""
+"""The scale of a column on an axis, as explore.js names it; others are shares, or numbers if their range says so."""
 TITLES = {
     "loss_increase": "Loss increase (nats per masked token)",
     "relative_flops": "Multiply-adds over the dense model's",
@@ -79,8 +79,8 @@ def _figure(table: str, points: Points, x: str, y: str, line: str) -> dict[str, 
 def _axis(column: str) -> dict[str, str]:
     """Return what a plot must know of a column: its title on an axis, its name in a sentence, and its scale."""
     fact = (support_metrics() | CLASSIFICATION).get(column) or MetricFacts(column, spell(column).capitalize(), "")
-    title = TITLES.get(column, fact.title)
-    words, scale = WORDS.get(column, fact.words), SCALES.get(column, "share")
+    title, words = TITLES.get(column, fact.title), WORDS.get(column, fact.words)
+    scale = SCALES.get(column, "share" if (fact.low, fact.high) == (0, 1) else "number")
     return {"column": column, "title": title, "words": words, "scale": scale}
 
 
