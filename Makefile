@@ -64,7 +64,7 @@ publish: $(VENV)/run.stamp ## upload the bundle to a draft on Zenodo's sandbox (
 	$(BIN)/python tools/publish.py $(ARGS)
 
 figures-from-archive: $(FIGURES_VENV)/stamp ## draw figures and report from the tables in the repository, without torch, into from-archive/
-	$(FIGURES_VENV)/bin/python tools/run.py --cores $(CORES) --directory $(FROM_ARCHIVE) --configfile $(BUNDLE)/config.yaml \
+	$(FIGURES_VENV)/bin/python tools/run.py --cores $(CORES) --directory $(FROM_ARCHIVE) --configfile config/config.yaml $(BUNDLE)/config.yaml \
 		--config 'start_from={stage: tables, path: "$(abspath $(BUNDLE))"}' $(ARGS)
 
 test: $(VENV)/test.stamp ## set up, then run the tests (TESTS=tests/unit for a part, WORKERS=0 for one after another)
