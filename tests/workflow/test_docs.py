@@ -116,6 +116,6 @@ def test_snakemake_takes_the_arguments():
 def test_files_of_commands_exist():
     lines = [*commands("make"), *commands("snakemake"), *commands("python")]
     for name, line in lines:
-        for path in re.findall(r"(?<![\w./])(?:config|tools|profiles|benchmarks|tests|archive)/[\w./-]*\w", line):
+        for path in re.findall(r"(?<![\w./-])(?:config|tools|profiles|benchmarks|tests|archive)/[\w./-]*\w", line):
             # files that readers write are called mine, or something of mine
             assert (ROOT / path).exists() or "mine" in path or "my-" in path, f"{name}: {line}"
