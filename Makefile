@@ -16,9 +16,8 @@ TABLE ?=
 STAGE ?=
 SEED ?=
 
-# the models that config/reference.yaml starts from
-BASE := results/models
-BASE_RUN := minilm-l6/softmax/seed~1/training.tsv
+# made with the model that config/reference.yaml starts from
+BASE := results/models/wiki-2016/minilm-l6/softmax/seed~1/training.tsv
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -41,10 +40,9 @@ demo: $(VENV)/run.stamp ## a first look in minutes: both pipelines on a part of 
 	$(RUN) --directory demo --configfile config/config.yaml config/demo.yaml $(ARGS)
 	@echo "open demo/results/report.html"
 
-reference: $(VENV)/run.stamp ## the study of docs/results.md, in the folder reference/: two base models, then everything else (hours)
+reference: $(VENV)/run.stamp ## the study of docs/results.md, in the folder reference/: its base model, then everything else (hours)
 	@mkdir -p reference resources && ln -sfn ../resources reference/resources
-	$(RUN) --directory reference --configfile config/config.yaml config/reference-text.yaml $(ARGS) -- $(BASE)/wiki-2016/$(BASE_RUN)
-	$(RUN) --directory reference --configfile config/config.yaml config/reference-code.yaml $(ARGS) -- $(BASE)/pypi-python/$(BASE_RUN)
+	$(RUN) --directory reference --configfile config/config.yaml config/reference-text.yaml $(ARGS) -- $(BASE)
 	$(RUN) --directory reference --configfile config/config.yaml config/reference.yaml $(ARGS)
 	@echo "open reference/results/report.html"
 

@@ -34,19 +34,19 @@ def test_snakefiles_are_formatted():
     assert run.returncode == 0, run.stderr
 
 
-def make_base_models(folder):
+def make_base_model(folder):
     """Put what `make reference` trains first where config/reference.yaml expects it, without weights."""
     shape = {"hidden_size": 384, "num_hidden_layers": 6, "num_attention_heads": 12, "vocab_size": 30522}
     shape |= {"model_type": "bert", "max_position_embeddings": 512}
-    for model in yaml.safe_load((ROOT / "config/reference.yaml").read_text())["models"].values():
-        (folder / model["path"]).mkdir(parents=True)
-        (folder / model["path"] / "config.json").write_text(json.dumps(shape))
+    (model,) = yaml.safe_load((ROOT / "config/reference.yaml").read_text())["models"].values()
+    (folder / model["path"]).mkdir(parents=True)
+    (folder / model["path"] / "config.json").write_text(json.dumps(shape))
 
 
 @pytest.mark.parametrize("preset", PRESETS)
 def test_every_preset_plans(checkout, preset):
     if preset == "config/reference.yaml":
-        make_base_models(checkout.folder)
+        make_base_model(checkout.folder)
     # more seeds are more of the same jobs
     assert "report" in checkout.planned("--config", "seeds=[1]", configfiles=(preset,))
 
