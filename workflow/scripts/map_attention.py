@@ -1,35 +1,22 @@
 """Map one example's attention in a few heads: the gold probabilities, and the pairs that a predictor keeps."""
 
-from sparse_attention.clusters.centroids import Centroids
 from sparse_attention.data.blocks import Blocks
-from sparse_attention.evaluation.examples import Split
+from sparse_attention.evaluation.loading import load
 from sparse_attention.evaluation.maps import Asked, map_attention, positions, token_texts
 from sparse_attention.files.tables import write_table
 from sparse_attention.jobs.compute import resolve_device, set_threads
 from sparse_attention.jobs.log import logger
 from sparse_attention.jobs.script import run
 from sparse_attention.models.hub import load_tokenizer
-from sparse_attention.predictors.base import Context
-from sparse_attention.predictors.registry import create
-from sparse_attention.projections.model import load_projections
 
 
 def main(snakemake):
     """Map `params.predictor` at the fitting point of `params.grid`; unneeded inputs are empty or missing."""
     given, params = snakemake.input, snakemake.params
     set_threads(params.threads)
-
-    def optional(name):
-        return getattr(given, name, None) or None
-
-    common = (load_projections(optional("projections")), params.block_size)
-    centroids = optional("centroids")
-    context = Context(params.seed, dict(params.fixed), Centroids.load(centroids) if centroids else None)
-    predictor = create(params.predictor, context)
-    validation = Split(given.qk, given.gold, *common)
-    training = Split(given.qk_train, given.gold_train, *common) if predictor.fits else None
+    predictor, validation, training = load(given, params)
     asked = Asked.of(params.asked, validation.info)
-    if optional("blocks"):
+    if getattr(given, "blocks", None):
         texts = token_texts(Blocks.load(given.blocks), load_tokenizer(given.model), asked.example, validation.info)
     else:
         texts = positions(asked.example, validation.info)
