@@ -159,6 +159,14 @@ def test_a_dump_is_not_estimated(tmp_path):
     )
 
 
+def test_functions_without_a_limit_are_said_not_to_be_counted(tmp_path):
+    free = {"prepare_code__max_functions": {"train": None, "validation": 400, "test": None}}
+    keys = "(prepare_code.max_functions.train and prepare_code.max_functions.test)"
+    assert estimate(plan(**free), tmp_path).line.endswith(f"; functions without a limit are not counted {keys}")
+    for line in (estimate(plan(), tmp_path).line, estimate(plan(code=None, **free), tmp_path).line):
+        assert "functions" not in line
+
+
 def test_dimensions_change_nothing_that_is_retrieved():
     source = plan().model
     assert "dimensions" in source.entry

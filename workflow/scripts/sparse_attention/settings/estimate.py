@@ -34,6 +34,8 @@ class Estimate:
         Whether the configuration asks for a GPU, for which no rates are known.
     from_dump : bool
         Whether the queries and keys are a dump's, whose size is not known, so that nothing made from it is counted.
+    unlimited : tuple of str
+        The splits of code of which all functions are taken, whose number is not known, so that they are not counted.
     """
 
     bytes: dict[str, int]
@@ -42,6 +44,7 @@ class Estimate:
     unknown: tuple[str, ...]
     on_gpu: bool
     from_dump: bool
+    unlimited: tuple[str, ...]
 
     @property
     def line(self) -> str:
@@ -54,6 +57,8 @@ class Estimate:
             parts.append("the time on a GPU is not known")
         parts += [f"unknown until {name} is retrieved: what its jobs need" for name in self.unknown]
         parts += ["what is made from the dump is not counted"] if self.from_dump else []
+        keys = " and ".join(f"prepare_code.max_functions.{split}" for split in self.unlimited)
+        parts += [f"functions without a limit are not counted ({keys})"] if keys else []
         return "; ".join(parts)
 
 
@@ -78,7 +83,14 @@ def estimate(plan: Plan, folder: Path = Path()) -> Estimate:
         unknown=tuple(unknown),
         on_gpu=plan.config["device"] not in ("auto", "cpu"),
         from_dump=plan.from_dump,
+        unlimited=_unlimited(plan),
     )
+
+
+def _unlimited(plan: Plan) -> tuple[str, ...]:
+    """Return the splits of code of which all functions are taken."""
+    most = plan.config["prepare_code"]["max_functions"]
+    return tuple(split for split, number in most.items() if number is None) if plan.code else ()
 
 
 def _classifier(plan: Plan, folder: Path) -> Sizes | None:
