@@ -226,15 +226,20 @@ def test_panels_of_many_layers_stand_in_rows_and_only_the_outer_ones_are_labelle
     assert panels[4].get_position().y1 < panels[0].get_position().y0 and spread.get_position().y1 < lowest
 
 
-@pytest.mark.parametrize(("functions", "as_image"), [(10, False), (10_000, True)], ids=["few", "many"])
-def test_very_many_dots_are_an_image(functions, as_image, tmp_path):
+@pytest.mark.parametrize(
+    ("name", "needs"),
+    {"pruned_lengths_by_layer": 2, "pruned_lengths": 2, "pruned_operations": 1}.items(),
+    ids=["by layer", "lengths", "operations"],
+)
+@pytest.mark.parametrize(("functions", "as_image"), [(10, False), (10_001, True)], ids=["few", "many"])
+def test_very_many_dots_are_an_image(name, needs, functions, as_image, tmp_path):
     numbers = np.arange(functions)
     said = pd.DataFrame(
         {"system": "hard", "way": "dropped", "function": numbers, "tokens": 9 + numbers % 90, "label": 1,
-         "probability": (numbers % 3) / 2}
+         "probability": (numbers % 3) / 2, "dense_gflops": 2.0, "gflops": 1.0}
     )  # fmt: skip
     kept = pd.concat([said[["system", "way", "function"]].assign(layer=layer, kept=numbers % 9) for layer in (0, 1)])
-    style.save(draw("pruned_lengths_by_layer", kept, said), [str(tmp_path / "figure.svg")])
+    style.save(draw(name, *(kept, said)[-needs:]), [str(tmp_path / "figure.svg")])
     text = (tmp_path / "figure.svg").read_text(encoding="utf-8")
     assert ("<image" in text) is as_image and len(text) < 5e5
 

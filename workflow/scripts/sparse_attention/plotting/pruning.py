@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import PercentFormatter
@@ -32,6 +33,8 @@ SYSTEMS = {
 OUTCOMES = {True: ("classified rightly", "#0072B2"), False: ("wrongly", "#D55E00")}
 """Label and colour of functions whose label is predicted, and of all others."""
 MARKERS = "osD^vP*X<>pdH"
+MOST_DOTS = 10_000
+"""Above this number in a figure the dots become an image within the file, which would otherwise take megabytes."""
 
 
 def draw_quality(table: pd.DataFrame, metric: str, context: Mapping[str, Any]) -> Figure:
@@ -111,6 +114,16 @@ def compared_systems(table: pd.DataFrame) -> pd.DataFrame:
     """Return the rows of the table `pruning` that are compared: a row per pruning and system, one of them dense."""
     own = dropped_where_possible(table)
     return own[(own["system"] != "dense") | ~own.duplicated("system")]  # one dense model is shared by all prunings
+
+
+def draw_dots(
+    axes: Axes, across: pd.Series[Any], up: pd.Series[Any], colour: str, among: int, label: str | None = None
+) -> None:
+    """Draw a dot for each function, of `among` dots that the figure has in all."""
+    axes.plot(
+        across, up, ".", color=colour, markersize=3.2, markeredgewidth=0, alpha=0.6, label=label,
+        rasterized=among > MOST_DOTS,
+    )  # fmt: skip
 
 
 def marker_of(place: int) -> str:

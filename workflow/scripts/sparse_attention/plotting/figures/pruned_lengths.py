@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 
 from sparse_attention.plotting import style
 from sparse_attention.plotting.base import Plot
-from sparse_attention.plotting.pruning import OUTCOMES, classified_rightly, dropped_where_possible
+from sparse_attention.plotting.pruning import OUTCOMES, classified_rightly, draw_dots, dropped_where_possible
 
 
 class PrunedLengths(Plot):
@@ -42,9 +42,7 @@ class PrunedLengths(Plot):
             figure, axes = style.canvas(1, 2, (3.2, 2.7), (0.55, 0.2, 0.6, 0.45), gridspec_kw={"wspace": 0.3})
             for wanted, (label, colour) in OUTCOMES.items():
                 chosen = right[right == wanted].index
-                axes[0, 0].plot(
-                    predicted["tokens"][chosen], last[chosen], ".", color=colour, markersize=3.5, alpha=0.6, label=label
-                )  # fmt: skip
+                draw_dots(axes[0, 0], predicted["tokens"][chosen], last[chosen], colour, len(right), label)
             longest = int(predicted["tokens"].max())
             axes[0, 0].plot([0, longest], [0, longest], color=style.MUTED, linewidth=0.8, linestyle=(0, (3, 1.2)))
             axes[0, 0].set_xlabel("tokens of the function")

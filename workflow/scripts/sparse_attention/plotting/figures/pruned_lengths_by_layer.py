@@ -15,7 +15,7 @@ from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from sparse_attention.plotting import style
 from sparse_attention.plotting.base import Plot
-from sparse_attention.plotting.pruning import OUTCOMES, classified_rightly, dropped_where_possible
+from sparse_attention.plotting.pruning import OUTCOMES, classified_rightly, draw_dots, dropped_where_possible
 from sparse_attention.summaries.wording import count
 
 COLUMNS = 4
@@ -25,8 +25,6 @@ LEFT, TOP, GAP, BELOW = 0.72, 0.95, (0.17, 0.32), 0.5
 """Margins, gaps between panels, and room for the labels below panels, in inches."""
 BINS = 30
 """The distributions have about this many steps, each a whole number of tokens wide."""
-MOST_DOTS = 10_000
-"""Above this number the dots become an image within the file, which would otherwise take megabytes."""
 
 
 class PrunedLengthsByLayer(Plot):
@@ -57,7 +55,7 @@ class PrunedLengthsByLayer(Plot):
             figure, panels, spread = _panels(len(layers))
             for panel, layer in zip(panels, layers, strict=True):
                 left = own[own["layer"] == layer].set_index("function")["kept"]
-                _draw_layer(panel, tokens, left, right, len(own) > MOST_DOTS)
+                _draw_layer(panel, tokens, left, right, len(own))
                 share = float((left / tokens[left.index]).mean())
                 style.panel_title(panel, f"layer {layer + 1}: {share:.0%} left")
             _label(panels, int(tokens.max()))
@@ -86,15 +84,12 @@ def _panels(layers: int) -> tuple[Figure, list[Axes], Axes]:
     return figure, panels, figure.add_axes(style.figure_shares(figure, (LEFT, BELOW, wide, SPREAD)))
 
 
-def _draw_layer(
-    axes: Axes, tokens: pd.Series[Any], left: pd.Series[Any], right: pd.Series[bool], as_image: bool
-) -> None:
+def _draw_layer(axes: Axes, tokens: pd.Series[Any], left: pd.Series[Any], right: pd.Series[bool], among: int) -> None:
     longest = int(tokens.max())
     axes.plot([0, longest], [0, longest], color=style.MUTED, linewidth=0.8, linestyle=(0, (3, 1.2)), zorder=1)
     for wanted, (_, colour) in OUTCOMES.items():
         chosen = right[right == wanted].index
-        drawn: dict[str, Any] = {"color": colour, "alpha": 0.55, "rasterized": as_image}
-        axes.plot(tokens[chosen], left[chosen], ".", markersize=3, markeredgewidth=0, **drawn)
+        draw_dots(axes, tokens[chosen], left[chosen], colour, among)
 
 
 def _label(panels: list[Axes], longest: int) -> None:

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 
 from sparse_attention.plotting import style
 from sparse_attention.plotting.base import Plot
-from sparse_attention.plotting.pruning import dropped_where_possible
+from sparse_attention.plotting.pruning import draw_dots, dropped_where_possible
 
 
 class PrunedOperations(Plot):
@@ -36,7 +36,7 @@ class PrunedOperations(Plot):
             figure, axes = style.canvas(1, 1, (4.3, 2.8), (0.7, 2.1, 0.55, 0.45))
             panel = axes[0, 0]
             for column, colour, label in (("dense_gflops", "#0072B2", "dense"), ("gflops", "#D55E00", "pruned")):
-                panel.plot(hard["tokens"], hard[column], ".", color=colour, markersize=3.5, alpha=0.6, label=label)
+                draw_dots(panel, hard["tokens"], hard[column], colour, 2 * len(hard), label)
             panel.set_xlabel("tokens of the function")
             panel.set_ylabel("10⁹ operations")
             panel.set_xlim(left=0)
