@@ -96,7 +96,8 @@ rule all:
         TSV,
         TEX,
         RESULTS.pages,
-        [] if PLAN.only_tables else [RESULTS.centroids, RESULTS.exported, RESULTS.sparse_models],
+        [] if PLAN.only_tables else [RESULTS.centroids, RESULTS.sparse_models],
+        RESULTS.exported if PLAN.adds_code or not PLAN.only_tables else [],
 
 
 rule tables:

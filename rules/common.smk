@@ -62,7 +62,11 @@ try:
     settings.validate(config, ORIGINS, DATASETS, Path.cwd())
     PLAN = Plan(config, DATASETS)
     RESULTS = Results(PLAN)
-    TABLES = starting.tables_held(published.planned(RESULTS.files, config), config, Path.cwd())
+    # beside a bundle that was made without classifiers of code, a run makes only what belongs to them
+    MADE = published.planned(RESULTS.files_of_code if PLAN.adds_code else RESULTS.files, config)
+    TABLES = starting.tables_held(
+        published.planned(RESULTS.files, config), config, Path.cwd(), MADE if PLAN.adds_code else ()
+    )
     FIGURE_TABLES = plots.drawn_from(TABLES, RESULTS.pruned)
     PLANNED_FIGURES = plots.planned(FIGURE_TABLES, config)
 except InputError as error:
@@ -135,7 +139,7 @@ def tables_made_by(rule):
     caption = "../workflow/report/table.rst"
     return {
         name: report(table.path, caption=caption, category=table.category, labels={"table": name})
-        for name, table in TABLES.items()
+        for name, table in MADE.items()
         if table.made_by == rule
     }
 

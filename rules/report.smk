@@ -27,7 +27,7 @@ rule manifest:
     input:
         receipts=PLAN.documented,
         bundle=PLAN.bundle.receipt if PLAN.bundle else [],
-        kernels=RESULTS.kernels,
+        kernels=[] if PLAN.adds_code else RESULTS.kernels,
         tables=TSV,
     output:
         manifest="results/provenance/manifest.json",

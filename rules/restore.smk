@@ -1,13 +1,14 @@
 # Takes stages out of the bundle that the run starts from. These rules go before those that would compute the same files.
 STAGE = config["start_from"]["stage"]
-PUBLISHED = [table.path for table in TABLES.values()]
+PUBLISHED = [table.path for name, table in TABLES.items() if not (PLAN.adds_code and name in MADE)]
 # some figures are drawn from a table of a single job
 DRAWN_FROM = [path for path in FIGURE_TABLES.values() if path and path not in PUBLISHED]
+BESIDES = [] if PLAN.adds_code else [*DRAWN_FROM, "results/provenance/manifest.json"]
 READ = {**{kind: files.paths for kind, files in RESULTS.files.items()}, "kernels": RESULTS.kernels}
 TAKEN = {
     name: {"output": {"files": paths}, "place": ""}
     for name, paths in stages.files_taken(
-        STAGE, READ, RESULTS.pages, [*PUBLISHED, *DRAWN_FROM, "results/provenance/manifest.json"]
+        STAGE, READ, [] if PLAN.adds_code else RESULTS.pages, [*PUBLISHED, *BESIDES]
     ).items()
 }
 # by the name of its script, because a workflow that uses this one as a module may rename rules

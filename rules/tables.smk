@@ -143,7 +143,8 @@ if PLAN.code:
             "../workflow/scripts/summarise_pruning.py"
 
 
-TIMED = {kind: RESULTS.files.get(kind) for kind in ("timings", "attention_timings")}
+NEEDED = {kind for table in MADE.values() for kind in table.needs}
+TIMED = {kind: RESULTS.files[kind] if kind in NEEDED else None for kind in ("timings", "attention_timings")}
 
 if any(TIMED.values()):
 

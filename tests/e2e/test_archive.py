@@ -88,6 +88,41 @@ def test_tables_are_made_from_archived_evaluations(packed, finished, checkout):
     assert first[:-1] == second and first[-1]["kind"] == "archive"
 
 
+@pytest.fixture
+def without_code(packed, tmp_path):
+    """Return the tables of the language models as a bundle of a run without code."""
+    of_code = ("prun", "code", "threshold", "text_baselines", "runtime")
+    with zipfile.ZipFile(packed) as archive:
+        archive.extractall(tmp_path / "bundle")
+    index = tmp_path / "bundle/bundle.json"
+    content = json.loads(index.read_text())
+    content["config"]["code"] = None
+    content["files"] = [file for file in content["files"] if not any(part in file["path"] for part in of_code)]
+    index.write_text(json.dumps(content))
+    return tmp_path / "bundle"
+
+
+def test_classifiers_of_code_are_added_to_archived_language_models(packed, without_code, finished, checkout):
+    settings, overlay = start(checkout, packed, "tables")
+    checkout.write(overlay, json.dumps({"start_from": {"stage": "tables", "path": str(without_code)}}))
+    planned = set(checkout.planned(configfiles=(settings, overlay)))
+    assert {"train_classifier", "prune_soft", "export_pruned", "restore_tables", "report"} <= planned
+    assert not {"prepare", "train_mlm", "extract_qk", "gold_support", "evaluate_predictor"} & planned
+    run = checkout.snakemake("tables", "results/provenance/manifest.json", configfiles=(settings, overlay))
+    assert run.returncode == 0, run.stdout + run.stderr
+    ours, theirs = (
+        {path.name: path.read_bytes() for path in (folder / "results/tables").glob("*.t*")}
+        for folder in (checkout.folder, finished.folder)
+    )
+    assert ours == theirs
+    first, second = (
+        json.loads((folder / "results/provenance/manifest.json").read_text())
+        for folder in (checkout.folder, finished.folder)
+    )
+    assert first["kernels"] == second["kernels"] != []
+    assert {receipt["kind"] for receipt in first["data"]} == {"archive", "code", "model", "text"}
+
+
 @pytest.mark.parametrize(
     ("stage", "computed"),
     [

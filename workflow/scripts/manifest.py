@@ -11,8 +11,10 @@ def main(snakemake):
     given = snakemake.input
     named = ("receipts", "kernels", "tables", "bundle")
     receipts, kernels, tables, bundles = (input_paths(getattr(given, name, None)) for name in named)
-    archived = [receipt for path in bundles for receipt in open_retrieved(path).data]
-    content = manifest.build(snakemake.params.config, receipts, kernels, tables, archived)
+    archived = [open_retrieved(path) for path in bundles]
+    data = [receipt for bundle in archived for receipt in bundle.data]
+    trained = [] if kernels else [kernel for bundle in archived for kernel in bundle.manifest.get("kernels", [])]
+    content = manifest.build(snakemake.params.config, receipts, kernels, tables, data, trained)
     write_json(snakemake.output.manifest, content, indent=2, ensure_ascii=False)
 
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import os
 from types import SimpleNamespace
 
@@ -7,7 +8,13 @@ import pytest
 
 from archived_runs import CONFIG, OUTPUTS, ROOT, make_results
 from sparse_attention.archiving.packing import pack
-from sparse_attention.settings.starting import problems, sections_with_files, selections_with_files, tables_held
+from sparse_attention.settings.starting import (
+    adds_code,
+    problems,
+    sections_with_files,
+    selections_with_files,
+    tables_held,
+)
 
 REGISTRY = {"results": {"kind": "archive"}, "wiki": {"kind": "text"}}
 
@@ -48,14 +55,55 @@ def test_each_setting_that_differs_is_a_problem_of_its_own(place, tmp_path):
     assert {problem.key for problem in problems(config, REGISTRY, tmp_path)} == {("seeds",), ("blocks",)}
 
 
-def test_only_files_that_the_run_still_reads_must_exist():
+def test_only_files_that_the_run_still_reads_must_exist(tmp_path):
     everything = {**CONFIG, "start_from": None}
-    assert len(sections_with_files(everything)) == 5 and selections_with_files(everything, ["corpus"]) == ["corpus"]
-    assert sections_with_files(started("models")) == ["extract_qk", "fit_projections", "fit_clusters"]
-    assert sections_with_files(started("tables")) == []
+    assert len(sections_with_files(everything, tmp_path)) == 5
+    assert selections_with_files(everything, ["corpus"], tmp_path) == ["corpus"]
+    assert sections_with_files(started("models"), tmp_path) == ["extract_qk", "fit_projections", "fit_clusters"]
+    assert sections_with_files(started("tables"), tmp_path) == []
     chosen = ["corpus", "model", "code", "classifier"]
-    assert selections_with_files(started("qk"), chosen) == ["classifier"]  # the pruned data set trains it anew
-    assert selections_with_files(started("predictors"), chosen) == []
+    # the pruned data set trains it anew
+    assert selections_with_files(started("qk"), chosen, tmp_path) == ["classifier"]
+    assert selections_with_files(started("predictors"), chosen, tmp_path) == []
+
+
+@pytest.fixture
+def without_code(tmp_path):
+    """Return the place of a bundle of a run without code."""
+    make_results(tmp_path / "of_text")
+    manifest = tmp_path / "of_text/results/provenance/manifest.json"
+    content = json.loads(manifest.read_text())
+    content["config"] |= {"code": None, "prepare_code": {"max_lines": 9}}
+    manifest.write_text(json.dumps(content))
+    pack(tmp_path / "text.zip", OUTPUTS, ["predictors", "tables"], tmp_path / "of_text", ROOT)
+    return os.fspath(tmp_path / "text.zip")
+
+
+def test_classifiers_are_added_only_to_tables_of_a_bundle_without_any(place, without_code, tmp_path):
+    added = started("tables", path=without_code)
+    assert adds_code(added, tmp_path) and list(problems(added, REGISTRY, tmp_path)) == []
+    for config in (
+        {**added, "code": None}, started("predictors", path=without_code), started("tables", path=place),
+        started("tables", dataset="results"), started("tables", path="none.zip"), {**CONFIG},
+    ):  # fmt: skip
+        assert not adds_code(config, tmp_path)
+
+
+def test_a_run_that_adds_classifiers_reads_their_files_and_makes_their_tables(without_code, tmp_path):
+    added = started("tables", path=without_code)
+    assert sections_with_files(added, tmp_path) == ["train_classifier"]
+    chosen = ["corpus", "model", "code", "classifier"]
+    assert selections_with_files(added, chosen, tmp_path) == ["code", "classifier"]
+    tables = {name: SimpleNamespace(path=f"results/tables/{name}.tsv") for name in ("predictors", "newer", "pruning")}
+    assert list(tables_held(tables, added, tmp_path, ["pruning"])) == ["predictors", "pruning"]
+
+
+def test_what_the_language_models_depend_on_must_still_be_the_same(without_code, tmp_path):
+    other = {**started("tables", path=without_code), "classifier": "large", "seeds": [7]}
+    other["models"] = {"small": {"path": ".../another"}, "large": {"path": ".../large"}}
+    assert {problem.key for problem in problems(other, REGISTRY, tmp_path)} == {("seeds",), ("models",)}
+    other["models"]["small"] = CONFIG["models"]["small"]
+    assert {problem.key for problem in problems(other, REGISTRY, tmp_path)} == {("seeds",)}
 
 
 def test_tables_that_an_older_bundle_lacks_are_left_out(place, tmp_path):

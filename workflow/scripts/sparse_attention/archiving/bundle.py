@@ -6,6 +6,7 @@ import contextlib
 import hashlib
 import json
 import shutil
+import tempfile
 import zipfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ from sparse_attention.files.atomic import atomic_path
 from sparse_attention.files.plain import read_json
 
 INDEX = "bundle.json"
+MANIFEST = "results/provenance/manifest.json"
 FORMAT = 1
 ALLOWED = "a bundle, as `make archive` writes it"
 EPOCH = (1980, 1, 1, 0, 0, 0)
@@ -112,6 +114,16 @@ class Bundle:
                 target = partial / relative
                 target.parent.mkdir(parents=True, exist_ok=True)
                 self._copy(member, target)
+
+    @property
+    def manifest(self) -> dict[str, Any]:
+        """The manifest of the archived run; empty in a bundle without one."""
+        if MANIFEST not in self.members:
+            return {}
+        with tempfile.TemporaryDirectory() as folder:
+            target = Path(folder) / "manifest.json"
+            self._copy(self.members[MANIFEST], target)
+            return read_json(target, f"{MANIFEST} as it was archived")
 
     def without(self, path: str) -> InputError:
         """Return the error that the bundle lacks a file."""

@@ -8,7 +8,7 @@ from typing import Any
 
 import yaml
 
-from sparse_attention.archiving.bundle import INDEX, Member, index_of, write
+from sparse_attention.archiving.bundle import INDEX, MANIFEST, Member, index_of, write
 from sparse_attention.archiving.card import readme, summary_of
 from sparse_attention.archiving.crate import NAME, describe, read_citation
 from sparse_attention.archiving.stages import FIGURES, STAGES, held, stages_of
@@ -17,7 +17,6 @@ from sparse_attention.files.atomic import atomic_path
 from sparse_attention.files.checksums import sha256_of
 from sparse_attention.files.plain import read_json
 
-MANIFEST = "results/provenance/manifest.json"
 ADDED = ("CITATION.cff", "LICENSE", "constraints.txt")
 """Files of the workflow that go into every bundle."""
 BESIDE = ("README.md", "config.yaml", NAME)

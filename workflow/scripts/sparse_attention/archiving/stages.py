@@ -32,6 +32,10 @@ _READ_ONLY_AFTER = {
 _WITHOUT_EFFECT = {"start_from", "figures", "threads", "device", "kernels", "container", "datasets"}
 OPTIONAL = ("map_attention",)
 """Sections that make tables of their own and change no other; bundles of older versions may lack them."""
+_OF_CODE = {"code", "classifier", "code_corpora", "prepare_code", "tokenise_code", "train_classifier",
+            "prunings", "prune_soft", "prune_hard", "evaluate_pruning", "time_pruning", "show_pruning",
+            "export_pruned"}  # fmt: skip
+"""The settings that only the classifiers of code read."""
 _SELECTED_BY = {"corpora": ("corpus",), "models": ("model", "classifier"), "code_corpora": ("code",)}
 
 
@@ -91,6 +95,18 @@ def settings_behind(config: Mapping[str, Any], stage: str) -> dict[str, Any]:
     return found
 
 
+def adds_code(bundle: Bundle, stage: str, config: Mapping[str, Any]) -> bool:
+    """Return whether a run adds classifiers of code to the tables of a bundle that was made without any."""
+    return stage == "tables" and config["code"] is not None and bundle.config["code"] is None
+
+
+def _of_text(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the settings that the classifiers of code do not read, with the language model alone among the models."""
+    kept = {name: value for name, value in settings.items() if name not in _OF_CODE}
+    models = {name: entry for name, entry in kept.get("models", {}).items() if name == settings["model"]}
+    return {**kept, "models": models} if "models" in kept else kept
+
+
 def differences(bundle: Bundle, stage: str, settings: Mapping[str, Any]) -> dict[str, str]:
     """Return why a run with certain settings cannot start from a stage of a bundle, by the key of each difference.
 
@@ -106,6 +122,8 @@ def differences(bundle: Bundle, stage: str, settings: Mapping[str, Any]) -> dict
         allowed = ", ".join(name for name in bundle.stages if name in STAGES)
         return {"start_from": f"stage {shown(stage)} is not in {bundle.place}; allowed: {allowed or 'another bundle'}"}
     theirs = settings_behind(bundle.config, stage)
+    if adds_code(bundle, stage, settings):
+        settings, theirs = _of_text(settings), _of_text(theirs)
     return {
         key: f"{shown(value)} is not what {bundle.place} was made with; allowed: {shown(theirs.get(key))}"
         for key, value in settings.items()

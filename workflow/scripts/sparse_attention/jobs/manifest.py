@@ -24,6 +24,7 @@ def build(
     kernels: Iterable[str],
     tables: Iterable[str],
     archived: Iterable[Mapping[str, Any]] = (),
+    trained: Iterable[Mapping[str, Any]] = (),
 ) -> dict[str, Any]:
     """Return the manifest of a run.
 
@@ -36,8 +37,9 @@ def build(
     receipts, kernels, tables : iterable of path
         The receipts of retrieved data sets, the descriptions of the attention kernels that trained the language
         models, and the published tables.
-    archived : iterable of mapping
-        The entries of data in the manifest of an archived run that this run started from.
+    archived, trained : iterable of mapping
+        The entries of data, and of kernels that are not in `kernels`, in the manifest of an archived run that this run
+        started from.
     """
     return {
         "code": code_state(REPOSITORY),
@@ -47,7 +49,10 @@ def build(
         "seeds": list(config.get("seeds", ())),
         "config": portable(config),
         "data": [*map(dict, archived), *(_receipt(Path(path)) for path in receipts)],
-        "kernels": [{"path": _relative(path), **read_json(path, "a description of a kernel")} for path in kernels],
+        "kernels": [
+            *map(dict, trained),
+            *({"path": _relative(path), **read_json(path, "a description of a kernel")} for path in kernels),
+        ],
         "tables": [{"path": _relative(path), "sha256": sha256_of(path)} for path in tables],
     }
 

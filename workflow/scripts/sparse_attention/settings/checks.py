@@ -40,8 +40,7 @@ def cross_checks(config: dict[str, Any], registry: dict[str, Any], folder: Path)
     yield _code_problems(config)
     yield starting.problems(config, registry, folder)
     yield _path_problems(config, folder)
-    if not config["start_from"]:  # the models were read when the bundle was made
-        yield _model_problems(config, folder)
+    yield _model_problems(config, folder)
 
 
 def _name_taken(selection: str, name: str, section: str, stage: str) -> Problem:
@@ -201,11 +200,11 @@ def _grid_problems(key: tuple[Any, ...], name: str, grid: dict[str, Any]) -> Ite
 
 def _path_problems(config: dict[str, Any], folder: Path) -> Iterator[Problem]:
     given: list[tuple[tuple[Any, ...], str | None]] = []
-    for section in starting.sections_with_files(config):
+    for section in starting.sections_with_files(config, folder):
         source = config[section]["source"]
         parts = source.items() if isinstance(source, dict) else [(None, source)]
         given += [((section, "source", *filter(None, [part])), path) for part, path in parts]
-    for selection in starting.selections_with_files(config, _selecting(config)):
+    for selection in starting.selections_with_files(config, _selecting(config), folder):
         section = SELECTIONS[selection][0]
         entry = config[section].get(config[selection]) or {}
         given.append(((section, config[selection], "path"), entry.get("path")))
@@ -221,13 +220,17 @@ def _path_problems(config: dict[str, Any], folder: Path) -> Iterator[Problem]:
 
 
 def _model_problems(config: dict[str, Any], folder: Path) -> Iterator[Problem]:
-    """Check that the models in the user's own folders can read inputs of the configured lengths."""
-    if config["extract_qk"]["source"] is None:
+    """Check that the models in the user's own folders can read inputs of the configured lengths.
+
+    A run that starts from a bundle reads only the classifier that it adds.
+    """
+    started = config["start_from"] is not None
+    if config["extract_qk"]["source"] is None and not started:
         length = config["blocks"]["length"]
         yield from _own_model(config, folder, "model", lambda limits: limits.check_length(length, "blocks.length"))
         for section in ("fit_projections", "fit_clusters"):
             yield from _layer_problems(config, folder, section)
-    if config["code"] is not None:
+    if config["code"] is not None and (not started or starting.adds_code(config, folder)):
         wanted = None if config["train_classifier"]["source"] else config["train_classifier"]["longformer"]
         given = (config["tokenise_code"]["max_tokens"], wanted and wanted["layers"])
         yield from _own_model(config, folder, "classifier", lambda limits: limits.check_classifier(*given))

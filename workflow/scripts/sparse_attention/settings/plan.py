@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import functools
 import itertools
+from pathlib import Path
 from typing import Any
 
 from sparse_attention.files.segments import block_size_of
 from sparse_attention.predictors.registry import discover
-from sparse_attention.settings import grids
+from sparse_attention.settings import grids, starting
 from sparse_attention.settings.config import Source, bundle, imported, selected_dataset
 from sparse_attention.settings.grids import PredictorJob
 from sparse_attention.settings.paths import PRUNED, RUN
@@ -34,6 +35,8 @@ class Plan:
         The sources to retrieve. With a dump there is no text and no model; their names are only labels then.
     bundle : Source or None
         The archived results that the run starts from.
+    adds_code : bool
+        Whether the run trains classifiers of code beside the tables of a bundle that was made without any.
     imported : dict of str to Source
         The user's own results to import.
     projections, clusterings, prunings : dict
@@ -57,6 +60,7 @@ class Plan:
         self.text, self.model = (selected(kind, not self.from_dump) for kind in ("corpus", "model"))
         self.code, self.classifier = (selected(kind, bool(config["code"])) for kind in ("code", "classifier"))
         self.bundle = bundle(config, datasets)
+        self.adds_code = starting.adds_code(config, Path())
         self.imported = imported(config)
         self.projections = grids.projections(config)
         self.jobs = grids.predictor_jobs(config)
@@ -88,8 +92,10 @@ class Plan:
     @property
     def documented(self) -> list[str]:
         """The receipts that the manifest describes; a bundle stands for the sources of what is in it."""
-        sources = [self.bundle] if self.bundle else self.retrieved.values()
-        return [source.receipt for source in sources]
+        if not self.bundle:
+            return [source.receipt for source in self.retrieved.values()]
+        added = (self.code, self.classifier) if self.adds_code else ()
+        return [source.receipt for source in (self.bundle, *added) if source]
 
     @property
     def selected(self) -> dict[str, str]:
@@ -141,7 +147,8 @@ class Plan:
         config, runs = self.config, len(self.runs)
         if self.only_tables:
             start = config["start_from"]
-            return f"starting from the stage {start['stage']} of {start.get('dataset') or start.get('path')}"
+            line = f"starting from the stage {start['stage']} of {start.get('dataset') or start.get('path')}"
+            return line + f"; classifiers of {config['code']} are added" * self.adds_code
         extras = len(config["evaluate"]["windows"]) * len(config["evaluate"]["keep"])
         line = (
             f"{config['corpus']}, {config['model']}: {runs * sum(job.points for job in self.jobs)} grid points, each "

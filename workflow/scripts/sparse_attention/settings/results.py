@@ -87,7 +87,7 @@ class Results:
         if plan.config["deviations"]:
             found["deviations"] = FileList.of({f"results/deviations/{self._place(run)}.tsv": run for run in plan.runs})
         if plan.code:
-            found |= self._files_of_code()
+            found |= self.files_of_code
         return found
 
     def _files_of_text(self) -> dict[str, FileList]:
@@ -152,7 +152,9 @@ class Results:
             for seed in self.plan.config["seeds"]
         }
 
-    def _files_of_code(self) -> dict[str, FileList]:
+    @functools.cached_property
+    def files_of_code(self) -> dict[str, FileList]:
+        """The files of those kinds that the classifiers of code make."""
         code, classifier = self.plan.config["code"], self.plan.config["classifier"]
         of_code = {"code": "statistics", "code_intake": "intake", "text_baselines": "text_baselines"}
         pruned = self.pruned

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
+from sparse_attention.archiving import stages
 from sparse_attention.archiving.bundle import Bundle
-from sparse_attention.archiving.stages import STAGES, differences, settings_behind
+from sparse_attention.archiving.stages import STAGES
 from sparse_attention.data.sources.path import locate
 from sparse_attention.errors import InputError
 from sparse_attention.files.yaml_values import shown
@@ -25,23 +26,50 @@ SECTIONS = ("train_mlm", "train_classifier", "extract_qk", "fit_projections", "f
 _REPLACED_FROM = dict(zip(SECTIONS, ("models", "models", "qk", "centroids", "centroids"), strict=True))
 
 
-def sections_with_files(config: Mapping[str, Any]) -> list[str]:
+def adds_code(config: Mapping[str, Any], folder: Path) -> bool:
+    """Return whether the run trains classifiers of code beside the tables of a bundle that was made without any.
+
+    Of a bundle that is a data set this is not known before it is retrieved, so no run adds anything to it.
+
+    Parameters
+    ----------
+    config : mapping
+        The whole configuration.
+    folder : Path
+        The folder that relative paths start from.
+    """
+    start = config["start_from"]
+    if not start or "path" not in start:
+        return False
+    try:
+        return stages.adds_code(Bundle(locate(start["path"], folder)), start["stage"], config)
+    except InputError:
+        return False  # `problems` says why it cannot be read
+
+
+def sections_with_files(config: Mapping[str, Any], folder: Path) -> list[str]:
     """Return the sections whose `source` the run reads; what a bundle holds is not made from it again."""
+    if adds_code(config, folder):
+        return ["train_classifier"]
     start = config["start_from"]
     after = STAGES[STAGES.index(start["stage"]) + 1 :] if start else STAGES
     return [section for section in SECTIONS if _REPLACED_FROM[section] in after]
 
 
-def selections_with_files(config: Mapping[str, Any], selections: Iterable[str]) -> list[str]:
+def selections_with_files(config: Mapping[str, Any], selections: Iterable[str], folder: Path) -> list[str]:
     """Return which of the selected data sets and models the run reads; a bundle holds what is made from the others."""
     start = config["start_from"]
     if not start:
         return list(selections)
+    if adds_code(config, folder):
+        return [name for name in selections if name in ("code", "classifier")]
     again = (config["export_pruned"] or {}).get("retrain") and start["stage"] not in ("predictors", "tables")
     return [name for name in selections if name == "classifier" and again]
 
 
-def tables_held(tables: Mapping[str, T], config: Mapping[str, Any], folder: Path) -> dict[str, T]:
+def tables_held(
+    tables: Mapping[str, T], config: Mapping[str, Any], folder: Path, made: Collection[str] = ()
+) -> dict[str, T]:
     """Return the published tables without those that a bundle of tables lacks because it is older than they are.
 
     Of a bundle that is a data set all are expected, because what it holds is known only once it is retrieved.
@@ -54,12 +82,14 @@ def tables_held(tables: Mapping[str, T], config: Mapping[str, Any], folder: Path
         The whole configuration.
     folder : Path
         The folder that relative paths start from.
+    made : collection of str
+        The names of tables that the run makes itself.
     """
     start = config["start_from"] or {}
     if start.get("stage") != "tables" or "path" not in start:
         return dict(tables)
     members = Bundle(locate(start["path"], folder)).members
-    return {name: table for name, table in tables.items() if table.path in members}
+    return {name: table for name, table in tables.items() if name in made or table.path in members}
 
 
 def problems(config: Mapping[str, Any], registry: Mapping[str, Any], folder: Path) -> Iterator[Problem]:
@@ -84,5 +114,7 @@ def problems(config: Mapping[str, Any], registry: Mapping[str, Any], folder: Pat
         except InputError as error:
             yield Problem(("start_from", "path"), str(error))
             return
-        for key, text in differences(bundle, start["stage"], settings_behind(config, start["stage"])).items():
+        for key, text in stages.differences(
+            bundle, start["stage"], stages.settings_behind(config, start["stage"])
+        ).items():
             yield Problem((key,), text)
