@@ -56,8 +56,10 @@ class Band:
     def with_cls(self, tensor: Tensor) -> Tensor:
         """Return keys or values ``(batch, heads, n, head_dim)`` as ``(batch, heads, chunks, 1 + width, head_dim)``."""
         first = tensor[:, :, None, :1].expand(-1, -1, self.chunks, -1, -1)
-        chunked = pad(tensor, (0, 0, *self.sides)).unfold(2, self.width, self.rows)
-        return torch.cat([first, chunked.transpose(-1, -2)], 3)
+        blocks = pad(tensor, (0, 0, *self.sides)).unflatten(2, (-1, self.rows))
+        # neighbouring blocks, as `unfold` would give them, but its gradient takes three times as long
+        neighbours = [blocks[:, :, start : start + self.chunks] for start in range(self.width // self.rows)]
+        return torch.cat([first, *neighbours], 3)
 
     def by_token(self, sums: Tensor) -> Tensor:
         """Return sums by chunk and key, ``(batch, chunks, 1 + width)``, as sums by token, ``(batch, n)``."""

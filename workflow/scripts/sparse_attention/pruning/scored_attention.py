@@ -8,7 +8,6 @@ and removing them give the same result.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
@@ -116,18 +115,13 @@ def banded_attention(
     query: Tensor, key: Tensor, value: Tensor, positions: Tensor, log_keep: Tensor, window: int, drop: float = 0.0
 ) -> Attended:
     """Compute the same as `local_attention`, but only for pairs in a band; arguments as for `attend`."""
-    batch, heads, n, _ = query.shape
+    _, heads, n, _ = query.shape
     band = Band(positions, log_keep, window)
     weights = band.queries(log_keep.exp()[:, None, :, None])
     queries, bias = band.queries(_scaled(query)), BASE_2 * band.bias
     keys, values = band.with_cls(key), band.with_cls(value)
 
-    def compute(rows: slice, heads: slice) -> tuple[Tensor, Tensor, Tensor]:
-        sliced = queries[rows, heads], keys[rows, heads], values[rows, heads]
-        context, sums, first = _weigh(*sliced, bias[rows], weights[rows], drop)
-        return context, sums.sum(1), first.sum(1)
-
-    context, sums, first = _in_slices(compute, batch, heads, bias[0].numel(), query.device)
+    context, sums, first = _in_slices((queries, keys, values), bias, weights, drop)
     cls = band.by_token(torch.cat([first[:, :1], torch.zeros_like(first[:, 1:])], 1))
     return Attended(context.flatten(2, 3)[:, :, :n], band.by_token(sums) / heads, cls / heads)
 
@@ -172,16 +166,9 @@ def _unscored_band(
 
 
 def _all_pairs(query: Tensor, key: Tensor, value: Tensor, bias: Tensor, log_keep: Tensor, drop: float) -> Attended:
-    batch, heads, n, _ = query.shape
-    scaled, bias, weights = _scaled(query), BASE_2 * bias, log_keep.exp()[:, None, :, None]
-
-    def compute(rows: slice, heads: slice) -> tuple[Tensor, Tensor, Tensor]:
-        sliced = scaled[rows, heads], key[rows, heads], value[rows, heads]
-        context, sums, first = _weigh(*sliced, bias[rows], weights[rows], drop)
-        return context, sums.sum(1), first.sum(1)
-
-    context, received, cls = _in_slices(compute, batch, heads, n * n, query.device)
-    return Attended(context, received / heads, cls / heads)
+    weights = log_keep.exp()[:, None, :, None]
+    context, received, cls = _in_slices((_scaled(query), key, value), BASE_2 * bias, weights, drop)
+    return Attended(context, received / query.shape[1], cls / query.shape[1])
 
 
 def _scaled(query: Tensor) -> Tensor:
@@ -220,11 +207,7 @@ def _weigh(
 
 
 def _in_slices(
-    compute: Callable[[slice, slice], tuple[Tensor, Tensor, Tensor]],
-    batch: int,
-    heads: int,
-    size: int,
-    device: torch.device,
+    tensors: tuple[Tensor, Tensor, Tensor], bias: Tensor, weights: Tensor, drop: float
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Compute attention for slices of sequences and heads whose probabilities fit the cache of a CPU.
 
@@ -232,34 +215,41 @@ def _in_slices(
 
     Parameters
     ----------
-    compute : callable
-        Takes a slice of sequences and one of heads. Returns their context, ``(batch, heads, ...)``, and two sums over
-        these heads: of the attention that keys received, and of the attention of CLS.
-    batch, heads : int
-        Number of sequences and of heads.
-    size : int
-        Number of probabilities of one head of one sequence.
-    device : torch.device
-        Where the tensors are.
+    tensors : tuple of Tensor
+        Queries, keys and values as for `_weigh`, ``(batch, heads, ..., head_dim)``.
+    bias, weights : Tensor
+        As for `_weigh`, ``(batch, 1, ...)``.
+    drop : float
+        Dropout probability, as for `_weigh`.
 
     Returns
     -------
     tuple of Tensor
-        The results of `compute` for all sequences and heads.
+        The contexts, ``(batch, heads, ...)``, and two sums over heads: of the attention that keys received, and of the
+        attention of the first query.
     """
-    at_once = device.type != "cpu"
-    slice_rows = batch if at_once else max(1, SLICE // (heads * size))
-    slice_heads = heads if at_once or heads * size <= SLICE else max(1, SLICE // size)
+    batch, heads = tensors[0].shape[:2]
+    of_head = math.prod(tensors[0].shape[2:-1]) * tensors[1].shape[-2]
+    at_once = tensors[0].device.type != "cpu"
+    slice_rows = batch if at_once else max(1, SLICE // (heads * of_head))
+    slice_heads = heads if at_once or heads * of_head <= SLICE else max(1, SLICE // of_head)
     parts = []
-    for first in range(0, batch, slice_rows):
-        rows = slice(first, first + slice_rows)
-        by_heads = (compute(rows, slice(h, h + slice_heads)) for h in range(0, heads, slice_heads))
-        contexts, received, cls = zip(*by_heads, strict=True)
-        parts.append((torch.cat(contexts, 1), sum(received[1:], received[0]), sum(cls[1:], cls[0])))
+    # in training, slices by index would each get a gradient of the size of the whole tensor
+    for *own, near, weight in zip(*(tensor.split(slice_rows) for tensor in (*tensors, bias, weights)), strict=True):
+        by_heads = zip(*(tensor.split(slice_heads, 1) for tensor in own), strict=True)
+        sliced = [_weigh(query, key, value, near, weight, drop) for query, key, value in by_heads]
+        contexts, received, first = zip(*sliced, strict=True)
+        parts.append((torch.cat(contexts, 1), _over_heads(received), _over_heads(first)))
     if len(parts) == 1:
         return parts[0]
-    contexts, received, cls = zip(*parts, strict=True)
-    return torch.cat(contexts), torch.cat(received), torch.cat(cls)
+    contexts, received, first = zip(*parts, strict=True)
+    return torch.cat(contexts), torch.cat(received), torch.cat(first)
+
+
+def _over_heads(slices: tuple[Tensor, ...]) -> Tensor:
+    """Return the sum over the heads, dimension 1, of all slices."""
+    first, *others = (tensor.sum(1) for tensor in slices)
+    return sum(others, first)
 
 
 def _with_global_row(attended: Attended, row: GlobalRow, log_keep: Tensor) -> Attended:
