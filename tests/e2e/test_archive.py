@@ -10,19 +10,22 @@ import zipfile
 
 import pytest
 
+from sparse_attention.archiving.bundle import Bundle
 from zenodo_server import TOKEN
+
+
+def pack(checkout, place, stages, *arguments):
+    command = [sys.executable, "tools/archive.py", "--stages", *stages, "--output", str(place), *arguments]
+    run = subprocess.run(command, cwd=checkout.folder, capture_output=True, text=True)
+    assert run.returncode == 0, run.stdout + run.stderr
+    return Bundle(place)
 
 
 @pytest.fixture(scope="module")
 def packed(finished, tmp_path_factory):
     """Return a bundle of the finished run with everything from which a run can start."""
     place = tmp_path_factory.mktemp("archive") / "bundle.zip"
-    stages = ["tables", "predictors", "centroids", "figures"]
-    command = [sys.executable, "tools/archive.py", "--output", str(place), "--stages", *stages]
-    run = subprocess.run(
-        [*command, "--configfile", "tests/config/tiny.yaml"], cwd=finished.folder, capture_output=True, text=True
-    )
-    assert run.returncode == 0, run.stdout + run.stderr
+    pack(finished, place, ["tables", "predictors", "centroids", "figures"], "--configfile", "tests/config/tiny.yaml")
     return place
 
 
@@ -121,6 +124,11 @@ def test_classifiers_of_code_are_added_to_archived_language_models(packed, witho
     )
     assert first["kernels"] == second["kernels"] != []
     assert {receipt["kind"] for receipt in first["data"]} == {"archive", "code", "model", "text"}
+
+    targets = ("tables", "results/provenance/manifest.json")
+    both = pack(checkout, checkout.folder / "both.zip", ["tables"], *targets, "--configfile", settings, overlay)
+    assert both.config["code"] is not None
+    assert {f"results/tables/{name}" for name in ours if name.endswith(".tsv")} <= set(both.members)
 
 
 @pytest.mark.parametrize(
