@@ -24,8 +24,13 @@ def folder(tmp_path):
 
 
 def planned(folder, *arguments):
-    # a make above this one must not pass its flags on
-    environment = {name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "MFLAGS"))}
+    # a make above this one must pass on neither its flags nor its variables
+    variables = re.findall(r"^(\w+) \?=", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    environment = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(("MAKE", "MFLAGS")) and name not in variables
+    }
     run = subprocess.run(
         ["make", "--dry-run", *arguments], cwd=folder, env=environment, capture_output=True, text=True, check=True
     )
