@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import os
+import zipfile
 from types import SimpleNamespace
 
 import pytest
@@ -87,6 +88,19 @@ def test_classifiers_are_added_only_to_tables_of_a_bundle_without_any(place, wit
         started("tables", dataset="results"), started("tables", path="none.zip"), {**CONFIG},
     ):  # fmt: skip
         assert not adds_code(config, tmp_path)
+
+
+def test_a_bundle_that_does_not_say_whether_it_has_code_is_refused_by_its_settings(without_code, tmp_path):
+    with zipfile.ZipFile(without_code) as archive:
+        archive.extractall(tmp_path / "odd")
+    index = tmp_path / "odd/bundle.json"
+    content = json.loads(index.read_text())
+    del content["config"]["code"], content["config"]["classifier"]
+    index.write_text(json.dumps(content))
+    config = started("tables", path=str(tmp_path / "odd"))
+    assert not adds_code(config, tmp_path)
+    keys = {problem.key for problem in problems(config, REGISTRY, tmp_path)}
+    assert {("code",), ("classifier",)} <= keys
 
 
 def test_a_run_that_adds_classifiers_reads_their_files_and_makes_their_tables(without_code, tmp_path):

@@ -89,7 +89,7 @@ def settings_behind(config: Mapping[str, Any], stage: str) -> dict[str, Any]:
     later = set(sum((_READ_ONLY_AFTER[name] for name in order[: order.index(stage) + 1]), ()))
     kept = {name: value for name, value in config.items() if name not in later | _WITHOUT_EFFECT}
     for section in _SELECTED_BY.keys() & kept.keys():
-        chosen = {config[key] for key in _SELECTED_BY[section]}
+        chosen = {config.get(key) for key in _SELECTED_BY[section]}
         kept[section] = {name: entry for name, entry in config[section].items() if name in chosen}
     found: dict[str, Any] = portable(kept)
     return found
@@ -97,13 +97,13 @@ def settings_behind(config: Mapping[str, Any], stage: str) -> dict[str, Any]:
 
 def adds_code(bundle: Bundle, stage: str, config: Mapping[str, Any]) -> bool:
     """Return whether a run adds classifiers of code to the tables of a bundle that was made without any."""
-    return stage == "tables" and config["code"] is not None and bundle.config["code"] is None
+    return stage == "tables" and config["code"] is not None and bundle.config.get("code", "unknown") is None
 
 
 def _of_text(settings: Mapping[str, Any]) -> dict[str, Any]:
     """Return the settings that the classifiers of code do not read, with the language model alone among the models."""
     kept = {name: value for name, value in settings.items() if name not in _OF_CODE}
-    models = {name: entry for name, entry in kept.get("models", {}).items() if name == settings["model"]}
+    models = {name: entry for name, entry in kept.get("models", {}).items() if name == settings.get("model")}
     return {**kept, "models": models} if "models" in kept else kept
 
 
