@@ -57,7 +57,7 @@ class Band:
         """Return keys or values ``(batch, heads, n, head_dim)`` as ``(batch, heads, chunks, 1 + width, head_dim)``."""
         first = tensor[:, :, None, :1].expand(-1, -1, self.chunks, -1, -1)
         blocks = pad(tensor, (0, 0, *self.sides)).unflatten(2, (-1, self.rows))
-        # neighbouring blocks, as `unfold` would give them, but its gradient takes three times as long
+        # neighbouring blocks, as `unfold` would give them, whose gradient is slow
         neighbours = [blocks[:, :, start : start + self.chunks] for start in range(self.width // self.rows)]
         return torch.cat([first, *neighbours], 3)
 
