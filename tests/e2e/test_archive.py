@@ -50,6 +50,12 @@ def drawn(folder):
     return {path.relative_to(folder): path.read_bytes() for path in found}
 
 
+def made(folder):
+    """Return the tables of a run, also as LaTeX, and its manifest."""
+    tables = {path.name: path.read_bytes() for path in (folder / "results/tables").glob("*.t*")}
+    return tables, json.loads((folder / "results/provenance/manifest.json").read_text())
+
+
 def test_published_results_are_regenerated_from_the_record(packed, finished, checkout, zenodo):
     run = publish(finished, packed, zenodo)
     assert run.returncode == 0 and TOKEN not in run.stdout + run.stderr, run.stderr
@@ -79,16 +85,9 @@ def test_tables_are_made_from_archived_evaluations(packed, finished, checkout):
         "tables", "results/provenance/manifest.json", configfiles=start(checkout, packed, "predictors")
     )
     assert run.returncode == 0, run.stdout + run.stderr
-    ours, theirs = (
-        {path.name: path.read_bytes() for path in (folder / "results/tables").glob("*.tsv")}
-        for folder in (checkout.folder, finished.folder)
-    )
+    (ours, first), (theirs, second) = (made(folder) for folder in (checkout.folder, finished.folder))
     assert ours == theirs
-    first, second = (
-        json.loads((folder / "results/provenance/manifest.json").read_text())["data"]
-        for folder in (checkout.folder, finished.folder)
-    )
-    assert first[:-1] == second and first[-1]["kind"] == "archive"
+    assert first["data"][:-1] == second["data"] and first["data"][-1]["kind"] == "archive"
 
 
 @pytest.fixture
@@ -113,15 +112,8 @@ def test_classifiers_of_code_are_added_to_archived_language_models(packed, witho
     assert not {"prepare", "train_mlm", "extract_qk", "gold_support", "evaluate_predictor"} & planned
     run = checkout.snakemake("tables", "results/provenance/manifest.json", configfiles=(settings, overlay))
     assert run.returncode == 0, run.stdout + run.stderr
-    ours, theirs = (
-        {path.name: path.read_bytes() for path in (folder / "results/tables").glob("*.t*")}
-        for folder in (checkout.folder, finished.folder)
-    )
+    (ours, first), (theirs, second) = (made(folder) for folder in (checkout.folder, finished.folder))
     assert ours == theirs
-    first, second = (
-        json.loads((folder / "results/provenance/manifest.json").read_text())
-        for folder in (checkout.folder, finished.folder)
-    )
     assert first["kernels"] == second["kernels"] != []
     assert {receipt["kind"] for receipt in first["data"]} == {"archive", "code", "model", "text"}
 
