@@ -29,6 +29,19 @@ def packed(finished, tmp_path_factory):
     return place
 
 
+def test_a_run_in_a_folder_of_its_own_is_packed_from_there(packed, copy_of_finished):
+    folder = copy_of_finished.folder / "elsewhere"
+    folder.mkdir()
+    for name in ("results", "resources", ".snakemake"):
+        (copy_of_finished.folder / name).rename(folder / name)
+    place = copy_of_finished.folder / "elsewhere.zip"
+    # only times count, because the paths of the scripts are others from there
+    ours = ("--directory", "elsewhere", "--rerun-triggers", "mtime")
+    ours += ("--configfile", "config/config.yaml", "tests/config/tiny.yaml")
+    there = pack(copy_of_finished, place, ["tables", "predictors", "centroids", "figures"], *ours)
+    assert there.members == Bundle(packed).members
+
+
 def publish(checkout, bundle, zenodo, token=TOKEN):
     command = [sys.executable, "tools/publish.py", str(bundle), "--server", zenodo.url]
     environment = {**os.environ, "ZENODO_TOKEN": token}
@@ -136,6 +149,15 @@ def test_a_run_computes_only_what_comes_after_its_stage(packed, checkout, stage,
     assert computed <= planned and "restore_train_mlm" in planned
     assert not {"prepare", "tokenise", "train_mlm", "train_classifier"} & planned
     assert ("extract_qk" in planned) == (stage == "models")
+
+
+@pytest.mark.again
+@pytest.mark.parametrize("stage", ["centroids", "qk", "models"])
+def test_a_run_from_any_stage_ends_in_the_same_tables(packed, finished, checkout, stage):
+    run = checkout.snakemake("tables", "results/provenance/manifest.json", configfiles=start(checkout, packed, stage))
+    assert run.returncode == 0, run.stdout + run.stderr
+    (ours, _), (theirs, _) = (made(folder) for folder in (checkout.folder, finished.folder))
+    assert ours == theirs
 
 
 def test_other_settings_than_those_of_the_bundle_are_refused_before_any_job(packed, checkout):
