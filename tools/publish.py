@@ -13,6 +13,7 @@ import sys
 import tempfile
 import zipfile
 from pathlib import Path
+from urllib.parse import urlsplit
 
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT / "workflow/scripts"))
@@ -24,6 +25,8 @@ from sparse_attention.archiving.deposit import SANDBOX, TOKEN, Draft, metadata_o
 from sparse_attention.archiving.packing import BESIDE  # noqa: E402
 from sparse_attention.errors import InputError  # noqa: E402
 from sparse_attention.jobs.log import configure_logging  # noqa: E402
+
+HERE = ("localhost", "127.0.0.1")
 
 
 def publish(place: Path, server: str, token: str) -> str:
@@ -45,6 +48,15 @@ def publish(place: Path, server: str, token: str) -> str:
     return draft.address
 
 
+def is_allowed(server: str) -> bool:
+    """Return whether a token may go to an address: encrypted, or to this machine."""
+    try:
+        parts = urlsplit(server)
+        return bool(parts.hostname) and (parts.scheme == "https" or (parts.scheme == "http" and parts.hostname in HERE))
+    except ValueError:
+        return False
+
+
 def main() -> None:
     """Read the command line and the token, and upload."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n\n")[0], allow_abbrev=False)
@@ -55,7 +67,7 @@ def main() -> None:
     token = os.environ.get(TOKEN, "").strip()
     if not token or not token.isascii() or not token.isprintable():
         sys.exit(f"{TOKEN} is not set in the environment; allowed: an access token of {options.server}")
-    if not options.server.startswith(("https://", "http://127.0.0.1", "http://localhost")):
+    if not is_allowed(options.server):
         sys.exit(f"--server: {options.server} is not allowed; allowed: an address that starts with https://")
     try:
         print(f"Review and publish the draft: {publish(options.bundle, options.server, token)}")
