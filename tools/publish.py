@@ -2,7 +2,8 @@
 
 The draft is made on Zenodo's sandbox unless `--server https://zenodo.org` says otherwise, and nothing is published:
 open the address that is printed, review the draft, and publish it there. The access token comes from the environment
-variable ZENODO_TOKEN. After an interruption, the same command continues.
+variable ZENODO_TOKEN. After an interruption, the same command continues. A later call sends changed files to the same
+draft and leaves its metadata as they are; `--metadata` writes them again, and `--new` starts another draft.
 """
 
 from __future__ import annotations
@@ -24,13 +25,24 @@ from sparse_attention.archiving.crate import names_of, read_citation  # noqa: E4
 from sparse_attention.archiving.deposit import SANDBOX, TOKEN, Draft, metadata_of  # noqa: E402
 from sparse_attention.archiving.packing import BESIDE  # noqa: E402
 from sparse_attention.errors import InputError  # noqa: E402
-from sparse_attention.jobs.log import configure_logging  # noqa: E402
+from sparse_attention.jobs.log import configure_logging, logger  # noqa: E402
 
 HERE = ("localhost", "127.0.0.1")
 
 
-def publish(place: Path, server: str, token: str) -> str:
+def publish(place: Path, server: str, token: str, metadata: bool = False, fresh: bool = False) -> str:
     """Upload a bundle, and return the address of the draft.
+
+    Parameters
+    ----------
+    place : Path
+        The bundle; the file that remembers its drafts lies beside it.
+    server, token : str
+        The server's address, and the user's access token.
+    metadata : bool
+        Replace the metadata of a draft that has some already.
+    fresh : bool
+        Start a new draft even if there is one.
 
     Raises
     ------
@@ -40,11 +52,14 @@ def publish(place: Path, server: str, token: str) -> str:
     if not place.is_file():
         raise InputError(f"{place}: no such file; allowed: a zipped bundle, as `make archive` writes it")
     bundle, citation = Bundle(place), read_citation(ROOT)
-    draft = Draft(server, token, place.with_name(f"{place.stem}.draft.json"))
+    draft = Draft(server, token, place.with_name(f"{place.stem}.draft.json"), fresh)
     with tempfile.TemporaryDirectory() as folder, zipfile.ZipFile(place) as archive:
         beside = [Path(archive.extract(name, folder)) for name in BESIDE]
         draft.upload([*beside, place])
-    draft.describe(metadata_of(citation, names_of(citation), summary_of({"config": bundle.config})))
+    if metadata or draft.is_bare:
+        draft.describe(metadata_of(citation, names_of(citation), summary_of({"config": bundle.config})))
+    else:
+        logger.info("the draft keeps its metadata; --metadata writes them again")
     return draft.address
 
 
@@ -62,6 +77,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n\n")[0], allow_abbrev=False)
     parser.add_argument("bundle", nargs="?", type=Path, default=Path("results/archive/bundle.zip"))
     parser.add_argument("--server", default=SANDBOX, help=f"default: {SANDBOX}")
+    parser.add_argument("--metadata", action="store_true", help="replace what describes a draft that is there already")
+    parser.add_argument("--new", action="store_true", help="start a new draft even if there is one")
     options = parser.parse_args()
     configure_logging(None)
     token = os.environ.get(TOKEN, "").strip()
@@ -70,7 +87,8 @@ def main() -> None:
     if not is_allowed(options.server):
         sys.exit(f"--server: {options.server} is not allowed; allowed: an address that starts with https://")
     try:
-        print(f"Review and publish the draft: {publish(options.bundle, options.server, token)}")
+        address = publish(options.bundle, options.server, token, options.metadata, options.new)
+        print(f"Review and publish the draft: {address}")
     except InputError as error:
         sys.exit(str(error))
 

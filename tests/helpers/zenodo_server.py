@@ -27,11 +27,14 @@ class ZenodoServer(FileServer):
         Names of files that arrive with another content.
     bucket_host : str
         Where uploads are sent, if not to this server.
+    made : int
+        How many drafts were made, also those that were deleted since.
     """
 
     drafts: dict[int, dict[str, Any]] = field(default_factory=dict)
     garbled: set[str] = field(default_factory=set)
     bucket_host: str = ""
+    made: int = 0
 
     def reply(self, request: Request) -> Reply | None:
         """Answer questions about drafts, which only their owner may ask; everything else is a file."""
@@ -45,7 +48,8 @@ class ZenodoServer(FileServer):
         if refusal := self._refusal(request):
             return refusal
         if request.path == DRAFTS:
-            number = 100 + len(self.drafts)
+            number = 100 + self.made
+            self.made += 1
             self.drafts[number] = {"metadata": {}, "files": {}, "submitted": False}
             return self._draft(number, 201)
         if bucket := re.fullmatch(r"/api/files/bucket-(\d+)/(.+)", request.path):
@@ -82,7 +86,9 @@ class ZenodoServer(FileServer):
         draft = self.drafts[number]
         files = [{"filename": name, "checksum": _md5(content)} for name, content in draft["files"].items()]
         links = {"bucket": f"{self.bucket_host or self.url}/api/files/bucket-{number}"}
-        return _json({"id": number, "submitted": draft["submitted"], "files": files, "links": links}, status)
+        metadata = draft["metadata"]
+        content = {"id": number, "submitted": draft["submitted"], "files": files, "links": links}
+        return _json({**content, "title": metadata.get("title", ""), "metadata": metadata}, status)
 
 
 def _json(content: dict[str, Any], status: int) -> Reply:

@@ -1,13 +1,15 @@
 from __future__ import annotations
 
+import json
 import logging
 
 import pytest
 
-from file_server import Break
+from file_server import Break, Reply
 from sparse_attention.archiving.deposit import Draft, metadata_of
 from sparse_attention.data.sources import retrying
 from sparse_attention.errors import InputError
+from sparse_attention.jobs.log import logger
 from zenodo_server import DRAFTS, TOKEN
 
 BUCKET = "/api/files/bucket-100"
@@ -58,16 +60,77 @@ def test_a_second_call_goes_on_with_the_same_draft_and_sends_only_what_is_missin
     assert list(zenodo.drafts) == [100] and zenodo.drafts[100]["files"]["config.yaml"] == b"seeds: [2]\n"
 
 
-def test_a_draft_on_another_server_is_a_new_one(zenodo, record):
-    record.write_text('{"server": "https://elsewhere.example", "draft": 3}')
+def test_each_server_has_a_draft_of_its_own(zenodo, record):
+    record.write_text('{"server": "https://elsewhere.example", "draft": 3}')  # as earlier versions wrote it
+    assert Draft(zenodo.url, TOKEN, record).is_new
+    assert json.loads(record.read_text()) == {"drafts": {"https://elsewhere.example": 3, zenodo.url: 100}}
+    there = zenodo.url.replace("127.0.0.1", "localhost")
+    assert Draft(there, TOKEN, record).is_new and list(zenodo.drafts) == [100, 101]
+    back = Draft(f"{zenodo.url}/", TOKEN, record)
+    assert not back.is_new and back.address.endswith("/100") and list(zenodo.drafts) == [100, 101]
+
+
+def test_a_record_that_names_no_drafts_is_one_line(zenodo, record):
+    record.write_text('{"drafts": 3}')
+    with pytest.raises(InputError, match=r"draft\.json: 3 is not allowed; allowed: the record of an upload"):
+        Draft(zenodo.url, TOKEN, record)
+    assert not zenodo.requests
+
+
+@pytest.mark.parametrize("status", [404, 410])
+def test_a_draft_that_was_deleted_is_told_and_replaced(zenodo, record, caplog, monkeypatch, status):
+    monkeypatch.setattr(logger, "propagate", True)
     Draft(zenodo.url, TOKEN, record)
-    assert list(zenodo.drafts) == [100]
+    del zenodo.drafts[100]
+    zenodo.failures[f"{DRAFTS}/100"] = [status]
+    assert Draft(zenodo.url, TOKEN, record).address == f"{zenodo.url}/uploads/101"
+    assert f"the draft 100 on {zenodo.url} was deleted there; a new one is started" in caplog.text
+    assert Draft(zenodo.url, TOKEN, record).address.endswith("/101") and list(zenodo.drafts) == [101]
+
+
+def test_a_new_draft_is_started_when_it_is_asked_for(zenodo, record):
+    Draft(zenodo.url, TOKEN, record)
+    assert Draft(zenodo.url, TOKEN, record, fresh=True).is_new
+    assert Draft(zenodo.url, TOKEN, record).address.endswith("/101") and list(zenodo.drafts) == [100, 101]
+
+
+def test_what_a_user_wrote_on_the_page_is_known(zenodo, record):
+    draft = Draft(zenodo.url, TOKEN, record)
+    assert draft.is_new and draft.is_bare
+    interrupted = Draft(zenodo.url, TOKEN, record)
+    assert not interrupted.is_new and interrupted.is_bare
+    zenodo.drafts[100]["metadata"] = {"title": "My title"}
+    assert not Draft(zenodo.url, TOKEN, record).is_bare
+
+
+@pytest.mark.parametrize("failure", [Break(0), 500, 503, 408], ids=str)
+def test_a_draft_is_not_asked_for_twice_when_the_answer_is_lost(zenodo, record, failure):
+    if isinstance(failure, Break):
+        zenodo.breaks[DRAFTS] = failure
+    else:
+        zenodo.failures[DRAFTS] = [failure]
+    advice = f"look for one without a title at {zenodo.url}/me/uploads and delete it, then run again"
+    with pytest.raises(InputError, match=f"the server may have made an empty draft all the same: {advice}"):
+        Draft(zenodo.url, TOKEN, record)
+    assert len(zenodo.asked(DRAFTS, "POST")) == 1 and not record.exists()
+
+
+def test_a_draft_is_asked_for_again_when_the_server_cannot_have_made_it(zenodo, record):
+    zenodo.failures[DRAFTS] = [Reply(429), Reply(429)]
+    Draft(zenodo.url, TOKEN, record)
+    assert len(zenodo.asked(DRAFTS, "POST")) == 3 and list(zenodo.drafts) == [100]
+
+
+def test_a_server_that_is_not_there_made_no_draft(record):
+    with pytest.raises(InputError, match="ConnectionError, after 5 attempts; run again") as caught:
+        Draft("http://127.0.0.1:9", TOKEN, record)
+    assert "may have made" not in str(caught.value)
 
 
 def test_a_published_draft_is_left_alone(zenodo, files, record):
     Draft(zenodo.url, TOKEN, record).upload(files)
     zenodo.publish(100)
-    with pytest.raises(InputError, match=r"the draft 100 on .* is published and cannot be changed; delete .*draft"):
+    with pytest.raises(InputError, match=r"the draft 100 on .* is published and cannot be changed; run with --new"):
         Draft(zenodo.url, TOKEN, record)
 
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlsplit
 
 import requests
+from urllib3.exceptions import ConnectTimeoutError, NewConnectionError
 
 from sparse_attention.data.sources import url
 from sparse_attention.data.sources.common import MEGABYTE, SourceError
@@ -20,10 +22,15 @@ from sparse_attention.jobs.log import logger
 SANDBOX = "https://sandbox.zenodo.org"
 TOKEN = "ZENODO_TOKEN"
 _UPLOADING = (15, 600)
+_GONE = (404, 410)
+_TOO_MANY = 429
+_RECORD = "the record of an upload; without this file a new draft is started"
 
 
 class Draft:
     """A draft on a server.
+
+    The one that an earlier call made is continued. A new one is made when there is none, or when it is no longer there.
 
     Parameters
     ----------
@@ -32,7 +39,14 @@ class Draft:
     token : str
         The user's access token; no message shows it.
     record : Path
-        A file that remembers the draft, so that a second call continues it.
+        A file that remembers the draft on each server, so that a second call continues it.
+    fresh : bool
+        Make a new draft even if there is one.
+
+    Attributes
+    ----------
+    is_new : bool
+        Whether this call made the draft.
 
     Raises
     ------
@@ -40,17 +54,34 @@ class Draft:
         When the server refuses the token or the draft, or does not answer, or the draft has been published.
     """
 
-    def __init__(self, server: str, token: str, record: Path) -> None:
+    def __init__(self, server: str, token: str, record: Path, fresh: bool = False) -> None:
         self.server, self._token = server.rstrip("/"), token
-        known = read_json(record, "the record of an upload; delete it to start a new draft") if record.exists() else {}
-        if known.get("server") == self.server:
-            self._state = self._ask("GET", f"{self._drafts}/{known['draft']}")
-            if self._state.get("submitted"):
-                text = f"the draft {known['draft']} on {self.server} is published and cannot be changed"
-                raise InputError(f"{text}; delete {record} to start a new one")
-        else:
-            self._state = self._ask("POST", self._drafts, json={})
-            write_json(record, {"server": self.server, "draft": self._value("id")}, indent=2)
+        drafts = _remembered(record)
+        known = None if fresh else drafts.get(self.server)
+        found = None if known is None else self._continued(known)
+        self.is_new = found is None
+        self._state: dict[str, Any] = self._made() if found is None else found
+        if self.is_new:
+            write_json(record, {"drafts": {**drafts, self.server: self._value("id")}}, indent=2)
+
+    def _continued(self, number: int) -> dict[str, Any] | None:
+        """Return the state of a draft, or None when it is no longer there."""
+        address = f"{self._drafts}/{number}"
+        response = self._reply(partial(self._request, "GET", address, timeout=url.TIMEOUT), address)
+        if response.status_code in _GONE:
+            logger.warning("the draft %s on %s was deleted there; a new one is started", number, self.server)
+            return None
+        state = _content(response, address)
+        if state.get("submitted"):
+            text = f"the draft {number} on {self.server} is published and cannot be changed"
+            raise InputError(f"{text}; run with --new to start another, or start a new version on its page")
+        return state
+
+    def _made(self) -> dict[str, Any]:
+        """Make a draft."""
+        address = self._drafts
+        request = partial(self._request, "POST", address, timeout=url.TIMEOUT, json={})
+        return _content(self._reply(request, address, makes=True), address)
 
     @property
     def _drafts(self) -> str:
@@ -61,9 +92,16 @@ class Draft:
         """Where the user reviews and publishes the draft."""
         return f"{self.server}/uploads/{self._value('id')}"
 
+    @property
+    def is_bare(self) -> bool:
+        """Whether nobody has described the draft yet: neither an earlier call nor its user on the page."""
+        return self.is_new or not (self._state.get("title") or (self._state.get("metadata") or {}).get("title"))
+
     def describe(self, metadata: Mapping[str, Any]) -> None:
         """Replace the draft's metadata, as Zenodo's documentation names them."""
-        self._ask("PUT", f"{self._drafts}/{self._value('id')}", json={"metadata": dict(metadata)})
+        address = f"{self._drafts}/{self._value('id')}"
+        request = partial(self._request, "PUT", address, timeout=url.TIMEOUT, json={"metadata": dict(metadata)})
+        _content(self._reply(request, address), address)
 
     def upload(self, files: Iterable[Path]) -> list[str]:
         """Upload the files that the draft does not hold yet with the same content; return the names of these.
@@ -104,10 +142,7 @@ class Draft:
             with file.open("rb") as stream:
                 return self._request("PUT", address, data=stream, timeout=_UPLOADING)
 
-        return self._answer(attempt, address)
-
-    def _ask(self, method: str, address: str, **options: Any) -> dict[str, Any]:
-        return self._answer(lambda: self._request(method, address, timeout=url.TIMEOUT, **options), address)
+        return _content(self._reply(attempt, address), address)
 
     def _request(self, method: str, address: str, **options: Any) -> requests.Response:
         # `auth` keeps requests from sending what a user's .netrc says instead
@@ -117,36 +152,69 @@ class Draft:
         request.headers["Authorization"] = f"Bearer {self._token}"
         return request
 
-    def _answer(self, request: Callable[[], requests.Response], address: str) -> dict[str, Any]:
+    def _reply(self, request: Callable[[], requests.Response], address: str, makes: bool = False) -> requests.Response:
+        """Return the answer to a request, which is repeated while the server is busy.
+
+        One that `makes` something is not repeated when the server may have done it: nobody would see what it made.
+        """
         shown = url.without_password(address)
 
         def attempt() -> requests.Response:
             try:
                 response = request()
             except (requests.ConnectionError, requests.Timeout) as error:
-                raise BusyError(f"{shown}: {type(error).__name__}") from None
+                text = f"{shown}: {type(error).__name__}"
+                raise (self._unsure(text) if makes and _was_sent(error) else BusyError(text)) from None
             except (requests.RequestException, ValueError) as error:
                 raise SourceError(f"{shown}: {type(error).__name__}") from None
+            text = f"{shown}: {url.answer(response.status_code)}"
+            if makes and is_temporary(response.status_code) and response.status_code != _TOO_MANY:
+                raise self._unsure(text)
             if is_temporary(response.status_code):
-                raise BusyError(f"{shown}: {url.answer(response.status_code)}", wait_of(response.headers))
+                raise BusyError(text, wait_of(response.headers))
+            if response.status_code in (401, 403):
+                allowed = f"a token of this very server in {TOKEN}, with the scopes deposit:write and deposit:actions"
+                raise InputError(f"{text}; allowed: {allowed}")
             return response
 
         try:
-            response = repeat(attempt)
+            return repeat(attempt)
         except SourceError as error:
             raise InputError(f"{error}; run again to continue the upload") from None
-        if response.status_code in (401, 403):
-            allowed = f"a token of this very server in {TOKEN}, with the scopes deposit:write and deposit:actions"
-            raise InputError(f"{shown}: {url.answer(response.status_code)}; allowed: {allowed}")
-        if not 200 <= response.status_code < 300:
-            raise InputError(f"{shown}: {url.answer(response.status_code)}")
-        try:
-            content = response.json()
-        except ValueError:
-            content = None
-        if not isinstance(content, dict):
-            raise InputError(f"{shown}: the answer is not JSON; allowed: a server with Zenodo's deposit API")
-        return content
+
+    def _unsure(self, text: str) -> InputError:
+        advice = f"look for one without a title at {self.server}/me/uploads and delete it, then run again"
+        return InputError(f"{text}; the server may have made an empty draft all the same: {advice}")
+
+
+def _remembered(record: Path) -> dict[str, Any]:
+    """Return the draft on each server that a file remembers."""
+    content = read_json(record, _RECORD) if record.exists() else {}
+    # earlier versions remembered one server
+    drafts = {content["server"]: content.get("draft")} if "server" in content else content.get("drafts", {})
+    if not isinstance(drafts, dict):
+        raise InputError(f"{record}: {drafts!r} is not allowed; allowed: {_RECORD}")
+    return drafts
+
+
+def _was_sent(error: requests.RequestException) -> bool:
+    """Return whether a server may have received a request that failed."""
+    reason = getattr(error.args[0], "reason", None) if error.args else None
+    return not isinstance(reason, NewConnectionError | ConnectTimeoutError)
+
+
+def _content(response: requests.Response, address: str) -> dict[str, Any]:
+    """Return the JSON object in an answer."""
+    shown = url.without_password(address)
+    if not 200 <= response.status_code < 300:
+        raise InputError(f"{shown}: {url.answer(response.status_code)}")
+    try:
+        content = response.json()
+    except ValueError:
+        content = None
+    if not isinstance(content, dict):
+        raise InputError(f"{shown}: the answer is not JSON; allowed: a server with Zenodo's deposit API")
+    return content
 
 
 def metadata_of(citation: Mapping[str, Any], names: list[str], summary: str) -> dict[str, Any]:
