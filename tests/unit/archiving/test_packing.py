@@ -8,8 +8,9 @@ import zipfile
 import pytest
 import yaml
 
-from archived_runs import CONFIG, OUTPUTS, ROOT
+from archived_runs import CONFIG, OUTPUTS, RECEIPT, ROOT
 from sparse_attention.archiving.bundle import Bundle
+from sparse_attention.archiving.card import readme
 from sparse_attention.archiving.packing import pack
 from sparse_attention.errors import InputError
 
@@ -77,9 +78,25 @@ def test_the_card_tells_what_it_is_whose_data_it_used_and_how_to_start_from_it(p
     with zipfile.ZipFile(packed("one.zip", "models", "tables")) as archive:
         card = archive.read("README.md").decode()
     assert "small on wiki (entmax~1.5), and token pruning of small on code; seeds 1, 2" in card
-    assert "licence: CC-BY-SA-3.0" in card and "(commit 0123456789ab)" in card
+    assert "licence: CC-BY-SA-3.0" in card and "Made with commit 0123456789ab, packed with version" in card
     assert re.search(r"start_from: \{stage: tables, path: \S+\}", card)  # the stage that needs the least
     assert "not tested for any other use" in card
+
+
+@pytest.mark.parametrize(
+    ("code", "origin"),
+    [
+        ({"version": "1.2.0", "commit": "a" * 40}, f"Made with version 1.2.0 (commit {'a' * 12})."),
+        ({"version": "1.1.0", "commit": None}, "Made with version 1.1.0, packed with version 1.2.0."),
+        ({"commit": "a" * 40, "dirty": True}, f"Made with commit {'a' * 12} with changes, packed with version 1.2.0."),
+        ({"commit": None}, "Packed with version 1.2.0."),
+    ],
+    ids=["same", "older", "unknown", "neither"],
+)
+def test_the_card_names_the_version_of_the_run_and_not_only_of_the_packing(code, origin):
+    made = {"config": CONFIG, "data": [RECEIPT], "code": code}
+    text = readme(made, {"title": "it", "version": "1.2.0", "license": "MIT"}, ["tables"], [])
+    assert f"seeds 1, 2. {origin}\n" in text
 
 
 def test_the_configuration_can_be_laid_over_the_defaults(packed):

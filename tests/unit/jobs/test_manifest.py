@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import tomllib
 from importlib import metadata
 from pathlib import Path
 
@@ -73,6 +74,15 @@ def test_the_manifest_has_the_commit_and_whether_there_are_changes(tmp_path):
     assert manifest.code_state(tmp_path) == {"commit": clean["commit"], "dirty": True}
     (tmp_path / "inside").mkdir()
     assert manifest.code_state(tmp_path / "inside") == {"commit": None, "dirty": None}
+
+
+def test_the_manifest_has_the_version_of_the_workflow_that_made_the_run(tmp_path):
+    project = tomllib.loads((manifest.REPOSITORY / "pyproject.toml").read_text())["project"]
+    assert manifest.build({}, [], [], [])["code"]["version"] == project["version"]
+    assert manifest.version_of(tmp_path) is None
+    for text in ("[project]\n", "[project\n"):
+        (tmp_path / "pyproject.toml").write_text(text)
+        assert manifest.version_of(tmp_path) is None
 
 
 def test_a_damaged_receipt_is_named(tmp_path):

@@ -57,7 +57,7 @@ def readme(
     starts = [stage for stage in reversed(STAGES) if stage in stages]
     parts = [
         f"# Results of {citation['title']}",
-        f"{summary_of(manifest)}. Made with version {citation['version']}{_commit(manifest)}.",
+        f"{summary_of(manifest)}. {_origin(manifest['code'], citation['version'])}",
         "## What is in it",
         "\n".join(f"- {stage}: {CONTENTS[stage]}" for stage in stages),
         f"In all {total}. `bundle.json` lists the files with their SHA-256, `ro-crate-metadata.json` describes them "
@@ -72,10 +72,23 @@ def readme(
     return "\n\n".join([*parts, "## Licence", licence]) + "\n"
 
 
-def _commit(manifest: Mapping[str, Any]) -> str:
-    commit = manifest["code"].get("commit")
-    changed = " with changes" if manifest["code"].get("dirty") else ""
-    return f" (commit {commit[:12]}{changed})" if commit else ""
+def _origin(code: Mapping[str, Any], packing: Any) -> str:
+    """Return with which version of the workflow a run was made, and with which it was packed if that is another.
+
+    Parameters
+    ----------
+    code : mapping
+        The version and the commit in the run's manifest; the version is missing from manifests of older versions.
+    packing : object
+        The version that packs.
+    """
+    version, commit = code.get("version"), code.get("commit")
+    named = [f"version {version}"] if version else []
+    if commit:
+        changed = " with changes" if code.get("dirty") else ""
+        named.append(f"(commit {commit[:12]}{changed})" if version else f"commit {commit[:12]}{changed}")
+    packed = "" if version == str(packing) else f"{', packed' if named else 'Packed'} with version {packing}"
+    return f"{'Made with ' if named else ''}{' '.join(named)}{packed}."
 
 
 def _usage(stages: Sequence[str]) -> str:

@@ -6,6 +6,7 @@ import os
 import platform
 import re
 import subprocess
+import tomllib
 from collections.abc import Iterable, Mapping
 from importlib import metadata
 from pathlib import Path
@@ -42,7 +43,7 @@ def build(
         started from.
     """
     return {
-        "code": code_state(REPOSITORY),
+        "code": {"version": version_of(REPOSITORY), **code_state(REPOSITORY)},
         "python": platform.python_version(),
         "packages": packages(),
         "hardware": hardware(),
@@ -67,6 +68,15 @@ def code_state(repository: Path) -> dict[str, Any]:
         "commit": _output("git", "-C", str(repository), "rev-parse", "--verify", "HEAD"),
         "dirty": None if changes is None else bool(changes),
     }
+
+
+def version_of(repository: Path) -> str | None:
+    """Return the version of the workflow in a folder; None where only its scripts lie."""
+    try:
+        project = tomllib.loads((repository / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+        return str(project["version"])
+    except (OSError, ValueError, KeyError):
+        return None
 
 
 def packages() -> dict[str, str]:
