@@ -9,18 +9,16 @@ import pytest
 import yaml
 
 from archived_runs import CONFIG, OUTPUTS, RECEIPT, ROOT
-from sparse_attention.archiving.bundle import Bundle
+from sparse_attention.archiving.bundle import INDEX, Bundle
 from sparse_attention.archiving.card import readme
-from sparse_attention.archiving.packing import pack
+from sparse_attention.archiving.packing import ADDED, BESIDE, pack
 from sparse_attention.errors import InputError
 
 
 @pytest.mark.parametrize("name", ["bundle.zip", "bundle"], ids=["zip", "folder"])
 def test_the_same_results_give_the_same_bytes(packed, name, tmp_path):
     def content(place):
-        if place.is_file():
-            return place.read_bytes()
-        return {path.relative_to(place): path.read_bytes() for path in place.rglob("*") if path.is_file()}
+        return place.read_bytes() if place.is_file() else contents(place)
 
     first = content(packed(name, "models", "tables"))
     assert content(packed(name, "models", "tables")) == first
@@ -62,16 +60,46 @@ def test_checksums_are_those_of_the_files(packed):
             assert (len(content), hashlib.sha256(content).hexdigest()) == (member.size, member.sha256), path
 
 
-def test_the_crate_describes_every_file_with_its_checksum(packed):
-    place = packed("one.zip", "models", "tables")
+@pytest.mark.parametrize("name", ["bundle.zip", "bundle"], ids=["zip", "folder"])
+def test_the_index_has_the_checksum_of_every_file_but_itself(packed, name):
+    place = packed(name, "models", "tables")
+    inside = contents(place)
+    index = json.loads(inside.pop(INDEX))
+    listed = {entry["path"]: (entry["size"], entry["sha256"]) for entry in [*index["files"], *index["about"]]}
+    assert listed == {path: (len(one), hashlib.sha256(one).hexdigest()) for path, one in inside.items()}
+    assert {entry["path"] for entry in index["about"]} == {*BESIDE, *ADDED}
+    assert set(Bundle(place).members) == {entry["path"] for entry in index["files"]}
+
+
+def contents(place):
+    """Return the content of each file of a bundle."""
+    if place.is_dir():
+        return {path.relative_to(place).as_posix(): path.read_bytes() for path in place.rglob("*") if path.is_file()}
     with zipfile.ZipFile(place) as archive:
-        graph = {entity["@id"]: entity for entity in json.loads(archive.read("ro-crate-metadata.json"))["@graph"]}
-    files = {entity["@id"]: entity["sha256"] for entity in graph.values() if entity["@type"] == "File"}
-    assert files == {path: member.sha256 for path, member in Bundle(place).members.items()}
+        return {name: archive.read(name) for name in archive.namelist()}
+
+
+def test_the_crate_describes_every_file_with_its_checksum(packed):
+    inside = contents(packed("one.zip", "models", "tables"))
+    graph = {entity["@id"]: entity for entity in json.loads(inside.pop("ro-crate-metadata.json"))["@graph"]}
+    files = {entity["@id"]: entity.get("sha256") for entity in graph.values() if entity["@type"] == "File"}
+    # the index holds the crate's checksum, so the crate cannot hold that of the index
+    expected = {path: hashlib.sha256(one).hexdigest() for path, one in inside.items()} | {INDEX: None}
+    assert files == expected
     root = graph["./"]
     assert root["datePublished"] == str(yaml.safe_load((ROOT / "CITATION.cff").read_text())["date-released"])
     assert {part["@id"] for part in root["hasPart"]} == set(files)
     assert [graph[source["@id"]]["license"] for source in root["isBasedOn"]] == ["CC-BY-SA-3.0"]
+
+
+def test_a_bundle_without_checksums_of_what_describes_it_still_opens(packed, tmp_path, monkeypatch):
+    place = packed("bundle", "tables")
+    index = json.loads((place / INDEX).read_text())
+    del index["about"]
+    (place / INDEX).write_text(json.dumps(index))
+    monkeypatch.chdir(tmp_path)
+    Bundle(place).restore("results/tables/predictors.tsv")
+    assert (tmp_path / "results/tables/predictors.tsv").stat().st_size
 
 
 def test_the_card_tells_what_it_is_whose_data_it_used_and_how_to_start_from_it(packed):

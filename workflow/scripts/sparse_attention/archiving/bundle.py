@@ -45,6 +45,11 @@ class Member:
     sha256: str
 
 
+def member_of(path: str, content: bytes) -> Member:
+    """Return the entry of a file with a certain content."""
+    return Member(path, len(content), hashlib.sha256(content).hexdigest())
+
+
 class Bundle:
     """A bundle that is read.
 
@@ -180,7 +185,11 @@ def open_retrieved(receipt: str) -> Bundle:
 
 
 def index_of(
-    config: Mapping[str, Any], stages: Sequence[str], members: Iterable[Member], data: Sequence[Mapping[str, Any]]
+    config: Mapping[str, Any],
+    stages: Sequence[str],
+    members: Iterable[Member],
+    data: Sequence[Mapping[str, Any]],
+    about: Iterable[Member] = (),
 ) -> str:
     """Return the text of a bundle's index.
 
@@ -191,11 +200,15 @@ def index_of(
     stages : sequence of str
         The stages that the bundle holds.
     members : iterable of Member
+        The files of results.
     data : sequence of mapping
         The receipts of the data sets and models that the run started from.
+    about : iterable of Member
+        The files that describe the bundle. Their key is their own, because no run takes them.
     """
-    files = [vars(member) for member in sorted(members, key=lambda member: member.path)]
+    files, beside = ([vars(member) for member in sorted(of, key=lambda one: one.path)] for of in (members, about))
     content = {"format": FORMAT, "stages": list(stages), "config": config, "data": list(data), "files": files}
+    content["about"] = beside
     return json.dumps(content, indent=1, ensure_ascii=False) + "\n"
 
 

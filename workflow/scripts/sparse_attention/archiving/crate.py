@@ -15,13 +15,23 @@ from rocrate.rocrate import ROCrate
 from sparse_attention.archiving.bundle import Member
 
 NAME = "ro-crate-metadata.json"
-_TYPES = {".tsv": "text/tab-separated-values", ".parquet": "application/vnd.apache.parquet"}
+_TYPES = {
+    ".cff": "application/yaml",
+    ".md": "text/markdown",
+    ".parquet": "application/vnd.apache.parquet",
+    ".tsv": "text/tab-separated-values",
+    ".yaml": "application/yaml",
+}
 _OTHER = "application/octet-stream"
 _LICENCES = {"MIT": "https://spdx.org/licenses/MIT", "Apache-2.0": "https://spdx.org/licenses/Apache-2.0"}
 
 
 def describe(
-    citation: Mapping[str, Any], summary: str, members: Iterable[Member], data: Iterable[Mapping[str, Any]]
+    citation: Mapping[str, Any],
+    summary: str,
+    members: Iterable[Member],
+    data: Iterable[Mapping[str, Any]],
+    later: Iterable[str] = (),
 ) -> str:
     """Return the content of a bundle's `ro-crate-metadata.json`; the same bundle gives the same text.
 
@@ -36,6 +46,8 @@ def describe(
         The files of the bundle.
     data : iterable of mapping
         The receipts of the data sets and models that the run started from.
+    later : iterable of str
+        The names of files that are written after this text, and so have no checksum in it.
     """
     crate = ROCrate()
     root = crate.root_dataset
@@ -48,10 +60,10 @@ def describe(
     ]
     root["isBasedOn"] = [crate.add(_source(crate, receipt)) for receipt in data]
     for member in members:
-        suffix = "." + member.path.rsplit(".", 1)[-1]
-        kind = _TYPES.get(suffix) or mimetypes.types_map.get(suffix, _OTHER)
-        facts = {"contentSize": str(member.size), "sha256": member.sha256, "encodingFormat": kind}
+        facts = {"contentSize": str(member.size), "sha256": member.sha256, "encodingFormat": _kind(member.path)}
         crate.add_file(dest_path=member.path, properties=facts)
+    for name in later:
+        crate.add_file(dest_path=name, properties={"encodingFormat": _kind(name)})
     return json.dumps(crate.metadata.generate(), indent=1, ensure_ascii=False) + "\n"
 
 
@@ -64,6 +76,11 @@ def read_citation(workflow: Path) -> dict[str, Any]:
 def names_of(citation: Mapping[str, Any]) -> list[str]:
     """Return the names of the authors in `CITATION.cff`."""
     return [author.get("name") or f"{author['given-names']} {author['family-names']}" for author in citation["authors"]]
+
+
+def _kind(path: str) -> str:
+    suffix = "." + path.rsplit(".", 1)[-1]
+    return _TYPES.get(suffix) or mimetypes.types_map.get(suffix, _OTHER)
 
 
 def _licence(crate: ROCrate, name: str) -> ContextEntity:

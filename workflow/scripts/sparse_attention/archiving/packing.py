@@ -8,7 +8,7 @@ from typing import Any
 
 import yaml
 
-from sparse_attention.archiving.bundle import INDEX, MANIFEST, Member, index_of, write
+from sparse_attention.archiving.bundle import INDEX, MANIFEST, Member, index_of, member_of, write
 from sparse_attention.archiving.card import readme, summary_of
 from sparse_attention.archiving.crate import NAME, describe, read_citation
 from sparse_attention.archiving.stages import FIGURES, STAGES, held, stages_of
@@ -55,19 +55,28 @@ def pack(
     files = {path: folder / path for path in sorted(_files_in(chosen | {MANIFEST}, folder))}
     members = [Member(path, file.stat().st_size, sha256_of(file)) for path, file in files.items()]
     manifest = read_json(folder / MANIFEST, "the manifest of a finished run")
-    citation = read_citation(workflow)
-    texts = {
-        INDEX: index_of(manifest["config"], stages, members, manifest["data"]),
-        NAME: describe(citation, summary_of(manifest), members, manifest["data"]),
-        "README.md": readme(manifest, citation, stages, members),
-        "config.yaml": configuration(manifest["config"]),
-    }
+    texts = _about(manifest, stages, members, workflow)
     if target.suffix == ".zip":
         for name in BESIDE:
             with atomic_path(target.with_name(name)) as partial:
                 partial.write_text(texts[name], encoding="utf-8")
     write(target, files | {name: workflow / name for name in ADDED}, texts)
     return len(members), sum(member.size for member in members)
+
+
+def _about(
+    manifest: Mapping[str, Any], stages: Sequence[str], members: Sequence[Member], workflow: Path
+) -> dict[str, str]:
+    """Return the contents of the files that describe a bundle; each lists those before it with their checksums."""
+    citation, config, data = read_citation(workflow), manifest["config"], manifest["data"]
+    texts = {"README.md": readme(manifest, citation, stages, members), "config.yaml": configuration(config)}
+    about = [member_of(name, (workflow / name).read_bytes()) for name in ADDED]
+    about += [member_of(name, text.encode()) for name, text in texts.items()]
+    # neither can hold the checksum of the other and be in it as well
+    texts[NAME] = describe(citation, summary_of(manifest), [*members, *about], data, [INDEX])
+    about.append(member_of(NAME, texts[NAME].encode()))
+    texts[INDEX] = index_of(config, stages, members, data, about)
+    return texts
 
 
 def configuration(config: Mapping[str, Any]) -> str:
