@@ -55,7 +55,7 @@ figures: $(VENV)/run.stamp ## only the figures and what they need
 report: $(VENV)/run.stamp ## only results/report.html and what it needs
 	$(RUN) results/report.html $(ARGS)
 
-archive: $(VENV)/run.stamp ## pack results of a finished run into results/archive/bundle.zip (STAGES="tables models", ARGS as of make run)
+archive: $(VENV)/run.stamp ## pack results of a finished run into results/archive/bundle.zip (STAGES="tables models exports", ARGS as of make run)
 	$(BIN)/python tools/archive.py --stages $(STAGES) $(ARGS)
 
 publish: $(VENV)/run.stamp ## upload the bundle to a draft on Zenodo's sandbox (ZENODO_TOKEN; ARGS="--server https://zenodo.org")

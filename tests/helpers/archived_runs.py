@@ -42,6 +42,7 @@ OUTPUTS = {
     "results/tables/predictors.tsv": "summarise_predictors",
     "results/tables/predictors.tex": "write_latex",
     "results/figures/pareto_recall.svg": "plot",
+    "results/pruning/code/small/seed~1/hard/model": "prune_hard",
     "results/provenance/manifest.json": "manifest",
 }
 

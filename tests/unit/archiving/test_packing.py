@@ -32,6 +32,7 @@ def test_the_same_results_give_the_same_bytes(packed, name, tmp_path):
         ("predictors", {"evaluate_predictor", "train_mlm", "manifest"}),
         ("qk", {"extract_qk", "train_mlm", "manifest"}),
         ("models", {"train_mlm", "manifest"}),
+        ("exports", {"prune_hard", "manifest"}),
     ],
 )
 def test_a_stage_holds_what_a_run_that_starts_from_it_reads(packed, stage, rules):
@@ -134,7 +135,7 @@ def test_the_configuration_can_be_laid_over_the_defaults(packed):
 
 
 def test_an_unknown_stage_is_refused(run, tmp_path):
-    allowed = "models, qk, centroids, predictors, tables, figures"
+    allowed = "models, qk, centroids, predictors, tables, figures, exports"
     with pytest.raises(InputError, match=f"STAGES: 'tabels' is not allowed; allowed: {allowed}"):
         pack(tmp_path / "one.zip", OUTPUTS, ["tabels"], run, ROOT)
     assert not (tmp_path / "one.zip").exists()

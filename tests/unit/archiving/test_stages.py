@@ -35,7 +35,13 @@ def test_rules_add_up_in_the_order_of_stages():
         ("show_pruning", "results/pruning/a/tokens.html", {"predictors", "tables"}),
         ("summarise", "results/tables/a.tsv", {"tables"}),
         ("report", "results/report.html", {"figures"}),
-        ("prune_hard", "results/pruning/a/hard/model", set()),
+        ("prune_soft", "results/pruning/a/soft/thresholds.tsv", {"exports", "predictors"}),
+        ("prune_hard", "results/pruning/a/hard/model", {"exports"}),
+        ("retrain_pruned", "results/pruning/a/retrained/training.tsv", {"exports", "predictors"}),
+        ("export_pruned", "results/pruning/a/export/pruned.parquet", {"exports"}),
+        ("finetune_sparse_mlm", "results/sparse_mlm/a/model", {"exports"}),
+        ("export_sparse_model", "results/sparse_models/a", {"exports"}),
+        ("retrieve", "resources/a/receipt.json", set()),
     ],
 )
 def test_each_result_has_its_stages(rule, path, stages):
@@ -86,6 +92,13 @@ def test_a_section_that_the_bundle_knows_must_be_the_same(bundle):
     for maps, wrong in (({"tokens": 8}, []), ({"tokens": 9}, ["map_attention"]), (None, ["map_attention"])):
         found = differences(bundle, "tables", settings_behind(changed(map_attention=maps), "tables"))
         assert list(found) == wrong
+
+
+def test_no_run_starts_from_what_a_bundle_only_carries(packed):
+    bundle = Bundle(packed("carried.zip", "exports", "figures"))
+    assert bundle.stages == ["figures", "exports"]
+    found = differences(bundle, "tables", settings_behind(CONFIG, "tables"))
+    assert found["start_from"].endswith("carried.zip; allowed: another bundle")
 
 
 def test_a_stage_that_is_not_there_is_named(bundle):

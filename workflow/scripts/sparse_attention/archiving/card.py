@@ -6,12 +6,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from sparse_attention.archiving.bundle import Member
-from sparse_attention.archiving.stages import FIGURES, STAGES
+from sparse_attention.archiving.stages import EXPORTS, FIGURES, STAGES
 from sparse_attention.files.room import size
 
 CONTENTS = {
     "tables": "the published tables, the pages of surviving tokens, and `results/provenance/manifest.json`",
     FIGURES: "the figures as SVG, PDF and PNG, `results/report.html`, and tables as LaTeX",
+    EXPORTS: "classifiers after soft and hard pruning, the pruned data set, and language models that were trained or "
+    "exported under predicted attention",
     "predictors": "what the tables are made from: one table for each job that evaluated something",
     "centroids": "projections and centroids",
     "qk": "queries, keys and their gold supports",

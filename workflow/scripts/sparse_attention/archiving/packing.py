@@ -11,7 +11,7 @@ import yaml
 from sparse_attention.archiving.bundle import INDEX, MANIFEST, Member, index_of, member_of, write
 from sparse_attention.archiving.card import readme, summary_of
 from sparse_attention.archiving.crate import NAME, describe, read_citation
-from sparse_attention.archiving.stages import FIGURES, STAGES, held, stages_of
+from sparse_attention.archiving.stages import CARRIED, STAGES, held, stages_of
 from sparse_attention.errors import InputError
 from sparse_attention.files.atomic import atomic_path
 from sparse_attention.files.checksums import sha256_of
@@ -45,8 +45,8 @@ def pack(
         When a stage is unknown, has no results, or a result is missing.
     """
     for stage in stages:
-        if stage not in (*STAGES, FIGURES):
-            raise InputError(f"STAGES: {stage!r} is not allowed; allowed: {', '.join((*STAGES, FIGURES))}")
+        if stage not in (*STAGES, *CARRIED):
+            raise InputError(f"STAGES: {stage!r} is not allowed; allowed: {', '.join((*STAGES, *CARRIED))}")
     stages = held(stages)
     chosen = {path for path, rule in outputs.items() if stages_of(rule, path) & set(stages)}
     for stage in stages:

@@ -12,13 +12,19 @@ from sparse_attention.jobs.manifest import portable
 STAGES = ("models", "qk", "centroids", "predictors", "tables")
 """The stages in the order in which a run makes them."""
 FIGURES = "figures"
-"""What is drawn from tables: a bundle can hold it, but no run starts from it."""
+"""What is drawn from tables."""
+EXPORTS = "exports"
+"""Pruned classifiers, language models under predicted attention, and the pruned data set."""
+CARRIED = (FIGURES, EXPORTS)
+"""The stages that a bundle can hold although no run starts from them."""
 _MADE_BY = {
     "models": ("prepare", "tokenise", "train_mlm", "prepare_code", "tokenise_code", "train_classifier"),
     "qk": ("extract_qk", "import_qk", "gold_support"),
     "centroids": ("fit_projections", "import_projections", "fit_clusters", "import_clusters", "export_centroids"),
 }
 _DRAWN_BY = {"plot", "report", "write_latex"}
+_EXPORTED_BY = {"prune_soft", "prune_hard", "retrain_pruned", "export_pruned", "finetune_sparse_mlm",
+                "export_sparse_model"}  # fmt: skip
 _READ_ONLY_AFTER = {
     "tables": (),
     "predictors": ("summarise_uncertainty",),
@@ -52,7 +58,7 @@ def held(stages: Collection[str]) -> list[str]:
     """Return the stages that a bundle holds: queries and keys come with models, centroids with both."""
     made = list(_MADE_BY)
     last = max((made.index(stage) for stage in stages if stage in made), default=-1)
-    return [stage for stage in (*STAGES, FIGURES) if stage in stages or stage in made[: last + 1]]
+    return [stage for stage in (*STAGES, *CARRIED) if stage in stages or stage in made[: last + 1]]
 
 
 def stages_of(rule: str, path: str) -> set[str]:
@@ -72,6 +78,8 @@ def stages_of(rule: str, path: str) -> set[str]:
     found = {stage for stage in _MADE_BY if rule.removeprefix("restore_") in rules_until(stage)}
     if path.endswith("/tokens.html") or rule == "evaluate_pruning":  # some figures are drawn from the tables of one job
         return {"predictors", "tables"}
+    if rule in _EXPORTED_BY:
+        found.add(EXPORTS)
     return found | ({"predictors"} if path.endswith((".tsv", "/kernel.json")) else set())
 
 
