@@ -21,9 +21,11 @@ sys.path.insert(0, str(ROOT / "workflow/scripts"))
 
 from sparse_attention.archiving.bundle import Bundle  # noqa: E402
 from sparse_attention.archiving.card import summary_of  # noqa: E402
-from sparse_attention.archiving.crate import names_of, read_citation  # noqa: E402
-from sparse_attention.archiving.deposit import SANDBOX, TOKEN, Draft, metadata_of  # noqa: E402
+from sparse_attention.archiving.crate import read_citation  # noqa: E402
+from sparse_attention.archiving.deposit import SANDBOX, TOKEN, Draft  # noqa: E402
+from sparse_attention.archiving.metadata import metadata_of  # noqa: E402
 from sparse_attention.archiving.packing import BESIDE  # noqa: E402
+from sparse_attention.archiving.stages import is_mixed  # noqa: E402
 from sparse_attention.errors import InputError  # noqa: E402
 from sparse_attention.jobs.log import configure_logging, logger  # noqa: E402
 
@@ -51,13 +53,18 @@ def publish(place: Path, server: str, token: str, metadata: bool = False, fresh:
     """
     if not place.is_file():
         raise InputError(f"{place}: no such file; allowed: a zipped bundle, as `make archive` writes it")
-    bundle, citation = Bundle(place), read_citation(ROOT)
+    bundle = Bundle(place)
     draft = Draft(server, token, place.with_name(f"{place.stem}.draft.json"), fresh)
     with tempfile.TemporaryDirectory() as folder, zipfile.ZipFile(place) as archive:
         beside = [Path(archive.extract(name, folder)) for name in BESIDE]
         draft.upload([*beside, place])
     if metadata or draft.is_bare:
-        draft.describe(metadata_of(citation, names_of(citation), summary_of({"config": bundle.config})))
+        mixed = is_mixed(bundle.stages, bundle.members)
+        version = bundle.manifest.get("code", {}).get("version")
+        summary = summary_of({"config": bundle.config})
+        draft.describe(metadata_of(read_citation(ROOT), summary, bundle.data, mixed, version))
+        if mixed:
+            logger.info("the bundle holds text, code or models of others: set the licence on the draft's page")
     else:
         logger.info("the draft keeps its metadata; --metadata writes them again")
     return draft.address

@@ -6,7 +6,7 @@ import logging
 import pytest
 
 from file_server import Break, Reply
-from sparse_attention.archiving.deposit import Draft, metadata_of
+from sparse_attention.archiving.deposit import Draft
 from sparse_attention.data.sources import retrying
 from sparse_attention.errors import InputError
 from sparse_attention.jobs.log import logger
@@ -167,10 +167,3 @@ def test_a_server_of_another_kind_is_one_line(zenodo, record, monkeypatch):
     monkeypatch.setattr(zenodo, "receive", lambda request, body: type(zenodo).__mro__[1].receive(zenodo, request, body))
     with pytest.raises(InputError, match=f"{DRAFTS}: the server answers 405 Method Not Allowed"):
         Draft(zenodo.url, TOKEN, record)
-
-
-def test_metadata_follow_the_citation_file():
-    citation = {"title": "the workflow", "keywords": ["entmax"], "license": "MIT", "version": "1.2.0"}
-    found = metadata_of(citation, ["Someone"], "what was run")
-    assert found["title"] == "Results of the workflow" and found["upload_type"] == "dataset"
-    assert found["creators"] == [{"name": "Someone"}] and found["license"] == "mit"

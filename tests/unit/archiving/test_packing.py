@@ -93,6 +93,15 @@ def test_the_crate_describes_every_file_with_its_checksum(packed):
     assert [graph[source["@id"]]["license"] for source in root["isBasedOn"]] == ["CC-BY-SA-3.0"]
 
 
+@pytest.mark.parametrize(("stage", "mixed"), [("tables", False), ("models", True)])
+def test_card_and_crate_do_not_state_the_licence_of_the_workflow_for_works_of_others(packed, stage, mixed):
+    inside = contents(packed("one.zip", stage))
+    graph = {entity["@id"]: entity for entity in json.loads(inside["ro-crate-metadata.json"])["@graph"]}
+    licence = graph[graph["./"]["license"]["@id"]]
+    assert licence["name"] == ("several licences" if mixed else "MIT")
+    assert ("This bundle holds text, code or models of others" in inside["README.md"].decode()) is mixed
+
+
 def test_a_bundle_without_checksums_of_what_describes_it_still_opens(packed, tmp_path, monkeypatch):
     place = packed("bundle", "tables")
     index = json.loads((place / INDEX).read_text())

@@ -6,7 +6,15 @@ import pytest
 
 from archived_runs import CONFIG
 from sparse_attention.archiving.bundle import Bundle
-from sparse_attention.archiving.stages import STAGES, differences, files_taken, rules_until, settings_behind, stages_of
+from sparse_attention.archiving.stages import (
+    STAGES,
+    differences,
+    files_taken,
+    is_mixed,
+    rules_until,
+    settings_behind,
+    stages_of,
+)
 
 
 @pytest.fixture
@@ -92,6 +100,21 @@ def test_a_section_that_the_bundle_knows_must_be_the_same(bundle):
     for maps, wrong in (({"tokens": 8}, []), ({"tokens": 9}, ["map_attention"]), (None, ["map_attention"])):
         found = differences(bundle, "tables", settings_behind(changed(map_attention=maps), "tables"))
         assert list(found) == wrong
+
+
+@pytest.mark.parametrize(
+    ("stages", "path", "mixed"),
+    [
+        (["tables", "figures", "predictors"], "results/models/a/training.tsv", False),
+        (["tables"], "results/pruning/a/tokens.html", True),
+        (["figures"], "results/figures/attention_maps.svg", True),
+        (["predictors"], "results/maps/a.tsv", True),
+        (["models"], "results/models/a/model/config.json", True),
+        (["exports"], "results/pruning/a/export/pruned.parquet", True),
+    ],
+)
+def test_bundles_with_works_of_others_are_known(stages, path, mixed):
+    assert is_mixed(stages, ["results/tables/a.tsv", path]) is mixed
 
 
 def test_no_run_starts_from_what_a_bundle_only_carries(packed):

@@ -28,6 +28,19 @@ def test_metadata_are_written_once_and_again_when_asked_for(zenodo, bundle):
     assert draft["metadata"]["title"].startswith("Results of")
 
 
+@pytest.mark.parametrize(("stage", "licence"), [("tables", "mit"), ("models", "notspecified")])
+def test_the_licence_is_left_to_the_user_of_a_bundle_with_works_of_others(
+    zenodo, bundle, tmp_path, caplog, monkeypatch, stage, licence
+):
+    monkeypatch.setattr(publish.logger, "propagate", True)
+    caplog.set_level("INFO")
+    pack(bundle, OUTPUTS, [stage], tmp_path / "run", ROOT)
+    publish.publish(bundle, zenodo.url, TOKEN)
+    written = zenodo.drafts[100]["metadata"]
+    assert written["license"] == licence and "CC-BY-SA-3.0" in written["description"]
+    assert ("set the licence on the draft's page" in caplog.text) is (stage == "models")
+
+
 def test_a_draft_whose_upload_broke_off_is_described_later(zenodo, bundle):
     publish.Draft(zenodo.url, TOKEN, bundle.with_name("bundle.draft.json"))
     publish.publish(bundle, zenodo.url, TOKEN)

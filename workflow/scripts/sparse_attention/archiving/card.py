@@ -6,9 +6,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from sparse_attention.archiving.bundle import Member
-from sparse_attention.archiving.stages import EXPORTS, FIGURES, STAGES
+from sparse_attention.archiving.stages import EXPORTS, FIGURES, STAGES, is_mixed
 from sparse_attention.files.room import size
 
+UNSTATED = "not stated; ask its authors before passing it on"
 CONTENTS = {
     "tables": "the published tables, the pages of surviving tokens, and `results/provenance/manifest.json`",
     FIGURES: "the figures as SVG, PDF and PNG, `results/report.html`, and tables as LaTeX",
@@ -71,6 +72,8 @@ def readme(
         parts += ["## Models", _models(manifest["config"])]
     parts += ["## Data and models that the run started from", *(_source(receipt) for receipt in manifest["data"])]
     licence = f"The workflow is under the {citation['license']} licence. Data and models keep their own, named above."
+    if is_mixed(stages, (member.path for member in files)):
+        licence += " This bundle holds text, code or models of others: look at their licences before you pass it on."
     return "\n\n".join([*parts, "## Licence", licence]) + "\n"
 
 
@@ -126,7 +129,7 @@ def _models(config: Mapping[str, Any]) -> str:
 def _source(receipt: Mapping[str, Any]) -> str:
     """Return the card of a data set or model."""
     lines = [f"- {receipt['dataset']}, version {receipt['version']} ({receipt['kind']})"]
-    lines.append(f"  - licence: {receipt.get('licence') or 'not stated; ask its authors before passing it on'}")
+    lines.append(f"  - licence: {receipt.get('licence') or UNSTATED}")
     if receipt.get("citation"):
         lines.append(f"  - citation: {receipt['citation']}")
     lines.append(f"  - files: {len(receipt['files'])}, their SHA-256 in `results/provenance/manifest.json`")

@@ -32,6 +32,7 @@ def describe(
     members: Iterable[Member],
     data: Iterable[Mapping[str, Any]],
     later: Iterable[str] = (),
+    mixed: bool = False,
 ) -> str:
     """Return the content of a bundle's `ro-crate-metadata.json`; the same bundle gives the same text.
 
@@ -48,12 +49,14 @@ def describe(
         The receipts of the data sets and models that the run started from.
     later : iterable of str
         The names of files that are written after this text, and so have no checksum in it.
+    mixed : bool
+        Whether the bundle holds works of others. The licence of the workflow is not stated for these.
     """
     crate = ROCrate()
     root = crate.root_dataset
     crate.name, crate.description = citation["title"], summary
     root["datePublished"] = str(citation["date-released"])
-    root["license"] = crate.add(_licence(crate, citation["license"]))
+    root["license"] = crate.add(_several(crate) if mixed else _licence(crate, citation["license"]))
     root["author"] = [
         crate.add(ContextEntity(crate, f"#author-{number}", {"@type": "Organization", "name": name}))
         for number, name in enumerate(names_of(citation), 1)
@@ -85,6 +88,11 @@ def _kind(path: str) -> str:
 
 def _licence(crate: ROCrate, name: str) -> ContextEntity:
     return ContextEntity(crate, _LICENCES.get(name, f"#licence-{name}"), {"@type": "CreativeWork", "name": name})
+
+
+def _several(crate: ROCrate) -> ContextEntity:
+    text = "Data sets and models keep their own licences, which isBasedOn and README.md name."
+    return ContextEntity(crate, "#licences", {"@type": "CreativeWork", "name": "several licences", "description": text})
 
 
 def _source(crate: ROCrate, receipt: Mapping[str, Any]) -> ContextEntity:

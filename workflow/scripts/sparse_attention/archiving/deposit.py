@@ -215,26 +215,3 @@ def _content(response: requests.Response, address: str) -> dict[str, Any]:
     if not isinstance(content, dict):
         raise InputError(f"{shown}: the answer is not JSON; allowed: a server with Zenodo's deposit API")
     return content
-
-
-def metadata_of(citation: Mapping[str, Any], names: list[str], summary: str) -> dict[str, Any]:
-    """Return the metadata of a draft that holds a bundle.
-
-    Parameters
-    ----------
-    citation : mapping
-        The content of `CITATION.cff`.
-    names : list of str
-        The authors' names.
-    summary : str
-        What was run, in one line.
-    """
-    return {
-        "upload_type": "dataset",
-        "title": f"Results of {citation['title']}",
-        "creators": [{"name": name} for name in names],
-        "description": f"{summary}. README.md says what the bundle holds and how figures are made from it.",
-        "keywords": list(citation["keywords"]),
-        "license": str(citation["license"]).lower(),
-        "version": str(citation["version"]),
-    }

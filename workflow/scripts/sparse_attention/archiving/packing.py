@@ -11,7 +11,7 @@ import yaml
 from sparse_attention.archiving.bundle import INDEX, MANIFEST, Member, index_of, member_of, write
 from sparse_attention.archiving.card import readme, summary_of
 from sparse_attention.archiving.crate import NAME, describe, read_citation
-from sparse_attention.archiving.stages import CARRIED, STAGES, held, stages_of
+from sparse_attention.archiving.stages import CARRIED, STAGES, held, is_mixed, stages_of
 from sparse_attention.errors import InputError
 from sparse_attention.files.atomic import atomic_path
 from sparse_attention.files.checksums import sha256_of
@@ -73,7 +73,8 @@ def _about(
     about = [member_of(name, (workflow / name).read_bytes()) for name in ADDED]
     about += [member_of(name, text.encode()) for name, text in texts.items()]
     # neither can hold the checksum of the other and be in it as well
-    texts[NAME] = describe(citation, summary_of(manifest), [*members, *about], data, [INDEX])
+    mixed = is_mixed(stages, (member.path for member in members))
+    texts[NAME] = describe(citation, summary_of(manifest), [*members, *about], data, [INDEX], mixed)
     about.append(member_of(NAME, texts[NAME].encode()))
     texts[INDEX] = index_of(config, stages, members, data, about)
     return texts

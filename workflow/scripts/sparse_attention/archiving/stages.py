@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
@@ -25,6 +26,8 @@ _MADE_BY = {
 _DRAWN_BY = {"plot", "report", "write_latex"}
 _EXPORTED_BY = {"prune_soft", "prune_hard", "retrain_pruned", "export_pruned", "finetune_sparse_mlm",
                 "export_sparse_model"}  # fmt: skip
+_WITH_WORKS = {"models", "qk", "centroids", EXPORTS}
+_WITH_TEXT = re.compile(r"/tokens\.html$|/attention_maps\.|^results/maps/")
 _READ_ONLY_AFTER = {
     "tables": (),
     "predictors": ("summarise_uncertainty",),
@@ -81,6 +84,19 @@ def stages_of(rule: str, path: str) -> set[str]:
     if rule in _EXPORTED_BY:
         found.add(EXPORTS)
     return found | ({"predictors"} if path.endswith((".tsv", "/kernel.json")) else set())
+
+
+def is_mixed(stages: Iterable[str], paths: Iterable[str]) -> bool:
+    """Return whether a bundle holds text, code or models of others, and not only what a run measured.
+
+    Parameters
+    ----------
+    stages : iterable of str
+        The stages that it holds.
+    paths : iterable of str
+        The paths of its files of results.
+    """
+    return not _WITH_WORKS.isdisjoint(stages) or any(_WITH_TEXT.search(path) for path in paths)
 
 
 def settings_behind(config: Mapping[str, Any], stage: str) -> dict[str, Any]:
