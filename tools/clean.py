@@ -1,8 +1,8 @@
 """Delete stages of the results, or list how much disk each takes: python tools/clean.py [STAGE …].
 
-A stage is a folder of results/ (results/README.md lists them), `resources`, what was retrieved, or `demo`, what
-`make demo` made. Nothing is deleted without a name. A later run makes a deleted stage again only where a job that has
-to run needs it.
+A stage is a folder of results/ (results/README.md lists them), `resources`, what was retrieved, or the folder of
+another run: `demo` of `make demo`, `reference` of `make reference`, `from-archive` of `make figures-from-archive`.
+Nothing is deleted without a name. A later run makes a deleted stage again only where a job that has to run needs it.
 """
 
 from __future__ import annotations
@@ -21,7 +21,9 @@ from sparse_attention.files.room import size  # noqa: E402
 from sparse_attention.jobs.lock import owner  # noqa: E402
 
 RESULTS = Path("results")
-OTHERS = (Path("resources"), Path("demo"))
+RUNS = (Path("demo"), Path("reference"), Path("from-archive"))
+"""Folders in which targets of the Makefile run the workflow, each with results of its own."""
+OTHERS = (Path("resources"), *RUNS)
 
 
 def stages() -> dict[str, Path]:
@@ -57,7 +59,8 @@ def delete(names: list[str]) -> str:
     unknown = [name for name in names if name not in known]
     if unknown:
         raise InputError(f"STAGE: {unknown[0]!r} is not allowed; allowed: {', '.join(known) or 'nothing is there'}")
-    for folder in (".", "demo"):
+    # the resources are shared by all of these runs
+    for folder in (Path(), *RUNS):
         run = owner(folder)
         if run and run.state == "alive":
             raise InputError(f"a run is active in {folder}: process {run.pid}; allowed: to delete when it has ended")
@@ -71,7 +74,7 @@ def delete(names: list[str]) -> str:
 def main() -> None:
     """Read the command line, and list or delete."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n\n")[0])
-    parser.add_argument("stages", nargs="*", metavar="STAGE", help="folder of results/, resources, or demo")
+    parser.add_argument("stages", nargs="*", metavar="STAGE", help="folder of results/, resources, or of another run")
     names = [name for given in parser.parse_args().stages for name in given.replace(",", " ").split()]
     try:
         print(delete(names) if names else listing())

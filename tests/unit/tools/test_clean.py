@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import re
+
 import pytest
 
 import clean
@@ -29,14 +31,22 @@ def test_stages_are_listed_with_their_sizes(folder):
     assert lines[4].split()[:2] == ["2.02", "kB"]
 
 
-def test_the_demo_is_a_stage_and_shares_its_downloads(folder):
-    made = folder / "demo/results/qk/a"
+@pytest.mark.parametrize("name", ["demo", "reference", "from-archive"])
+def test_the_folder_of_another_run_is_a_stage_and_shares_its_downloads(folder, name):
+    made = folder / name / "results/qk/a"
     made.mkdir(parents=True)
     (made / "b").write_bytes(bytes(3000))
-    (folder / "demo/resources").symlink_to("../resources")
-    assert clean.listing().splitlines()[0].split() == ["3", "kB", "demo"]
-    assert clean.delete(["demo"]) == "deleted demo: 3 kB"
-    assert (folder / "resources/b").exists() and not (folder / "demo").exists()
+    (folder / name / "resources").symlink_to("../resources")
+    assert clean.listing().splitlines()[0].split() == ["3", "kB", name]
+    assert clean.delete([name]) == f"deleted {name}: 3 kB"
+    assert (folder / "resources/b").exists() and not (folder / name).exists()
+
+
+def test_every_folder_in_which_the_makefile_runs_the_workflow_is_known():
+    makefile = (clean.ROOT / "Makefile").read_text()
+    variables = dict(re.findall(r"^(\w+) [:?]= (\S+)$", makefile, re.MULTILINE))
+    folders = re.findall(r"--directory (?:\$\((\w+)\)|(\S+))", makefile)
+    assert {variables[name] if name else plain for name, plain in folders} == {str(path) for path in clean.RUNS}
 
 
 def test_named_stages_are_deleted_and_nothing_else(folder):
@@ -62,11 +72,11 @@ def test_what_a_link_points_to_is_kept(folder):
     assert (elsewhere / "large").exists()
 
 
-@pytest.mark.parametrize("active", [".", "demo"], ids=["run", "demo"])
+@pytest.mark.parametrize("active", [".", "demo", "reference", "from-archive"], ids=["run", "demo", "study", "archive"])
 def test_an_active_run_keeps_its_files(folder, active, monkeypatch):
     run = lock.Run(1, 0.0, 0.0, "here")
     monkeypatch.setattr(lock.Run, "state", "alive")
-    monkeypatch.setattr(clean, "owner", lambda place: run if place == active else None)
+    monkeypatch.setattr(clean, "owner", lambda place: run if str(place) == active else None)
     with pytest.raises(InputError, match=f"a run is active in {active}: process 1"):
         clean.delete(["qk"])
     assert (folder / "results/qk/a").exists()
