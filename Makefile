@@ -22,6 +22,8 @@ BASE := results/models/wiki-2016/minilm-l6/softmax/seed~1/training.tsv
 VENV := .venv
 BIN := $(VENV)/bin
 FIGURES_VENV := .venv-figures
+# looking at tables and folders takes few packages, so the environment of the figures will do where it is the only one
+LOOK := $(or $(wildcard $(VENV)/run.stamp),$(wildcard $(FIGURES_VENV)/stamp),$(VENV)/run.stamp)
 INSTALL := $(BIN)/python -m pip install --disable-pip-version-check --constraint constraints.txt
 RUN := $(BIN)/python tools/run.py --cores $(CORES)
 PYTEST := $(BIN)/python -m pytest --numprocesses $(WORKERS) --maxprocesses 4 --dist worksteal
@@ -150,14 +152,14 @@ architecture: $(VENV)/test.stamp ## draw the pictures of docs/architecture.md an
 	$(BIN)/python tools/draw_architecture.py
 	$(BIN)/python tools/draw_rules.py
 
-show: $(VENV)/run.stamp ## show a table in the terminal (TABLE=pruning ARGS="--sort f1 --reverse"); without TABLE list them
-	@$(BIN)/python tools/show_table.py $(TABLE) $(ARGS)
+show: $(LOOK) ## show a table in the terminal (TABLE=pruning ARGS="--sort f1 --reverse"); without TABLE list them
+	@$(dir $(LOOK))bin/python tools/show_table.py $(TABLE) $(ARGS)
 
 doctor: ## say what this machine has for the workflow, what is missing, and for what
 	@$(or $(wildcard $(BIN)/python),$(PYTHON),python3) tools/doctor.py
 
-clean: $(VENV)/run.stamp ## disk use of each stage; delete stages with STAGE="qk gold"
-	@$(BIN)/python tools/clean.py $(STAGE)
+clean: $(LOOK) ## disk use of each stage; delete stages with STAGE="qk gold"
+	@$(dir $(LOOK))bin/python tools/clean.py $(STAGE)
 
 clean-results: $(VENV)/run.stamp ## delete what the workflow made; resources/ and logs stay
 	$(BIN)/python -m snakemake --cores 1 --delete-all-output $(ARGS)

@@ -13,7 +13,7 @@ import pytest
 import yaml
 
 ROOT = Path(__file__).parents[2]
-FILES = ("Makefile", "requirements.txt", "requirements-dev.txt", "constraints.txt")
+FILES = ("Makefile", "requirements.txt", "requirements-dev.txt", "requirements-figures.txt", "constraints.txt")
 
 
 @pytest.fixture
@@ -37,10 +37,10 @@ def planned(folder, *arguments):
     return run.stdout.splitlines()
 
 
-def install(folder, *stamps):
-    (folder / ".venv" / "bin").mkdir(parents=True)
+def install(folder, *stamps, environment=".venv"):
+    (folder / environment / "bin").mkdir(parents=True)
     for path in ("bin/python", *stamps):
-        (folder / ".venv" / path).touch()
+        (folder / environment / path).touch()
 
 
 def test_first_call_sets_up_from_the_lock(folder):
@@ -141,6 +141,22 @@ def test_the_doctor_comes_before_the_set_up_and_with_an_old_python(folder):
     assert planned(folder, "doctor", "PYTHON=") == ["python3 tools/doctor.py"]
     install(folder)
     assert planned(folder, "doctor") == [".venv/bin/python tools/doctor.py"]
+
+
+@pytest.mark.parametrize(
+    ("target", "command"),
+    [
+        (["show", "TABLE=pruning", "ARGS=--rows 3"], "show_table.py pruning --rows 3"),
+        (["clean", "STAGE=qk"], "clean.py qk"),
+    ],
+    ids=["show", "clean"],
+)
+def test_tables_are_shown_with_the_environment_that_is_there(folder, target, command):
+    assert any("--requirement requirements.txt" in line for line in planned(folder, *target, "PYTHON=python3.11"))
+    install(folder, "stamp", environment=".venv-figures")
+    assert planned(folder, *target) == [f".venv-figures/bin/python tools/{command}"]
+    install(folder, "run.stamp")
+    assert planned(folder, *target) == [f".venv/bin/python tools/{command}"]
 
 
 def test_ci_runs_the_tests():
