@@ -79,14 +79,6 @@ def test_the_rule_that_asks_for_most_memory_is_named():
     assert "train_classifier may need 7000 MiB" in lacking and "3000 MiB are missing" in lacking
 
 
-def test_a_limit_of_the_container_counts(tmp_path, monkeypatch):
-    whole = needs.memory()
-    for text, expected in (("1048576", 2**20), ("max", whole)):
-        (tmp_path / "limit").write_text(text)
-        monkeypatch.setattr(needs, "CGROUP", tmp_path / "limit")
-        assert needs.memory() == expected
-
-
 def test_an_estimate_that_fails_is_told_in_one_line(plan, monkeypatch):
     def fail(*_):
         raise OverflowError("too large\nfor a float")

@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import contextlib
-import math
 from collections.abc import Mapping
 from pathlib import Path
 
-import psutil
-
 from sparse_attention.errors import reason
 from sparse_attention.files.room import shortage
+from sparse_attention.settings import machine
 from sparse_attention.settings.estimate import Estimate, estimate
 from sparse_attention.settings.plan import Plan
 
-CGROUP = Path("/sys/fs/cgroup/memory.max")
 MEBIBYTE = 2**20
 
 
@@ -68,7 +64,7 @@ def missing_memory(asked: Mapping[str, float], total: float | None = None) -> st
     total : float, optional
         Memory of the machine in MiB; by default it is looked up.
     """
-    have = memory() / MEBIBYTE if total is None else total
+    have = machine.memory() / MEBIBYTE if total is None else total
     over = {rule: value for rule, value in asked.items() if value > have}
     if not over:
         return None
@@ -78,11 +74,3 @@ def missing_memory(asked: Mapping[str, float], total: float | None = None) -> st
         f"{rule} may need {over[rule]:.0f} MiB of memory{others}, but this machine has {have:.0f} MiB: "
         f"{over[rule] - have:.0f} MiB are missing; see Out of memory in docs/troubleshooting.md"
     )
-
-
-def memory() -> float:
-    """Return the bytes of memory that this process and its children may use together."""
-    limit = math.inf
-    with contextlib.suppress(OSError, ValueError):
-        limit = int(CGROUP.read_text(encoding="ascii"))
-    return min(limit, psutil.virtual_memory().total)
