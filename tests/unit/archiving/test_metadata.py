@@ -41,6 +41,13 @@ def test_licences_and_citations_of_data_reach_the_description():
     assert "a &lt; b" in text and found["references"] == ["Someone"]
 
 
+def test_a_folder_of_the_runs_owner_has_no_authors_to_ask():
+    mine = receipt(licence=None, citation=None, source={"type": "path", "path": "model"})
+    assert "licence: not stated, because it came from a folder of the run's owner" in str(
+        metadata_of(CITATION, "", [mine])
+    )
+
+
 @pytest.mark.parametrize(
     ("changed", "expected"),
     [

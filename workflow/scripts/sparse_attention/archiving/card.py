@@ -9,7 +9,6 @@ from sparse_attention.archiving.bundle import Member
 from sparse_attention.archiving.stages import EXPORTS, FIGURES, STAGES, is_mixed
 from sparse_attention.files.room import size
 
-UNSTATED = "not stated; ask its authors before passing it on"
 CONTENTS = {
     "tables": "the published tables, the pages of surviving tokens, and `results/provenance/manifest.json`",
     FIGURES: "the figures as SVG, PDF and PNG, `results/report.html`, and tables as LaTeX",
@@ -126,10 +125,18 @@ def _models(config: Mapping[str, Any]) -> str:
     return "\n".join(lines)
 
 
+def licence_of(receipt: Mapping[str, Any]) -> str:
+    """Return the licence of a data set or model in words, also where nobody has stated it."""
+    stated = receipt.get("licence")
+    if not stated and (receipt.get("source") or {}).get("type") == "path":
+        return "not stated, because it came from a folder of the run's owner; ask them before passing it on"
+    return str(stated) if stated else "not stated; ask its authors before passing it on"
+
+
 def _source(receipt: Mapping[str, Any]) -> str:
     """Return the card of a data set or model."""
     lines = [f"- {receipt['dataset']}, version {receipt['version']} ({receipt['kind']})"]
-    lines.append(f"  - licence: {receipt.get('licence') or UNSTATED}")
+    lines.append(f"  - licence: {licence_of(receipt)}")
     if receipt.get("citation"):
         lines.append(f"  - citation: {receipt['citation']}")
     lines.append(f"  - files: {len(receipt['files'])}, their SHA-256 in `results/provenance/manifest.json`")

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from sparse_attention.archiving.card import UNSTATED
+from sparse_attention.archiving.card import licence_of
 from sparse_attention.archiving.crate import names_of
 
 OPEN = "notspecified"
@@ -63,7 +63,7 @@ def _description(summary: str, data: Sequence[Mapping[str, Any]]) -> str:
 
 def _entry(receipt: Mapping[str, Any]) -> str:
     text = f"{receipt['dataset']}, version {receipt['version']} ({receipt['kind']})"
-    text += f"; licence: {receipt.get('licence') or UNSTATED}"
+    text += f"; licence: {licence_of(receipt)}"
     return text + (f"; citation: {receipt['citation']}" if receipt.get("citation") else "")
 
 
