@@ -17,8 +17,9 @@ CONTEXT = {"corpus": "wiki-2016", "model": "minilm-l6"}
 FIGURES = ("sparse_mlm_perplexity", "sparse_mlm_increase")
 
 
-def draw(name, table):
-    return drawing.draw(name, CONTEXT, sparse_mlm=table)
+def draw(name, table, heads=None):
+    by_head = pd.DataFrame(columns=["attention", "gold", "finetuned", "gold_sparsity"]) if heads is None else heads
+    return drawing.draw(name, CONTEXT, sparse_mlm=table, sparse_mlm_by_head=by_head)
 
 
 @pytest.fixture(scope="module")
@@ -80,6 +81,22 @@ def test_horizontal_lines_are_full_attention_with_entmax_and_softmax(one):
     without = draw("sparse_mlm_perplexity", one[one["attention"] != "softmax"])
     texts = [text.get_text() for text in without.axes[0].get_legend().get_texts()]
     assert "full attention, entmax" in texts and "full attention, softmax" not in texts
+
+
+def test_a_line_marks_the_gold_sparsity_of_full_attention(several, tables_of_seeds):
+    heads = read_table(tables_of_seeds / "sparse_mlm_by_head.tsv")
+    figure = draw("sparse_mlm_perplexity", several, heads)
+    for axes, attention in zip(figure.axes, ["entmax~1.5", "entmax~2"], strict=True):
+        own = heads[(heads["attention"] == attention) & (heads["gold"] == "dense") & (heads["finetuned"] == 0)]
+        # the same for every point
+        (sparsity,) = own.groupby(["predictor", "setting", "window"])["gold_sparsity"].mean().round(9).unique()
+        (line,) = [line for line in axes.lines if list(line.get_ydata()) == [0, 1]]
+        assert line.get_color() == style.GOLD and np.allclose(line.get_xdata(), 1 - sparsity)
+        assert min(axes.get_xlim()) < 1 - sparsity < max(axes.get_xlim())
+    texts = [text.get_text() for text in figure.axes[0].get_legend().get_texts()]
+    assert "gold sparsity" in texts
+    without = draw("sparse_mlm_perplexity", several, heads.assign(gold_sparsity=1.0))
+    assert "gold sparsity" not in [text.get_text() for text in without.axes[0].get_legend().get_texts()]
 
 
 @pytest.mark.parametrize("name", FIGURES)
