@@ -49,6 +49,14 @@ def test_the_rule_of_the_other_workflow_is_the_last_of_all_that_it_needs(other):
     assert "results/summary.txt" in planned
 
 
+@pytest.mark.again
+def test_the_rule_of_the_other_workflow_runs_after_all_that_it_needs(other):
+    run = snakemake(other)
+    assert run.returncode == 0, run.stdout + run.stderr
+    table = (other / "results/tables/pareto.tsv").read_text().splitlines()
+    assert (other / "results/summary.txt").read_text().splitlines() == table[:3]
+
+
 def test_a_mistake_in_its_part_of_the_configuration_is_named(other):
     file = other / "config/config.yaml"
     file.write_text(file.read_text().replace("corpus: tiny", "corpus: tinny"))
