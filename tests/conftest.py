@@ -37,7 +37,7 @@ def pytest_make_parametrize_id(val: object, argname: str) -> str:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark tests that run Snakemake as slow, so that `make test-fast` leaves them out."""
     for item in items:
-        if {"checkout", "finished"} & set(getattr(item, "fixturenames", ())):
+        if {"checkout", "shared_checkout", "finished"} & set(getattr(item, "fixturenames", ())):
             item.add_marker(pytest.mark.slow)
 
 
@@ -145,6 +145,12 @@ def tiny_inputs(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def checkout(tmp_path: Path, tiny_inputs: Path) -> Checkout:
     """Return a fresh copy of the repository without results."""
     return copy_repository(tmp_path / "checkout", tiny_inputs)
+
+
+@pytest.fixture(scope="module")
+def shared_checkout(tmp_path_factory: pytest.TempPathFactory, tiny_inputs: Path) -> Checkout:
+    """Return a copy of the repository without results that the tests of a module share."""
+    return copy_repository(tmp_path_factory.mktemp("shared") / "checkout", tiny_inputs)
 
 
 @pytest.fixture(scope="session")

@@ -6,24 +6,23 @@ import copy
 import pkgutil
 import re
 import shlex
-from pathlib import Path
 
 import pytest
 import yaml
 from snakemake.cli import get_argument_parser
 
+from documented import DOCUMENTS, ROOT, commands
 from sparse_attention.files.yaml import dotted
 from sparse_attention.settings import config as settings
 from sparse_attention.settings.origins import Origins
 
-ROOT = Path(__file__).parents[2]
-DOCUMENTS = [ROOT / name for name in ("README.md", "config/README.md", "results/README.md")]
-DOCUMENTS += sorted((ROOT / "docs").glob("*.md"))
 DEFAULTS = yaml.safe_load((ROOT / "config" / "config.yaml").read_text(encoding="utf-8"))
 PRESETS = [
     "config/demo.yaml",
     "config/study.yaml",
     "config/paper.yaml",
+    "config/reference-text.yaml",
+    "config/zenodo.yaml",
     "config/grids/mlm.yaml",
     "config/grids/mt.yaml",
 ]
@@ -66,6 +65,16 @@ def test_preset_is_accepted(preset):
     settings.validate(config, Origins(), registry, ROOT)
 
 
+def test_the_preset_of_the_study_is_accepted_beside_the_model_that_it_starts_from(tmp_path):
+    config = merged(DEFAULTS, yaml.safe_load((ROOT / "config/reference.yaml").read_text(encoding="utf-8")))
+    model = config["models"][config["model"]]
+    folder = tmp_path / model["path"]  # made by the first of the two runs of `make reference`
+    folder.mkdir(parents=True)
+    (folder / "config.json").write_text("{}")
+    registry = yaml.safe_load((ROOT / "config" / "datasets.yaml").read_text(encoding="utf-8"))
+    settings.validate(config, Origins(), registry, tmp_path)
+
+
 def test_the_library_has_what_the_documents_name():
     texts = [path.read_text(encoding="utf-8") for path in DOCUMENTS]
     named = {name for text in texts for name in re.findall(r"sparse_attention(?:\.\w+){2,}", text)}
@@ -79,17 +88,6 @@ def test_links_lead_somewhere(document):
     links = re.findall(r"\]\(([^)#]+)\)", document.read_text(encoding="utf-8"))
     broken = [link for link in links if "://" not in link and not (document.parent / link).exists()]
     assert broken == []
-
-
-def commands(program):
-    """Return the command lines of a program that documents show, each with the document's name."""
-    found = []
-    for document in [*DOCUMENTS, ROOT / "CONTRIBUTING.md"]:
-        text = document.read_text(encoding="utf-8")
-        shown = re.findall(rf"^ {{4}}({program} .*)$|`({program} [^`]*)`", text, re.MULTILINE)
-        lines = (re.split(r"\s#", "".join(parts))[0].strip() for parts in shown)
-        found += [(document.name, line.replace("…", "x")) for line in lines]
-    return found
 
 
 def test_targets_and_variables_of_make_exist():
