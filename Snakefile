@@ -97,7 +97,7 @@ rule all:
         TEX,
         RESULTS.pages,
         [] if PLAN.only_tables else [RESULTS.centroids, RESULTS.sparse_models],
-        RESULTS.exported if PLAN.adds_code or not PLAN.only_tables else [],
+        RESULTS.exported,
 
 
 rule tables:

@@ -77,6 +77,7 @@ rule report:
         window=config["figures"]["window"],
         keep=config["figures"]["keep"],
         sparsity=config["figures"]["heatmap"]["sparsity"],
+        exported=bool(RESULTS.exported),
     message:
         "Writing results/report.html"
     script:

@@ -85,9 +85,9 @@ def manifest(**changes):
     } | changes
 
 
-def render(tables, figures, made=None, pages=()):
+def render(tables, figures, made=None, pages=(), exported=False):
     inputs = Inputs(map(str, tables), figures)
-    return page.render(TEMPLATE, inputs, made or manifest(), CONTEXT, SETTING, pages)
+    return page.render(TEMPLATE, inputs, made or manifest(), CONTEXT, SETTING, pages, exported)
 
 
 def test_the_page_needs_nothing_else_and_its_links_lead_somewhere(tables, figures):
@@ -220,6 +220,26 @@ def test_pruning_is_summarised_at_the_top_and_its_pages_are_linked(of_code, tabl
     assert f'<a href="{link.format(2)}">topk, final 0.3, seed 2</a>' in both and len(Page(both).links) > 2
 
 
+@pytest.mark.parametrize("exported", [True, False], ids=["exported", "not exported"])
+@pytest.mark.parametrize("seeds", [(1,), (1, 2)], ids=["one page", "two pages"])
+def test_pages_lie_beside_the_report_and_pruned_data_only_where_they_are_written(seeds, exported, of_code):
+    pages = [f"pruning/pypi-bandit/minilm/seed~{seed}/mode~topk_final~0.3/tokens.html" for seed in seeds]
+    text = render(of_code, [], pages=pages, exported=exported)
+    own = text[text.index('id="pruning"') : text.index('id="terms"')]
+    assert "beside this report" in own and "which a copy of this page does not hold" in own
+    assert ("<code>export/</code>" in text) == exported
+
+
+def test_the_sections_on_code_say_what_was_done(of_code):
+    split = {"prepare_code": {"near_duplicates": None, "overlap": "keep", "negatives": None}}
+    mine = {"code": "mine", "code_corpora": {"mine": {"format": "table", "files": {"train": "<b>", "test": "t"}}}}
+    text = render(of_code, [], manifest(config={**split, **mine, "train_classifier": {"source": "<i>"}}))
+    own = text[text.index('id="code"') : text.index('id="terms"')]
+    assert "so test may hold functions" in own and "those of the data set, with" in own and "not chosen by" in own
+    assert "supplied by the user" in own and "Top-k: " in own and "Learned thresholds" not in own
+    assert "evaluation only, here." in own and "<b>" not in text and "<i>" not in text
+
+
 def test_the_label_of_a_function_is_no_predictor(of_code):
     text = render(of_code, [])
     own = text[text.index('id="table-code_tokens"') : text.index('id="pruning"')]
@@ -336,4 +356,4 @@ def test_texts_speak_of_what_was_run(tables, of_code, tmp_path):
     alone = render([tmp_path / "masked_lm.tsv"], [])
     assert "softmax" not in alone and "at the same budget" not in alone
     only = render(of_code, [])
-    assert "softmax" not in only and "Oracle" not in only and "Dense, soft, hard" in only
+    assert "softmax" not in only and "Oracle" not in only and "<dt>Dense, hard</dt>" in only

@@ -193,6 +193,16 @@ def test_pruned_data_sets_are_written_unless_switched_off():
     assert not any("retrained" in path for path in results.files["predictions"].paths)
 
 
+@pytest.mark.parametrize(
+    ("stage", "exported"),
+    [("models", 6), ("predictors", 0), ("tables", 0)],
+    ids=["models", "predictors", "tables"],
+)
+def test_a_run_from_tables_writes_no_pruned_data_sets(stage, exported):
+    results = Results(plan(**SMALL, start_from={"path": "archive", "stage": stage}))
+    assert len(results.exported) == exported and len(results.pages) == 6
+
+
 def test_a_run_without_code_has_nothing_pruned():
     results = Results(plan(**SMALL, code=None))
     assert results.pages == results.exported == []

@@ -18,7 +18,7 @@ from markupsafe import Markup
 
 from sparse_attention.files.atomic import atomic_path
 from sparse_attention.metrics.facts import support_metrics
-from sparse_attention.reporting import content, exploring, overview
+from sparse_attention.reporting import content, exploring, introductions, overview
 from sparse_attention.reporting.cautions import cautions
 from sparse_attention.reporting.inputs import Inputs, Setting, marked_up
 from sparse_attention.reporting.papers import papers
@@ -36,6 +36,7 @@ def render(
     context: Mapping[str, Any],
     setting: Setting,
     pages: Sequence[str] = (),
+    exported: bool = False,
 ) -> str:
     """Return the page as HTML.
 
@@ -53,6 +54,8 @@ def render(
         The setting that the figures show.
     pages : sequence of str
         Pages of surviving tokens, `.../seed~<seed>/<pruning>/<page>`, relative to the report.
+    exported : bool
+        Whether the run writes the data set of the surviving tokens.
     """
     folder, name = os.path.split(template)
     environment = jinja2.Environment(
@@ -98,7 +101,9 @@ def render(
         ],
         setting=setting,
         kept=kept_tokens(setting.keep),
+        introductions=introductions.of_code(config, inputs.table),
         pages=[(page, page_label(page)) for page in pages],
+        exported=exported,
     )
 
 

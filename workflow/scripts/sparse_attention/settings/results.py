@@ -202,8 +202,9 @@ class Results:
 
     @property
     def exported(self) -> list[str]:
-        """The files of pruned data sets."""
-        wanted = self.pruned if self.plan.config["export_pruned"] else ()
+        """The files of pruned data sets; none where the classifiers themselves are not made or taken."""
+        made = self.plan.adds_code or not self.plan.only_tables
+        wanted = self.pruned if self.plan.config["export_pruned"] and made else ()
         return [f"{folder}/export/functions.parquet" for folder in wanted]
 
 
