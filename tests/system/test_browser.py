@@ -121,9 +121,14 @@ def test_a_report_of_made_up_tables_loads_without_errors_and_fits(width, scheme,
     check_it_loads_and_fits(browser, made_up, width, scheme)
 
 
-def test_text_can_be_read_on_a_light_and_a_dark_screen(made_up, browser):
-    for scheme in ("light", "dark"):
-        show(browser, made_up, scheme=scheme)
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_text_can_be_read_on_a_light_and_a_dark_screen(scheme, made_up, finished, browser):
+    tokens = pages(finished)["tokens"]
+    # of the tokens, once all and once only those that are left by the first layer
+    for address in (made_up, tokens, f"{tokens}#after1"):
+        show(browser, address, scheme=scheme)
+        if address.endswith("#after1"):
+            browser.find_element(By.CSS_SELECTOR, "label[for=after1]").click()
         assert browser.execute_script(UNREADABLE) == []
 
 

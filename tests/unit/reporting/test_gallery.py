@@ -136,6 +136,7 @@ def test_the_page_needs_nothing_but_itself(page):
     assert not found.open and not found.tags & {"script", "link", "img", "iframe", "object", "a", "base"}
     assert not {name for name, _ in found.attributes} & {"src", "href", "srcset", "data", "action"}
     assert not re.search(r"url\(|@import|https?:|//[a-z]", page)
+    assert ("http-equiv", "Content-Security-Policy") in found.attributes
 
 
 def test_classes_have_colours_and_each_layer_a_view(page):

@@ -18,6 +18,7 @@ from sparse_attention.reporting.painting import (
     as_html,
     as_terminal,
     check_language,
+    is_dark,
     kinds_of,
     layers_of_characters,
     lines,
@@ -156,3 +157,17 @@ def test_a_terminal_has_the_colour_of_each_layer():
         "    1 \x1b[48;2;243;243;244m\x1b[38;2;0;0;0ma\x1b[0m"
         "\x1b[48;2;8;81;156m\x1b[38;2;255;255;255mb\x1b[0m\x1b[2m c\x1b[0m"
     )
+
+
+def contrast_with_text(colour):
+    """Return the contrast ratio of a colour and the black or white text on it, by WCAG 2.2."""
+    parts = [part / 255 for part in colour]
+    linear = [part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts]
+    light = sum(part * weight for part, weight in zip(linear, (0.2126, 0.7152, 0.0722), strict=True))
+    low, high = sorted((light, float(is_dark(colour))))
+    return (high + 0.05) / (low + 0.05)
+
+
+@pytest.mark.parametrize("layers", [1, 2, 3, 6, 12, 24])
+def test_text_on_every_shade_can_be_read(layers):
+    assert min(contrast_with_text(shade(layer, layers)) for layer in range(layers + 1)) >= 4.5

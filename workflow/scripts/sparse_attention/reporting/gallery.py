@@ -11,7 +11,7 @@ from markupsafe import Markup
 
 from sparse_attention.data.code.functions import Function
 from sparse_attention.pruning.export import Traced
-from sparse_attention.reporting.painting import as_html, shade
+from sparse_attention.reporting.painting import as_html, is_dark, shade
 from sparse_attention.summaries.wording import spell_pruning
 
 OUTCOMES = {(1, 1): "defect found", (1, 0): "defect missed", (0, 1): "false alarm", (0, 0): "rightly cleared"}
@@ -73,6 +73,6 @@ def render(
         loader=jinja2.FileSystemLoader(folder or "."), autoescape=True, undefined=jinja2.StrictUndefined,
         trim_blocks=True, lstrip_blocks=True,
     )  # fmt: skip
-    shades = [(shade(layer, layers), sum(shade(layer, layers)) < 380) for layer in range(layers + 1)]
+    shades = [(colour, is_dark(colour)) for colour in (shade(layer, layers) for layer in range(layers + 1))]
     shown = {**context, "pruning": spell_pruning(context["pruning"])}
     return environment.get_template(name).render(context=shown, items=items, layers=layers, shades=shades)

@@ -98,6 +98,25 @@ def shade(layer: int, layers: int) -> tuple[int, int, int]:
     return tuple(round(a + (b - a) * (place - low)) for a, b in zip(*ends, strict=True))
 
 
+def is_dark(colour: Sequence[int]) -> bool:
+    """Return whether white text on a colour has more contrast than black text; the better of them has at least 4.58.
+
+    Parameters
+    ----------
+    colour : sequence of int
+        Red, green and blue from 0 to 255.
+
+    References
+    ----------
+    Relative luminance and contrast ratio as in the Web Content Accessibility Guidelines 2.2.
+    """
+    linear = [
+        part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in (c / 255 for c in colour)
+    ]
+    luminance = 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+    return 1.05 / (luminance + 0.05) > (luminance + 0.05) / 0.05
+
+
 def as_html(row: Mapping[str, Any], source: str, language: str, marked: Sequence[int] = ()) -> str:
     """Return a function as lines of HTML.
 
@@ -124,7 +143,7 @@ def as_terminal(row: Mapping[str, Any], source: str, layers: int, marked: Sequen
                 text += f"\x1b[2m{piece.text}\x1b[0m"
                 continue
             back = shade(piece.layer, layers)
-            front = "255;255;255" if sum(back) < 380 else "0;0;0"
+            front = "255;255;255" if is_dark(back) else "0;0;0"
             text += f"\x1b[48;2;{back[0]};{back[1]};{back[2]}m\x1b[38;2;{front}m{piece.text}\x1b[0m"
         result.append(f"{'>' if number in marked else ' '}{number:4d} {text}")
     return "\n".join(result)
