@@ -26,6 +26,7 @@ NOT_RUN = {
     r"(docker|apptainer) build .*": "needs that program and the network; tests/workflow/test_containers.py",
     r"\S*snakemake .*(--use-conda|--containerize).*": "needs conda; tests/system/test_conda.py",
     r"(\S*snakemake|make run) .*--profile profiles/slurm.*|squeue .*": "needs Slurm; tests/system/test_slurm.py",
+    r"snakemake .*--configfile /data/config.yaml start.yaml": "needs a reader's bundle; tests/e2e/test_archive.py",
     r"\S*snakemake .*--report .*": "needs a finished run; tests/e2e/test_tiny.py",
     r"make (test|test-\w+)|pytest .*": "runs the tests",
     r"make (lint|format|hooks)": "checks or changes the repository; tests/workflow/test_style.py",
