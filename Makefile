@@ -9,7 +9,7 @@ SECONDS ?= 20
 KILLS ?= 20
 KILL_SEED ?=
 STAGES ?= tables figures
-BUNDLE ?= archive/default
+BUNDLE ?= archive/reference
 FROM_ARCHIVE ?= from-archive
 READER ?=
 TABLE ?=
@@ -63,7 +63,7 @@ archive: $(VENV)/run.stamp ## pack results of a finished run into results/archiv
 publish: $(VENV)/run.stamp ## upload the bundle to a draft on Zenodo's sandbox (ZENODO_TOKEN; ARGS="--server https://zenodo.org")
 	$(BIN)/python tools/publish.py $(ARGS)
 
-figures-from-archive: $(FIGURES_VENV)/stamp ## draw figures and report from the tables in the repository, without torch, into from-archive/
+figures-from-archive: $(FIGURES_VENV)/stamp ## draw figures and report of the reference study from the tables in the repository, without torch, into from-archive/
 	$(FIGURES_VENV)/bin/python tools/run.py --cores $(CORES) --directory $(FROM_ARCHIVE) --configfile config/config.yaml $(BUNDLE)/config.yaml \
 		--config 'start_from={stage: tables, path: "$(abspath $(BUNDLE))"}' $(ARGS)
 

@@ -31,7 +31,7 @@ def test_figures_are_drawn_in_a_small_environment_without_torch(checkout):
 
     ours = figures(checkout.folder / DRAWN)
     run = checkout.snakemake(
-        "figures", "results/report.html", configfiles=("archive/default/config.yaml", "config/zenodo.yaml")
+        "figures", "results/report.html", configfiles=("archive/reference/config.yaml", "config/zenodo.yaml")
     )
     assert run.returncode == 0, run.stdout + run.stderr
     assert len(ours) > 20 and figures(checkout.folder / "results") == ours

@@ -79,9 +79,8 @@ def folder(shared_checkout):
     (place / "from-archive").mkdir()
     for path in {path for command in distinct_commands() for path in re.findall(r"TABLE=(\S+)", command)}:
         # the study's tables lie where `make figures-from-archive` puts them
-        name, target = ("reference", place / "from-archive") if "/" in path else ("default", place)
-        with contextlib.chdir(target):
-            Bundle(ROOT / "archive" / name).restore(f"results/tables/{Path(path).stem}.tsv")
+        with contextlib.chdir(place / "from-archive" if "/" in path else place):
+            Bundle(ROOT / "archive/reference").restore(f"results/tables/{Path(path).stem}.tsv")
     return place
 
 
