@@ -22,7 +22,6 @@ PRESETS = [
     "config/study.yaml",
     "config/paper.yaml",
     "config/reference-text.yaml",
-    "config/zenodo.yaml",
     "config/grids/mlm.yaml",
     "config/grids/mt.yaml",
 ]

@@ -11,7 +11,7 @@ import yaml
 from archived_runs import CONFIG, OUTPUTS, RECEIPT, ROOT
 from sparse_attention.archiving.bundle import INDEX, Bundle
 from sparse_attention.archiving.card import readme
-from sparse_attention.archiving.packing import ADDED, BESIDE, pack
+from sparse_attention.archiving.packing import ADDED, BESIDE, configuration, pack
 from sparse_attention.errors import InputError
 
 
@@ -172,3 +172,8 @@ def test_what_one_reads_first_stands_beside_a_zip_file_too(packed):
 
 def test_a_stage_brings_those_before_it(packed):
     assert Bundle(packed("one.zip", "figures", "qk")).stages == ["models", "qk", "figures"]
+
+
+def test_the_configuration_does_not_say_where_the_run_itself_started_from():
+    started = {"seeds": [1], "start_from": {"stage": "tables", "path": "half"}}
+    assert yaml.safe_load(configuration(started)) == {"seeds": [1], "start_from": None}

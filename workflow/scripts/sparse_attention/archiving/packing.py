@@ -81,8 +81,11 @@ def _about(
 
 
 def configuration(config: Mapping[str, Any]) -> str:
-    """Return the text of a bundle's `config.yaml`: the whole configuration of the run, to be laid over the defaults."""
-    text: str = yaml.safe_dump(dict(config), sort_keys=False, allow_unicode=True, width=120)
+    """Return the text of a bundle's `config.yaml`: the configuration of the run, to be laid over the defaults.
+
+    Where the run itself started from is left out, because a mapping of the reader's would be merged with it.
+    """
+    text: str = yaml.safe_dump({**config, "start_from": None}, sort_keys=False, allow_unicode=True, width=120)
     return "# The whole configuration of the archived run; absolute paths are cut to their last part.\n" + text
 
 
