@@ -14,7 +14,6 @@ import runpy
 import shlex
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
@@ -79,8 +78,9 @@ def folder(shared_checkout):
     (place / "from-archive").mkdir()
     for path in {path for command in distinct_commands() for path in re.findall(r"TABLE=(\S+)", command)}:
         # the study's tables lie where `make figures-from-archive` puts them
+        member = path.removeprefix("from-archive/") if "/" in path else f"results/tables/{path}.tsv"
         with contextlib.chdir(place / "from-archive" if "/" in path else place):
-            Bundle(ROOT / "archive/reference").restore(f"results/tables/{Path(path).stem}.tsv")
+            Bundle(ROOT / "archive/reference").restore(member)
     return place
 
 
