@@ -77,8 +77,6 @@ rule report:
         window=config["figures"]["window"],
         keep=config["figures"]["keep"],
         sparsity=config["figures"]["heatmap"]["sparsity"],
-        # not whether this run writes it: a report drawn from archived tables is that of the run that made them
-        exported=config["export_pruned"] is not None,
     message:
         "Writing results/report.html"
     script:

@@ -24,7 +24,7 @@ def test_the_report_holds_tables_figures_and_provenance(fabricate, tables, tmp_p
         "pages": [str(tmp_path / "pruning/seed~1/mode~topk/tokens.html")],
         "manifest": made,
     }
-    params = context | {"window": 0, "keep": "none", "sparsity": 0.95, "exported": True}
+    params = context | {"window": 0, "keep": "none", "sparsity": 0.95}
     report.main(fabricate.job(input=given, output={"report": output}, params=params))
     text = Path(output).read_text()
     assert "Wikipedia contributors &lt;2016&gt;" in text and "CC-BY-SA-3.0" in text

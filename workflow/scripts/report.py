@@ -19,7 +19,7 @@ def main(snakemake):
     folder = Path(snakemake.output.report).parent
     pages = [os.path.relpath(path, folder) for path in input_paths(getattr(given, "pages", None))]
     inputs = Inputs(*parts)
-    text = page.render(given.template, inputs, manifest, params.context, setting, pages, params.exported)
+    text = page.render(given.template, inputs, manifest, params.context, setting, pages)
     page.write(text, snakemake.output.report)
     logger.info("%s: %.1f MB", snakemake.output.report, len(text) / 1e6)
 

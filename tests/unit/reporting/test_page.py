@@ -85,9 +85,9 @@ def manifest(**changes):
     } | changes
 
 
-def render(tables, figures, made=None, pages=(), exported=False):
+def render(tables, figures, made=None, pages=()):
     inputs = Inputs(map(str, tables), figures)
-    return page.render(TEMPLATE, inputs, made or manifest(), CONTEXT, SETTING, pages, exported)
+    return page.render(TEMPLATE, inputs, made or manifest(), CONTEXT, SETTING, pages)
 
 
 def test_the_page_needs_nothing_else_and_its_links_lead_somewhere(tables, figures):
@@ -224,7 +224,9 @@ def test_pruning_is_summarised_at_the_top_and_its_pages_are_linked(of_code, tabl
 @pytest.mark.parametrize("seeds", [(1,), (1, 2)], ids=["one page", "two pages"])
 def test_pages_lie_beside_the_report_and_pruned_data_only_where_they_are_written(seeds, exported, of_code):
     pages = [f"pruning/pypi-bandit/minilm/seed~{seed}/mode~topk_final~0.3/tokens.html" for seed in seeds]
-    text = render(of_code, [], pages=pages, exported=exported)
+    made = manifest()
+    made["config"] |= {"export_pruned": {"retrain": False} if exported else None}
+    text = render(of_code, [], made, pages)
     own = text[text.index('id="pruning"') : text.index('id="terms"')]
     assert "beside this report" in own and "which a copy of this page does not hold" in own
     assert ("<code>export/</code>" in text) == exported

@@ -36,7 +36,6 @@ def render(
     context: Mapping[str, Any],
     setting: Setting,
     pages: Sequence[str] = (),
-    exported: bool = False,
 ) -> str:
     """Return the page as HTML.
 
@@ -54,8 +53,6 @@ def render(
         The setting that the figures show.
     pages : sequence of str
         Pages of surviving tokens, `.../seed~<seed>/<pruning>/<page>`, relative to the report.
-    exported : bool
-        Whether the run writes the data set of the surviving tokens.
     """
     folder, name = os.path.split(template)
     environment = jinja2.Environment(
@@ -103,7 +100,8 @@ def render(
         kept=kept_tokens(setting.keep),
         introductions=introductions.of_code(config, inputs.table),
         pages=[(page, page_label(page)) for page in pages],
-        exported=exported,
+        # the same in a report drawn from archived tables, which is that of the run that made them
+        exported=config.get("export_pruned") is not None,
     )
 
 
