@@ -14,7 +14,7 @@ from sparse_attention.predictors.registry import GROUPS, discover
 OTHERS = "Other predictors"
 """Title of the panel of predictors whose class names no group."""
 
-BOUND_COLOUR = "#8a8f98"
+BOUND_COLOUR = "#747982"
 BLUE, SKY, VERMILION, ORANGE, GREEN = "#0072B2", "#56B4E9", "#D55E00", "#E69F00", "#009E73"
 PINK, BLACK, WINE, OLIVE = "#CC79A7", "#333333", "#882255", "#999933"
 PALETTE = (BLUE, VERMILION, GREEN, ORANGE, PINK, SKY, WINE, OLIVE, BLACK)
@@ -77,7 +77,7 @@ STYLES = {
 }
 """Colours are unique within a group; pairs of colour and marker are unique overall. Patterns have dashed lines."""
 BOUND_STYLE = PredictorStyle(BOUND_COLOUR, "", DOTTED)
-SPARE_COLOURS = ("#332288", "#999933", "#CC6677", "#44AA99", "#AA4499", "#DDCC77", "#117733", "#661100", "#6699CC")
+SPARE_COLOURS = ("#332288", "#99AA55", "#CC6666", "#55BB99", "#993388", "#DDCC77", "#117733", "#661100", "#6699CC")
 SPARE_MARKERS = ("h", "<", ">", "*", "d", "8", "H", "1", "2", "3", "4")
 CATEGORY_COLOURS = (BLUE, ORANGE, GREEN, PINK, SKY, VERMILION, "#F0E442", OLIVE, WINE)
 """Colours for categories, such as the cells of a map, in the order of use."""

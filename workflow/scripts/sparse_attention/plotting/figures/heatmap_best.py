@@ -21,9 +21,9 @@ from sparse_attention.summaries.wording import count, kept_tokens, spell
 
 CLOSE = 0.01
 """A cell is pale if the best predictor leads by less than this in recall."""
-PALE = 0.6
+PALE = 0.4
 """Share of white in a pale colour."""
-REST = "#9aa0a8"
+REST = "#333333"
 """Colour of all predictors that have no colour of their own."""
 CELL, SHORTEST, LEFT, RIGHT, HEAD, ABOVE, BELOW = 0.36, 0.17, 0.5, 1.95, 0.45, 0.35, 0.45
 """Cells and margins in inches, as in the other heat maps; the legend is in the right margin."""
