@@ -9,7 +9,7 @@ from types import SimpleNamespace
 import pytest
 
 from plans import plan
-from sparse_attention.settings.time_left import SHORT, TRUST, Follower, Job, TimeLeft, expect, follow
+from sparse_attention.settings.time_left import DOUBT, SHORT, TRUST, Follower, Job, TimeLeft, expect, follow
 
 TRAIN, EVALUATE, TABLE, ALL = 1, 2, 3, 4
 JOBS = {
@@ -103,7 +103,28 @@ def test_a_slow_run_takes_longer_than_expected(clock):
     run.start(0)
     clock.time += 300
     run.end(0)
-    assert run.pace == (300 + TRUST) / (100 + TRUST) and run.left == 100 * run.pace
+    slow = (300 + TRUST) / (100 + TRUST)
+    assert run.pace == slow
+    assert run.left == 100 * (300 + DOUBT * 100 * slow) / (100 + DOUBT * 100)
+
+
+def test_jobs_that_have_ended_tell_of_their_own_rule_most(clock):
+    jobs = {i: Job("train", "b", 1, (), 4000.0) for i in range(3)} | {3: Job("evaluate", "b", 1, (), 100.0)}
+    run = TimeLeft(jobs, 1, clock)
+    for job in (0, 1):
+        run.start(job)
+        clock.time += 1000
+        run.end(job)
+    assert run.pace_of("train") == pytest.approx(0.25, abs=0.01)
+    assert run.pace_of("evaluate") == run.pace == (2000 + TRUST) / (8000 + TRUST)
+    # a rule of which nothing was known
+    jobs = {i: Job("train", "b", 1, (), 2.0) for i in range(2)} | {2: Job("plot", "b", 1, (), 2.0)}
+    run = TimeLeft(jobs, 1, clock)
+    run.start(0)
+    clock.time += 1000
+    run.end(0)
+    assert 750 < run.left < 1000 + 2 * run.pace
+    assert run.line.startswith("Progress: 1 of 3 jobs, 49 % of the work")
 
 
 def test_a_job_that_starts_again_is_timed_from_there(clock):

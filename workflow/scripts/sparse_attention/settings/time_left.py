@@ -2,7 +2,7 @@
 
 Snakemake itself counts jobs, but one training takes as long as a hundred tables. A job is expected to take as long as
 in an earlier run, by the times in `results/benchmarks/`, else as the measured rates of `estimate.py` say. The jobs that
-have ended correct this: they tell how much slower, or faster, this run is.
+have ended correct this: those of the same rule tell how long it takes here, all others how slow this machine is.
 """
 
 from __future__ import annotations
@@ -25,6 +25,8 @@ SHORT = 2.0
 """Seconds of a job of which nothing is known: it makes a table or a figure."""
 TRUST = 60.0
 """Seconds of jobs that have ended as expected, which the jobs that have really ended are averaged with."""
+DOUBT = 0.25
+"""Jobs of a rule, ended as expected at the run's pace, which those that have really ended are averaged with."""
 
 
 @dataclass(frozen=True)
@@ -119,14 +121,23 @@ class TimeLeft:
         expected = sum(self.jobs[job].seconds for job in self.taken)
         return (sum(self.taken.values()) + TRUST) / (expected + TRUST)
 
+    def pace_of(self, rule: str) -> float:
+        """How many times as long as expected the jobs of a rule take; the run's pace where none has ended."""
+        ended = [job for job in self.taken if self.jobs[job].rule == rule]
+        expected = sum(self.jobs[job].seconds for job in ended)
+        if not expected:
+            return self.pace
+        doubt = DOUBT * expected / len(ended)
+        return (sum(self.taken[job] for job in ended) + doubt * self.pace) / (expected + doubt)
+
     @property
     def left(self) -> float:
         """The seconds that the rest takes: all its work on all cores, but at least its longest chain of jobs."""
         work, until = 0.0, dict[int, float]()
-        pace, now = self.pace, self.now()
+        paces, now = self._paces(), self.now()
         for index in self._order:
             job = self.jobs[index]
-            seconds = job.seconds * pace
+            seconds = job.seconds * paces[job.rule]
             if index in self.taken:
                 seconds = 0.0
             elif index in self.started:
@@ -138,11 +149,15 @@ class TimeLeft:
     @property
     def line(self) -> str:
         """Jobs, share of the work, and time left, as a line."""
-        work = {index: job.seconds * min(job.cores, self.lanes) for index, job in self.jobs.items()}
+        paces = self._paces()
+        work = {index: job.seconds * paces[job.rule] * min(job.cores, self.lanes) for index, job in self.jobs.items()}
         done, total = sum(work[index] for index in self.taken), sum(work.values())
         share = 100 * done / total if total else 100.0
         jobs = f"{len(self.taken)} of {len(self.jobs)} jobs"
         return f"Progress: {jobs}, {share:.0f} % of the work, {_in_words(self.left)} left"
+
+    def _paces(self) -> dict[str, float]:
+        return {rule: self.pace_of(rule) for rule in {job.rule for job in self.jobs.values()}}
 
 
 class Follower(logging.Handler):
