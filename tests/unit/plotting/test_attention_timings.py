@@ -95,6 +95,13 @@ def test_rows_of_the_benchmark_are_drawn_as_well(table):
     assert len(figure.axes[0].lines) == 7
 
 
+def test_the_bounds_are_told_apart_by_their_markers(table):
+    window = table[table["method"] == "window"]
+    both = [window.assign(method=name, label=name) for name in ("oracle", "random")]
+    lines = draw(pd.concat([table, *both])).axes[0].lines
+    assert {line.get_marker() for line in lines} >= {"^", "v"}
+
+
 def test_no_attention_over_blocks_is_refused(table):
     with pytest.raises(InputError, match="no row is of attention over blocks; allowed: at least one"):
         draw(table[table["block"] == 0])

@@ -92,8 +92,9 @@ def _faster_order(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def _with_marker(name: str, own: PredictorStyle) -> PredictorStyle:
-    """Give bounds a marker, because a line of one length has no other mark."""
-    return PredictorStyle(BOUND_COLOUR, "^") if bound_of(name) else own
+    """Give bounds a marker that points to their side, because a line of one length has no other mark."""
+    bound = bound_of(name)
+    return PredictorStyle(BOUND_COLOUR, "^" if bound == "upper" else "v") if bound else own
 
 
 def _draw_panel(
