@@ -103,9 +103,15 @@ def test_a_slow_run_takes_longer_than_expected(clock):
     run.start(0)
     clock.time += 300
     run.end(0)
-    slow = (300 + TRUST) / (100 + TRUST)
-    assert run.pace == slow
-    assert run.left == 100 * (300 + DOUBT * 100 * slow) / (100 + DOUBT * 100)
+    assert run.pace == 3.0 and run.left == 300.0
+
+
+def test_little_that_has_ended_does_not_change_the_pace(clock):
+    run = run_of(clock, [0.9 * TRUST, 500.0], lanes=1)
+    run.start(0)
+    clock.time += 10 * TRUST
+    run.end(0)
+    assert run.pace == 1.0
 
 
 def test_jobs_that_have_ended_tell_of_their_own_rule_most(clock):
@@ -115,16 +121,19 @@ def test_jobs_that_have_ended_tell_of_their_own_rule_most(clock):
         run.start(job)
         clock.time += 1000
         run.end(job)
-    assert run.pace_of("train") == pytest.approx(0.25, abs=0.01)
-    assert run.pace_of("evaluate") == run.pace == (2000 + TRUST) / (8000 + TRUST)
-    # a rule of which nothing was known
-    jobs = {i: Job("train", "b", 1, (), 2.0) for i in range(2)} | {2: Job("plot", "b", 1, (), 2.0)}
+    assert run.paces == {"train": 0.25, "evaluate": 0.25}
+
+
+def test_a_rule_of_which_nothing_was_known_is_soon_known_and_says_nothing_of_others(clock):
+    jobs = {i: Job("train", "b", 1, (), 2.0) for i in range(2)} | {2: Job("evaluate", "b", 1, (), 100.0)}
     run = TimeLeft(jobs, 1, clock)
     run.start(0)
     clock.time += 1000
     run.end(0)
-    assert 750 < run.left < 1000 + 2 * run.pace
-    assert run.line.startswith("Progress: 1 of 3 jobs, 49 % of the work")
+    paces = run.paces
+    assert paces["train"] == (1000 + DOUBT * 2) / (2 + DOUBT * 2) and paces["evaluate"] == 1.0
+    assert run.left == 2 * paces["train"] + 100
+    assert run.line.startswith("Progress: 1 of 3 jobs, 47 % of the work")
 
 
 def test_a_job_that_starts_again_is_timed_from_there(clock):

@@ -7,7 +7,9 @@ have ended correct this: those of the same rule tell how long it takes here, all
 
 from __future__ import annotations
 
+import bisect
 import functools
+import itertools
 import logging
 import time
 from collections import Counter, defaultdict
@@ -24,9 +26,9 @@ BENCHMARKS = Path("results", "benchmarks")
 SHORT = 2.0
 """Seconds of a job of which nothing is known: it makes a table or a figure."""
 TRUST = 60.0
-"""Seconds of jobs that have ended as expected, which the jobs that have really ended are averaged with."""
+"""Seconds of jobs that have ended as expected, which count beside the jobs that have really ended."""
 DOUBT = 0.25
-"""Jobs of a rule, ended as expected at the run's pace, which those that have really ended are averaged with."""
+"""Jobs of a rule that have ended as expected at the run's pace, which count beside those that have really ended."""
 
 
 @dataclass(frozen=True)
@@ -117,24 +119,32 @@ class TimeLeft:
 
     @property
     def pace(self) -> float:
-        """How many times as long as expected jobs take in this run."""
-        expected = sum(self.jobs[job].seconds for job in self.taken)
-        return (sum(self.taken.values()) + TRUST) / (expected + TRUST)
+        """How many times as long as expected jobs take in this run: the median over rules, by expected seconds.
 
-    def pace_of(self, rule: str) -> float:
-        """How many times as long as expected the jobs of a rule take; the run's pace where none has ended."""
-        ended = [job for job in self.taken if self.jobs[job].rule == rule]
-        expected = sum(self.jobs[job].seconds for job in ended)
-        if not expected:
-            return self.pace
-        doubt = DOUBT * expected / len(ended)
-        return (sum(self.taken[job] for job in ended) + doubt * self.pace) / (expected + doubt)
+        A mean would follow a single rule of which hardly anything was expected.
+        """
+        taken, expected = self._ended()
+        paces = sorted([(1.0, TRUST), *((taken[rule] / seconds, seconds) for rule, seconds in expected.items())])
+        until = list(itertools.accumulate(seconds for _, seconds in paces))
+        return paces[bisect.bisect_left(until, until[-1] / 2)][0]
+
+    @property
+    def paces(self) -> dict[str, float]:
+        """How many times as long as expected the jobs of each rule take; the run's pace where none has ended."""
+        pace = self.pace
+        taken, expected = self._ended()
+        number = Counter(self.jobs[job].rule for job in self.taken)
+        found = dict.fromkeys((job.rule for job in self.jobs.values()), pace)
+        for rule, seconds in expected.items():
+            doubt = DOUBT * seconds / number[rule]
+            found[rule] = (taken[rule] + doubt * pace) / (seconds + doubt)
+        return found
 
     @property
     def left(self) -> float:
         """The seconds that the rest takes: all its work on all cores, but at least its longest chain of jobs."""
         work, until = 0.0, dict[int, float]()
-        paces, now = self._paces(), self.now()
+        paces, now = self.paces, self.now()
         for index in self._order:
             job = self.jobs[index]
             seconds = job.seconds * paces[job.rule]
@@ -149,15 +159,21 @@ class TimeLeft:
     @property
     def line(self) -> str:
         """Jobs, share of the work, and time left, as a line."""
-        paces = self._paces()
+        paces = self.paces
         work = {index: job.seconds * paces[job.rule] * min(job.cores, self.lanes) for index, job in self.jobs.items()}
         done, total = sum(work[index] for index in self.taken), sum(work.values())
         share = 100 * done / total if total else 100.0
         jobs = f"{len(self.taken)} of {len(self.jobs)} jobs"
         return f"Progress: {jobs}, {share:.0f} % of the work, {_in_words(self.left)} left"
 
-    def _paces(self) -> dict[str, float]:
-        return {rule: self.pace_of(rule) for rule in {job.rule for job in self.jobs.values()}}
+    def _ended(self) -> tuple[dict[str, float], dict[str, float]]:
+        """Return the seconds that the ended jobs of each rule took, and those that were expected, above 0."""
+        taken, expected = defaultdict[str, float](float), defaultdict[str, float](float)
+        for job, seconds in self.taken.items():
+            if self.jobs[job].seconds:
+                taken[self.jobs[job].rule] += seconds
+                expected[self.jobs[job].rule] += self.jobs[job].seconds
+        return taken, expected
 
 
 class Follower(logging.Handler):
