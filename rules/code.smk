@@ -53,8 +53,7 @@ CODE_TOKENS = {
     "tokens": f"results/pruning/{CLASSIFIER}/tokens.safetensors",
     "info": f"results/pruning/{CLASSIFIER}/tokens.json",
 }
-# the Longformer that the encoder is turned into; None if the classifier keeps its own architecture
-LONGFORMER = None if config["train_classifier"]["source"] else config["train_classifier"]["longformer"]
+LONGFORMER = grids.longformer_of(config)
 
 
 rule tokenise_code:

@@ -158,6 +158,7 @@ if PLAN.sparse["export_sparse_model"]:
             benchmark_of("export_sparse_model", SINGLE)
         conda:
             "../envs/export_sparse_model.yaml"
+        threads: config["threads"]["evaluate"]
         resources:
             **growing(mem_mb=3000, runtime=60),
         params:

@@ -59,6 +59,8 @@ def test_options_cannot_be_changed():
 
 def test_the_classifier_keeps_its_architecture_without_a_longformer():
     assert ClassifierOptions.of(CONFIG["train_classifier"] | {"longformer": None}).longformer is None
+    assert ClassifierOptions.of(CONFIG["train_classifier"] | {"source": "mine"}).longformer is None
+    assert ClassifierOptions.of(CONFIG["train_classifier"]).longformer is not None
 
 
 def test_a_soft_stage_takes_the_thresholds_settings_of_its_section():

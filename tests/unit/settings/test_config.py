@@ -347,6 +347,14 @@ def test_a_trained_model_needs_a_new_name_and_provides_the_tokenizer(config, tmp
     }
 
 
+def test_a_trained_classifier_is_not_trained_anew(config, tmp_path):
+    config["train_classifier"]["source"], config["classifier"] = str(tmp_path), "trained"
+    (tmp_path / "config.json").write_text("{}")
+    settings.validate(config, Origins(), REGISTRY, ROOT)
+    config["export_pruned"]["retrain"] = True
+    assert "export_pruned.retrain: true is not allowed with a trained classifier" in complaint(config)
+
+
 def test_a_dump_needs_a_new_name_and_no_corpus(config, tmp_path):
     for name in ("train.pt", "validation.pt"):
         (tmp_path / name).touch()

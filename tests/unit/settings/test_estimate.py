@@ -167,6 +167,19 @@ def test_functions_without_a_limit_are_said_not_to_be_counted(tmp_path):
         assert "functions" not in line
 
 
+def test_a_pruned_data_set_that_is_not_written_takes_no_room(tmp_path):
+    with_export, without = (estimate(plan(**changes), tmp_path) for changes in ({}, {"export_pruned": None}))
+    assert without.bytes["pruning"] < with_export.bytes["pruning"]
+
+
+def test_a_trained_classifier_keeps_its_own_layers(tmp_path, monkeypatch):
+    own = Sizes(layers=12, heads=12, head_dim=32, vocabulary=30522, positions=512)
+    monkeypatch.setattr("sparse_attention.settings.estimate.sizes_of", lambda *_: own)
+    made, trained = (estimate(plan(**changes), tmp_path) for changes in ({}, {"train_classifier__source": "mine"}))
+    assert trained.bytes["pruning"] > 1.5 * made.bytes["pruning"]
+    assert trained.seconds["prune_soft"] > 2 * made.seconds["prune_soft"]
+
+
 def test_dimensions_change_nothing_that_is_retrieved():
     source = plan().model
     assert "dimensions" in source.entry

@@ -121,7 +121,7 @@ class DocumentRow(TypedDict):
     title: str
     text: str
     split: NotRequired[str]
-    revision: NotRequired[int | None]
+    revision: NotRequired[str | None]
 
 
 def read_documents(path: Path) -> Iterator[DocumentRow]:

@@ -77,7 +77,7 @@ def prepare(
     reading = Reading(options.min_characters, options.max_documents)
     with atomic_path(documents) as target:
         # two passes over a file on disk, because the split needs all ids, but memory must not hold all texts
-        unsplit = target.with_suffix(".unsplit")
+        unsplit = target.with_name(f"{target.name}-unsplit")
         try:
             ids, lengths = _write_unsplit(unsplit, reading.filter(reader.read(files, reading)))
             logger.info("%s: %s", dataset.name, reading.summary())

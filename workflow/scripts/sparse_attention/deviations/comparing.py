@@ -18,8 +18,8 @@ from sparse_attention.deviations.samples import Sample
 from sparse_attention.evaluation.sweep import evaluate
 from sparse_attention.files.segments import segment
 from sparse_attention.predictors.base import Context, Predictor
+from sparse_attention.predictors.distance import Cosine, SquaredEuclidean
 from sparse_attention.predictors.features import Features
-from sparse_attention.predictors.registry import create
 from sparse_attention.projections.fitting import Curves, FitOptions
 from sparse_attention.projections.model import Projections
 from sparse_attention.projections.weights import ProjectionSetting
@@ -30,7 +30,7 @@ SETTING = ProjectionSetting("linear", 4, True)
 """The projection of all published runs."""
 SPARSITY = 0.95
 """Sparsity at which predictors with a threshold are compared."""
-THRESHOLDS = {"cos": np.geomspace(1e-3, 2, 40).tolist(), "l2": np.geomspace(1e-4, 100, 60).tolist()}
+THRESHOLDS = ((Cosine, np.geomspace(1e-3, 2, 40).tolist()), (SquaredEuclidean, np.geomspace(1e-4, 100, 60).tolist()))
 METRICS = ("recall", "sparsity")
 CLUSTERS = 8
 Values = Mapping[str, float]
@@ -116,11 +116,11 @@ class Comparison:
         """Return the validation loss, and the recall of `cos` and `l2` at sparsity `SPARSITY`, by subject."""
         sample = sample or self.validation
         found: dict[str, Values] = {"projections": {"loss": self.loss(projections, sample)}}
-        for name, thresholds in THRESHOLDS.items():
-            table = evaluate(create(name, self.context), sample.split(projections), {"threshold": thresholds}).table
+        for distance, thresholds in THRESHOLDS:
+            table = evaluate(distance(self.context), sample.split(projections), {"threshold": thresholds}).table
             points = table.groupby("point", sort=False)[list(METRICS)].mean()
             recall = attainable(points["sparsity"].to_numpy(), points["recall"].to_numpy(), SPARSITY)
-            found[f"{name} sparsity~{SPARSITY}"] = {"recall": recall}
+            found[f"{distance.name} sparsity~{SPARSITY}"] = {"recall": recall}
         return found
 
     def loss(self, projections: Projections, sample: Sample) -> float:

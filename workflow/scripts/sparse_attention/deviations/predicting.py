@@ -19,10 +19,16 @@ from sparse_attention.deviations.comparing import CLUSTERS, SETTING, Comparison,
 from sparse_attention.evaluation.buckets import analyse
 from sparse_attention.evaluation.sweep import evaluate
 from sparse_attention.files.segments import segment
-from sparse_attention.predictors.base import BucketPredictor, Context, Predictor
-from sparse_attention.predictors.buckets import FixedBuckets
+from sparse_attention.predictors.base import BucketPredictor, Predictor
+from sparse_attention.predictors.buckets import DynamicBuckets, FixedBuckets
+from sparse_attention.predictors.clusters import KMeans
+from sparse_attention.predictors.distance import Cosine
 from sparse_attention.predictors.features import Features
-from sparse_attention.predictors.registry import create
+from sparse_attention.predictors.hashing import Reformer
+from sparse_attention.predictors.low_dim_entmax import LowDimEntmax
+from sparse_attention.predictors.patterns import BigBird, Longformer, Strided
+from sparse_attention.predictors.routing import KMeansRouting, Routing
+from sparse_attention.predictors.window import Window
 
 Item = TypeVar("Item")
 
@@ -37,27 +43,27 @@ STRIDES = (4, 16)
 def clusters(comparison: Comparison) -> None:
     """With `top` 2, match nearest with nearest and second with second clusters only, or always keep the diagonal."""
     context = comparison.clustered
-    right = create("kmeans", context)
+    right = KMeans(context)
     comparison.compare_predictors("rank_matched_clusters", right, predictors.RankMatchedKMeans(context), top=2)
     comparison.compare_predictors("forced_diagonal", right, predictors.DiagonalKMeans(context), top=2)
 
 
 def patterns(comparison: Comparison) -> None:
     """Draw random keys among the first positions, or once per batch; draw global tokens at random."""
-    right, wrong = create("bigbird", comparison.context), predictors.FirstPositionsBigBird(comparison.context)
+    right, wrong = BigBird(comparison.context), predictors.FirstPositionsBigBird(comparison.context)
     for random_keys in (3, 9, 33):
         comparison.compare_predictors("bigbird_first_positions", right, wrong, random_keys=random_keys)
     batched = predictors.BatchedBigBird(comparison.context, comparison.validation.longest)
     comparison.compare_predictors("one_draw_per_batch", right, batched, random_keys=9)
     for where, sample in (("", comparison.validation), (", ragged", comparison.validation.ragged())):
         globals_ = predictors.RandomGlobalsLongformer(comparison.context, sample.longest)
-        right = create("longformer", comparison.context)
-        comparison.compare_predictors("longformer_random_globals", right, globals_, where, sample, global_tokens=8)
+        longformer = Longformer(comparison.context)
+        comparison.compare_predictors("longformer_random_globals", longformer, globals_, where, sample, global_tokens=8)
 
 
 def strides(comparison: Comparison) -> None:
     """Include both ends of a block in the strided pattern; the published code needs more than one block."""
-    right, wrong = create("strided", comparison.context), predictors.BothEndsStrided(comparison.context)
+    right, wrong = Strided(comparison.context), predictors.BothEndsStrided(comparison.context)
     for stride in STRIDES:
         if stride < comparison.validation.shortest:
             point: dict[str, Any] = {"stride": stride, "expressivity": 2}
@@ -69,7 +75,7 @@ def hashing(comparison: Comparison) -> None:
     wrong = predictors.ReseedingReformer(comparison.context, comparison.validation.info.heads)
     for rounds in (1, SETTING.dim) if comparison.validation.square else ():
         point: dict[str, Any] = {"buckets": BUCKETS, "rounds": rounds, "tied": True}
-        comparison.compare_predictors("reformer_reseeding", create("reformer", comparison.context), wrong, **point)
+        comparison.compare_predictors("reformer_reseeding", Reformer(comparison.context), wrong, **point)
 
 
 def routing(comparison: Comparison) -> None:
@@ -79,9 +85,9 @@ def routing(comparison: Comparison) -> None:
     vectors = {layer: torch.cat([*map(raw_vectors, batches_of(found)[0])], 1) for layer, found in enumerate(layers)}
     batch = routing_quirks.FirstBatchRouting(comparison.context, vectors)
     point: dict[str, Any] = {"clusters": CLUSTERS, "membership": "all"}
-    comparison.compare_predictors("routing_of_first_batch", create("routing", comparison.context), batch, **point)
-    context, name = comparison.clustered, "routing_kmeans"
-    right, first = create(name, context), routing_quirks.FirstClusterRouting(context)
+    comparison.compare_predictors("routing_of_first_batch", Routing(comparison.context), batch, **point)
+    context = comparison.clustered
+    right, first = KMeansRouting(context), routing_quirks.FirstClusterRouting(context)
     comparison.compare_predictors("first_cluster_only", right, first, membership="all")
     sample = comparison.validation.ragged()
     padded = routing_quirks.PaddedRouting(context, sample.longest)
@@ -90,7 +96,7 @@ def routing(comparison: Comparison) -> None:
 
 def entmax(comparison: Comparison) -> None:
     """Include later keys in the entmax of a decoder's queries."""
-    right, wrong = create("entmax", comparison.context), predictors.UnmaskedEntmax(comparison.context)
+    right, wrong = LowDimEntmax(comparison.context), predictors.UnmaskedEntmax(comparison.context)
     sample = comparison.validation.causal()
     comparison.compare_predictors("entmax_of_later_keys", right, wrong, ", causal", sample, alpha=1.5)
 
@@ -100,7 +106,7 @@ def rounding(comparison: Comparison) -> None:
 
     With one projection of query and key together, the distance of a position to itself is 0 but for rounding.
     """
-    right, wrong = create("window", comparison.context), predictors.UnclampedCosine(comparison.context)
+    right, wrong = Window(comparison.context), predictors.UnclampedCosine(comparison.context)
     fits = {"": comparison.projections}
     if comparison.train.square and comparison.validation.square:
         fits[", concat"] = comparison.fit(comparison.train, setting=replace(SETTING, concat=True))
@@ -114,7 +120,7 @@ def rounding(comparison: Comparison) -> None:
 
 def windows(comparison: Comparison) -> None:
     """Use a window of 4 keys, which cannot be centred; it is compared with windows of 3 and 5 keys."""
-    window = create("window", comparison.context)
+    window = Window(comparison.context)
     wrong = comparison.metrics(Widened(window, lambda queries, keys: measures.neighbours(queries, keys, 4)), width=0)
     for width in (3, 5):
         subject = f"window width~4, here width~{width}"
@@ -124,7 +130,7 @@ def windows(comparison: Comparison) -> None:
 def kept_tokens(comparison: Comparison) -> None:
     """Keep the last token of the padded batch instead of that of each example."""
     sample = comparison.validation.ragged()
-    cosine = create("cos", comparison.context)
+    cosine = Cosine(comparison.context)
     padded = Widened(cosine, lambda queries, keys: measures.kept_tokens(queries, keys, sample.longest))
     right = comparison.metrics(cosine, sample, keep="cls+last", threshold=THRESHOLD)
     wrong = comparison.metrics(padded, sample, threshold=THRESHOLD)
@@ -135,7 +141,7 @@ def kept_tokens(comparison: Comparison) -> None:
 def intervals(comparison: Comparison) -> None:
     """Take the number of dynamic buckets from the length of the padded batch instead of that of each example."""
     sample = comparison.validation.ragged()
-    right = create("dynamic", comparison.context)
+    right = DynamicBuckets(comparison.context)
     wrong = predictors.PaddedDynamicBuckets(comparison.context, sample.longest)
     point: dict[str, Any] = {"bucket_size": BUCKET_SIZE, "temperature": 1.0}
     comparison.compare_predictors("intervals_of_padded_batch", right, wrong, ", ragged", sample, **point)
@@ -143,30 +149,30 @@ def intervals(comparison: Comparison) -> None:
 
 def computation(comparison: Comparison) -> None:
     """Count the operations of distances, fixed and dynamic buckets, and clusters by the published formulas."""
-    jobs: tuple[tuple[str, Context, dict[str, Any], int], ...] = (
-        ("cos", comparison.context, {"threshold": THRESHOLD}, WINDOW),
-        ("fixed", comparison.context, {"bucket_size": BUCKET_SIZE}, 0),
-        ("dynamic", comparison.context, {"bucket_size": BUCKET_SIZE, "temperature": 1.0}, 0),
-        ("kmeans", comparison.clustered, {"top": 1}, 0),
+    jobs: tuple[tuple[Predictor, dict[str, Any], int], ...] = (
+        (Cosine(comparison.context), {"threshold": THRESHOLD}, WINDOW),
+        (FixedBuckets(comparison.context), {"bucket_size": BUCKET_SIZE}, 0),
+        (DynamicBuckets(comparison.context), {"bucket_size": BUCKET_SIZE, "temperature": 1.0}, 0),
+        (KMeans(comparison.clustered), {"top": 1}, 0),
     )
     split, metric = comparison.validation.split(comparison.projections), "computation_sparsity"
-    for name, context, point, window in jobs:
-        predictor = create(name, context)
+    for predictor, point, window in jobs:
         right = float(evaluate(predictor, split, point, [window]).table[metric].mean())
         wrong = [
             published_computation(predictor, [features for features, _ in batch], point, window)
             for layer in range(split.info.layers)
             for batch in batches_of(list(split.layer(layer)))
         ]
-        subject = f"{name} {segment({**context.fixed, **point})}" + (f", window {window}" if window else "")
+        subject = f"{predictor.name} {segment({**predictor.context.fixed, **point})}" + (
+            f", window {window}" if window else ""
+        )
         comparison.compare(metric, subject, {metric: right}, {metric: sum(wrong) / len(wrong)})
 
 
 def entropy(comparison: Comparison) -> None:
     """Pool the clusters of all heads for the entropy, instead of averaging the entropies of heads; both in nats."""
     context = comparison.clustered
-    predictor, split = create("kmeans", context), comparison.validation.split(comparison.projections)
-    assert isinstance(predictor, BucketPredictor)
+    predictor, split = KMeans(context), comparison.validation.split(comparison.projections)
     filling = analyse(predictor, split, {"top": 1}, split.info.examples).buckets
     layers = [[features for features, _ in split.layer(layer)] for layer in range(split.info.layers)]
     for side in ("queries", "keys"):

@@ -61,7 +61,7 @@ def find_published(folder: Path, kind: type[Kind], word: str, sections: Sequence
     Parameters
     ----------
     folder : Path
-        The room, as `find_plugins` takes it.
+        The folder, as `find_plugins` takes it.
     kind : type
         Its fields without a default must be declared and not be empty.
     word : str

@@ -62,8 +62,7 @@ def load_classifier(
     folder : Path or str
         The model folder.
     longformer : LongformerShape, optional
-        Shape of the Longformer that is made from the encoder; None keeps the folder's architecture. It is not used with
-        `require_head`.
+        Shape of the Longformer that is made from the encoder; None keeps the folder's architecture.
     max_tokens : int
         Longest sequence of that Longformer.
     require_head : bool
@@ -74,7 +73,7 @@ def load_classifier(
     InputError
         When the folder cannot be used, or the classifier does not have exactly two classes.
     """
-    if longformer is not None and not require_head:
+    if longformer is not None:
         encoder = load_complete(AutoModel, folder, "an encoder", ("pooler.",))
         return longformer_from_encoder(encoder, longformer.layers, longformer.window, max_tokens)
     model = load_ltp(folder) if is_ltp(folder) else load_sequence_classifier(folder, () if require_head else MAY_LACK)

@@ -15,6 +15,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import PercentFormatter
 
 from sparse_attention.files.segments import parse_segment
+from sparse_attention.metrics.classification import THRESHOLD
 from sparse_attention.metrics.facts import CLASSIFICATION
 from sparse_attention.plotting import style
 from sparse_attention.summaries.wording import count, spell_pruning
@@ -107,7 +108,7 @@ def dropped_where_possible(rows: pd.DataFrame) -> pd.DataFrame:
 
 def classified_rightly(predictions: pd.DataFrame) -> pd.Series[bool]:
     """Return which rows predict their label, with the index of `predictions`."""
-    return (predictions["probability"] >= 0.5) == (predictions["label"] == 1)
+    return (predictions["probability"] >= THRESHOLD) == (predictions["label"] == 1)
 
 
 def compared_systems(table: pd.DataFrame) -> pd.DataFrame:

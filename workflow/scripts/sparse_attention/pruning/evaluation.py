@@ -12,6 +12,7 @@ import pandas as pd
 from torch import Tensor
 
 from sparse_attention.data.code.tokens import CodeTokens
+from sparse_attention.metrics.classification import THRESHOLD
 from sparse_attention.metrics.flops import LayerShape, layer_multiply_adds, pruned_multiply_adds
 from sparse_attention.pruning.matching import equal_ramp, equal_shares, shortened
 from sparse_attention.pruning.model import PrunedClassifier
@@ -97,7 +98,7 @@ def _tables(rows: Iterator[Row], model: PrunedClassifier, tokens: CodeTokens) ->
         tables = row_tables(row, model, tokens.lengths.numpy()[row.predicted.functions])
         predictions.append(tables[0])
         kept.append(tables[1])
-        accuracy = float(((row.predicted.probabilities >= 0.5) == (row.predicted.labels == 1)).mean())
+        accuracy = float(((row.predicted.probabilities >= THRESHOLD) == (row.predicted.labels == 1)).mean())
         logger.info("%s, %s: accuracy %.3f, kept %.3f", row.system, row.way, accuracy, row.predicted.kept_share)
     return pd.concat(predictions, ignore_index=True), pd.concat(kept, ignore_index=True)
 

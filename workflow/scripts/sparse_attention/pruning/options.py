@@ -56,7 +56,7 @@ class ClassifierOptions(StageOptions):
     source : str, optional
         Folder of a classifier that is already trained and is used as it is.
     longformer : LongformerShape, optional
-        Shape of the Longformer that the encoder becomes; None keeps its own architecture.
+        Shape of the Longformer that the encoder becomes; None keeps its own architecture, as it does with `source`.
     """
 
     source: str | None
@@ -65,7 +65,7 @@ class ClassifierOptions(StageOptions):
     @classmethod
     def of(cls, section: Mapping[str, Any]) -> Self:
         """Make the options from the section of the configuration."""
-        shape = section["longformer"]
+        shape = None if section["source"] else section["longformer"]
         return super().of({**section, "longformer": shape and LongformerShape(**shape)})
 
 

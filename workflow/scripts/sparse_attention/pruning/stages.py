@@ -28,7 +28,7 @@ def fingerprint_of(params: object, tokens: str, model: Path | str) -> dict[str, 
     tokens, model : path-like
         Input files, whose checksums are taken.
     """
-    named = ("code", "seed", "threads", "options", "pruning")
+    named = ("code", "seed", "threads", "device", "options", "pruning", "max_tokens")
     given = {name: getattr(params, name, None) for name in named}
     return {**given, "tokens": sha256_of(tokens), "model": sha256_of(model)}
 

@@ -74,14 +74,16 @@ def bag_of_words(texts: dict[str, list[str]], labels: dict[str, np.ndarray], see
     from sklearn.feature_extraction.text import TfidfVectorizer
     from sklearn.linear_model import LogisticRegression
     from sklearn.metrics import log_loss
+    from threadpoolctl import threadpool_limits
 
     vectorizer = TfidfVectorizer(token_pattern=TOKEN, lowercase=False, ngram_range=(1, 2), min_df=2, sublinear_tf=True)
     features = {"train": vectorizer.fit_transform(texts["train"])}
     features |= {split: vectorizer.transform(texts[split]) for split in texts if split != "train"}
-    fitted = [
-        LogisticRegression(C=strength, max_iter=1000, random_state=seed).fit(features["train"], labels["train"])
-        for strength in INVERSE_STRENGTHS
-    ]
+    with threadpool_limits(1):  # sums depend on the number of threads
+        fitted = [
+            LogisticRegression(C=strength, max_iter=1000, random_state=seed).fit(features["train"], labels["train"])
+            for strength in INVERSE_STRENGTHS
+        ]
     losses = [log_loss(labels["validation"], model.predict_proba(features["validation"])) for model in fitted]
     best = int(np.argmin(losses))
     text = "tf-idf: inverse strength C = %g has the lowest validation loss; losses of %s: %s"

@@ -10,8 +10,8 @@ import pandas as pd
 from sparse_attention.reporting.findings import format_level, format_number
 from sparse_attention.summaries.wording import joined, spell, spell_pruning
 
-LEARNED = {"dense": "dense", "soft": "soft", "hard": "hard", "retrained": "retrained"}
-"""Systems that must have learned something for their numbers to mean something, and their names."""
+LEARNED = ("dense", "soft", "hard", "retrained")
+"""Systems that must have learned something for their numbers to mean something."""
 NEARLY = 0.005
 """A classifier calls everything one class if at most this share of each class is called otherwise."""
 CHANCE = 0.5
@@ -61,7 +61,7 @@ def of_classifiers(quality: pd.DataFrame, baselines: pd.DataFrame | None) -> lis
         The table `text_baselines`.
     """
     several = quality["pruning"].nunique() > 1
-    learned = quality[quality["system"].isin(list(LEARNED))]
+    learned = quality[quality["system"].isin(LEARNED)]
     groups = []
     for name, rows in learned.groupby("pruning", sort=False):
         rows = rows.drop_duplicates("system")
@@ -88,7 +88,7 @@ def _one_answer(rows: Sequence[Mapping[Any, Any]], where: str) -> Iterator[str]:
         same = [row for row in rows if _answer(row) == answer]
         if not same:
             continue
-        systems, many = joined([LEARNED[row["system"]] for row in same]), len(same) > 1
+        systems, many = joined([row["system"] for row in same]), len(same) > 1
         f1 = format_number(same[0]["f1"], digits=3)
         difference = ", and a difference of 0 between them, however narrow its interval, says nothing about pruning"
         yield (
@@ -103,7 +103,7 @@ def _by_chance(rows: Sequence[Mapping[Any, Any]], where: str) -> Iterator[str]:
         low, high = row.get("roc_auc_low", float("nan")), row.get("roc_auc_high", float("nan"))
         if (row["roc_auc"] if pd.isna(low) else low) <= CHANCE:
             interval = "" if pd.isna(low) else f", 95 % interval {low:.3f} to {high:.3f}"
-            parts.append((LEARNED[row["system"]], f"{row['roc_auc']:.3f}{interval}"))
+            parts.append((row["system"], f"{row['roc_auc']:.3f}{interval}"))
     if parts:
         names = joined([f"{system} ({value})" for system, value in parts])
         # the dense classifier is the same for every pruning

@@ -10,6 +10,7 @@ import jinja2
 from markupsafe import Markup
 
 from sparse_attention.data.code.functions import Function
+from sparse_attention.metrics.classification import THRESHOLD
 from sparse_attention.pruning.export import Traced
 from sparse_attention.reporting.painting import as_html, is_dark, shade
 from sparse_attention.summaries.wording import spell_pruning
@@ -22,7 +23,7 @@ def choose_functions(functions: Sequence[Function], traced: Mapping[int, Traced]
     """Return the numbers of up to `count` functions, taken from the four outcomes in turn, in rising order."""
     groups: dict[tuple[int, int], list[int]] = {outcome: [] for outcome in OUTCOMES}
     for number, found in traced.items():
-        groups[functions[number].label, int(found.probability >= 0.5)].append(number)
+        groups[functions[number].label, int(found.probability >= THRESHOLD)].append(number)
     turns = [[group[turn] for group in groups.values() if turn < len(group)] for turn in range(count)]
     return sorted([number for turn in turns for number in turn][:count])
 
@@ -54,7 +55,7 @@ def render(
     """
     items = []
     for number, found in traced.items():
-        function, predicted = functions[number], int(found.probability >= 0.5)
+        function, predicted = functions[number], int(found.probability >= THRESHOLD)
         row = {"spans": found.spans, "last_layer": found.last_layer}
         counts = [sum(last >= layer for last in found.last_layer) for layer in range(layers + 1)]
         items.append(

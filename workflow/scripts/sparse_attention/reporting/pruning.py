@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import pandas as pd
 
+from sparse_attention.plotting.pruning import SYSTEMS
 from sparse_attention.reporting.findings import percent
 from sparse_attention.summaries.wording import spell_pruning
 
-BASELINES = {"manual": "linear thresholds", "topk": "top-k", "random": "random", "text": "text pruned before"}
+BASELINES = {name: SYSTEMS[name][0] for name in ("manual", "topk", "random", "text")}
 """Systems that choose the same number of tokens in other ways."""
 
 

@@ -15,7 +15,7 @@ from sparse_attention.models.custom_code import refuse_custom_code
 from sparse_attention.models.limits import Limits, limits_of
 from sparse_attention.predictors.registry import discover
 from sparse_attention.settings import drawn, starting
-from sparse_attention.settings.grids import as_list, entmax_attentions, product
+from sparse_attention.settings.grids import as_list, entmax_attentions, longformer_of, product
 from sparse_attention.settings.schema import Problem, nearest
 from sparse_attention.settings.sparse_points import EVALUATED, FINETUNED, SECTIONS
 
@@ -140,6 +140,9 @@ def _code_problems(config: dict[str, Any]) -> Iterator[Problem]:
         yield Problem(key, f"{', '.join(sorted(both))} is in validation and in test; allowed: in one of them")
     if config["train_classifier"]["source"] and config["classifier"] in config["models"]:
         yield _name_taken("classifier", config["classifier"], "models", "train_classifier")
+    if config["train_classifier"]["source"] and (config["export_pruned"] or {}).get("retrain"):
+        text = "true is not allowed with a trained classifier, which cannot be trained anew; allowed: false"
+        yield Problem(("export_pruned", "retrain"), text, (("train_classifier", "source"),))
     for position, pruning in enumerate(config["prunings"]):
         published = pruning.get("variant") == "as_published"
         settings = product({"score": "mean", **pruning})
@@ -231,7 +234,7 @@ def _model_problems(config: dict[str, Any], folder: Path) -> Iterator[Problem]:
         for section in ("fit_projections", "fit_clusters"):
             yield from _layer_problems(config, folder, section)
     if config["code"] is not None and (not started or starting.adds_code(config, folder)):
-        wanted = None if config["train_classifier"]["source"] else config["train_classifier"]["longformer"]
+        wanted = longformer_of(config)
         given = (config["tokenise_code"]["max_tokens"], wanted and wanted["layers"])
         yield from _own_model(config, folder, "classifier", lambda limits: limits.check_classifier(*given))
 

@@ -132,9 +132,9 @@ def _of_classifiers(plan: Plan, classifier: Sizes) -> dict[str, float]:
     config, rate, seeds, prunings = plan.config, rates().seconds, len(plan.config["seeds"]), len(plan.prunings)
     functions = {split: number or 0 for split, number in config["prepare_code"]["max_functions"].items()}
     tokens = config["tokenise_code"]["max_tokens"]
-    settings = config["train_classifier"]["longformer"]
+    longformer = grids.longformer_of(config)
     # of tokens that attend within a window, or to all where the window is not known
-    keys = min(settings["window"] if settings else 512, tokens)
+    keys = min(longformer["window"] if longformer else 512, tokens)
     one = classifier.operations(tokens, keys) / TERA
 
     def training(options: Mapping[str, Any]) -> float:

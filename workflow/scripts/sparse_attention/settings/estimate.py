@@ -11,6 +11,7 @@ from pathlib import Path
 
 from sparse_attention.files.room import size
 from sparse_attention.settings.durations import durations
+from sparse_attention.settings.grids import longformer_of
 from sparse_attention.settings.plan import Plan
 from sparse_attention.settings.sizes import Sizes, sizes_of
 from sparse_attention.settings.storage import outstanding, storage
@@ -95,7 +96,7 @@ def _unlimited(plan: Plan) -> tuple[str, ...]:
 
 def _classifier(plan: Plan, folder: Path) -> Sizes | None:
     """Return the sizes of the classifier: those of its model, or of the Longformer that is made from it."""
-    sizes, longformer = sizes_of(plan.classifier, folder), plan.config["train_classifier"]["longformer"]
+    sizes, longformer = sizes_of(plan.classifier, folder), longformer_of(plan.config)
     if sizes is None or not longformer:
         return sizes
     return replace(sizes, layers=longformer["layers"], positions=plan.config["tokenise_code"]["max_tokens"])

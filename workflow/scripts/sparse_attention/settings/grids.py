@@ -36,6 +36,12 @@ def product(grid: dict[str, Any]) -> list[dict[str, Any]]:
     return [dict(zip(grid, values, strict=True)) for values in itertools.product(*map(as_list, grid.values()))]
 
 
+def longformer_of(config: Mapping[str, Any]) -> dict[str, Any] | None:
+    """Return the shape of the Longformer that the classifier's encoder becomes; None where it keeps its own."""
+    section = config["train_classifier"]
+    return None if section["source"] else section["longformer"]
+
+
 @dataclass(frozen=True)
 class PredictorJob:
     """One evaluation job of a predictor: its path segments, its fitted settings and the grid of its points.

@@ -131,5 +131,6 @@ def _of_code(plan: Plan, classifier: Sizes, exists: Exists) -> int:
     models = sum(not exists(f"{place}/{stage}") for place in places for stage in stages)
     functions = sum(number or 0 for number in config["prepare_code"]["max_functions"].values())
     tokens = functions * config["tokenise_code"]["max_tokens"]
-    exported = sum(not exists(f"{place}/{name}/export/pruned.parquet") for place in places for name in plan.prunings)
+    exports = [f"{place}/{name}/export/pruned.parquet" for place in places for name in plan.prunings]
+    exported = sum(not exists(path) for path in exports) if config["export_pruned"] else 0
     return weights * models + round(exported * tokens * rates().bytes["exported_token"])

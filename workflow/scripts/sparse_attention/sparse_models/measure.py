@@ -19,7 +19,6 @@ from sparse_attention.sparse_models.prediction import PredictedAttention
 from sparse_attention.training.batches import Masking, in_turn, validation_batches
 from sparse_attention.training.losses import Batch, block_losses, evaluating
 
-OF_BLOCK = ("masked_tokens", "loss", "accuracy")
 GOLD = ("current", "dense")
 OF_HEAD = (*METRICS, "output_error", "empty_queries")
 
@@ -71,7 +70,7 @@ class Validation:
         Returns
         -------
         DataFrame
-            block, document, and `OF_BLOCK`: mean loss in nats and accuracy over the masked tokens of the block.
+            block, document, masked_tokens, loss (mean, in nats) and accuracy over the masked tokens of the block.
         """
         names, documents = self.blocks.document_ids("validation"), self.blocks.split("validation")[2]
         tokens, loss, hits = torch.cat(list(losses)).T.numpy()

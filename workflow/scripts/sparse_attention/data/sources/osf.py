@@ -6,8 +6,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import requests
-
 from sparse_attention.data.sources import url
 from sparse_attention.data.sources.common import SourceError, Wanted, choose
 
@@ -41,7 +39,7 @@ def plan(source: dict[str, Any], files: list[Wanted] | None) -> tuple[list[Wante
 def fetch(source: dict[str, Any], wanted: list[Wanted], folder: Path) -> None:
     """Download each file to `folder`; interrupted downloads are resumed."""
     for item in wanted:
-        url.download(source["downloads"][item.path], folder / item.name)
+        url.download(source["downloads"][item.path], folder / item.name, size=item.size)
 
 
 def by_hand(source: dict[str, Any], item: Wanted | None = None) -> str:
@@ -56,22 +54,10 @@ def _storage(source: dict[str, Any]) -> str:
 def _files_of(address: str | None) -> Iterator[dict[str, Any]]:
     """Yield the files of a folder and of those inside it, page by page."""
     while address:
-        page = _page(address)
+        page = url.read_json(address)
         for record in page["data"]:
             if record["attributes"]["kind"] == "folder":
                 yield from _files_of(record["relationships"]["files"]["links"]["related"]["href"])
             else:
                 yield record
         address = page["links"].get("next")
-
-
-def _page(address: str) -> dict[str, Any]:
-    try:
-        answer = requests.get(address, timeout=url.TIMEOUT)
-        answer.raise_for_status()
-        page: dict[str, Any] = answer.json()
-    except requests.HTTPError as error:
-        raise SourceError(f"{address} answers {error.response.status_code} {error.response.reason}") from None
-    except (requests.RequestException, ValueError) as error:
-        raise SourceError(f"{address}: {type(error).__name__}") from None
-    return page

@@ -55,6 +55,36 @@ def download(url: str, target: Path, session: requests.Session | None = None, si
     part.replace(target)
 
 
+def read_json(url: str) -> dict[str, Any]:
+    """Return the object at an address, with growing pauses between attempts.
+
+    Raises
+    ------
+    SourceError
+        When the server refuses it, all attempts fail, or it is not JSON.
+    """
+    shown = without_password(url)
+
+    def attempt() -> dict[str, Any]:
+        try:
+            response = requests.get(url, timeout=TIMEOUT)
+        except (requests.ConnectionError, requests.Timeout) as error:
+            raise BusyError(f"{shown}: {type(error).__name__}") from None
+        except requests.RequestException as error:
+            raise SourceError(f"{shown}: {type(error).__name__}") from None
+        if is_temporary(response.status_code):
+            raise BusyError(f"{shown}: {answer(response.status_code)}", wait_of(response.headers))
+        if not response.ok:
+            raise SourceError(f"{shown}: {answer(response.status_code)}")
+        try:
+            content: dict[str, Any] = response.json()
+        except ValueError as error:
+            raise SourceError(f"{shown}: {type(error).__name__}") from None
+        return content
+
+    return repeat(attempt)
+
+
 def by_hand(source: dict[str, Any], item: Wanted) -> str:
     """Return how to get the file by hand."""
     return f"download {without_password(address(source, item))}"

@@ -5,11 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import requests
-
 from sparse_attention.data.sources import url
 from sparse_attention.data.sources.common import SourceError, Wanted, choose
-from sparse_attention.data.sources.retrying import BusyError, is_temporary, repeat, wait_of
 
 SERVER = "https://zenodo.org"
 
@@ -25,7 +22,7 @@ def plan(source: dict[str, Any], files: list[Wanted] | None) -> tuple[list[Wante
         The source with the key `downloads`: the address of each file by its name.
     """
     try:
-        found = {record["key"]: record for record in repeat(lambda: _record(source))["files"]}
+        found = {record["key"]: record for record in url.read_json(_api(source))["files"]}
         addresses = {name: record["links"]["self"] for name, record in found.items()}
     except (KeyError, TypeError) as error:
         raise SourceError(f"{_api(source)} does not list files: {type(error).__name__} {error}") from None
@@ -56,22 +53,3 @@ def _api(source: dict[str, Any]) -> str:
 def _md5(record: dict[str, Any]) -> str | None:
     kind, _, digits = str(record.get("checksum") or "").partition(":")
     return digits if kind == "md5" else None
-
-
-def _record(source: dict[str, Any]) -> dict[str, Any]:
-    address = url.without_password(_api(source))
-    try:
-        answer = requests.get(_api(source), timeout=url.TIMEOUT)
-    except (requests.ConnectionError, requests.Timeout) as error:
-        raise BusyError(f"{address}: {type(error).__name__}") from None
-    except requests.RequestException as error:
-        raise SourceError(f"{address}: {type(error).__name__}") from None
-    if is_temporary(answer.status_code):
-        raise BusyError(f"{address}: {url.answer(answer.status_code)}", wait_of(answer.headers))
-    if not answer.ok:
-        raise SourceError(f"{address}: {url.answer(answer.status_code)}")
-    try:
-        content: dict[str, Any] = answer.json()
-    except ValueError as error:
-        raise SourceError(f"{address}: {type(error).__name__}") from None
-    return content
