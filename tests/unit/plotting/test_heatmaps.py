@@ -1,13 +1,16 @@
 """Heat maps: the numbers in the cells, and which point is drawn."""
 
+import numpy as np
 import pandas as pd
 import pytest
+from matplotlib.colors import to_rgb
 
 from drawing import draw
 from sparse_attention.errors import InputError
 from sparse_attention.files.tables import read_table
 from sparse_attention.plotting import style
 from sparse_attention.plotting.figures.heatmap_predictor import chosen_point
+from sparse_attention.plotting.heatmaps import contrasting_ink
 
 
 def test_cells_hold_the_percentages_of_their_head(tables, fabricate):
@@ -16,6 +19,20 @@ def test_cells_hold_the_percentages_of_their_head(tables, fabricate):
     found = {tuple(int(place) for place in text.get_position()): text.get_text() for text in axes.texts}
     row = gold.query("layer == 1 and head == 2").iloc[0]
     assert found[2, 1] == f"{100 * row['gold_sparsity']:.1f}" and len(found) == 6
+
+
+def test_numbers_have_the_ink_of_higher_contrast():
+    greys = np.repeat(np.linspace(0, 1, 256)[:, None], 3, 1)
+
+    def luminance(colour):
+        rgb = np.array(to_rgb(colour))
+        return np.where(rgb <= 0.04045, rgb / 12.92, ((rgb + 0.055) / 1.055) ** 2.4) @ [0.2126, 0.7152, 0.0722]
+
+    own = np.array([luminance(grey) for grey in greys])
+    against = {ink: np.maximum(own, luminance(ink)) + 0.05 for ink in (style.INK, "white")}
+    contrast = {ink: top / (np.minimum(own, luminance(ink)) + 0.05) for ink, top in against.items()}
+    best = np.where(contrast[style.INK] > contrast["white"], style.INK, "white")
+    assert list(contrasting_ink(greys)) == list(best)
 
 
 def test_the_nearest_point_is_chosen_for_each_attention(tables_of_seeds):

@@ -21,6 +21,9 @@ HEAD, LEFT, RIGHT, ABOVE, BELOW = 0.45, 0.5, 0.6, 0.35, 0.45
 MOST_NUMBERS = 16
 """The largest number of heads for which cells show their numbers and every tick has a label."""
 
+EQUALLY_READ = 0.2017
+"""Relative luminance of a colour on which `style.INK` and white have the same contrast."""
+
 
 def draw_panels(grid: list[list[tuple[str, pd.DataFrame, str]]], title: str, description: str) -> Figure:
     """Draw a grid of heat maps.
@@ -94,7 +97,7 @@ def contrasting_ink(colours: np.ndarray) -> np.ndarray:
         Names of colours ``(…,)``.
     """
     linear = np.where(colours <= 0.04045, colours / 12.92, ((colours + 0.055) / 1.055) ** 2.4)
-    return np.where(linear @ np.array([0.2126, 0.7152, 0.0722]) > 0.22, style.INK, "white")
+    return np.where(linear @ np.array([0.2126, 0.7152, 0.0722]) > EQUALLY_READ, style.INK, "white")
 
 
 def _write_numbers(axes: Axes, numbers: np.ndarray, norm: Any) -> None:

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import jinja2
 from markupsafe import Markup
 
 from sparse_attention.data.code.functions import Function
 from sparse_attention.metrics.classification import THRESHOLD
 from sparse_attention.pruning.export import Traced
 from sparse_attention.reporting.painting import as_html, is_dark, shade
+from sparse_attention.reporting.templates import open_template
 from sparse_attention.summaries.wording import spell_pruning
 
 OUTCOMES = {(1, 1): "defect found", (1, 0): "defect missed", (0, 1): "false alarm", (0, 0): "rightly cleared"}
@@ -69,11 +68,6 @@ def render(
                 "html": Markup(as_html(row, function.source, language, function.lines)),
             }
         )
-    folder, name = os.path.split(template)
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(folder or "."), autoescape=True, undefined=jinja2.StrictUndefined,
-        trim_blocks=True, lstrip_blocks=True,
-    )  # fmt: skip
     shades = [(colour, is_dark(colour)) for colour in (shade(layer, layers) for layer in range(layers + 1))]
     shown = {**context, "pruning": spell_pruning(context["pruning"])}
-    return environment.get_template(name).render(context=shown, items=items, layers=layers, shades=shades)
+    return open_template(template).render(context=shown, items=items, layers=layers, shades=shades)

@@ -12,7 +12,6 @@ from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
-import jinja2
 import pandas as pd
 from markupsafe import Markup
 
@@ -22,6 +21,7 @@ from sparse_attention.reporting import content, exploring, introductions, overvi
 from sparse_attention.reporting.cautions import cautions
 from sparse_attention.reporting.inputs import Inputs, Setting, marked_up
 from sparse_attention.reporting.papers import papers
+from sparse_attention.reporting.templates import open_template
 from sparse_attention.summaries import registry as published
 from sparse_attention.summaries.registry import TableInfo
 from sparse_attention.summaries.wording import kept_tokens, spell, spell_pruning
@@ -54,14 +54,6 @@ def render(
     pages : sequence of str
         Pages of surviving tokens, `.../seed~<seed>/<pruning>/<page>`, relative to the report.
     """
-    folder, name = os.path.split(template)
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(folder or "."),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
     config = manifest.get("config", {})
     models = inputs.table("masked_lm")
     figures = inputs.figures()
@@ -69,7 +61,7 @@ def render(
     library, packed = exploring.plotting_library() if points else ("", "")
     script, explore = _beside(template, "report.js"), _beside(template, "explore.js")
     sentences = overview.section_findings(inputs, config, setting)
-    return environment.get_template(name).render(
+    return open_template(template).render(
         script=script,
         style=_beside(template, "report.css"),
         explored=points,

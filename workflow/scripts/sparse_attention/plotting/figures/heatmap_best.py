@@ -15,7 +15,17 @@ from matplotlib.patches import Patch
 
 from sparse_attention.plotting import style
 from sparse_attention.plotting.base import Plot
-from sparse_attention.plotting.heatmaps import MOST_NUMBERS, contrasting_ink, label_cells
+from sparse_attention.plotting.heatmaps import (
+    ABOVE,
+    BELOW,
+    CELL,
+    HEAD,
+    LEFT,
+    MOST_NUMBERS,
+    SHORTEST,
+    contrasting_ink,
+    label_cells,
+)
 from sparse_attention.plotting.predictor_styles import CATEGORY_COLOURS
 from sparse_attention.summaries.wording import count, kept_tokens, spell
 
@@ -25,8 +35,8 @@ PALE = 0.4
 """Share of white in a pale colour."""
 REST = "#333333"
 """Colour of all predictors that have no colour of their own."""
-CELL, SHORTEST, LEFT, RIGHT, HEAD, ABOVE, BELOW = 0.36, 0.17, 0.5, 1.95, 0.45, 0.35, 0.45
-"""Cells and margins in inches, as in the other heat maps; the legend is in the right margin."""
+RIGHT = 1.95
+"""Width of the right margin, which holds the legend, in inches."""
 
 
 class HeatmapBest(Plot):
