@@ -22,7 +22,7 @@ from sparse_attention.files.tables import read_table
 from sparse_attention.models.hub import copy_tokenizer
 from sparse_attention.models.masked_lm import load_masked_lm
 from sparse_attention.sparse_models.folder import load_sparse_model
-from sparse_attention.sparse_models.measure import Validation
+from sparse_attention.sparse_models.validation import Validation
 from sparse_attention.training.trainer import MaskedLMTrainer
 from terminating import send_sigterm_in
 from token_blocks import OPTIONS, write_blocks

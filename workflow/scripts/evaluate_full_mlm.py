@@ -7,7 +7,7 @@ from sparse_attention.jobs.log import logger
 from sparse_attention.jobs.script import run
 from sparse_attention.models.attention import choose_kernels
 from sparse_attention.models.masked_lm import load_masked_lm
-from sparse_attention.sparse_models.measure import Validation, measure_full
+from sparse_attention.sparse_models.validation import Validation, measure_full
 
 
 def main(snakemake):

@@ -7,7 +7,8 @@ from sparse_attention.jobs.log import logger
 from sparse_attention.jobs.script import run
 from sparse_attention.models.masked_lm import load_masked_lm
 from sparse_attention.sparse_models.building import predicted_attentions
-from sparse_attention.sparse_models.measure import Validation, measure_predicted
+from sparse_attention.sparse_models.measure import measure_predicted
+from sparse_attention.sparse_models.validation import Validation
 
 
 def main(snakemake):

@@ -11,7 +11,7 @@ from sparse_attention.jobs.script import run
 from sparse_attention.models.attention import choose_kernels
 from sparse_attention.models.masked_lm import load_masked_lm
 from sparse_attention.sparse_models.fine_tuning import train_further
-from sparse_attention.sparse_models.measure import Validation, measure_full
+from sparse_attention.sparse_models.validation import Validation, measure_full
 from sparse_attention.training.options import TrainOptions
 from sparse_attention.training.resuming import remove_resume_points
 

@@ -14,7 +14,8 @@ from sparse_attention.sparse_models.building import predicted_attentions
 from sparse_attention.sparse_models.export import export
 from sparse_attention.sparse_models.fine_tuning import train_further
 from sparse_attention.sparse_models.folder import make_sparse
-from sparse_attention.sparse_models.measure import Validation, measure_predicted
+from sparse_attention.sparse_models.measure import measure_predicted
+from sparse_attention.sparse_models.validation import Validation
 from sparse_attention.training.options import TrainOptions
 from sparse_attention.training.resuming import remove_resume_points
 

@@ -10,9 +10,10 @@ from sparse_attention.models.attention import NAME, Attention, observed, set_att
 from sparse_attention.models.masked_lm import base_output
 from sparse_attention.predictors.base import Context
 from sparse_attention.predictors.registry import create
-from sparse_attention.sparse_models.measure import Validation, measure_full, measure_predicted
+from sparse_attention.sparse_models.measure import measure_predicted
 from sparse_attention.sparse_models.points import Point
 from sparse_attention.sparse_models.prediction import PredictedAttention
+from sparse_attention.sparse_models.validation import Validation, measure_full
 from sparse_attention.training.losses import measure
 
 

@@ -76,7 +76,7 @@ def sparse_jobs(config: Mapping[str, Any], section: str) -> list[SparseJob]:
 
 
 def validation_of(config: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what `sparse_models.measure.Validation` needs besides the blocks."""
+    """Return what `sparse_models.validation.Validation` needs besides the blocks."""
     section = config[EVALUATED]
     return {
         "count": section["blocks"],
