@@ -235,7 +235,7 @@ def _model_problems(config: dict[str, Any], folder: Path) -> Iterator[Problem]:
             yield from _layer_problems(config, folder, section)
     if config["code"] is not None and (not started or starting.adds_code(config, folder)):
         wanted = longformer_of(config)
-        given = (config["tokenise_code"]["max_tokens"], wanted and wanted["layers"])
+        given = (config["tokenise_code"]["max_tokens"], wanted["layers"] if wanted else None)
         yield from _own_model(config, folder, "classifier", lambda limits: limits.check_classifier(*given))
 
 
