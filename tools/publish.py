@@ -24,8 +24,8 @@ from sparse_attention.archiving.card import summary_of  # noqa: E402
 from sparse_attention.archiving.crate import read_citation  # noqa: E402
 from sparse_attention.archiving.deposit import SANDBOX, TOKEN, Draft  # noqa: E402
 from sparse_attention.archiving.metadata import metadata_of  # noqa: E402
-from sparse_attention.archiving.packing import BESIDE  # noqa: E402
 from sparse_attention.archiving.stages import is_mixed  # noqa: E402
+from sparse_attention.archiving.targets import BESIDE  # noqa: E402
 from sparse_attention.errors import InputError  # noqa: E402
 from sparse_attention.jobs.log import configure_logging, logger  # noqa: E402
 

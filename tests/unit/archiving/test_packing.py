@@ -11,7 +11,8 @@ import yaml
 from archived_runs import CONFIG, OUTPUTS, RECEIPT, ROOT
 from sparse_attention.archiving.bundle import INDEX, Bundle
 from sparse_attention.archiving.card import readme
-from sparse_attention.archiving.packing import ADDED, BESIDE, configuration, pack
+from sparse_attention.archiving.packing import configuration, pack
+from sparse_attention.archiving.targets import ADDED, BESIDE
 from sparse_attention.errors import InputError
 
 

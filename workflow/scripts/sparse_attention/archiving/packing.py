@@ -12,15 +12,11 @@ from sparse_attention.archiving.bundle import INDEX, MANIFEST, Member, index_of,
 from sparse_attention.archiving.card import readme, summary_of
 from sparse_attention.archiving.crate import NAME, describe, read_citation
 from sparse_attention.archiving.stages import CARRIED, STAGES, held, is_mixed, stages_of
+from sparse_attention.archiving.targets import ADDED, BESIDE, require_target
 from sparse_attention.errors import InputError
 from sparse_attention.files.atomic import atomic_path
 from sparse_attention.files.checksums import sha256_of
 from sparse_attention.files.plain import read_json
-
-ADDED = ("CITATION.cff", "LICENSE", "constraints.txt")
-"""Files of the workflow that go into every bundle."""
-BESIDE = ("README.md", "config.yaml", NAME)
-"""Files of a zipped bundle that also stand beside it, to be read without unpacking it."""
 
 
 def pack(
@@ -42,11 +38,12 @@ def pack(
     Raises
     ------
     InputError
-        When a stage is unknown, has no results, or a result is missing.
+        When a stage is unknown, has no results, a result is missing, or `target` holds something else than a bundle.
     """
     for stage in stages:
         if stage not in (*STAGES, *CARRIED):
             raise InputError(f"STAGES: {stage!r} is not allowed; allowed: {', '.join((*STAGES, *CARRIED))}")
+    require_target(target, outputs, folder, workflow)
     stages = held(stages)
     chosen = {path for path, rule in outputs.items() if stages_of(rule, path) & set(stages)}
     for stage in stages:
