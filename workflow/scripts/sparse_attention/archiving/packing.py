@@ -8,11 +8,12 @@ from typing import Any
 
 import yaml
 
-from sparse_attention.archiving.bundle import INDEX, MANIFEST, Member, index_of, member_of, write
+from sparse_attention.archiving.bundle import INDEX, MANIFEST, Member
 from sparse_attention.archiving.card import readme, summary_of
 from sparse_attention.archiving.crate import NAME, describe, read_citation
 from sparse_attention.archiving.stages import CARRIED, STAGES, held, is_mixed, stages_of
 from sparse_attention.archiving.targets import ADDED, BESIDE, require_target
+from sparse_attention.archiving.writing import index_of, member_of, write
 from sparse_attention.errors import InputError
 from sparse_attention.files.atomic import atomic_path
 from sparse_attention.files.checksums import sha256_of
