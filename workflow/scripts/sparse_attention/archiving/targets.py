@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from sparse_attention.archiving.bundle import INDEX, Bundle
 from sparse_attention.archiving.crate import NAME
+from sparse_attention.archiving.writing import is_zip
 from sparse_attention.errors import InputError
+from sparse_attention.files.atomic import require_writable
 
 ADDED = ("CITATION.cff", "LICENSE", "constraints.txt")
 """Files of the workflow that go into every bundle."""
@@ -38,15 +41,34 @@ def require_target(target: Path, outputs: Iterable[str], folder: Path, workflow:
         for path in outputs:
             if f"{path}/".startswith(f"{inner}/") or inner.startswith(f"{path}/"):
                 raise _refused(target, f"is the place of the result {path}")
-    if target.suffix == ".zip":
-        _require_zip(target)
-    else:
-        _require_folder(target)
+    with written_to(target):
+        if is_zip(target):
+            _require_zip(target)
+        else:
+            _require_folder(target)
+        require_writable(target)
+
+
+@contextlib.contextmanager
+def written_to(target: Path) -> Iterator[None]:
+    """Turn an error of the file system into one line that says that the bundle cannot be written."""
+    try:
+        yield
+    except OSError as error:
+        raise _refused(target, f"cannot be written ({error.strerror or error})") from None
 
 
 def _require_zip(target: Path) -> None:
     if target.is_dir():
         raise _refused(target, "is a folder")
+    if os.path.lexists(target):
+        _earlier(target)
+        return
+    # what stands beside an earlier bundle is its own, and is replaced with it
+    for name in BESIDE:
+        if os.path.lexists(target.with_name(name)):
+            why = f"would replace {target.with_name(name)}, which stands beside no bundle of this name"
+            raise InputError(f"--output: {target} {why}; allowed: a place in another folder, such as a new one")
 
 
 def _require_folder(target: Path) -> None:
