@@ -36,6 +36,7 @@ for name, declared in TAKEN.items():
             code=code("restore"),
             stage=STAGE,
             settings=stages.settings_behind(config, STAGE),
+            defaults=stages.settings_behind(starting.defaults(), STAGE),
         message:
             f"Taking {name} from the bundle"
         script:

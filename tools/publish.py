@@ -12,21 +12,21 @@ import argparse
 import os
 import sys
 import tempfile
-import zipfile
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT / "workflow/scripts"))
 
-from sparse_attention.archiving.bundle import Bundle  # noqa: E402
+from sparse_attention.archiving.bundle import ALLOWED, MANIFEST, Bundle  # noqa: E402
 from sparse_attention.archiving.card import summary_of  # noqa: E402
 from sparse_attention.archiving.crate import read_citation  # noqa: E402
 from sparse_attention.archiving.deposit import SANDBOX, TOKEN, Draft  # noqa: E402
 from sparse_attention.archiving.metadata import metadata_of  # noqa: E402
-from sparse_attention.archiving.packing import BESIDE  # noqa: E402
 from sparse_attention.archiving.stages import is_mixed  # noqa: E402
-from sparse_attention.errors import InputError  # noqa: E402
+from sparse_attention.archiving.targets import BESIDE  # noqa: E402
+from sparse_attention.errors import InputError, damage_in  # noqa: E402
 from sparse_attention.jobs.log import configure_logging, logger  # noqa: E402
 
 HERE = ("localhost", "127.0.0.1")
@@ -49,25 +49,46 @@ def publish(place: Path, server: str, token: str, metadata: bool = False, fresh:
     Raises
     ------
     InputError
-        When `place` is no zipped bundle, or the server refuses something.
+        When `place` is no zipped bundle or a damaged one, or the server refuses something.
     """
     if not place.is_file():
         raise InputError(f"{place}: no such file; allowed: a zipped bundle, as `make archive` writes it")
     bundle = Bundle(place)
+    # all that can be wrong with the bundle is found before there is a draft
+    bundle.check(about=True)
+    texts = {name: bundle.read(name) for name in BESIDE}
+    description = described(bundle)
     draft = Draft(server, token, place.with_name(f"{place.stem}.draft.json"), fresh)
-    with tempfile.TemporaryDirectory() as folder, zipfile.ZipFile(place) as archive:
-        beside = [Path(archive.extract(name, folder)) for name in BESIDE]
+    with tempfile.TemporaryDirectory() as folder:
+        beside = [Path(folder) / name for name in texts]
+        for file in beside:
+            file.write_bytes(texts[file.name])
         draft.upload([*beside, place])
     if metadata or draft.is_bare:
-        mixed = is_mixed(bundle.stages, bundle.members)
-        version = bundle.manifest.get("code", {}).get("version")
-        summary = summary_of({"config": bundle.config})
-        draft.describe(metadata_of(read_citation(ROOT), summary, bundle.data, mixed, version))
-        if mixed:
+        draft.describe(description)
+        if is_mixed(bundle.stages, bundle.members):
             logger.info("the bundle holds text, code or models of others: set the licence on the draft's page")
     else:
         logger.info("the draft keeps its metadata; --metadata writes them again")
     return draft.address
+
+
+def described(bundle: Bundle) -> dict[str, Any]:
+    """Return the metadata of a draft with a bundle; raise `InputError` when what the bundle says of itself is odd."""
+    with damage_in(f"{bundle.place}: {MANIFEST}", ALLOWED):
+        version = bundle.manifest.get("code", {}).get("version")
+    with bundle.damage():
+        mixed, summary = is_mixed(bundle.stages, bundle.members), summary_of({"config": bundle.config})
+        return metadata_of(read_citation(ROOT), summary, bundle.data, mixed, version)
+
+
+def wrong_token(token: str) -> str:
+    """Return why a text cannot be sent as an access token, without the text; empty when it can."""
+    if not token:
+        return "is not set in the environment"
+    if any(char.isspace() or not char.isprintable() for char in token):
+        return "holds a blank, a line break or a control character"
+    return "" if token.isascii() else "holds letters or signs that are not ASCII"
 
 
 def is_allowed(server: str) -> bool:
@@ -89,8 +110,8 @@ def main() -> None:
     options = parser.parse_args()
     configure_logging(None)
     token = os.environ.get(TOKEN, "").strip()
-    if not token or not token.isascii() or not token.isprintable():
-        sys.exit(f"{TOKEN} is not set in the environment; allowed: an access token of {options.server}")
+    if wrong := wrong_token(token):
+        sys.exit(f"{TOKEN} {wrong}; allowed: an access token of {options.server}, and nothing else")
     if not is_allowed(options.server):
         sys.exit(f"--server: {options.server} is not allowed; allowed: an address that starts with https://")
     try:

@@ -34,7 +34,7 @@ def test_a_run_in_a_folder_of_its_own_is_packed_from_there(packed, copy_of_finis
     folder.mkdir()
     for name in ("results", "resources", ".snakemake"):
         (copy_of_finished.folder / name).rename(folder / name)
-    place = copy_of_finished.folder / "elsewhere.zip"
+    place = copy_of_finished.folder / "packed/elsewhere.zip"
     # only times count, because the paths of the scripts are others from there
     ours = ("--directory", "elsewhere", "--rerun-triggers", "mtime")
     ours += ("--configfile", "config/config.yaml", "tests/config/tiny.yaml")
@@ -131,7 +131,7 @@ def test_classifiers_of_code_are_added_to_archived_language_models(packed, witho
     assert {receipt["kind"] for receipt in first["data"]} == {"archive", "code", "model", "text"}
 
     targets = ("tables", "results/provenance/manifest.json")
-    both = pack(checkout, checkout.folder / "both.zip", ["tables"], *targets, "--configfile", settings, overlay)
+    both = pack(checkout, checkout.folder / "both/both.zip", ["tables"], *targets, "--configfile", settings, overlay)
     assert both.config["code"] is not None
     assert {f"results/tables/{name}" for name in ours if name.endswith(".tsv")} <= set(both.members)
 

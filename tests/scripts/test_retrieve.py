@@ -6,6 +6,8 @@ from types import SimpleNamespace
 import pytest
 
 import retrieve
+from archived_runs import OUTPUTS, ROOT, make_results
+from sparse_attention.archiving.packing import pack
 from sparse_attention.errors import InputError
 
 
@@ -36,3 +38,12 @@ def test_a_folder_that_is_no_model_is_refused(tmp_path):
     (tmp_path / "model" / "weights.bin").write_bytes(b"x")
     with pytest.raises(InputError, match=r"not a Hugging Face model folder: config\.json is missing"):
         retrieve.main(snakemake(tmp_path, tmp_path / "model", kind="model"))
+
+
+def test_a_bundle_with_a_changed_file_is_refused_before_results_are_taken_from_it(tmp_path):
+    make_results(tmp_path / "run")
+    pack(tmp_path / "bundle", OUTPUTS, ["tables"], tmp_path / "run", ROOT)
+    retrieve.main(snakemake(tmp_path, tmp_path / "bundle", kind="archive"))
+    (tmp_path / "bundle/results/tables/predictors.tsv").write_text("other numbers")
+    with pytest.raises(InputError, match=r"results/tables/predictors\.tsv has the wrong checksum"):
+        retrieve.main(snakemake(tmp_path, tmp_path / "bundle", kind="archive"))

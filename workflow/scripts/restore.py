@@ -3,15 +3,18 @@
 from sparse_attention.archiving.bundle import open_retrieved
 from sparse_attention.archiving.stages import differences
 from sparse_attention.errors import InputError
+from sparse_attention.files.yaml import dotted
 from sparse_attention.jobs.log import logger
 from sparse_attention.jobs.script import run
 
 
 def main(snakemake):
     bundle = open_retrieved(snakemake.input.bundle)
-    wrong = differences(bundle, snakemake.params.stage, snakemake.params.settings)
+    given = snakemake.params
+    wrong = differences(bundle, given.stage, given.settings, given.defaults)
     if wrong:
-        raise InputError("this run cannot start from the bundle:", *(f"  {key}: {text}" for key, text in wrong.items()))
+        lines = (f"  {dotted(key)}: {text}" for key, text in wrong.items())
+        raise InputError("this run cannot start from the bundle:", *lines)
     for path in snakemake.output:
         bundle.restore(path)
     logger.info("%d files or folders from %s", len(snakemake.output), bundle.place)

@@ -94,6 +94,11 @@ def test_a_name_that_leads_out_of_its_folder_is_refused(place, here):
         pytest.param(b'{"format": 2}', "format 2 is not allowed; allowed: 1", id="format"),
         pytest.param(b'{"format": 1, "config": {}}', "is damaged", id="keys"),
         pytest.param(b'{"format": 1, "config": {}, "stages": [], "data": [], "files": [{}]}', "is damaged", id="files"),
+        pytest.param(
+            b'{"format": 1, "config": {}, "stages": [], "data": [], "files": [{"path": 5, "size": 1, "sha256": "a"}]}',
+            r"bundle\.json is damaged \(TypeError: path 5 of a file\); allowed: a bundle",
+            id="path",
+        ),
     ],
 )
 def test_a_damaged_index_is_one_line(place, content, message):
@@ -109,14 +114,81 @@ def test_a_zip_file_that_is_cut_is_one_line(packed):
         Bundle(place)
 
 
+def changed_bytes(place, name, at):
+    """Change bytes in the packed content of a file, or say in the zip file's lists that it is encrypted."""
+    content = bytearray(place.read_bytes())
+    with zipfile.ZipFile(place) as archive:
+        entry = archive.getinfo(name)
+    if at == "flag":
+        content[entry.header_offset + 6] |= 1
+        content[content.rfind(b"PK\x01\x02", 0, content.rfind(name.encode())) + 8] |= 1
+    else:
+        start = entry.header_offset + 30 + len(name) + (20 if name != INDEX else 0)
+        content[start : start + 40] = bytes(byte ^ 0x5A for byte in content[start : start + 40])
+    place.write_bytes(content)
+
+
+@pytest.mark.parametrize("at", ["content", "flag"])
+def test_a_zip_file_with_damaged_or_encrypted_content_is_one_line(packed, here, at):
+    place = packed("one.zip", "tables")
+    changed_bytes(place, TABLE, at)
+    with pytest.raises(InputError, match=r"one\.zip: results/tables/predictors\.tsv is damaged \(.*fetch it again"):
+        Bundle(place).restore(TABLE)
+    assert not (here / TABLE).exists()
+    changed_bytes(place, INDEX, at)
+    with pytest.raises(InputError, match=r"one\.zip: not a bundle \("):
+        Bundle(place)
+
+
+def test_a_name_that_is_too_long_is_one_line(tmp_path):
+    with pytest.raises(InputError, match=r": (cannot be read|not a bundle) \(.*too long"):
+        Bundle(tmp_path / ("x" * 300))
+
+
+@pytest.mark.parametrize("content", [b"other numbers", b""], ids=["changed", "missing"])
+def test_the_whole_bundle_can_be_checked(place, content):
+    Bundle(place).check(about=True)
+    damage(place, "LICENSE", content)
+    Bundle(place).check()
+    with pytest.raises(InputError, match="LICENSE (has the wrong checksum|is missing)"):
+        Bundle(place).check(about=True)
+    damage(place, TABLE, content)
+    with pytest.raises(InputError, match=r"predictors\.tsv (has the wrong checksum|is missing)"):
+        Bundle(place).check()
+
+
 def test_a_folder_that_is_no_bundle_is_one_line(tmp_path):
     with pytest.raises(InputError, match=INDEX):
         Bundle(tmp_path)
 
 
+def retrieved(path, receipt):
+    """Retrieve a bundle of the user's own, and return the one that its receipt leads to."""
+    entry = {"kind": "archive", "version": "local", "source": {"type": "path", "path": os.fspath(path)}}
+    retrieve("bundle", entry, receipt)
+    return open_retrieved(str(receipt))
+
+
 @pytest.mark.parametrize("name", ["bundle.zip", "bundle"], ids=["zip", "folder"])
 def test_a_bundle_is_found_through_its_receipt(packed, tmp_path, name):
-    place, receipt = packed(name, "tables"), tmp_path / "receipt.json"
-    entry = {"kind": "archive", "version": "local", "source": {"type": "path", "path": os.fspath(place)}}
-    retrieve("bundle", entry, receipt)
-    assert open_retrieved(str(receipt)).stages == ["tables"]
+    assert retrieved(packed(name, "tables"), tmp_path / "receipt.json").stages == ["tables"]
+
+
+@pytest.mark.parametrize("name", ["bundle.zip?download=1", "bundle.ZIP", "bundle", "bundle.zip"], ids=ascii)
+def test_the_file_that_is_named_is_taken_whatever_its_name_and_neighbours(packed, tmp_path, name):
+    place = tmp_path / "named" / name
+    place.parent.mkdir()
+    place.write_bytes(packed("one.zip", "tables").read_bytes())
+    assert Bundle(place.parent).place == place  # the only zip file in the folder
+    (place.parent / "other-run.zip").write_bytes(packed("two/two.zip", "figures").read_bytes())
+    for bundle in Bundle(place), retrieved(place, tmp_path / "receipt.json"):
+        assert (bundle.place, bundle.stages) == (place, ["tables"])
+
+
+def test_of_several_zip_files_in_a_folder_none_is_taken(packed, tmp_path):
+    for name in ("first.zip", "second.zip"):
+        (tmp_path / "both").mkdir(exist_ok=True)
+        (tmp_path / "both" / name).write_bytes(packed("one.zip", "tables").read_bytes())
+    for read in (Bundle, lambda folder: retrieved(folder, tmp_path / "receipt.json")):
+        with pytest.raises(InputError, match=r"both: holds zip files: first\.zip, second\.zip; .* one zip file"):
+            read(tmp_path / "both")

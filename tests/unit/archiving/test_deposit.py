@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import json
 import logging
 
@@ -70,9 +71,31 @@ def test_each_server_has_a_draft_of_its_own(zenodo, record):
     assert not back.is_new and back.address.endswith("/100") and list(zenodo.drafts) == [100, 101]
 
 
-def test_a_record_that_names_no_drafts_is_one_line(zenodo, record):
-    record.write_text('{"drafts": 3}')
-    with pytest.raises(InputError, match=r"draft\.json: 3 is not allowed; allowed: the record of an upload"):
+@pytest.mark.parametrize(
+    "content",
+    [
+        '{"drafts": 3}',
+        '{"drafts": [[1, 2, 3]]}',
+        '{"server": ["a"], "draft": 1}',
+        '{"server": "https://zenodo.org"}',
+        '{"drafts": {"https://zenodo.org": "../../x"}}',
+        '{"drafts": {"https://zenodo.org": [1]}}',
+        '{"drafts": {"https://zenodo.org": true}}',
+    ],
+)
+def test_a_record_that_names_no_drafts_is_one_line(zenodo, record, content):
+    record.write_text(content)
+    with pytest.raises(InputError, match=r"draft\.json: .* is not allowed; allowed: the record of an upload"):
+        Draft(zenodo.url, TOKEN, record)
+    assert not zenodo.requests
+
+
+def test_no_draft_is_made_that_could_not_be_remembered(zenodo, record, monkeypatch):
+    def refuse(*_):
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr(type(record), "touch", refuse)
+    with pytest.raises(InputError, match=r"bundle\.draft\.json: cannot be written \(Permission denied\); allowed: "):
         Draft(zenodo.url, TOKEN, record)
     assert not zenodo.requests
 

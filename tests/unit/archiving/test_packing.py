@@ -11,7 +11,8 @@ import yaml
 from archived_runs import CONFIG, OUTPUTS, RECEIPT, ROOT
 from sparse_attention.archiving.bundle import INDEX, Bundle
 from sparse_attention.archiving.card import readme
-from sparse_attention.archiving.packing import ADDED, BESIDE, configuration, pack
+from sparse_attention.archiving.packing import configuration, pack
+from sparse_attention.archiving.targets import ADDED, BESIDE
 from sparse_attention.errors import InputError
 
 
@@ -147,6 +148,22 @@ def test_an_unknown_stage_is_refused(run, tmp_path):
     allowed = "models, qk, centroids, predictors, tables, figures, exports"
     with pytest.raises(InputError, match=f"STAGES: 'tabels' is not allowed; allowed: {allowed}"):
         pack(tmp_path / "one.zip", OUTPUTS, ["tabels"], run, ROOT)
+    assert not (tmp_path / "one.zip").exists()
+
+
+def test_a_bundle_of_no_stage_is_refused(packed, run, tmp_path):
+    earlier = packed("one.zip", "tables").read_bytes()
+    with pytest.raises(InputError, match="STAGES: '' is not allowed; allowed: models, qk, "):
+        pack(tmp_path / "one.zip", OUTPUTS, [], run, ROOT)
+    assert (tmp_path / "one.zip").read_bytes() == earlier
+
+
+@pytest.mark.parametrize("change", [{"config": None}, {"data": 5}, {"code": None}, {"config": {}}, {"data": [{}]}])
+def test_a_manifest_of_another_form_is_one_line(run, tmp_path, change):
+    manifest = run / "results/provenance/manifest.json"
+    manifest.write_text(json.dumps(json.loads(manifest.read_text()) | change))
+    with pytest.raises(InputError, match=r"^results/provenance/manifest\.json is damaged \(.*\); allowed: that of a"):
+        pack(tmp_path / "one.zip", OUTPUTS, ["tables"], run, ROOT)
     assert not (tmp_path / "one.zip").exists()
 
 

@@ -53,7 +53,27 @@ def test_a_bundle_of_the_same_settings_is_taken(place, tmp_path):
 
 def test_each_setting_that_differs_is_a_problem_of_its_own(place, tmp_path):
     config = {**started("tables", path=place), "seeds": [7], "blocks": {"length": 8}}
-    assert {problem.key for problem in problems(config, REGISTRY, tmp_path)} == {("seeds",), ("blocks",)}
+    assert {problem.key for problem in problems(config, REGISTRY, tmp_path)} == {("seeds",), ("blocks", "length")}
+
+
+def test_a_default_that_came_after_the_bundle_is_taken(place, tmp_path):
+    config = started("tables", path=place)
+    config["train_mlm"] = {**CONFIG["train_mlm"], "compile": False}
+    assert list(problems(config, REGISTRY, tmp_path)) == []
+    config["train_mlm"]["compile"] = True
+    (problem,) = problems(config, REGISTRY, tmp_path)
+    assert problem.key == ("train_mlm", "compile") and "allowed: false, " in problem.text
+
+
+def test_a_bundle_with_a_configuration_of_another_form_is_one_problem(place, tmp_path):
+    with zipfile.ZipFile(place) as archive:
+        archive.extractall(tmp_path / "odd")
+    index = tmp_path / "odd/bundle.json"
+    content = json.loads(index.read_text())
+    content["config"]["models"] = None
+    index.write_text(json.dumps(content))
+    (problem,) = problems(started("tables", path=str(tmp_path / "odd")), REGISTRY, tmp_path)
+    assert problem.key == ("start_from", "path") and "bundle.json is damaged" in problem.text
 
 
 def test_only_files_that_the_run_still_reads_must_exist(tmp_path):
@@ -76,8 +96,8 @@ def without_code(tmp_path):
     content = json.loads(manifest.read_text())
     content["config"] |= {"code": None, "prepare_code": {"max_lines": 9}}
     manifest.write_text(json.dumps(content))
-    pack(tmp_path / "text.zip", OUTPUTS, ["predictors", "tables"], tmp_path / "of_text", ROOT)
-    return os.fspath(tmp_path / "text.zip")
+    pack(tmp_path / "text/text.zip", OUTPUTS, ["predictors", "tables"], tmp_path / "of_text", ROOT)
+    return os.fspath(tmp_path / "text/text.zip")
 
 
 def test_classifiers_are_added_only_to_tables_of_a_bundle_without_any(place, without_code, tmp_path):
@@ -115,7 +135,7 @@ def test_a_run_that_adds_classifiers_reads_their_files_and_makes_their_tables(wi
 def test_what_the_language_models_depend_on_must_still_be_the_same(without_code, tmp_path):
     other = {**started("tables", path=without_code), "classifier": "large", "seeds": [7]}
     other["models"] = {"small": {"path": ".../another"}, "large": {"path": ".../large"}}
-    assert {problem.key for problem in problems(other, REGISTRY, tmp_path)} == {("seeds",), ("models",)}
+    assert {problem.key for problem in problems(other, REGISTRY, tmp_path)} == {("seeds",), ("models", "small", "path")}
     other["models"]["small"] = CONFIG["models"]["small"]
     assert {problem.key for problem in problems(other, REGISTRY, tmp_path)} == {("seeds",)}
 

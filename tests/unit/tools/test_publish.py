@@ -1,13 +1,20 @@
 from __future__ import annotations
 
+import hashlib
+import json
 import sys
+import zipfile
 
 import pytest
 
 import publish
-from archived_runs import OUTPUTS, ROOT, make_results
+from archived_runs import OUTPUTS, RECEIPT, ROOT, make_results
+from sparse_attention.archiving.bundle import MANIFEST
 from sparse_attention.archiving.packing import pack
+from sparse_attention.errors import InputError
 from zenodo_server import TOKEN
+
+TABLE = "results/tables/predictors.tsv"
 
 
 @pytest.fixture
@@ -78,3 +85,67 @@ def test_a_token_goes_only_to_encrypted_servers_and_to_this_machine(server, allo
         monkeypatch.setenv("ZENODO_TOKEN", TOKEN)
         with pytest.raises(SystemExit, match="is not allowed; allowed: an address that starts with https://"):
             publish.main()
+
+
+def edited(bundle, change):
+    """Change the contents of a bundle's files by name; one without content is removed."""
+    with zipfile.ZipFile(bundle) as archive:
+        contents = {name: archive.read(name) for name in archive.namelist()}
+    contents |= change(contents)
+    with zipfile.ZipFile(bundle, "w") as archive:
+        for name, content in contents.items():
+            if content is not None:
+                archive.writestr(name, content)
+
+
+def index_with(**values):
+    """Return a change of values in a bundle's index."""
+    return lambda contents: {"bundle.json": json.dumps(json.loads(contents["bundle.json"]) | values)}
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        pytest.param(lambda _: {TABLE: b"x"}, r"predictors\.tsv has the wrong checksum", id="table"),
+        pytest.param(lambda _: {TABLE: None}, r"predictors\.tsv is missing", id="no_table"),
+        pytest.param(lambda _: {MANIFEST: b"x"}, r"manifest\.json has the wrong checksum", id="manifest"),
+        pytest.param(lambda _: {"README.md": None}, r"README\.md is missing", id="no_readme"),
+        pytest.param(lambda _: {"README.md": b"x"}, r"README\.md has the wrong checksum", id="readme"),
+        pytest.param(index_with(config={}), r"bundle\.json is damaged", id="no_config"),
+        pytest.param(index_with(data=[{}]), r"bundle\.json is damaged", id="data"),
+        pytest.param(index_with(data=[{**RECEIPT, "source": "x"}]), r"bundle\.json is damaged", id="source"),
+        pytest.param(lambda contents: with_manifest(contents, {"code": None}), r"manifest\.json is damaged", id="code"),
+    ],
+)
+def test_nothing_is_sent_of_a_damaged_bundle(zenodo, bundle, change, message):
+    edited(bundle, change)
+    with pytest.raises(InputError, match=rf"bundle\.zip: .*{message}") as caught:
+        publish.publish(bundle, zenodo.url, TOKEN)
+    assert "\n" not in str(caught.value) and not zenodo.requests
+
+
+def with_manifest(contents, values):
+    """Return a bundle's manifest with other values, and the index with its checksum."""
+    manifest = json.dumps(json.loads(contents[MANIFEST]) | values).encode()
+    index = json.loads(contents["bundle.json"])
+    (entry,) = (file for file in index["files"] if file["path"] == MANIFEST)
+    entry["sha256"] = hashlib.sha256(manifest).hexdigest()
+    return {MANIFEST: manifest, "bundle.json": json.dumps(index)}
+
+
+@pytest.mark.parametrize(
+    ("token", "why"),
+    [
+        ("", "is not set in the environment"),
+        ("secret\nvalue", "holds a blank, a line break or a control character"),
+        ("Bearer secret", "holds a blank, a line break or a control character"),
+        ("secret-tök", "holds letters or signs that are not ASCII"),
+    ],
+    ids=ascii,
+)
+def test_a_token_that_cannot_be_sent_is_not_called_missing_and_not_shown(bundle, monkeypatch, token, why):
+    monkeypatch.setattr(sys, "argv", ["publish.py", str(bundle)])
+    monkeypatch.setenv("ZENODO_TOKEN", token)
+    with pytest.raises(SystemExit, match=f"ZENODO_TOKEN {why}; allowed: an access token of") as caught:
+        publish.main()
+    assert "secret" not in str(caught.value)

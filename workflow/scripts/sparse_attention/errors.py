@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import textwrap
+from collections.abc import Iterator
 
 LONGEST_LINE = 1200
 BREAK = re.compile(r"\s*[\n\r\t\v\f\x1c-\x1e\x85\u2028\u2029]\s*")
@@ -41,6 +43,25 @@ def reason(error: BaseException) -> str:
     if not isinstance(error, (OSError, ValueError, RuntimeError)) and type(error) is not Exception:
         text = f"{name}: {text}" if text else name
     return textwrap.shorten(text or name, 300, placeholder=" …")
+
+
+@contextlib.contextmanager
+def damage_in(name: str, allowed: str) -> Iterator[None]:
+    """Turn what Python throws at content of another form into an `InputError` that says that a file is damaged.
+
+    Parameters
+    ----------
+    name : str
+        The file whose content is read.
+    allowed : str
+        What the file should be, for the error message.
+    """
+    try:
+        yield
+    except InputError:
+        raise
+    except (AttributeError, LookupError, TypeError, ValueError) as error:
+        raise InputError(f"{name} is damaged ({reason(error)}); allowed: {allowed}") from None
 
 
 def printable(text: str) -> str:

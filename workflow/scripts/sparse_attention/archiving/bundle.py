@@ -1,20 +1,20 @@
-"""Reads and writes bundles: results of chosen stages with their checksums, as one zip file or as a folder."""
+"""Reads bundles: results of chosen stages with their checksums, as one zip file or as a folder."""
 
 from __future__ import annotations
 
 import contextlib
 import hashlib
 import json
-import shutil
 import tempfile
 import zipfile
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import zlib
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import IO, Any
 
 from sparse_attention.data.registry import open_dataset
-from sparse_attention.errors import InputError, reason
+from sparse_attention.errors import InputError, damage_in, reason
 from sparse_attention.files.atomic import atomic_path
 from sparse_attention.files.plain import read_json
 
@@ -22,8 +22,8 @@ INDEX = "bundle.json"
 MANIFEST = "results/provenance/manifest.json"
 FORMAT = 1
 ALLOWED = "a bundle, as `make archive` writes it"
-EPOCH = (1980, 1, 1, 0, 0, 0)
-"""The time of each file in a zip file, so that the same results give the same bytes."""
+_UNREADABLE = (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError)
+"""What reading a zip file raises that is damaged, encrypted, or compressed in an unknown way."""
 
 
 @dataclass(frozen=True)
@@ -44,10 +44,11 @@ class Member:
     size: int
     sha256: str
 
-
-def member_of(path: str, content: bytes) -> Member:
-    """Return the entry of a file with a certain content."""
-    return Member(path, len(content), hashlib.sha256(content).hexdigest())
+    def __post_init__(self) -> None:
+        """Refuse values of other types, which an index may hold."""
+        for name, kind in (("path", str), ("size", int), ("sha256", str)):
+            if not isinstance(getattr(self, name), kind):
+                raise TypeError(f"{name} {getattr(self, name)!r} of a file")
 
 
 class Bundle:
@@ -76,19 +77,41 @@ class Bundle:
     """
 
     def __init__(self, place: Path) -> None:
-        zipped = sorted(place.glob("*.zip")) if not (place / INDEX).exists() else []
-        self.place = zipped[0] if len(zipped) == 1 else place
+        try:
+            self.place = (
+                chosen(place, [file for file in place.iterdir() if file.name[0] != "."]) if place.is_dir() else place
+            )
+        except OSError as error:
+            raise InputError(f"{place}: cannot be read ({error.strerror}); allowed: {ALLOWED}") from None
         index = self._index()
         if index.get("format") != FORMAT:
             raise InputError(f"{place}: format {index.get('format')!r} is not allowed; allowed: {FORMAT}")
-        try:
+        with self.damage():
             self.config: dict[str, Any] = dict(index["config"])
             self.data: list[dict[str, Any]] = [dict(receipt) for receipt in index["data"]]
             self.stages: list[str] = list(map(str, index["stages"]))
-            found = [Member(**record) for record in index["files"]]
-        except (KeyError, TypeError, ValueError) as error:
-            raise InputError(f"{place}: {INDEX} is damaged ({reason(error)}); allowed: {ALLOWED}") from None
-        self.members = {member.path: member for member in found}
+            self.members = {record["path"]: Member(**record) for record in index["files"]}
+            self.about = [Member(**record) for record in index.get("about", ())]
+
+    def damage(self) -> contextlib.AbstractContextManager[None]:
+        """Return a context in which content of another form than expected is an `InputError` that names the index."""
+        return damage_in(f"{self.place}: {INDEX}", ALLOWED)
+
+    def check(self, about: bool = False) -> None:
+        """Raise `InputError` when a file of results is missing or differs from its checksum.
+
+        Parameters
+        ----------
+        about : bool
+            Check the files that describe the bundle as well.
+        """
+        for member in (*self.members.values(), *(self.about if about else ())):
+            for _ in self._content(member.path, member.sha256):
+                pass
+
+    def read(self, path: str) -> bytes:
+        """Return the content of a small file of the bundle, also of one that has no checksum."""
+        return b"".join(self._content(path))
 
     def restore(self, path: str) -> None:
         """Write a file or folder of results as it was archived.
@@ -143,25 +166,30 @@ class Bundle:
         try:
             with zipfile.ZipFile(self.place) as archive, archive.open(INDEX) as stream:
                 content = json.load(stream)
-        except (OSError, KeyError, ValueError, RecursionError, zipfile.BadZipFile, NotImplementedError) as error:
+        except (OSError, KeyError, ValueError, *_UNREADABLE) as error:
             raise InputError(f"{self.place}: not a bundle ({reason(error)}); allowed: {ALLOWED}") from None
         if not isinstance(content, dict):
             raise InputError(f"{self.place}: {INDEX} holds no JSON object; allowed: {ALLOWED}")
         return content
 
     def _copy(self, member: Member, target: Path) -> None:
+        with open(target, "wb") as copy:
+            copy.writelines(self._content(member.path, member.sha256))
+
+    def _content(self, path: str, expected: str | None = None) -> Iterator[bytes]:
+        """Yield the content of a file in parts; at the end, raise `InputError` if it has another checksum."""
         digest = hashlib.sha256()
         try:
-            with self._opened(member.path) as stream, open(target, "wb") as copy:
-                while chunk := stream.read(1 << 20):
-                    digest.update(chunk)
-                    copy.write(chunk)
+            with self._opened(path) as stream:
+                while part := stream.read(1 << 20):
+                    digest.update(part)
+                    yield part
         except (KeyError, FileNotFoundError):
-            raise InputError(f"{self.place}: {member.path} is missing; allowed: the files that {INDEX} lists") from None
-        except (zipfile.BadZipFile, NotImplementedError, RuntimeError) as error:
-            raise InputError(f"{self.place}: {member.path} is damaged ({reason(error)}); fetch it again") from None
-        if digest.hexdigest() != member.sha256:
-            text = f"{member.path} has the wrong checksum: expected sha256 {member.sha256}, found {digest.hexdigest()}"
+            raise InputError(f"{self.place}: {path} is missing; allowed: the files that {INDEX} lists") from None
+        except (OSError, *_UNREADABLE) as error:
+            raise InputError(f"{self.place}: {path} is damaged ({reason(error)}); fetch it again") from None
+        if expected not in (None, digest.hexdigest()):
+            text = f"{path} has the wrong checksum: expected sha256 {expected}, found {digest.hexdigest()}"
             raise InputError(f"{self.place}: {text}; fetch it again")
 
     @contextlib.contextmanager
@@ -180,64 +208,23 @@ def open_retrieved(receipt: str) -> Bundle:
     The bundle checks each file that is taken from it, so it is not checked as a whole.
     """
     dataset = open_dataset(receipt, verify=False)
-    zipped = [file for file in dataset.files if file.suffix == ".zip"]
-    return Bundle(zipped[0] if len(zipped) == 1 else dataset.root)
+    # of a single file the name does not matter: it need not end with .zip
+    return Bundle(dataset.files[0] if len(dataset.files) == 1 else chosen(dataset.root, dataset.files))
 
 
-def index_of(
-    config: Mapping[str, Any],
-    stages: Sequence[str],
-    members: Iterable[Member],
-    data: Sequence[Mapping[str, Any]],
-    about: Iterable[Member] = (),
-) -> str:
-    """Return the text of a bundle's index.
+def chosen(folder: Path, files: Iterable[Path]) -> Path:
+    """Return which of the files in a folder is the bundle, or the folder if it holds an index.
 
-    Parameters
-    ----------
-    config : mapping
-        The whole configuration of the run, without absolute paths.
-    stages : sequence of str
-        The stages that the bundle holds.
-    members : iterable of Member
-        The files of results.
-    data : sequence of mapping
-        The receipts of the data sets and models that the run started from.
-    about : iterable of Member
-        The files that describe the bundle. Their key is their own, because no run takes them.
+    Raises
+    ------
+    InputError
+        When there is neither an index nor just one zip file.
     """
-    files, beside = ([vars(member) for member in sorted(of, key=lambda one: one.path)] for of in (members, about))
-    content = {"format": FORMAT, "stages": list(stages), "config": config, "data": list(data), "files": files}
-    content["about"] = beside
-    return json.dumps(content, indent=1, ensure_ascii=False) + "\n"
-
-
-def write(target: Path, files: Mapping[str, Path], texts: Mapping[str, str]) -> None:
-    """Write a bundle, a zip file if `target` ends with `.zip`, else a folder; the same files give the same bytes.
-
-    Parameters
-    ----------
-    target : Path
-        Replaced if it exists; never half written.
-    files : mapping of str to Path
-        Where each file is found, by its path in the bundle.
-    texts : mapping of str to str
-        The contents of further files.
-    """
-    with atomic_path(target) as partial:
-        if target.suffix != ".zip":
-            for name, source in files.items():
-                (partial / name).parent.mkdir(parents=True, exist_ok=True)
-                shutil.copyfile(source, partial / name)
-            for name, text in texts.items():
-                (partial / name).write_text(text, encoding="utf-8")
-            return
-        with zipfile.ZipFile(partial, "w") as archive:
-            for name in sorted({*files, *texts}):
-                entry = zipfile.ZipInfo(name, EPOCH)
-                entry.compress_type, entry.external_attr = zipfile.ZIP_DEFLATED, 0o644 << 16
-                if name in texts:
-                    archive.writestr(entry, texts[name].encode())
-                    continue
-                with open(files[name], "rb") as source_file, archive.open(entry, "w", force_zip64=True) as stream:
-                    shutil.copyfileobj(source_file, stream, 1 << 20)
+    here = sorted(file for file in files if file.parent == folder)
+    if folder / INDEX in here:
+        return folder
+    zipped = [file for file in here if zipfile.is_zipfile(file)]
+    if len(zipped) != 1:
+        found = f"zip files: {', '.join(file.name for file in zipped)}" if zipped else f"neither {INDEX} nor a zip file"
+        raise InputError(f"{folder}: holds {found}; allowed: {ALLOWED}, or the path of one zip file")
+    return zipped[0]

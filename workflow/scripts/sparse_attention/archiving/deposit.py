@@ -15,8 +15,10 @@ from sparse_attention.data.sources import url
 from sparse_attention.data.sources.common import MEGABYTE, SourceError
 from sparse_attention.data.sources.retrying import BusyError, is_temporary, repeat, wait_of
 from sparse_attention.errors import InputError
+from sparse_attention.files.atomic import require_writable
 from sparse_attention.files.checksums import md5_of
 from sparse_attention.files.plain import read_json, write_json
+from sparse_attention.files.yaml_values import shown
 from sparse_attention.jobs.log import logger
 
 SANDBOX = "https://sandbox.zenodo.org"
@@ -60,6 +62,9 @@ class Draft:
         known = None if fresh else drafts.get(self.server)
         found = None if known is None else self._continued(known)
         self.is_new = found is None
+        if self.is_new:
+            # a draft that nothing remembers would be followed by another one at each call
+            _refuse_unwritable(record)
         self._state: dict[str, Any] = self._made() if found is None else found
         if self.is_new:
             write_json(record, {"drafts": {**drafts, self.server: self._value("id")}}, indent=2)
@@ -190,11 +195,21 @@ class Draft:
 def _remembered(record: Path) -> dict[str, Any]:
     """Return the draft on each server that a file remembers."""
     content = read_json(record, _RECORD) if record.exists() else {}
-    # earlier versions remembered one server
-    drafts = {content["server"]: content.get("draft")} if "server" in content else content.get("drafts", {})
-    if not isinstance(drafts, dict):
-        raise InputError(f"{record}: {drafts!r} is not allowed; allowed: {_RECORD}")
+    drafts = content.get("drafts", {})
+    if "server" in content:  # earlier versions remembered one server
+        drafts = {content["server"]: content.get("draft")} if isinstance(content["server"], str) else None
+    # each number becomes a part of an address
+    if not isinstance(drafts, dict) or any(type(number) is not int for number in drafts.values()):
+        raise InputError(f"{record}: {shown(content)} is not allowed; allowed: {_RECORD}")
     return drafts
+
+
+def _refuse_unwritable(record: Path) -> None:
+    try:
+        require_writable(record)
+    except OSError as error:
+        text = f"{record}: cannot be written ({error.strerror}); allowed: a bundle in a folder that can be written"
+        raise InputError(f"{text}, because this file remembers the draft") from None
 
 
 def _was_sent(error: requests.RequestException) -> bool:

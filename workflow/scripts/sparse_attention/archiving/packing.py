@@ -8,19 +8,16 @@ from typing import Any
 
 import yaml
 
-from sparse_attention.archiving.bundle import INDEX, MANIFEST, Member, index_of, member_of, write
+from sparse_attention.archiving.bundle import INDEX, MANIFEST, Member
 from sparse_attention.archiving.card import readme, summary_of
 from sparse_attention.archiving.crate import NAME, describe, read_citation
 from sparse_attention.archiving.stages import CARRIED, STAGES, held, is_mixed, stages_of
-from sparse_attention.errors import InputError
+from sparse_attention.archiving.targets import ADDED, BESIDE, require_target, written_to
+from sparse_attention.archiving.writing import index_of, is_zip, member_of, write
+from sparse_attention.errors import InputError, damage_in
 from sparse_attention.files.atomic import atomic_path
 from sparse_attention.files.checksums import sha256_of
 from sparse_attention.files.plain import read_json
-
-ADDED = ("CITATION.cff", "LICENSE", "constraints.txt")
-"""Files of the workflow that go into every bundle."""
-BESIDE = ("README.md", "config.yaml", NAME)
-"""Files of a zipped bundle that also stand beside it, to be read without unpacking it."""
 
 
 def pack(
@@ -42,11 +39,12 @@ def pack(
     Raises
     ------
     InputError
-        When a stage is unknown, has no results, or a result is missing.
+        When a stage is unknown, has no results, a result is missing, or `target` holds something else than a bundle.
     """
-    for stage in stages:
+    for stage in stages or [""]:
         if stage not in (*STAGES, *CARRIED):
             raise InputError(f"STAGES: {stage!r} is not allowed; allowed: {', '.join((*STAGES, *CARRIED))}")
+    require_target(target, outputs, folder, workflow)
     stages = held(stages)
     chosen = {path for path, rule in outputs.items() if stages_of(rule, path) & set(stages)}
     for stage in stages:
@@ -56,11 +54,12 @@ def pack(
     members = [Member(path, file.stat().st_size, sha256_of(file)) for path, file in files.items()]
     manifest = read_json(folder / MANIFEST, "the manifest of a finished run")
     texts = _about(manifest, stages, members, workflow)
-    if target.suffix == ".zip":
-        for name in BESIDE:
+    with written_to(target):
+        # first, because what stands beside an earlier bundle is replaced only together with it
+        write(target, files | {name: workflow / name for name in ADDED}, texts)
+        for name in BESIDE if is_zip(target) else ():
             with atomic_path(target.with_name(name)) as partial:
                 partial.write_text(texts[name], encoding="utf-8")
-    write(target, files | {name: workflow / name for name in ADDED}, texts)
     return len(members), sum(member.size for member in members)
 
 
@@ -68,13 +67,15 @@ def _about(
     manifest: Mapping[str, Any], stages: Sequence[str], members: Sequence[Member], workflow: Path
 ) -> dict[str, str]:
     """Return the contents of the files that describe a bundle; each lists those before it with their checksums."""
-    citation, config, data = read_citation(workflow), manifest["config"], manifest["data"]
-    texts = {"README.md": readme(manifest, citation, stages, members), "config.yaml": configuration(config)}
+    citation = read_citation(workflow)
+    with damage_in(MANIFEST, "that of a finished run, so call make run first"):
+        config, data, summary = manifest["config"], manifest["data"], summary_of(manifest)
+        texts = {"README.md": readme(manifest, citation, stages, members), "config.yaml": configuration(config)}
     about = [member_of(name, (workflow / name).read_bytes()) for name in ADDED]
     about += [member_of(name, text.encode()) for name, text in texts.items()]
     # neither can hold the checksum of the other and be in it as well
     mixed = is_mixed(stages, (member.path for member in members))
-    texts[NAME] = describe(citation, summary_of(manifest), [*members, *about], data, [INDEX], mixed)
+    texts[NAME] = describe(citation, summary, [*members, *about], data, [INDEX], mixed)
     about.append(member_of(NAME, texts[NAME].encode()))
     texts[INDEX] = index_of(config, stages, members, data, about)
     return texts

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any
 
-from sparse_attention.archiving.bundle import Bundle
+from sparse_attention.archiving.bundle import ALLOWED, MANIFEST, Bundle
+from sparse_attention.errors import damage_in
 from sparse_attention.files.yaml_values import shown
 from sparse_attention.jobs.manifest import portable
 
@@ -39,8 +40,12 @@ _READ_ONLY_AFTER = {
 }  # fmt: skip
 """The settings that only jobs after a stage read, besides those of the stages above it here."""
 _WITHOUT_EFFECT = {"start_from", "figures", "threads", "device", "kernels", "container", "datasets"}
-OPTIONAL = ("map_attention",)
+OPTIONAL = ("analyse_buckets", "map_attention", "time_attention")
 """Sections that make tables of their own and change no other; bundles of older versions may lack them."""
+_CHOSEN = ("seeds", "attentions", "corpus", "model", "code", "classifier")
+_NAMED = ("corpora", "models", "code_corpora", "predictors")
+"""Sections of named things: one that a bundle's configuration lacks was not made, whatever the version."""
+_ABSENT: Any = object()
 _OF_CODE = {"code", "classifier", "code_corpora", "prepare_code", "tokenise_code", "train_classifier",
             "prunings", "prune_soft", "prune_hard", "evaluate_pruning", "time_pruning", "show_pruning",
             "export_pruned"}  # fmt: skip
@@ -131,8 +136,13 @@ def _of_text(settings: Mapping[str, Any]) -> dict[str, Any]:
     return {**kept, "models": models} if "models" in kept else kept
 
 
-def differences(bundle: Bundle, stage: str, settings: Mapping[str, Any]) -> dict[str, str]:
+def differences(
+    bundle: Bundle, stage: str, settings: Mapping[str, Any], defaults: Mapping[str, Any]
+) -> dict[tuple[str, ...], str]:
     """Return why a run with certain settings cannot start from a stage of a bundle, by the key of each difference.
+
+    A bundle of an older version lacks the keys that came later. Each came with a default that does what was done
+    before, so the default is allowed.
 
     Parameters
     ----------
@@ -141,18 +151,66 @@ def differences(bundle: Bundle, stage: str, settings: Mapping[str, Any]) -> dict
         One of `STAGES`.
     settings : mapping
         What `settings_behind` gives for the run.
+    defaults : mapping
+        The workflow's default configuration.
     """
     if stage not in bundle.stages:
-        allowed = ", ".join(name for name in bundle.stages if name in STAGES)
-        return {"start_from": f"stage {shown(stage)} is not in {bundle.place}; allowed: {allowed or 'another bundle'}"}
-    theirs = settings_behind(bundle.config, stage)
-    if adds_code(bundle, stage, settings):
-        settings, theirs = _of_text(settings), _of_text(theirs)
+        allowed = ", ".join(name for name in bundle.stages if name in STAGES) or "another bundle"
+        return {("start_from",): f"stage {shown(stage)} is not in {bundle.place}; allowed: {allowed}"}
+    with bundle.damage():
+        theirs = settings_behind(bundle.config, stage)
+        if adds_code(bundle, stage, settings):
+            settings, theirs = _of_text(settings), _of_text(theirs)
+        found = [
+            difference
+            for key, value in settings.items()
+            if not (_is_newer(key, bundle, stage) or _was_made(key, value, theirs.get(key), stage))
+            for difference in _leaves((key,), value, theirs.get(key, _ABSENT))
+        ]
+        allowed_of = {key: _allowed(key, defaults) for key, _, _ in found}
     return {
-        key: f"{shown(value)} is not what {bundle.place} was made with; allowed: {shown(theirs.get(key))}"
-        for key, value in settings.items()
-        if not (_is_newer(key, bundle, stage) or _was_made(key, value, theirs.get(key), stage))
+        key: _text(bundle, key, ours, theirs, allowed_of[key])
+        for key, ours, theirs in found
+        if theirs is not _ABSENT or ours != allowed_of[key]
     }
+
+
+def _leaves(key: tuple[str, ...], ours: Any, theirs: Any) -> Iterator[tuple[tuple[str, ...], Any, Any]]:
+    """Yield the keys at and below `key` whose values differ, with both values; an absent one counts as null."""
+    if isinstance(ours, Mapping) and isinstance(theirs, Mapping):
+        for name in (*ours, *sorted(theirs.keys() - ours.keys())):
+            yield from _leaves((*key, name), ours.get(name, _ABSENT), theirs.get(name, _ABSENT))
+    elif ours != theirs and not all(value is None or value is _ABSENT for value in (ours, theirs)):
+        yield key, ours, theirs
+
+
+def _allowed(key: tuple[str, ...], defaults: Mapping[str, Any]) -> Any:
+    """Return which value of a key is that of a bundle whose version does not know the key; `_ABSENT` if none is."""
+    if key[0] in (*_CHOSEN, *_NAMED):
+        return _ABSENT
+    if key[0] in OPTIONAL and len(key) == 1:
+        return None  # the bundle lacks the files that the section makes
+    value: Any = defaults
+    for part in key:
+        value = value.get(part, _ABSENT) if isinstance(value, Mapping) else _ABSENT
+    return value
+
+
+def _text(bundle: Bundle, key: tuple[str, ...], ours: Any, theirs: Any, allowed: Any) -> str:
+    """Return what is wrong with a value of ours."""
+    if ours is _ABSENT:
+        return f"is not set, but {bundle.place} was made with it; allowed: {shown(theirs)}"
+    if theirs is not _ABSENT:
+        return f"{shown(ours)} is not what {bundle.place} was made with; allowed: {shown(theirs)}"
+    if key[0] in _NAMED:
+        return f"{shown(ours)} is not in what {bundle.place} was made with; allowed: to leave it out"
+    with damage_in(f"{bundle.place}: {MANIFEST}", ALLOWED):
+        version = bundle.manifest.get("code", {}).get("version")
+    made = f"version {version}, which does" if version else "a version that does"
+    instead = f"{version or 'that version'} of the workflow, or a bundle of a newer version"
+    value = "" if allowed is _ABSENT else f"{shown(allowed)}, "
+    text = f"{shown(ours)} is not what {bundle.place} was made with, by {made} not know this key"
+    return f"{text}; allowed: {value}{instead}"
 
 
 def _is_newer(key: str, bundle: Bundle, stage: str) -> bool:
@@ -162,9 +220,8 @@ def _is_newer(key: str, bundle: Bundle, stage: str) -> bool:
 
 def _was_made(key: str, ours: Any, theirs: Any, stage: str) -> bool:
     # a run may take some of the archived models, but tables are made of all
-    if key in ("seeds", "attentions") and stage in _MADE_BY and isinstance(theirs, list):
-        return set(ours) <= set(theirs)
-    return bool(ours == theirs)
+    some = key in ("seeds", "attentions") and stage in _MADE_BY
+    return some and isinstance(theirs, list) and set(ours) <= set(theirs)
 
 
 def files_taken(

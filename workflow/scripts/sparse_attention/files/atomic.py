@@ -13,8 +13,7 @@ from pathlib import Path
 def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
     """Yield a temporary path beside `path`; it becomes `path` if the block ends without error, else it is removed."""
     target = Path(path)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    partial = target.with_name(f".{target.name}.partial-{os.getpid()}")
+    partial = _partial_of(target)
     try:
         yield partial
         if target.is_dir() and partial.is_dir():
@@ -27,6 +26,18 @@ def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
             os.replace(partial, target)
     finally:
         _remove(partial)
+
+
+def require_writable(path: str | os.PathLike[str]) -> None:
+    """Raise `OSError` when `atomic_path` could write nothing; the folders above `path` are made as it makes them."""
+    partial = _partial_of(Path(path))
+    partial.touch()
+    partial.unlink()
+
+
+def _partial_of(target: Path) -> Path:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    return target.with_name(f".{target.name}.partial-{os.getpid()}")
 
 
 def _remove(path: Path) -> None:

@@ -11,7 +11,9 @@ from sparse_attention.archiving.bundle import Bundle
 from sparse_attention.archiving.stages import STAGES
 from sparse_attention.data.sources.path import locate
 from sparse_attention.errors import InputError
+from sparse_attention.files.yaml import read_mapping
 from sparse_attention.files.yaml_values import shown
+from sparse_attention.jobs.manifest import REPOSITORY
 from sparse_attention.settings.schema import Problem
 
 
@@ -110,11 +112,14 @@ def problems(config: Mapping[str, Any], registry: Mapping[str, Any], folder: Pat
             yield Problem(("start_from", "dataset"), text)
     else:
         try:
-            bundle = Bundle(locate(start["path"], folder))
+            bundle, ours = Bundle(locate(start["path"], folder)), stages.settings_behind(config, start["stage"])
+            found = stages.differences(bundle, start["stage"], ours, defaults())
         except InputError as error:
             yield Problem(("start_from", "path"), str(error))
             return
-        for key, text in stages.differences(
-            bundle, start["stage"], stages.settings_behind(config, start["stage"])
-        ).items():
-            yield Problem((key,), text)
+        yield from (Problem(key, text) for key, text in found.items())
+
+
+def defaults() -> dict[str, Any]:
+    """Return the workflow's default configuration."""
+    return read_mapping(REPOSITORY / "config/config.yaml")
