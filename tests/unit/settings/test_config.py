@@ -312,6 +312,25 @@ def test_a_path_becomes_a_source_of_its_own(config, tmp_path):
     assert (source.name, source.version, source.local_files()) == ("mine-text", "local", [str(text)])
 
 
+def listed(config, kind, tmp_path):
+    """Return a registry with a data set at a path of the user's own, and select it."""
+    if kind == "archive":
+        config["start_from"] = {"stage": "tables", "dataset": "mine"}
+    else:
+        config["corpora"]["mine"] = {"dataset": "mine", "format": "text"}
+        config["corpus"] = "mine"
+    return {**REGISTRY, "mine": {"kind": kind, "version": "1", "source": {"type": "path", "path": f"{tmp_path}/a.txt"}}}
+
+
+@pytest.mark.parametrize("kind", ["text", "archive"])
+def test_a_data_set_at_a_path_of_the_users_own_must_exist(config, tmp_path, kind):
+    registry = listed(config, kind, tmp_path)
+    with pytest.raises(InputError, match=rf"datasets\.mine\.source\.path: {tmp_path}/a\.txt: no such file"):
+        settings.validate(config, Origins(), registry, ROOT)
+    (tmp_path / "a.txt").write_text("words")
+    settings.validate(config, Origins(), registry, ROOT)
+
+
 def test_each_file_of_a_folder_of_texts_is_watched(config, tmp_path):
     config["corpora"]["mine"] = {"path": str(tmp_path / "texts"), "format": "text"}
     config["corpus"] = "mine"

@@ -8,13 +8,14 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from sparse_attention.data.sources.path import locate, resolve
+from sparse_attention.data.sources.path import locate
 from sparse_attention.errors import InputError
 from sparse_attention.files.yaml_values import shown
 from sparse_attention.models.custom_code import refuse_custom_code
 from sparse_attention.models.limits import Limits, limits_of
 from sparse_attention.predictors.registry import discover
 from sparse_attention.settings import drawn, starting
+from sparse_attention.settings.checks_of_paths import path_problems
 from sparse_attention.settings.grids import as_list, entmax_attentions, longformer_of, product
 from sparse_attention.settings.schema import Problem, nearest
 from sparse_attention.settings.sparse_points import EVALUATED, FINETUNED, SECTIONS
@@ -39,7 +40,7 @@ def cross_checks(config: dict[str, Any], registry: dict[str, Any], folder: Path)
     yield _sparse_problems(config)
     yield _code_problems(config)
     yield starting.problems(config, registry, folder)
-    yield _path_problems(config, folder)
+    yield path_problems(config, registry, {name: SELECTIONS[name][0] for name in _selecting(config)}, folder)
     yield _model_problems(config, folder)
 
 
@@ -199,27 +200,6 @@ def _grid_problems(key: tuple[Any, ...], name: str, grid: dict[str, Any]) -> Ite
             text = f"{wrong[0][0]} does not divide {multiple} {wrong[0][1]}"
             text = f"{text}; allowed: divisors of every {multiple}"
             yield Problem((*key, divisor), text, ((*key, multiple),))
-
-
-def _path_problems(config: dict[str, Any], folder: Path) -> Iterator[Problem]:
-    given: list[tuple[tuple[Any, ...], str | None]] = []
-    for section in starting.sections_with_files(config, folder):
-        source = config[section]["source"]
-        parts = source.items() if isinstance(source, dict) else [(None, source)]
-        given += [((section, "source", *filter(None, [part])), path) for part, path in parts]
-    for selection in starting.selections_with_files(config, _selecting(config), folder):
-        section = SELECTIONS[selection][0]
-        entry = config[section].get(config[selection]) or {}
-        given.append(((section, config[selection], "path"), entry.get("path")))
-    for key, path in given:
-        if path is not None:
-            try:
-                resolve(path, folder)
-            except InputError as error:
-                yield Problem(key, str(error))
-            except (OSError, RuntimeError, ValueError) as error:
-                # a path that is too long, an unknown home folder, a character that paths cannot contain
-                yield Problem(key, f"{shown(path)} cannot be read: {getattr(error, 'strerror', None) or error}")
 
 
 def _model_problems(config: dict[str, Any], folder: Path) -> Iterator[Problem]:
