@@ -49,6 +49,18 @@ def find_table(name: str) -> Path:
     )
 
 
+def read(path: Path) -> pd.DataFrame:
+    """Return a table; raise `InputError` when it is none, or its rows have more cells than its header."""
+    table = read_table(path)
+    try:
+        # beside a header, pandas takes the first cells of such rows for the names of the rows
+        pd.read_csv(path, sep="\t", header=None, dtype=str)
+    except pd.errors.ParserError:
+        text = "a row has more cells than the header"
+        raise InputError(f"{path}: not a table ({text}); allowed: a name for each column") from None
+    return table
+
+
 def column_of(table: pd.DataFrame, name: str, option: str) -> str:
     """Return the name of a column; raise `InputError` when the table has none of that name."""
     if name not in table:
@@ -120,7 +132,7 @@ def main() -> None:
         if given.rows < 0:
             raise InputError(f"--rows: {given.rows} is not allowed; allowed: a whole number from 1 on, or 0 for all")
         if given.name:
-            print(as_text(select(read_table(find_table(given.name)), given), given.rows))
+            print(as_text(select(read(find_table(given.name)), given), given.rows))
         else:
             print("\n".join(str(path) for folder in FOLDERS for path in sorted(folder.glob("*.tsv"))))
     except InputError as error:

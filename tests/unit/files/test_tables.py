@@ -23,8 +23,8 @@ def test_a_missing_column_is_named(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "content", [b"", b"a\tb\n1\t2\t3\n1\n1\t2\t3\t4\n", b"a\tb\n\xff\t2\n", b"a\n\"1\n", b"a\tb\n1\t2\t3\n4\t5\t6\n"],
-    ids=["empty", "ragged", "no text", "open quote", "cells beyond the header"],
+    "content", [b"", b"a\tb\n1\t2\t3\n1\n1\t2\t3\t4\n", b"a\tb\n\xff\t2\n", b"a\n\"1\n"],
+    ids=["empty", "ragged", "no text", "open quote"],
 )  # fmt: skip
 def test_a_file_that_is_not_a_table_is_refused(tmp_path, content):
     (tmp_path / "t.tsv").write_bytes(content)

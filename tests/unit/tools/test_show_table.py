@@ -54,6 +54,14 @@ def test_columns_that_are_asked_for_are_shown_once_and_though_they_have_one_valu
     assert [line.strip() for line in out] == ["seeds", "3", "3", "3", "3 of 3 rows"]
 
 
+def test_no_column_is_lost_of_rows_longer_than_the_header(tmp_path):
+    (tmp_path / "a.tsv").write_text("a\tb\n1\t2\t3\n4\t5\t6\n")
+    with pytest.raises(InputError, match=r"a\.tsv: not a table \(a row has more cells than the header\); allowed"):
+        show_table.read(tmp_path / "a.tsv")
+    (tmp_path / "a.tsv").write_text("a\tb\n")
+    assert show_table.read(tmp_path / "a.tsv").empty
+
+
 @pytest.mark.parametrize("written", ["true", "True", "TRUE"])
 def test_truth_is_compared_in_any_case(written, tmp_path, monkeypatch, capsys):
     path = tmp_path / "a.tsv"
