@@ -425,6 +425,46 @@ def test_the_limits_of_a_users_model_are_checked_before_any_job(config, tmp_path
     settings.validate(config, read_origins([FILE]), REGISTRY, ROOT)
 
 
+DIMENSIONS = {"layers": 6, "heads": 12, "head_dim": 32, "vocabulary": 30522, "positions": 512}
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "line"),
+    [
+        ("blocks.length", 100000, "blocks.length: 100000 is more than all-minilm-l6-v2 can read; allowed: at most 512"),
+        ("train_classifier.longformer.layers", 99, "longformer.layers: 99 is not allowed; allowed: from 1 to the 6 of"),
+        ("predictors.pca.dim", [4, 33], "predictors.pca.dim: 33 is not allowed; allowed: at most 32, the size of a"),
+        ("predictors.sparq.channels", 33, "predictors.sparq.channels: 33 is not allowed; allowed: at most 32"),
+        ("predictors.cos.threshold", [0.3, [0.1, 0.2]], "cos.threshold: a list of 2 is not allowed for 12 heads"),
+        (
+            "evaluate_sparse_mlm.points.cos",
+            [{"threshold": [[0.1, 0.2]]}],
+            "evaluate_sparse_mlm.points.cos[0].threshold: a list of 2 is not allowed for 12 heads; allowed: one number",
+        ),
+        ("show_pruning.language", "klingon", "show_pruning.language: 'klingon' is not allowed; allowed: a language of"),
+    ],
+    ids=lambda value: value if isinstance(value, str) and " " not in value else None,
+)
+def test_what_the_registry_says_of_a_model_is_checked_before_any_job(config, key, value, line):
+    registry = {**REGISTRY, "all-minilm-l6-v2": {**REGISTRY["all-minilm-l6-v2"], "dimensions": DIMENSIONS}}
+    config["predictors"]["cos"]["threshold"].append([0.1] * 12)
+    settings.validate(config, Origins(), registry, ROOT)
+    put(config, key, value)
+    with pytest.raises(InputError) as error:
+        settings.validate(config, Origins(), registry, ROOT)
+    assert line in str(error.value) and len(str(error.value).splitlines()) == 2
+
+
+def test_a_classifier_with_its_own_architecture_reads_no_more_tokens_than_the_registry_says(config):
+    registry = {**REGISTRY, "all-minilm-l6-v2": {**REGISTRY["all-minilm-l6-v2"], "dimensions": DIMENSIONS}}
+    put(config, "tokenise_code.max_tokens", 1000)
+    # a Longformer gets as many positions as are asked for
+    settings.validate(config, Origins(), registry, ROOT)
+    put(config, "train_classifier.longformer", None)
+    with pytest.raises(InputError, match=r"tokenise_code\.max_tokens: 1000 is more than all-minilm-l6-v2 can read"):
+        settings.validate(config, Origins(), registry, ROOT)
+
+
 @pytest.mark.parametrize("section", ["fit_projections", "fit_clusters"])
 def test_imported_layers_are_counted_before_any_job(section, config, tmp_path):
     config["models"]["mine"] = own_model(tmp_path / "model", max_position_embeddings=300)

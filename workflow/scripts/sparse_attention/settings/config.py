@@ -17,7 +17,8 @@ from sparse_attention.files.yaml import dotted
 from sparse_attention.jobs.plugins import Plugin
 from sparse_attention.predictors.registry import PredictorInfo, discover
 from sparse_attention.pruning.scores import registry as scores
-from sparse_attention.settings.checks import SELECTIONS, TRAINED_BY, cross_checks
+from sparse_attention.settings.checks import SELECTIONS, cross_checks
+from sparse_attention.settings.checks_of_models import TRAINED_BY
 from sparse_attention.settings.command_line import read_settings
 from sparse_attention.settings.ladders import LADDERS
 from sparse_attention.settings.origins import Origins
@@ -44,7 +45,7 @@ class Source:
 
     @property
     def retrieved(self) -> dict[str, Any]:
-        """The entry without `dimensions`, which are only for estimates, so that adding them retrieves nothing anew."""
+        """The entry without `dimensions`, of which no job reads anything, so that adding them retrieves nothing anew."""
         return {key: value for key, value in self.entry.items() if key != "dimensions"}
 
     def local_files(self) -> list[str]:
