@@ -274,6 +274,50 @@ def test_the_error_names_the_overlay_that_set_the_value(config, tmp_path, monkey
     assert line in complaint(config, [FILE, "mine.yaml"])
 
 
+@pytest.mark.parametrize(
+    ("overlay", "line"),
+    [
+        (
+            "prunings: [{mode: topk, final: 0.2, lambda: 0.3}]",
+            "mine.yaml: prunings[0].lambda: has no effect with mode topk; allowed: no lambda, or a mode that uses it",
+        ),
+        (
+            "prunings: [{mode: [topk, random], final: 0.2, temperature: [0.1, 0.2]}]",
+            "no effect with mode topk or random",
+        ),
+        ("prunings: [{mode: random, final: 0.2, score: cls}]", "prunings[0].score: has no effect with mode random"),
+        (
+            "train_mlm: {anneal: {start: 1.1, steps: 1000}}",
+            "mine.yaml: train_mlm.anneal.steps: 1000 is above train_mlm.steps, 150, so alpha would not reach its value",
+        ),
+        ("start_from: {}", "mine.yaml: start_from: {} changes nothing; allowed: null, or a mapping with keys"),
+        (
+            "corpora: {wiki-2016: {text_column: body}}",
+            "corpora.wiki-2016.text_column: has no effect with format mediawiki; allowed: only with format datasets",
+        ),
+        (
+            "code_corpora: {pypi-bandit: {patches: [a]}}",
+            "code_corpora.pypi-bandit.patches: has no effect with format bandit; allowed: only with format debian",
+        ),
+    ],
+)
+def test_a_setting_without_effect_is_refused(config, tmp_path, monkeypatch, overlay, line):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mine.yaml").write_text(overlay + "\n")
+    update_config(config, yaml.safe_load(overlay))
+    text = complaint(config, [FILE, "mine.yaml"])
+    assert line in text and len(text.splitlines()) == 2
+
+
+def test_a_setting_with_an_effect_in_one_of_its_combinations_is_allowed(config):
+    put(config, "train_mlm.anneal", {"start": 1.1, "steps": 150})
+    config["prunings"] = [
+        {"mode": ["threshold", "topk"], "final": 0.2, "lambda": [0.1, 0.3]},
+        {"mode": "topk", "final": 0.3, "lambda": 0.0, "target": None},
+    ]
+    settings.validate(config, Origins(), REGISTRY, ROOT)
+
+
 def test_a_refused_value_is_reported_once(config):
     put(config, "evaluate.windows.0", "none")
     put(config, "predictors.kmeans.top", 0.5)

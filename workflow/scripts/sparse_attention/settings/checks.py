@@ -13,6 +13,7 @@ from sparse_attention.errors import InputError
 from sparse_attention.files.yaml_values import shown
 from sparse_attention.predictors.registry import discover
 from sparse_attention.settings import drawn, starting
+from sparse_attention.settings.checks_of_effect import effect_problems
 from sparse_attention.settings.checks_of_models import model_problems
 from sparse_attention.settings.checks_of_paths import path_problems
 from sparse_attention.settings.grids import as_list, entmax_attentions, product
@@ -38,7 +39,9 @@ def cross_checks(config: dict[str, Any], registry: dict[str, Any], folder: Path)
     yield _sparse_problems(config)
     yield _code_problems(config)
     yield starting.problems(config, registry, folder)
-    yield path_problems(config, registry, {name: SELECTIONS[name][0] for name in _selecting(config)}, folder)
+    selecting = {name: SELECTIONS[name][0] for name in _selecting(config)}
+    yield path_problems(config, registry, selecting, folder)
+    yield effect_problems(config, selecting)
     yield model_problems(config, registry, folder)
     yield _language_problems(config, folder)
 
