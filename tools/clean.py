@@ -20,7 +20,7 @@ sys.path.insert(0, str(ROOT / "workflow/scripts"))
 
 from sparse_attention.errors import InputError  # noqa: E402
 from sparse_attention.files.room import size  # noqa: E402
-from sparse_attention.jobs.lock import claim, record_end  # noqa: E402
+from sparse_attention.jobs.lock import claim, release  # noqa: E402
 
 RESULTS = Path("results")
 RUNS = (Path("demo"), Path("reference"), Path("from-archive"))
@@ -67,6 +67,7 @@ def delete(names: list[str]) -> str:
         for name in dict.fromkeys(names):
             try:
                 line = f"deleted {known[name]}: {size(size_of(known[name]))}"
+                release(known[name])
                 shutil.rmtree(known[name])
             except OSError as error:
                 text = f"{known[name]}: {error.filename} cannot be deleted: {error.strerror}"
@@ -90,7 +91,7 @@ def _no_other_run() -> Iterator[None]:
         raise InputError(f"nothing was deleted; {error.filename}: {error.strerror}") from None
     finally:
         for folder in folders:
-            record_end(folder)
+            release(folder)
 
 
 def main() -> None:

@@ -120,6 +120,13 @@ def test_a_run_that_ended_keeps_nothing(folder):
     assert lock.owner(folder) is None and not lock.is_locked(folder)
 
 
+@pytest.mark.parametrize("name", ["demo", "qk"])
+def test_nothing_is_held_once_stages_are_deleted(folder, name):
+    (folder / "demo/.snakemake").mkdir(parents=True)
+    assert clean.delete([name]).startswith("deleted ")
+    assert not [path for path in lock._holding if path.is_relative_to(folder)]
+
+
 def test_what_was_deleted_is_told_when_something_cannot_be(folder, monkeypatch):
     remove = shutil.rmtree
 
