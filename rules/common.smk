@@ -23,7 +23,7 @@ from sparse_attention.settings import command_line, config as settings, grids, n
 from sparse_attention.settings.datasets import load_registry
 from sparse_attention.settings.deployment import why_no_conda
 from sparse_attention.settings.folders import why_read_only, why_unusable
-from sparse_attention.settings.origins import read_origins
+from sparse_attention.settings.origins import key_of, read_origins
 from sparse_attention.settings.paths import CLASSIFIER, CLASSIFIER_RUN, CLUSTERING, FINETUNED, POINT, PROJECTION
 from sparse_attention.settings.paths import PRUNED, PRUNING, RUN, SINGLE, WILDCARDS, benchmark_of, log_of
 from sparse_attention.settings.plan import Plan
@@ -53,7 +53,9 @@ if workflow.is_main_process and (reason := lock.claim(sys.argv[1:])):
 try:
     if workflow.is_main_process:
         command_line.refuse_repeated(sys.argv[1:])
-    ORIGINS = read_origins(CONFIGFILES, workflow.config_settings.replace_workflow_config)
+    # of the files of a workflow that uses this one as a module, only the part for this one is read
+    OWN_KEY = key_of(config, workflow.modifier_stack[0].globals["config"])
+    ORIGINS = read_origins(CONFIGFILES, workflow.config_settings.replace_workflow_config, OWN_KEY)
     # Snakemake passes lists and null of --config on as text, so the parsed values replace them
     COMMAND_LINE_SETTINGS = settings.command_line_settings(workflow.config_settings.config_args or [], config)
     ORIGINS.overlays.append((command_line.COMMAND_LINE, COMMAND_LINE_SETTINGS))

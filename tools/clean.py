@@ -8,9 +8,11 @@ Nothing is deleted without a name. A later run makes a deleted stage again only 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 import shutil
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
@@ -18,7 +20,7 @@ sys.path.insert(0, str(ROOT / "workflow/scripts"))
 
 from sparse_attention.errors import InputError  # noqa: E402
 from sparse_attention.files.room import size  # noqa: E402
-from sparse_attention.jobs.lock import owner  # noqa: E402
+from sparse_attention.jobs.lock import claim, release  # noqa: E402
 
 RESULTS = Path("results")
 RUNS = (Path("demo"), Path("reference"), Path("from-archive"))
@@ -53,22 +55,43 @@ def delete(names: list[str]) -> str:
     Raises
     ------
     InputError
-        When a name is no stage, or a run is active in this folder; nothing is deleted then.
+        When a name is no stage, or a run may be active in this folder; nothing is deleted then. When something cannot
+        be deleted, with a line for each stage that was deleted before it.
     """
     known = stages()
     unknown = [name for name in names if name not in known]
     if unknown:
         raise InputError(f"STAGE: {unknown[0]!r} is not allowed; allowed: {', '.join(known) or 'nothing is there'}")
-    # the resources are shared by all of these runs
-    for folder in (Path(), *RUNS):
-        run = owner(folder)
-        if run and run.state == "alive":
-            raise InputError(f"a run is active in {folder}: process {run.pid}; allowed: to delete when it has ended")
-    lines = []
-    for name in dict.fromkeys(names):
-        lines.append(f"deleted {known[name]}: {size(size_of(known[name]))}")
-        shutil.rmtree(known[name])
+    with _no_other_run():
+        lines: list[str] = []
+        for name in dict.fromkeys(names):
+            try:
+                line = f"deleted {known[name]}: {size(size_of(known[name]))}"
+                release(known[name])
+                shutil.rmtree(known[name])
+            except OSError as error:
+                text = f"{known[name]}: {error.filename} cannot be deleted: {error.strerror}"
+                raise InputError(*lines, f"{text}; allowed: files that you may delete") from None
+            lines.append(line)
     return "\n".join(lines)
+
+
+@contextlib.contextmanager
+def _no_other_run() -> Iterator[None]:
+    """Hold this folder and those of the other runs, which share its resources, as a run does; refuse as it does."""
+    # where no run ever started there is nothing to hold, and no trace should be left
+    folders = [folder for folder in (Path(), *RUNS) if Path(folder, ".snakemake").is_dir()]
+    try:
+        for folder in folders:
+            problem = claim((), folder)
+            if problem:
+                raise InputError(f"nothing was deleted; {folder}: {problem}")
+        yield
+    except OSError as error:
+        raise InputError(f"nothing was deleted; {error.filename}: {error.strerror}") from None
+    finally:
+        for folder in folders:
+            release(folder)
 
 
 def main() -> None:

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from sparse_attention.data.code.functions import read_functions
+from sparse_attention.data.code.languages import check_language
 from sparse_attention.data.code.tokens import CodeTokens
 from sparse_attention.files.atomic import atomic_path
 from sparse_attention.jobs.compute import resolve_device, set_threads
@@ -10,7 +11,6 @@ from sparse_attention.jobs.script import run
 from sparse_attention.pruning.export import trace
 from sparse_attention.pruning.stored import load_pruned_model
 from sparse_attention.reporting.gallery import choose_functions, render
-from sparse_attention.reporting.painting import check_language
 
 
 def main(snakemake):

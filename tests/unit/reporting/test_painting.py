@@ -10,14 +10,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sparse_attention.errors import InputError
 from sparse_attention.reporting.painting import (
     SHADES,
     UNREAD,
     Piece,
     as_html,
     as_terminal,
-    check_language,
     is_dark,
     kinds_of,
     layers_of_characters,
@@ -64,16 +62,6 @@ def test_a_gap_has_the_lower_layer_and_the_end_is_unread(source):
 )
 def test_kinds_are_those_of_the_language(language, source, kinds):
     assert "".join(kind or " " for kind in kinds_of(source, language)) == kinds
-
-
-@pytest.mark.parametrize("language", ["pyhton", ""])
-def test_an_unknown_language_is_refused(language):
-    with pytest.raises(
-        InputError, match=f"^show_pruning.language: '{language}' is not allowed; allowed: a language of pygments"
-    ):
-        check_language(language)
-    for known in ("python", "powershell", "c"):
-        assert check_language(known) is None
 
 
 def tokens_of(source, last):

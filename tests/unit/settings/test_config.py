@@ -213,6 +213,15 @@ def test_every_preset_uses_known_keys(config, file):
         ("corpora", {2016: None}, ["corpora.2016: its key is 2016; allowed: text"]),
         ("corpus", "x" * 5000, ["corpus: 'xxx", "… is not in corpora"]),
         ("figures.heatmap.predictor", ["kmeans"], ["figures.heatmap.predictor: ['kmeans'] is not allowed"]),
+        ("device", "cpu\n", ["device: 'cpu\\n' is not allowed"]),
+        ("corpus", "mine\n", ["corpus: 'mine\\n' is not allowed", "letters, digits, dots and hyphens"]),
+        ("attentions", ["entmax~1.5\n"], ["attentions[0]: 'entmax~1.5\\n' is not allowed"]),
+        ("attentions", ["entmax~1.0000000000000000001"], ["attentions[0]: 'entmax~1.0", "at most 15 decimal places"]),
+        ("threads.train", 10**9, ["threads.train: 1000000000", "at most 1024"]),
+        ("time_attention.threads", 10**9, ["time_attention.threads: 1000000000", "at most 1024"]),
+        ("evaluate.windows", [0, 10**23 - 1], ["evaluate.windows[1]: 9999", "at most 2147483647"]),
+        ("train_mlm.steps", 10**400, ["train_mlm.steps: 1000", "at most 2147483647"]),
+        ("models", {"m" * 256: None}, ["not allowed as a name; allowed: a name of at most 100 letters"]),
         # a check that builds on what the schema refused must not stop the others
         ("predictors.xattention.stride", 0, ["predictors.xattention.stride: 0", "at least 1"]),
         ("fit_clusters.source", "x" * 5000, ["fit_clusters.source: /", "xxx", "File name too long"]),
@@ -274,6 +283,50 @@ def test_the_error_names_the_overlay_that_set_the_value(config, tmp_path, monkey
     assert line in complaint(config, [FILE, "mine.yaml"])
 
 
+@pytest.mark.parametrize(
+    ("overlay", "line"),
+    [
+        (
+            "prunings: [{mode: topk, final: 0.2, lambda: 0.3}]",
+            "mine.yaml: prunings[0].lambda: has no effect with mode topk; allowed: no lambda, or a mode that uses it",
+        ),
+        (
+            "prunings: [{mode: [topk, random], final: 0.2, temperature: [0.1, 0.2]}]",
+            "no effect with mode topk or random",
+        ),
+        ("prunings: [{mode: random, final: 0.2, score: cls}]", "prunings[0].score: has no effect with mode random"),
+        (
+            "train_mlm: {anneal: {start: 1.1, steps: 1000}}",
+            "mine.yaml: train_mlm.anneal.steps: 1000 is above train_mlm.steps, 150, so alpha would not reach its value",
+        ),
+        ("start_from: {}", "mine.yaml: start_from: {} changes nothing; allowed: null, or a mapping with keys"),
+        (
+            "corpora: {wiki-2016: {text_column: body}}",
+            "corpora.wiki-2016.text_column: has no effect with format mediawiki; allowed: only with format datasets",
+        ),
+        (
+            "code_corpora: {pypi-bandit: {patches: [a]}}",
+            "code_corpora.pypi-bandit.patches: has no effect with format bandit; allowed: only with format debian",
+        ),
+    ],
+)
+def test_a_setting_without_effect_is_refused(config, tmp_path, monkeypatch, overlay, line):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mine.yaml").write_text(overlay + "\n")
+    update_config(config, yaml.safe_load(overlay))
+    text = complaint(config, [FILE, "mine.yaml"])
+    assert line in text and len(text.splitlines()) == 2
+
+
+def test_a_setting_with_an_effect_in_one_of_its_combinations_is_allowed(config):
+    put(config, "train_mlm.anneal", {"start": 1.1, "steps": 150})
+    config["prunings"] = [
+        {"mode": ["threshold", "topk"], "final": 0.2, "lambda": [0.1, 0.3]},
+        {"mode": "topk", "final": 0.3, "lambda": 0.0, "target": None},
+    ]
+    settings.validate(config, Origins(), REGISTRY, ROOT)
+
+
 def test_a_refused_value_is_reported_once(config):
     put(config, "evaluate.windows.0", "none")
     put(config, "predictors.kmeans.top", 0.5)
@@ -310,6 +363,25 @@ def test_a_path_becomes_a_source_of_its_own(config, tmp_path):
     settings.validate(config, Origins(), REGISTRY, ROOT)
     source = settings.selected_dataset(config, REGISTRY, "corpus")
     assert (source.name, source.version, source.local_files()) == ("mine-text", "local", [str(text)])
+
+
+def listed(config, kind, tmp_path):
+    """Return a registry with a data set at a path of the user's own, and select it."""
+    if kind == "archive":
+        config["start_from"] = {"stage": "tables", "dataset": "mine"}
+    else:
+        config["corpora"]["mine"] = {"dataset": "mine", "format": "text"}
+        config["corpus"] = "mine"
+    return {**REGISTRY, "mine": {"kind": kind, "version": "1", "source": {"type": "path", "path": f"{tmp_path}/a.txt"}}}
+
+
+@pytest.mark.parametrize("kind", ["text", "archive"])
+def test_a_data_set_at_a_path_of_the_users_own_must_exist(config, tmp_path, kind):
+    registry = listed(config, kind, tmp_path)
+    with pytest.raises(InputError, match=rf"datasets\.mine\.source\.path: {tmp_path}/a\.txt: no such file"):
+        settings.validate(config, Origins(), registry, ROOT)
+    (tmp_path / "a.txt").write_text("words")
+    settings.validate(config, Origins(), registry, ROOT)
 
 
 def test_each_file_of_a_folder_of_texts_is_watched(config, tmp_path):
@@ -404,6 +476,46 @@ def test_the_limits_of_a_users_model_are_checked_before_any_job(config, tmp_path
     put(config, "blocks", {"length": 128, "min_length": 128})
     put(config, "train_classifier.longformer.layers", 2)
     settings.validate(config, read_origins([FILE]), REGISTRY, ROOT)
+
+
+DIMENSIONS = {"layers": 6, "heads": 12, "head_dim": 32, "vocabulary": 30522, "positions": 512}
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "line"),
+    [
+        ("blocks.length", 100000, "blocks.length: 100000 is more than all-minilm-l6-v2 can read; allowed: at most 512"),
+        ("train_classifier.longformer.layers", 99, "longformer.layers: 99 is not allowed; allowed: from 1 to the 6 of"),
+        ("predictors.pca.dim", [4, 33], "predictors.pca.dim: 33 is not allowed; allowed: at most 32, the size of a"),
+        ("predictors.sparq.channels", 33, "predictors.sparq.channels: 33 is not allowed; allowed: at most 32"),
+        ("predictors.cos.threshold", [0.3, [0.1, 0.2]], "cos.threshold: a list of 2 is not allowed for 12 heads"),
+        (
+            "evaluate_sparse_mlm.points.cos",
+            [{"threshold": [[0.1, 0.2]]}],
+            "evaluate_sparse_mlm.points.cos[0].threshold: a list of 2 is not allowed for 12 heads; allowed: one number",
+        ),
+        ("show_pruning.language", "klingon", "show_pruning.language: 'klingon' is not allowed; allowed: a language of"),
+    ],
+    ids=lambda value: value if isinstance(value, str) and " " not in value else None,
+)
+def test_what_the_registry_says_of_a_model_is_checked_before_any_job(config, key, value, line):
+    registry = {**REGISTRY, "all-minilm-l6-v2": {**REGISTRY["all-minilm-l6-v2"], "dimensions": DIMENSIONS}}
+    config["predictors"]["cos"]["threshold"].append([0.1] * 12)
+    settings.validate(config, Origins(), registry, ROOT)
+    put(config, key, value)
+    with pytest.raises(InputError) as error:
+        settings.validate(config, Origins(), registry, ROOT)
+    assert line in str(error.value) and len(str(error.value).splitlines()) == 2
+
+
+def test_a_classifier_with_its_own_architecture_reads_no_more_tokens_than_the_registry_says(config):
+    registry = {**REGISTRY, "all-minilm-l6-v2": {**REGISTRY["all-minilm-l6-v2"], "dimensions": DIMENSIONS}}
+    put(config, "tokenise_code.max_tokens", 1000)
+    # a Longformer gets as many positions as are asked for
+    settings.validate(config, Origins(), registry, ROOT)
+    put(config, "train_classifier.longformer", None)
+    with pytest.raises(InputError, match=r"tokenise_code\.max_tokens: 1000 is more than all-minilm-l6-v2 can read"):
+        settings.validate(config, Origins(), registry, ROOT)
 
 
 @pytest.mark.parametrize("section", ["fit_projections", "fit_clusters"])

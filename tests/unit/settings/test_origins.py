@@ -6,7 +6,7 @@ import pytest
 from snakemake.utils import update_config
 
 from sparse_attention.errors import InputError
-from sparse_attention.settings.origins import Origins, read_origins
+from sparse_attention.settings.origins import Origins, key_of, read_origins
 
 BASE = {"a": {"x": 1, "y": 2}, "m": {"one": {"p": 1}}, "l": [1, 2], "s": 1}
 
@@ -105,3 +105,21 @@ def test_files_are_read_strictly_and_all_mistakes_reported_at_once(tmp_path, mon
     files = [tmp_path / "base.yaml", tmp_path / "one.yaml"]
     assert [read_origins(files).of((key,)) for key in "ab"] == ["base.yaml", "one.yaml"]
     assert [read_origins(files, replaced=True).of((key,)) for key in "ab"] == ["", "one.yaml"]
+
+
+def test_of_another_workflows_file_only_the_key_of_this_one_is_read(tmp_path):
+    file = tmp_path / "other.yaml"
+    file.write_text("begin: 2024-01-01\nsamples: {1: a.fastq}\nsparsity: {seeds: [1]}\n")
+    assert read_origins([file], key=("sparsity",)).of(("seeds",)) == str(file)
+    file.write_text("begin: 2024-01-01\nsparsity: {seeds: 010}\n")
+    with pytest.raises(InputError) as error:
+        read_origins([file], key=("sparsity",))
+    assert "sparsity.seeds: YAML reads 010 as 8" in str(error.value) and "begin" not in str(error.value)
+    assert read_origins([file], key=None) == Origins()
+
+
+def test_the_key_of_a_module_is_found():
+    own = {"seeds": [1]}
+    assert key_of(own, own) == ()
+    assert key_of(own, {"seeds": [1], "a": {"b": own}}) == ("a", "b")
+    assert key_of(own, {"a": {"seeds": [1]}}) is None

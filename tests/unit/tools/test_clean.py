@@ -1,6 +1,9 @@
 from __future__ import annotations
 
+import json
+import os
 import re
+import shutil
 
 import pytest
 
@@ -72,11 +75,71 @@ def test_what_a_link_points_to_is_kept(folder):
     assert (elsewhere / "large").exists()
 
 
+def write_record(folder, host, pid, start):
+    records = folder / lock.RECORDS
+    records.mkdir(parents=True)
+    record = {"pid": pid, "started": start[0], "uptime": start[1], "host": host}
+    (records / f"{host}-{pid}.json").write_text(json.dumps(record))
+
+
+def lock_folder(folder):
+    (folder / lock.LOCKS).mkdir(parents=True)
+    (folder / lock.LOCKS / "0.input.lock").write_text("a\n")
+
+
 @pytest.mark.parametrize("active", [".", "demo", "reference", "from-archive"], ids=["run", "demo", "study", "archive"])
-def test_an_active_run_keeps_its_files(folder, active, monkeypatch):
-    run = lock.Run(1, 0.0, 0.0, "here")
-    monkeypatch.setattr(lock.Run, "state", "alive")
-    monkeypatch.setattr(clean, "owner", lambda place: run if str(place) == active else None)
-    with pytest.raises(InputError, match=f"a run is active in {active}: process 1"):
+def test_an_active_run_keeps_its_files(folder, active):
+    write_record(folder / active, lock._host(), os.getpid(), lock._start_of(os.getpid()))
+    with pytest.raises(InputError, match=f"{re.escape(active)}: another run is active .* process {os.getpid()}"):
         clean.delete(["qk"])
     assert (folder / "results/qk/a").exists()
+
+
+def test_a_run_on_another_machine_that_may_be_active_keeps_its_files(folder):
+    write_record(folder, "node17", 1, (1.0, 1.0))
+    lock_folder(folder)
+    with pytest.raises(InputError, match="cannot be checked from here: process 1 on node17"):
+        clean.delete(["qk"])
+    assert (folder / "results/qk/a").exists()
+
+
+def test_jobs_that_outlive_their_run_keep_their_files(folder, monkeypatch):
+    (folder / ".snakemake").mkdir()
+    monkeypatch.setattr(lock, "PATIENCE", 0)
+    monkeypatch.setattr(lock, "working_scripts", lambda place: [12] if str(place) == "." else [])
+    with pytest.raises(InputError, match="jobs of an interrupted run are still active; .*kill 12"):
+        clean.delete(["qk"])
+    assert (folder / "results/qk/a").exists()
+
+
+def test_a_run_that_ended_keeps_nothing(folder):
+    write_record(folder, lock._host(), os.getpid(), (1.0, 1.0))
+    lock_folder(folder)
+    assert clean.delete(["qk"]) == "deleted results/qk: 2 kB"
+    # a later run may start
+    assert lock.owner(folder) is None and not lock.is_locked(folder)
+
+
+@pytest.mark.parametrize("name", ["demo", "qk"])
+def test_nothing_is_held_once_stages_are_deleted(folder, name):
+    (folder / "demo/.snakemake").mkdir(parents=True)
+    assert clean.delete([name]).startswith("deleted ")
+    assert not [path for path in lock._holding if path.is_relative_to(folder)]
+
+
+def test_what_was_deleted_is_told_when_something_cannot_be(folder, monkeypatch):
+    remove = shutil.rmtree
+
+    def refuse(path):
+        if path.name == "tables":
+            raise PermissionError(1, "Operation not permitted", "a.tsv")
+        remove(path)
+
+    monkeypatch.setattr(clean.shutil, "rmtree", refuse)
+    with pytest.raises(InputError) as error:
+        clean.delete(["qk", "tables", "resources"])
+    assert str(error.value).splitlines() == [
+        "deleted results/qk: 2 kB",
+        "results/tables: a.tsv cannot be deleted: Operation not permitted; allowed: files that you may delete",
+    ]
+    assert (folder / "resources/b").exists()

@@ -49,6 +49,27 @@ def test_columns_are_chosen(results, monkeypatch, capsys):
     assert [line.strip() for line in out[:-1]] == ["recall", "0.5123", "0.6", "0.9"]
 
 
+def test_columns_that_are_asked_for_are_shown_once_and_though_they_have_one_value(results, monkeypatch, capsys):
+    out = shown("predictors", "--columns", "seeds", "seeds", monkeypatch=monkeypatch, capsys=capsys)
+    assert [line.strip() for line in out] == ["seeds", "3", "3", "3", "3 of 3 rows"]
+
+
+def test_no_column_is_lost_of_rows_longer_than_the_header(tmp_path):
+    (tmp_path / "a.tsv").write_text("a\tb\n1\t2\t3\n4\t5\t6\n")
+    with pytest.raises(InputError, match=r"a\.tsv: not a table \(a row has more cells than the header\); allowed"):
+        show_table.read(tmp_path / "a.tsv")
+    (tmp_path / "a.tsv").write_text("a\tb\n")
+    assert show_table.read(tmp_path / "a.tsv").empty
+
+
+@pytest.mark.parametrize("written", ["true", "True", "TRUE"])
+def test_truth_is_compared_in_any_case(written, tmp_path, monkeypatch, capsys):
+    path = tmp_path / "a.tsv"
+    write_table(pd.DataFrame({"certified": [True, False, True], "b": [1, 2, 3]}), path)
+    out = shown(str(path), "--where", f"certified={written}", monkeypatch=monkeypatch, capsys=capsys)
+    assert out[-1] == "2 of 2 rows"
+
+
 def test_empty_cells_are_compared_as_empty_text(results, monkeypatch, capsys):
     out = shown("predictors", "--where", "bound=", monkeypatch=monkeypatch, capsys=capsys)
     assert out[-1] == "2 of 2 rows"
@@ -67,8 +88,21 @@ def test_without_a_name_tables_are_listed(results, monkeypatch, capsys):
         (["predictors", "--where", "recall>much"], "'much' is not allowed, because recall has numbers"),
         (["predictors", "--sort", "size"], "--sort: column 'size' is not there"),
         (["predictors", "--columns", "size"], "--columns: column 'size' is not there"),
+        (["x" * 300], "is not there; allowed: predictors"),
+        (["predictors", "--rows", "-1"], "--rows: -1 is not allowed; allowed: a whole number from 1 on, or 0 for all"),
+        (["predictors", "--reverse"], "--reverse: it reverses an order; allowed: with --sort COLUMN"),
     ],
-    ids=["table", "column of a condition", "condition", "number", "column to sort by", "column to show"],
+    ids=[
+        "table",
+        "column of a condition",
+        "condition",
+        "number",
+        "column to sort by",
+        "column to show",
+        "long name",
+        "rows",
+        "order",
+    ],
 )
 def test_what_is_not_there_is_named(arguments, message, results, monkeypatch, capsys):
     with pytest.raises(SystemExit) as error:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -41,8 +41,16 @@ def dotted(key: tuple[Any, ...]) -> str:
     return text.removeprefix(".") or "(top level)"
 
 
-def read_mapping(file: Path) -> dict[str, Any]:
+def read_mapping(file: Path, within: tuple[str, ...] = ()) -> dict[str, Any]:
     """Return the mapping in a YAML or JSON file.
+
+    Parameters
+    ----------
+    file : Path
+        The file.
+    within : tuple of str
+        The path of the key to which the caller's part is confined; what stands beside it is another's, and may be
+        written as that one likes.
 
     Raises
     ------
@@ -51,7 +59,7 @@ def read_mapping(file: Path) -> dict[str, Any]:
         YAML reads a value as something else than it looks like. One line for each problem, with file and line.
     """
     text = _text(file)
-    content, faults = _from_json(text) or _from_yaml(text, str(file))
+    content, faults = _from_json(text, within) or _from_yaml(text, str(file), within)
     if faults:
         raise InputError(*(f"{file}{_lines(fault.lines)}: {dotted(fault.key)}: {fault.text}" for fault in faults))
     if content is None:
@@ -117,7 +125,12 @@ class _Pairs(list[tuple[str, Any]]):
     """The pairs of a JSON object, in which repeated keys are kept."""
 
 
-def _from_json(text: str) -> tuple[Any, list[Fault]] | None:
+def _concerning(faults: Iterable[Fault], within: tuple[str, ...]) -> list[Fault]:
+    """Return the faults of a key, of what is below it, and of what is around it."""
+    return [fault for fault in faults if all(one == other for one, other in zip(fault.key, within, strict=False))]
+
+
+def _from_json(text: str, within: tuple[str, ...]) -> tuple[Any, list[Fault]] | None:
     """Return content and faults when `text` is JSON, otherwise None; Snakemake, too, tries JSON before YAML."""
     try:
         pairs = json.loads(text, object_pairs_hook=_Pairs)
@@ -129,7 +142,7 @@ def _from_json(text: str) -> tuple[Any, list[Fault]] | None:
     with contextlib.suppress(InputError):
         node = parse(text.replace("\t", " "), "") if faults else None
         faults = list(faults_of(node)) if node else faults
-    return content, faults
+    return content, _concerning(faults, within)
 
 
 def _merged(value: Any, key: tuple[Any, ...], faults: list[Fault]) -> Any:
@@ -146,11 +159,11 @@ def _merged(value: Any, key: tuple[Any, ...], faults: list[Fault]) -> Any:
     return value
 
 
-def _from_yaml(text: str, origin: str) -> tuple[Any, list[Fault]]:
+def _from_yaml(text: str, origin: str, within: tuple[str, ...]) -> tuple[Any, list[Fault]]:
     node = parse(text, origin)
     if node is None:
         return None, []
-    faults = list(faults_of(node))
+    faults = _concerning(faults_of(node), within)
     if faults:
         return None, faults
     try:

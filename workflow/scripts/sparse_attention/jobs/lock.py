@@ -110,6 +110,14 @@ def record_end(folder: str | os.PathLike[str] = ".") -> None:
     _record(folder, Run(os.getpid(), 0.0, 0.0, _host())).unlink(missing_ok=True)
 
 
+def release(folder: str | os.PathLike[str] = ".") -> None:
+    """Undo `claim` before this process ends, as for a folder that it deletes: some systems keep files that are open."""
+    record_end(folder)
+    stream = _holding.pop(Path(folder, RECORDS, ACTIVE).absolute(), None)
+    if stream:
+        stream.close()
+
+
 def owner(folder: str | os.PathLike[str] = ".") -> Run | None:
     """Return the run that may own the lock in `folder`: one that is alive, else an unknown one, else a dead one."""
     by_state = {run.state: run for run in _runs(folder)}

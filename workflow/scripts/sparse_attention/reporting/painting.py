@@ -7,8 +7,6 @@ import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from sparse_attention.errors import InputError
-
 UNREAD = -1
 """Layer number of characters without a token, because the end of the function was cut off."""
 SHADES = ("#f3f3f4", "#cfe1f2", "#93c3df", "#4b97c9", "#08519c")
@@ -23,19 +21,6 @@ class Piece(NamedTuple):
     text: str
     layer: int
     kind: str
-
-
-def check_language(language: str) -> None:
-    """Raise `InputError` when pygments does not know `language`."""
-    from pygments.lexers import get_lexer_by_name
-    from pygments.util import ClassNotFound
-
-    try:
-        get_lexer_by_name(language)
-    except ClassNotFound:
-        raise InputError(
-            f"show_pruning.language: {language!r} is not allowed; allowed: a language of pygments, such as python or c"
-        ) from None
 
 
 def kinds_of(source: str, language: str) -> list[str]:

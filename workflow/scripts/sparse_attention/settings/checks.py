@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-import json
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from sparse_attention.data.sources.path import locate, resolve
+from sparse_attention.data.code.languages import check_language
+from sparse_attention.data.sources.path import locate
 from sparse_attention.errors import InputError
 from sparse_attention.files.yaml_values import shown
-from sparse_attention.models.custom_code import refuse_custom_code
-from sparse_attention.models.limits import Limits, limits_of
 from sparse_attention.predictors.registry import discover
 from sparse_attention.settings import drawn, starting
-from sparse_attention.settings.grids import as_list, entmax_attentions, longformer_of, product
+from sparse_attention.settings.checks_of_effect import effect_problems
+from sparse_attention.settings.checks_of_models import model_problems
+from sparse_attention.settings.checks_of_paths import path_problems
+from sparse_attention.settings.grids import as_list, entmax_attentions, product
 from sparse_attention.settings.schema import Problem, nearest
 from sparse_attention.settings.sparse_points import EVALUATED, FINETUNED, SECTIONS
 
@@ -28,7 +29,6 @@ SELECTIONS = {
 """For each key that selects an entry: the section that it selects from, and the kind of data set or model there."""
 KINDS = {"corpus": ("text", "code")}
 """The kinds of data sets that an entry may have, where there are several: code is text too."""
-TRAINED_BY = {"model": "train_mlm", "classifier": "train_classifier"}
 
 
 def cross_checks(config: dict[str, Any], registry: dict[str, Any], folder: Path) -> Iterator[Iterator[Problem]]:
@@ -39,8 +39,11 @@ def cross_checks(config: dict[str, Any], registry: dict[str, Any], folder: Path)
     yield _sparse_problems(config)
     yield _code_problems(config)
     yield starting.problems(config, registry, folder)
-    yield _path_problems(config, folder)
-    yield _model_problems(config, folder)
+    selecting = {name: SELECTIONS[name][0] for name in _selecting(config)}
+    yield path_problems(config, registry, selecting, folder)
+    yield effect_problems(config, selecting)
+    yield model_problems(config, registry, folder)
+    yield _language_problems(config, folder)
 
 
 def _name_taken(selection: str, name: str, section: str, stage: str) -> Problem:
@@ -151,6 +154,16 @@ def _code_problems(config: dict[str, Any]) -> Iterator[Problem]:
             yield Problem(("prunings", position, "variant"), text)
 
 
+def _language_problems(config: dict[str, Any], folder: Path) -> Iterator[Problem]:
+    """Check the language of the functions that are shown, where the run shows any."""
+    if config["code"] is not None and (config["start_from"] is None or starting.adds_code(config, folder)):
+        try:
+            check_language(config["show_pruning"]["language"])
+        except InputError as error:
+            key, _, text = str(error).partition(": ")
+            yield Problem(tuple(key.split(".")), text)
+
+
 def _projection_problems(key: tuple[Any, ...], entry: dict[str, Any]) -> Iterator[Problem]:
     """Check that an entry has the keys that its kind needs, and no others."""
     kind, concat = entry["kind"], entry.get("concat", False)
@@ -199,87 +212,3 @@ def _grid_problems(key: tuple[Any, ...], name: str, grid: dict[str, Any]) -> Ite
             text = f"{wrong[0][0]} does not divide {multiple} {wrong[0][1]}"
             text = f"{text}; allowed: divisors of every {multiple}"
             yield Problem((*key, divisor), text, ((*key, multiple),))
-
-
-def _path_problems(config: dict[str, Any], folder: Path) -> Iterator[Problem]:
-    given: list[tuple[tuple[Any, ...], str | None]] = []
-    for section in starting.sections_with_files(config, folder):
-        source = config[section]["source"]
-        parts = source.items() if isinstance(source, dict) else [(None, source)]
-        given += [((section, "source", *filter(None, [part])), path) for part, path in parts]
-    for selection in starting.selections_with_files(config, _selecting(config), folder):
-        section = SELECTIONS[selection][0]
-        entry = config[section].get(config[selection]) or {}
-        given.append(((section, config[selection], "path"), entry.get("path")))
-    for key, path in given:
-        if path is not None:
-            try:
-                resolve(path, folder)
-            except InputError as error:
-                yield Problem(key, str(error))
-            except (OSError, RuntimeError, ValueError) as error:
-                # a path that is too long, an unknown home folder, a character that paths cannot contain
-                yield Problem(key, f"{shown(path)} cannot be read: {getattr(error, 'strerror', None) or error}")
-
-
-def _model_problems(config: dict[str, Any], folder: Path) -> Iterator[Problem]:
-    """Check that the models in the user's own folders can read inputs of the configured lengths.
-
-    A run that starts from a bundle reads only the classifier that it adds.
-    """
-    started = config["start_from"] is not None
-    if config["extract_qk"]["source"] is None and not started:
-        length = config["blocks"]["length"]
-        yield from _own_model(config, folder, "model", lambda limits: limits.check_length(length, "blocks.length"))
-        for section in ("fit_projections", "fit_clusters"):
-            yield from _layer_problems(config, folder, section)
-    if config["code"] is not None and (not started or starting.adds_code(config, folder)):
-        wanted = longformer_of(config)
-        given = (config["tokenise_code"]["max_tokens"], wanted["layers"] if wanted else None)
-        yield from _own_model(config, folder, "classifier", lambda limits: limits.check_classifier(*given))
-
-
-def _layer_problems(config: dict[str, Any], folder: Path, section: str) -> Iterator[Problem]:
-    """Check that imported projections or centroids have as many layers as the model in the user's own folder."""
-    source = config[section]["source"]
-    layers = _layers_in(locate(source, folder)) if source else None
-    if layers is not None:
-        key = f"{section}.source"
-        yield from _own_model(config, folder, "model", lambda limits: limits.check_all_layers(layers, key))
-
-
-def _layers_in(path: Path) -> int | None:
-    """Return the number of layers that the header of a safetensors file names; None for other and damaged files."""
-    try:
-        if not path.is_file():
-            return None
-        with path.open("rb") as stream:
-            length = int.from_bytes(stream.read(8), "little")
-            header = json.loads(stream.read(length)) if length <= path.stat().st_size else None
-    except (OSError, ValueError, RecursionError):
-        return None
-    names = header if isinstance(header, dict) else {}
-    return len({name.split(".")[0] for name in names if name.startswith("layer~")}) or None
-
-
-def _own_model(
-    config: dict[str, Any], folder: Path, selection: str, check: Callable[[Limits], None]
-) -> Iterator[Problem]:
-    stage = TRAINED_BY[selection]
-    entry = config["models"].get(config[selection]) or {}
-    source = config[stage]["source"]
-    key = (stage, "source") if source else ("models", config[selection], "path")
-    path = locate(source or entry.get("path") or "", folder)
-    if not (source or entry.get("path")) or not path.is_dir():
-        return
-    try:
-        refuse_custom_code(path)
-        limits = limits_of(path)
-    except InputError as error:
-        yield Problem(key, str(error))
-        return
-    try:
-        check(limits)
-    except InputError as error:
-        wrong, _, text = str(error).partition(": ")
-        yield Problem(tuple(wrong.split(".")), text, (key,))

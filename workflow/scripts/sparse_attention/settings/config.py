@@ -8,8 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sparse_attention.data.code.readers import registry as code_readers
-from sparse_attention.data.readers import registry as text_readers
 from sparse_attention.data.registry import own_files, why_stale
 from sparse_attention.data.sources.path import stamp, watchable
 from sparse_attention.errors import InputError
@@ -17,7 +15,9 @@ from sparse_attention.files.yaml import dotted
 from sparse_attention.jobs.plugins import Plugin
 from sparse_attention.predictors.registry import PredictorInfo, discover
 from sparse_attention.pruning.scores import registry as scores
-from sparse_attention.settings.checks import SELECTIONS, TRAINED_BY, cross_checks
+from sparse_attention.settings.checks import SELECTIONS, cross_checks
+from sparse_attention.settings.checks_of_effect import READERS, empty_overlays
+from sparse_attention.settings.checks_of_models import TRAINED_BY
 from sparse_attention.settings.command_line import read_settings
 from sparse_attention.settings.ladders import LADDERS
 from sparse_attention.settings.origins import Origins
@@ -25,8 +25,6 @@ from sparse_attention.settings.schema import MISSING, Problem, Schema, read_sche
 from sparse_attention.settings.sparse_points import SECTIONS
 
 SCHEMA = Path(__file__).parents[3] / "schemas" / "config.schema.yaml"
-READERS = {"corpora": text_readers.discover, "code_corpora": code_readers.discover}
-"""For each section, the function that finds the readers that its entries may name."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +42,7 @@ class Source:
 
     @property
     def retrieved(self) -> dict[str, Any]:
-        """The entry without `dimensions`, which are only for estimates, so that adding them retrieves nothing anew."""
+        """The entry without `dimensions`, which no job reads, so that adding them retrieves nothing anew."""
         return {key: value for key, value in self.entry.items() if key != "dimensions"}
 
     def local_files(self) -> list[str]:
@@ -147,7 +145,7 @@ def validate(config: dict[str, Any], origins: Origins, registry: dict[str, Any],
     InputError
         With one line for every problem found.
     """
-    problems = schema().problems(config)
+    problems = [*schema().problems(config), *empty_overlays(config, origins)]
     refused = [problem.key for problem in problems]
     for check in cross_checks(config, registry, folder):
         # a value that the schema refused may make a check fail with any error; the other checks still run

@@ -62,7 +62,33 @@ class Origins:
         return _merge(_tree(*self.base), above) if above else _tree(*self.base)
 
 
-def read_origins(files: Iterable[str | os.PathLike[str]], replaced: bool = False) -> Origins:
+def key_of(config: dict[str, Any], whole: dict[str, Any]) -> tuple[str, ...] | None:
+    """Return the key at which a workflow that uses this one as a module has this one's configuration.
+
+    Parameters
+    ----------
+    config : dict
+        The configuration of this workflow.
+    whole : dict
+        That of the workflow that was started, which is the same object where nothing uses this one as a module.
+
+    Returns
+    -------
+    tuple of str or None
+        The path of the key; None when the other workflow puts the configuration together itself.
+    """
+    if whole is config:
+        return ()
+    for name, value in whole.items():
+        below = key_of(config, value) if isinstance(value, dict) else None
+        if below is not None:
+            return (name, *below)
+    return None
+
+
+def read_origins(
+    files: Iterable[str | os.PathLike[str]], replaced: bool = False, key: tuple[str, ...] | None = ()
+) -> Origins:
     """Read the files of a configuration; the first is the workflow's own.
 
     Parameters
@@ -71,6 +97,8 @@ def read_origins(files: Iterable[str | os.PathLike[str]], replaced: bool = False
         The workflow's own file and the overlays in order.
     replaced : bool
         Whether the overlays replace the workflow's own file.
+    key : tuple of str or None
+        What `key_of` returns: only what lies under this key concerns this workflow.
 
     Raises
     ------
@@ -78,9 +106,9 @@ def read_origins(files: Iterable[str | os.PathLike[str]], replaced: bool = False
         With one line for each mistake that `files.yaml.read_mapping` finds in them.
     """
     layers, problems = [], []
-    for file in files:
+    for file in files if key is not None else ():
         try:
-            layers.append((_short(file), read_mapping(Path(_short(file)))))
+            layers.append((_short(file), _under(read_mapping(Path(_short(file)), key or ()), key or ())))
         except InputError as error:
             problems += str(error).splitlines()
     if problems:
@@ -88,6 +116,13 @@ def read_origins(files: Iterable[str | os.PathLike[str]], replaced: bool = False
     if replaced or not layers:
         return Origins(None, layers[1:])
     return Origins(layers[0], layers[1:])
+
+
+def _under(content: Any, key: tuple[str, ...]) -> dict[str, Any]:
+    """Return the mapping at a key of a file; an empty one when the file has none there."""
+    for part in key:
+        content = content.get(part) if isinstance(content, dict) else None
+    return content if isinstance(content, dict) else {}
 
 
 def _short(file: str | os.PathLike[str]) -> str:
