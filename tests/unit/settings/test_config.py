@@ -211,7 +211,7 @@ def test_every_preset_uses_known_keys(config, file):
         ("corpus", 2016, ["corpus: 2016 is not allowed", "write '2016' in quotes"]),
         ("corpora", {"a/b": None}, ["corpora.a/b: not allowed as a name", "letters, digits, dots and hyphens"]),
         ("corpora", {2016: None}, ["corpora.2016: its key is 2016; allowed: text"]),
-        ("corpus", "x" * 5000, ["corpus: 'xxx", "… is not in corpora"]),
+        ("corpus", "x" * 5000, ["corpus: 'xxx", "… is not allowed; allowed: a name of at most 100"]),
         ("figures.heatmap.predictor", ["kmeans"], ["figures.heatmap.predictor: ['kmeans'] is not allowed"]),
         ("device", "cpu\n", ["device: 'cpu\\n' is not allowed"]),
         ("corpus", "mine\n", ["corpus: 'mine\\n' is not allowed", "letters, digits, dots and hyphens"]),

@@ -39,11 +39,15 @@ def cross_checks(config: dict[str, Any], registry: dict[str, Any], folder: Path)
     yield _sparse_problems(config)
     yield _code_problems(config)
     yield starting.problems(config, registry, folder)
-    selecting = {name: SELECTIONS[name][0] for name in _selecting(config)}
-    yield path_problems(config, registry, selecting, folder)
-    yield effect_problems(config, selecting)
+    yield _problems_of_selected(config, registry, folder)
     yield model_problems(config, registry, folder)
     yield _language_problems(config, folder)
+
+
+def _problems_of_selected(config: dict[str, Any], registry: dict[str, Any], folder: Path) -> Iterator[Problem]:
+    selecting = {name: SELECTIONS[name][0] for name in _selecting(config)}
+    yield from path_problems(config, registry, selecting, folder)
+    yield from effect_problems(config, selecting)
 
 
 def _name_taken(selection: str, name: str, section: str, stage: str) -> Problem:
