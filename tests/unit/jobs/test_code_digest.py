@@ -138,7 +138,7 @@ def test_an_edit_of_a_module_changes_the_digests_of_the_scripts_that_import_it(l
 @pytest.mark.parametrize(
     ("plugin", "job"),
     [
-        ("predictors.window", "evaluate_predictor"),
+        ("predictors.gate", "evaluate_predictor"),
         ("pruning.scores.mean", "prune_soft"),
         ("data.readers.mediawiki", "prepare"),
         ("data.code.readers.table", "prepare_code"),

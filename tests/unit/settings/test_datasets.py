@@ -69,7 +69,7 @@ def test_own_entries_are_added_and_replace_others(tmp_path):
         ),
         (changed(files=[{"path": "b", "size": float("inf")}]), ["a.files[0].size: .inf", "not a finite number"]),
         (changed(version=2016), ["a.version: 2016 is not allowed", "write '2016' in quotes"]),
-        (changed(version="1/2"), ["a.version: '1/2' is not allowed; allowed: a text of letters"]),
+        (changed(version="1/2"), ["a.version: '1/2' is not allowed; allowed: a text of at most 100 letters"]),
         (changed(files=[{"path": "x/b"}, {"path": "y/b"}]), ["a.files: two files would be called 'b'"]),
         (changed(files=[{"path": "b", "name": "../b"}]), ["a.files: '../b' is outside of the data set's folder"]),
         (

@@ -19,7 +19,7 @@ SCRIPTS = Path(__file__).resolve().parents[2]
 CACHE_VERSION = 1
 """Of what is kept of files; to be raised when another digest or other names are made from the same content."""
 WITHOUT_EFFECT = {
-    "sparse_attention.errors": ("InputError", "reason"),
+    "sparse_attention.errors": ("InputError", "damage_in", "reason"),
     "sparse_attention.jobs.guard": (),
     "sparse_attention.jobs.log": ("logger",),
     "sparse_attention.jobs.progress": ("ProgressBar", "progress"),
