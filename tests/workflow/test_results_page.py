@@ -39,7 +39,7 @@ def commands(text):
 def shown(command, folder):
     """Return the numbers that a command of the page prints."""
     words = dict(word.split("=", 1) for word in shlex.split(command)[2:])
-    arguments = [words["TABLE"], *shlex.split(words.get("ARGS", "")), "--rows", "0"]
+    arguments = [words["TABLE"], *shlex.split(words.get("ARGS", ""))]
     tool = [sys.executable, str(ROOT / "tools/show_table.py"), *arguments]
     done = subprocess.run(tool, cwd=folder, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
