@@ -94,7 +94,7 @@ def test_a_name_that_cannot_be_a_folder_is_refused_before_any_job(checkout, name
     run = checkout.snakemake("--dry-run", configfiles=overlay(checkout, content))
     output = run.stdout + run.stderr
     assert run.returncode == 1 and "Traceback" not in output
-    assert "a name of letters, digits, dots and hyphens" in output
+    assert "a name of at most 100 letters, digits, dots and hyphens" in output
 
 
 def test_a_name_that_changes_its_data_set_and_changes_it_back_is_noticed_without_records(checkout):
