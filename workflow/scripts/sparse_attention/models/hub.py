@@ -11,11 +11,11 @@ import importlib.metadata
 import logging
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from huggingface_hub import constants
-from transformers import CONFIG_MAPPING, AutoTokenizer, PretrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
+from transformers import CONFIG_MAPPING, AutoTokenizer, PretrainedConfig, PreTrainedTokenizerBase
 from transformers.models.auto.tokenization_auto import tokenizer_class_from_name
 from transformers.utils import logging as transformers_logging
 
@@ -24,6 +24,9 @@ from sparse_attention.models.custom_code import check_model_code, check_tokenize
 from sparse_attention.models.folders import CONFIG, TOKENIZER_CONFIG, check_tokenizer_files, read_config
 from sparse_attention.models.limits import LTP, limits_in
 from sparse_attention.models.weights import check_files, refuse_unexpected, refuse_unusable
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
 
 logger = logging.getLogger(__name__)
 
