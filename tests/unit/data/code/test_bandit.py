@@ -70,13 +70,16 @@ def test_ignored_rules_do_not_count(wheel):
     assert [f.label for f in ignored] == [0, 0, 0] and {f.split for f in ignored} == {"train"}
 
 
-def test_the_order_of_wheels_does_not_depend_on_threads(wheel, tmp_path):
+def test_the_order_of_wheels_is_the_given_one_whatever_their_sizes_and_the_threads(wheel, tmp_path):
     other = tmp_path / "another-2-py3-none-any.whl"
     with zipfile.ZipFile(other, "w") as archive:
         archive.writestr("a.py", "def f():\n    pass\n")
-    both = {"": [wheel, other]}
-    one, two = (list(bandit.Bandit(["B101"], threads).read(both, Intake())) for threads in (1, 2))
-    assert one == two and [f.project for f in one] == ["some-package"] * 3 + ["another"]
+    for wheels, projects in (
+        ([wheel, other], ["some-package"] * 3 + ["another"]),
+        ([other, wheel], ["another"] + ["some-package"] * 3),
+    ):
+        one, two = (list(bandit.Bandit(["B101"], threads).read({"": wheels}, Intake())) for threads in (1, 2))
+        assert one == two and [f.project for f in one] == projects
 
 
 def test_a_damaged_wheel_is_named(tmp_path):
