@@ -508,6 +508,18 @@ def test_what_the_registry_says_of_a_model_is_checked_before_any_job(config, key
     assert line in str(error.value) and len(str(error.value).splitlines()) == 2
 
 
+@pytest.mark.parametrize(("name", "longest"), [("roberta-base", 512), ("longformer-base-4096", 4096)])
+def test_of_a_model_that_counts_positions_after_the_padding_the_usable_ones_are_stated(name, longest, config):
+    registry = {**REGISTRY, name: yaml.safe_load((ROOT / "config/datasets.yaml").read_text(encoding="utf-8"))[name]}
+    config["models"]["theirs"] = {"dataset": name}
+    put(config, "model", "theirs")
+    config["blocks"] |= {"length": longest, "min_length": longest}
+    settings.validate(config, Origins(), registry, ROOT)
+    config["blocks"]["length"] += 1
+    with pytest.raises(InputError, match=f"blocks.length: {longest + 1} is more than {name} can read"):
+        settings.validate(config, Origins(), registry, ROOT)
+
+
 def test_a_classifier_with_its_own_architecture_reads_no_more_tokens_than_the_registry_says(config):
     registry = {**REGISTRY, "all-minilm-l6-v2": {**REGISTRY["all-minilm-l6-v2"], "dimensions": DIMENSIONS}}
     put(config, "tokenise_code.max_tokens", 1000)

@@ -22,7 +22,7 @@ class Sizes:
     layers, heads, head_dim : int
         Numbers of layers and heads, and size of a head.
     vocabulary, positions : int
-        Numbers of embeddings of tokens and of positions; 0 where they are not known.
+        Number of embeddings of tokens, and the most tokens of a sequence; 0 where they are not known.
     """
 
     layers: int
