@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import to_hex
 
 from sparse_attention.files.tables import read_table
@@ -92,6 +93,16 @@ def test_any_size_can_be_drawn(tokens, layers, attentions, fabricate, tmp_path):
     assert len(panels(figure)) == 4 * layers * len(attentions)
     heads = [text.get_text() for panel in panels(figure) for text in panel.texts if "layer" in text.get_text()]
     assert all(text.startswith("entmax") for text in heads) == (len(attentions) > 1)
+
+
+@pytest.mark.parametrize("predictors", [1, 2, 3])
+def test_the_legend_fits_below_any_number_of_maps(predictors, tables):
+    table = read_table(tables / "attention_maps.tsv")
+    figure = draw(table[table["predictor"].isin(table["predictor"].unique()[:predictors])])
+    renderer = FigureCanvasAgg(figure).get_renderer()
+    legend = figure.legends[0].get_window_extent(renderer)
+    assert legend.x1 <= figure.bbox.x1 and legend.y0 >= figure.bbox.y0
+    assert legend.y1 <= min(panel.get_tightbbox(renderer).y0 for panel in panels(figure))
 
 
 def test_without_pairs_a_sentence_says_so(tables):

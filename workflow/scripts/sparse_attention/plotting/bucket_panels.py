@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from sparse_attention.plotting import style
 from sparse_attention.summaries.wording import spell
 
-COLUMNS, LEFT, RIGHT, HEAD, BOTTOM = 4, 0.55, 0.1, 0.72, 0.85
+COLUMNS, LEFT, RIGHT, HEAD, BOTTOM = 4, 0.62, 0.1, 0.72, 0.85
 """Number of panels in a row, and margins in inches."""
 WIDE, TALL = (style.WIDTH - LEFT - RIGHT) / COLUMNS, 1.75
 """Width and height of a panel in inches."""

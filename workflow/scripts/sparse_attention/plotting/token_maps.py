@@ -28,6 +28,8 @@ HIT, ADDED, MISSED = "#0072B2", "#d3d6da", "#D55E00"
 """Colours of gold pairs that are predicted, of other predicted pairs, and of gold pairs that are not."""
 HEAD, BELOW, LEGEND, LEFT, RIGHT, GAP = 0.5, 0.54, 0.4, 0.78, 0.06, 0.1
 """Height of the figure's title, of the keys and of the legend, and margins, in inches."""
+NARROW, STACKED = 6.1, 0.55
+"""Width in inches below which the marks are explained one below the other, and the legend's height then."""
 NAME, LINE = 0.17, 0.1
 """Height of the name above a column and of each line below it, in inches."""
 SIDE = 1.9
@@ -57,9 +59,11 @@ def draw_maps(table: pd.DataFrame, title: str, description: str) -> Figure:
     rows_of_maps = sum(len(heads) for _, heads, _ in parts)
     titles = [_titles(rows, predictors, side) for _, _, rows in parts]
     above = NAME + LINE * max(len(lines) for columns_of_part in titles for _, *lines in columns_of_part)
-    height = HEAD + len(parts) * above + rows_of_maps * (side + GAP) + BELOW + LEGEND
+    width = max(left + columns * (side + GAP) + RIGHT - GAP, 4.8)
+    legend = STACKED if width < NARROW else LEGEND
+    height = HEAD + len(parts) * above + rows_of_maps * (side + GAP) + BELOW + legend
     with style.house_style():
-        figure = Figure(figsize=(max(left + columns * (side + GAP) + RIGHT - GAP, 4.8), height))
+        figure = Figure(figsize=(width, height))
         top = height - HEAD
         for (attention, heads, rows), columns_of_part in zip(parts, titles, strict=True):
             top -= above
@@ -205,6 +209,7 @@ def _draw_legends(figure: Figure) -> None:
         Line2D([], [], label="gold pair, missed", **_cross(5)),
         Patch(color=ADDED, label="predicted, but not gold"),
     ]
-    left, bottom, *_ = style.figure_shares(figure, (LEFT + 1.6, 0.24, 1, 1))
-    figure.legend(handles=handles, loc="lower left", bbox_to_anchor=(left, bottom), ncols=3, fontsize=7, handlelength=1,
+    bottom, columns = (0.05, 1) if figure.get_figwidth() < NARROW else (0.24, 3)
+    place = style.figure_shares(figure, (LEFT + 1.6, bottom, 1, 1))[:2]
+    figure.legend(handles=handles, loc="lower left", bbox_to_anchor=place, ncols=columns, fontsize=7, handlelength=1,
                   handleheight=1, columnspacing=1.4, borderaxespad=0, borderpad=0)  # fmt: skip
